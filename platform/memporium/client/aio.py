@@ -1,0 +1,116 @@
+"""The client for asyncio: the same methods as `Client`, awaited."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+import grpc
+
+from memporium.client import _methods
+from memporium.client._transport import Target, open_async_channel
+from memporium.client.errors import from_rpc_error
+from memporium.client.sync import DEFAULT_TIMEOUT_S
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+    from types import TracebackType
+
+    from google.protobuf.descriptor import MethodDescriptor
+    from google.protobuf.message import Message
+
+
+class AsyncServiceMethods:
+    """The RPCs of one service: `await client.vault.get_cube(name=...)`, `async for hit in client.vault.search_cubes()`.
+
+    As `ServiceMethods`, but unary and client-stream methods are awaited and server streams are async iterators.
+    """
+
+    def __init__(self, channel: grpc.aio.Channel, service: str, metadata: tuple[tuple[str, str], ...]) -> None:
+        """Bind the service's methods to a channel."""
+        self._channel, self._service, self._metadata = channel, service, metadata
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        """Return the method of a snake-case name."""
+        method = _methods.methods(self._service).get(name)
+        if method is None:
+            raise AttributeError(f"the {self._service} service has no method {name}")
+        bound = _bind(self._channel, method, self._metadata)
+        self.__dict__[name] = bound
+        return bound
+
+    def __dir__(self) -> list[str]:
+        """Return the names of the RPCs."""
+        return sorted(_methods.methods(self._service))
+
+
+class AsyncClient:
+    """A connection to a platform, for asyncio.
+
+    Example:
+        >>> async with AsyncClient("127.0.0.1:7600", api_key=key) as client:
+        ...     await client.vault.create_vault(parent="orgs/acme", vault_id="notes")
+    """
+
+    def __init__(self, address: str = "127.0.0.1:7600", *, api_key: str = "", **options: Any) -> None:
+        """Open a channel; `options` are those of `Target`."""
+        self.target = Target(address=address, api_key=api_key, **options)
+        self._channel = open_async_channel(self.target)
+        for service in _methods.SERVICES:
+            setattr(self, service, AsyncServiceMethods(self._channel, service, self.target.metadata()))
+
+    reader: AsyncServiceMethods
+    vault: AsyncServiceMethods
+    scheduler: AsyncServiceMethods
+    governance: AsyncServiceMethods
+    memstore: AsyncServiceMethods
+    transfer: AsyncServiceMethods
+    inference: AsyncServiceMethods
+
+    async def close(self) -> None:
+        """Close the channel."""
+        await self._channel.close()
+
+    async def __aenter__(self) -> Self:
+        """Return the client."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        """Close the channel."""
+        await self.close()
+
+
+def _bind(
+    channel: grpc.aio.Channel, method: MethodDescriptor, metadata: tuple[tuple[str, str], ...]
+) -> Callable[..., Any]:
+    call = _methods.callable_for(channel, method)
+
+    def start(
+        given: Message | AsyncIterable[Message] | Iterable[Message] | None, timeout_s: float | None, fields: Any
+    ) -> Any:
+        streams = method.client_streaming
+        request = given if streams else _methods.build_request(method, given, fields)  # type: ignore[arg-type]
+        limit_s = timeout_s or (None if method.server_streaming else DEFAULT_TIMEOUT_S)
+        return call(request, metadata=metadata, timeout=limit_s)
+
+    async def unary(given: Any = None, *, timeout_s: float | None = None, **fields: Any) -> Any:
+        try:
+            return await start(given, timeout_s, fields)
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(error) from None
+
+    async def stream(given: Any = None, *, timeout_s: float | None = None, **fields: Any) -> AsyncIterator[Message]:
+        running = start(given, timeout_s, fields)
+        try:
+            async for response in running:
+                yield response
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(error) from None
+        finally:
+            running.cancel()
+
+    bound: Callable[..., Any] = stream if method.server_streaming else unary
+    bound.__name__ = _methods.snake(method.name)
+    bound.__doc__ = f"Call {_methods.path(method)} with the fields of {method.input_type.full_name}."
+    return bound

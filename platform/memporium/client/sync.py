@@ -1,0 +1,114 @@
+"""The client for threads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+import grpc
+
+from memporium.client import _methods
+from memporium.client._transport import Target, open_channel
+from memporium.client.errors import from_rpc_error
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from types import TracebackType
+
+    from google.protobuf.descriptor import MethodDescriptor
+    from google.protobuf.message import Message
+
+# Seconds that a unary call may take where the caller names no limit.
+DEFAULT_TIMEOUT_S = 60.0
+
+
+class ServiceMethods:
+    """The RPCs of one service as methods: `client.vault.get_cube(name=...)`.
+
+    Unary RPCs return the response; server streams return an iterator of responses, cancelled when it is dropped;
+    client streams take an iterable of request messages. `timeout_s` limits any call. Every failure is a
+    `MemporiumError`.
+    """
+
+    def __init__(self, channel: grpc.Channel, service: str, metadata: tuple[tuple[str, str], ...]) -> None:
+        """Bind the service's methods to a channel."""
+        self._channel, self._service, self._metadata = channel, service, metadata
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        """Return the method of a snake-case name."""
+        method = _methods.methods(self._service).get(name)
+        if method is None:
+            raise AttributeError(f"the {self._service} service has no method {name}")
+        bound = _bind(self._channel, method, self._metadata)
+        self.__dict__[name] = bound
+        return bound
+
+    def __dir__(self) -> list[str]:
+        """Return the names of the RPCs."""
+        return sorted(_methods.methods(self._service))
+
+
+class Client:
+    """A connection to a platform, for threads.
+
+    Example:
+        >>> with Client("127.0.0.1:7600", api_key=key) as client:
+        ...     client.vault.create_vault(parent="orgs/acme", vault_id="notes")
+    """
+
+    def __init__(self, address: str = "127.0.0.1:7600", *, api_key: str = "", **options: Any) -> None:
+        """Open a channel; `options` are those of `Target`: tls, ca_file, certificate_file, key_file, purpose, region."""
+        self.target = Target(address=address, api_key=api_key, **options)
+        self._channel = open_channel(self.target)
+        for service in _methods.SERVICES:
+            setattr(self, service, ServiceMethods(self._channel, service, self.target.metadata()))
+
+    reader: ServiceMethods
+    vault: ServiceMethods
+    scheduler: ServiceMethods
+    governance: ServiceMethods
+    memstore: ServiceMethods
+    transfer: ServiceMethods
+    inference: ServiceMethods
+
+    def close(self) -> None:
+        """Close the channel."""
+        self._channel.close()
+
+    def __enter__(self) -> Self:
+        """Return the client."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Close the channel."""
+        self.close()
+
+
+def _bind(channel: grpc.Channel, method: MethodDescriptor, metadata: tuple[tuple[str, str], ...]) -> Callable[..., Any]:
+    call = _methods.callable_for(channel, method)
+
+    def invoke(
+        given: Message | Iterable[Message] | None = None, *, timeout_s: float | None = None, **fields: Any
+    ) -> Any:
+        streams = method.client_streaming
+        request = given if streams else _methods.build_request(method, given, fields)  # type: ignore[arg-type]
+        if streams:
+            request = iter(given or ())  # type: ignore[arg-type]
+        try:
+            if method.server_streaming:
+                return _responses(call(request, metadata=metadata, timeout=timeout_s))
+            return call(request, metadata=metadata, timeout=timeout_s or DEFAULT_TIMEOUT_S)
+        except grpc.RpcError as error:
+            raise from_rpc_error(error) from None
+
+    invoke.__name__ = _methods.snake(method.name)
+    invoke.__doc__ = f"Call {_methods.path(method)} with the fields of {method.input_type.full_name}."
+    return invoke
+
+
+def _responses(call: Any) -> Iterator[Message]:
+    try:
+        yield from call
+    except grpc.RpcError as error:
+        raise from_rpc_error(error) from None
+    finally:
+        call.cancel()
