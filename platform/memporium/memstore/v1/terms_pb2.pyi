@@ -292,7 +292,7 @@ Global___Quota: _TypeAlias = Quota  # noqa: Y015
 
 @_typing.final
 class RateLimit(_message.Message):
-    """At most so many calls in any stretch of time."""
+    """At most so many calls in any stretch of time, counted over all of the agreement's uses."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -335,7 +335,7 @@ class LicenceConstraints(_message.Message):
     MIN_AGGREGATION_FIELD_NUMBER: _builtins.int
     ON_PLATFORM_ONLY_FIELD_NUMBER: _builtins.int
     max_concurrency: _builtins.int
-    """At most so many uses at the same time; 0: no limit."""
+    """At most so many of the agreement's uses at the same time; 0: no limit."""
     min_aggregation: _builtins.int
     """Results stand on at least so many memories; 0: no limit."""
     on_platform_only: _builtins.bool
@@ -492,12 +492,10 @@ class LicenceTerms(_message.Message):
     PROHIBITIONS_FIELD_NUMBER: _builtins.int
     DUTIES_FIELD_NUMBER: _builtins.int
     SPDX_EXPRESSION_FIELD_NUMBER: _builtins.int
-    LEGAL_TEXT_SHA256_FIELD_NUMBER: _builtins.int
+    LEGAL_TEXT_SHA256S_FIELD_NUMBER: _builtins.int
     TITLE_FIELD_NUMBER: _builtins.int
     spdx_expression: _builtins.str
     """SPDX expression of the licence text, for instance `CC-BY-4.0` or `LicenseRef-Acme-1`; empty: none."""
-    legal_text_sha256: _builtins.str
-    """SHA-256 of the legal text, hexadecimal; empty: none."""
     title: _builtins.str
     """A title for people."""
     @_builtins.property
@@ -512,6 +510,10 @@ class LicenceTerms(_message.Message):
     def duties(self) -> _containers.RepeatedCompositeFieldContainer[Global___Duty]:
         """What is owed."""
 
+    @_builtins.property
+    def legal_text_sha256s(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """SHA-256 of each legal text that holds, hexadecimal; more than one where memories of several licences were merged."""
+
     def __init__(
         self,
         *,
@@ -519,12 +521,12 @@ class LicenceTerms(_message.Message):
         prohibitions: _abc.Iterable[Global___LicenceProhibition] | None = ...,
         duties: _abc.Iterable[Global___Duty] | None = ...,
         spdx_expression: _builtins.str = ...,
-        legal_text_sha256: _builtins.str = ...,
+        legal_text_sha256s: _abc.Iterable[_builtins.str] | None = ...,
         title: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["duties", b"duties", "legal_text_sha256", b"legal_text_sha256", "permissions", b"permissions", "prohibitions", b"prohibitions", "spdx_expression", b"spdx_expression", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["duties", b"duties", "legal_text_sha256s", b"legal_text_sha256s", "permissions", b"permissions", "prohibitions", b"prohibitions", "spdx_expression", b"spdx_expression", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
