@@ -31,6 +31,10 @@ class Database(Protocol):
         """
         ...
 
+    async def scrub(self) -> None:
+        """Remove what deleted rows left behind in the engine's files, as far as the engine can; after forgetting."""
+        ...
+
     async def close(self) -> None:
         """Finish what was begun and release the connections."""
         ...

@@ -1,53 +1,63 @@
-"""Tables that the kernel keeps in every service's schema, so that they commit together with the service's own rows."""
+"""Tables that live in every service's schema, so that one commit covers them and the service's own rows."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BigInteger, Column, Index, LargeBinary, MetaData, Table, Text
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, Table, Text
 
 if TYPE_CHECKING:
     from alembic.operations import Operations
 
-_METADATA = MetaData()
-
-# One row for each mutation that carried a request id; kept 24 hours.
-IDEMPOTENCY = Table(
-    "idempotency",
-    _METADATA,
-    Column("principal", Text, primary_key=True),
-    Column("method", Text, primary_key=True),
-    Column("request_id", Text, primary_key=True),
-    Column("request_digest", LargeBinary, nullable=False),
-    # What the first run left to build its answer from anew: names and versions, never a payload.
-    Column("remembered", Text, nullable=False),
-    Column("create_time_us", BigInteger, nullable=False),
-    Index("idempotency_by_time", "create_time_us"),
-)
-
-# Audit records of mutations, written in the mutation's own transaction and deleted once governance has them.
-AUDIT_OUTBOX = Table(
-    "audit_outbox",
-    _METADATA,
-    # A ULID: sorts by time.
-    Column("decision_id", Text, primary_key=True),
-    # The record as JSON (`memporium_platform.audit.AuditRecord`).
-    Column("record", Text, nullable=False),
-)
-
-_TABLES = (IDEMPOTENCY, AUDIT_OUTBOX)
+# SQLite numbers rows by itself only in a column of the very type INTEGER.
+SEQUENCE = BigInteger().with_variant(Integer, "sqlite")
 
 
-def attach(metadata: MetaData) -> None:
-    """Add the kernel's tables to a service's metadata; call it at the end of `adapters/tables.py`."""
-    for table in _TABLES:
-        table.to_metadata(metadata)
+def _idempotency_columns() -> list[Column[Any]]:
+    return [
+        Column("principal", Text, primary_key=True),
+        Column("method", Text, primary_key=True),
+        Column("request_id", Text, primary_key=True),
+        Column("digest", LargeBinary, nullable=False),
+        # What the answer can be made from again: names and versions, never payload.
+        Column("remembered", Text, nullable=False),
+        Column("create_us", BigInteger, nullable=False),
+    ]
 
 
-def upgrade_0001(op: Operations) -> None:
-    """Make the kernel's tables; call it in a service's first migration."""
-    for table in _TABLES:
-        columns = [column._copy() for column in table.columns]  # noqa: SLF001 - as Table.to_metadata does
-        op.create_table(table.name, *columns)
-        for index in sorted(table.indexes, key=lambda index: str(index.name)):
-            op.create_index(index.name, table.name, [column.name for column in index.columns])
+def _audit_outbox_columns() -> list[Column[Any]]:
+    return [
+        Column("seq", SEQUENCE, primary_key=True, autoincrement=True),
+        Column("decision_id", Text, nullable=False, unique=True),
+        Column("record", Text, nullable=False),
+        Column("create_us", BigInteger, nullable=False),
+    ]
+
+
+def attach(metadata: MetaData) -> tuple[Table, Table]:
+    """Add the tables to a service's metadata and return them: `idempotency`, `audit_outbox`. Again is no error."""
+    if "idempotency" in metadata.tables:
+        return metadata.tables["idempotency"], metadata.tables["audit_outbox"]
+    idempotency = Table(
+        "idempotency", metadata, *_idempotency_columns(), Index("ix_idempotency_create_us", "create_us")
+    )
+    # A sequence number is never given twice, even after the newest rows were shipped and removed.
+    outbox = Table("audit_outbox", metadata, *_audit_outbox_columns(), sqlite_autoincrement=True)
+    return idempotency, outbox
+
+
+# The same columns in every schema, so statements built on these tables fit each service's connection.
+IDEMPOTENCY, AUDIT_OUTBOX = attach(MetaData())
+
+
+def upgrade_0001(op: Operations | Any) -> None:
+    """Make the tables in a service's first migration."""
+    op.create_table("idempotency", *_idempotency_columns())
+    op.create_index("ix_idempotency_create_us", "idempotency", ["create_us"])
+    op.create_table("audit_outbox", *_audit_outbox_columns(), sqlite_autoincrement=True)
+
+
+def downgrade_0001(op: Operations | Any) -> None:
+    """Remove the tables."""
+    op.drop_table("audit_outbox")
+    op.drop_table("idempotency")

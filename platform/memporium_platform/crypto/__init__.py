@@ -1,0 +1,1 @@
+"""Keys, sealing at rest and what they are stored in."""

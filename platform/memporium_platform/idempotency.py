@@ -1,0 +1,97 @@
+"""A mutation that is sent twice with the same request id happens once, and both get the same answer.
+
+The note of what was done commits together with it. Notes are kept for 24 hours (`RETENTION`).
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, TypeVar
+
+from sqlalchemy import delete, insert, select
+
+from memporium_platform.errors import PlatformError, Reason
+from memporium_platform.storage.sql.kernel_tables import IDEMPOTENCY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from sqlalchemy import Connection
+
+    from memporium_platform.call import Call
+
+T = TypeVar("T")
+
+RETENTION = timedelta(hours=24)
+
+
+def once(  # noqa: PLR0913 - each argument is one step of the protocol
+    conn: Connection,
+    call: Call,
+    *,
+    now: datetime,
+    run: Callable[[Connection], T],
+    remember: Callable[[T], str],
+    recall: Callable[[Connection, str], T],
+) -> T:
+    """Run a mutation at most once for its request id; call it within a write transaction.
+
+    Args:
+        conn: The write transaction.
+        call: The call in progress; without a request id `run` just runs.
+        now: The present time.
+        run: Does the work.
+        remember: Returns what `recall` needs (names and versions, never a payload) from the result.
+        recall: Builds the result anew from that.
+
+    Returns:
+        The result of `run`, now or then.
+
+    Raises:
+        PlatformError: REQUEST_ID_REUSED, where the same principal used the id for another request of this method.
+    """
+    if not call.request_id:
+        return run(conn)
+    table = IDEMPOTENCY.c
+    oldest_us = _to_us(now - RETENTION)
+    same = (
+        (table.principal == call.principal.name)
+        & (table.method == call.method)
+        & (table.request_id == call.request_id)
+    )
+    row = conn.execute(
+        select(table.digest, table.remembered, table.create_us).where(same)
+    ).one_or_none()
+    if row is not None and row.create_us > oldest_us:
+        if row.digest != call.request_digest:
+            raise PlatformError(
+                Reason.REQUEST_ID_REUSED,
+                f"request_id: {call.request_id} was used for another request",
+                metadata={"request_id": call.request_id},
+            )
+        return recall(conn, row.remembered)
+    result = run(conn)
+    if row is not None:
+        conn.execute(delete(IDEMPOTENCY).where(same))
+    conn.execute(
+        insert(IDEMPOTENCY).values(
+            principal=call.principal.name,
+            method=call.method,
+            request_id=call.request_id,
+            digest=call.request_digest,
+            remembered=remember(result),
+            create_us=_to_us(now),
+        )
+    )
+    return result
+
+
+def sweep(conn: Connection, *, now: datetime) -> int:
+    """Delete the notes that are past their retention; return how many."""
+    outcome = conn.execute(delete(IDEMPOTENCY).where(IDEMPOTENCY.c.create_us <= _to_us(now - RETENTION)))
+    return outcome.rowcount
+
+
+def _to_us(moment: datetime) -> int:
+    return int(moment.timestamp() * 1_000_000)

@@ -1,0 +1,1 @@
+"""The search index: its port, the embedded engine, Milvus."""

@@ -1,0 +1,1 @@
+"""The object store: its port, a folder, S3."""
