@@ -1,0 +1,1 @@
+"""Generated code of `memporium.scheduler.v1`."""
