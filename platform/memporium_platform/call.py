@@ -60,6 +60,8 @@ class Call:
         region: Declared region, by metadata `memporium-region`; "" where none was.
         trace_id: W3C trace id, hexadecimal.
         root_id: Decision id of the first call of the chain: the same in every service that works on one user call.
+        traceparent: W3C trace context that outgoing calls carry on; "" where there is none.
+        deadline: Time by `time.monotonic()` until which the call must be answered; 0: none.
         marks: Notes of the kernel about this call, for instance that its audit record is written.
     """
 
@@ -76,6 +78,8 @@ class Call:
     region: str = ""
     trace_id: str = ""
     root_id: str = ""
+    traceparent: str = ""
+    deadline: float = 0.0
     marks: dict[str, str] = field(default_factory=dict, compare=False)
 
 
@@ -98,6 +102,11 @@ def current_call() -> Call:
 def maybe_call() -> Call | None:
     """Return the call in progress, or None outside of any."""
     return _CURRENT.get()
+
+
+def enter(call: Call) -> None:
+    """Make `call` the one in progress for the rest of this task; the server runs each call in a task of its own."""
+    _CURRENT.set(call)
 
 
 @contextmanager

@@ -26,7 +26,7 @@ T = TypeVar("T")
 RETENTION = timedelta(hours=24)
 
 
-def once(  # noqa: PLR0913 - each argument is one step of the protocol
+def once(
     conn: Connection,
     call: Call,
     *,
@@ -56,13 +56,9 @@ def once(  # noqa: PLR0913 - each argument is one step of the protocol
     table = IDEMPOTENCY.c
     oldest_us = _to_us(now - RETENTION)
     same = (
-        (table.principal == call.principal.name)
-        & (table.method == call.method)
-        & (table.request_id == call.request_id)
+        (table.principal == call.principal.name) & (table.method == call.method) & (table.request_id == call.request_id)
     )
-    row = conn.execute(
-        select(table.digest, table.remembered, table.create_us).where(same)
-    ).one_or_none()
+    row = conn.execute(select(table.digest, table.remembered, table.create_us).where(same)).one_or_none()
     if row is not None and row.create_us > oldest_us:
         if row.digest != call.request_digest:
             raise PlatformError(

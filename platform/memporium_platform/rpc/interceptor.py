@@ -1,0 +1,166 @@
+"""The one interceptor: it wraps the handlers of all four call shapes, so that errors while streaming are caught, too.
+
+Requests reach the wrapper as bytes and are parsed only once the caller is known. Each call runs in a task of its own,
+so the call's context is simply set.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+import grpc
+
+from memporium_platform.errors import PlatformError, Reason
+from memporium_platform.rpc.gate import Gate, parse
+from memporium_platform.rpc.passage import Passage
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from memporium_platform.rpc.method_table import Row
+
+# Open to everybody: they say what the API is and whether it runs, nothing of what is stored.
+_OPEN = ("/grpc.health.v1.Health/", "/grpc.reflection.")
+
+
+class KernelInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc] # the stubs have it as Any
+    """Lets calls in through the gate, maps every error, records every end."""
+
+    def __init__(self, gate: Gate, table: dict[str, Row]) -> None:
+        """Take the method table; a method that is not in it is not served."""
+        self._gate = gate
+        self._table = table
+        self._wrapped: dict[str, grpc.RpcMethodHandler] = {}
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler | None:
+        """Return the wrapped handler of the method, or None where there is no such method."""
+        method = handler_call_details.method
+        wrapped = self._wrapped.get(method)
+        if wrapped is not None:
+            return wrapped
+        handler = await continuation(handler_call_details)
+        if handler is None:
+            return None
+        if method.startswith(_OPEN):
+            return handler
+        row = self._table.get(method)
+        if row is None:
+            return None
+        wrapped = self._wrapped[method] = _wrap(self._gate, row, handler)
+        return wrapped
+
+
+def _wrap(gate: Gate, row: Row, handler: Any) -> grpc.RpcMethodHandler:
+    if handler.request_streaming and handler.response_streaming:
+        return grpc.stream_stream_rpc_method_handler(
+            _stream_stream(gate, row, handler.stream_stream), None, handler.response_serializer
+        )
+    if handler.request_streaming:
+        return grpc.stream_unary_rpc_method_handler(
+            _stream_unary(gate, row, handler.stream_unary, handler.response_serializer), None, None
+        )
+    if handler.response_streaming:
+        return grpc.unary_stream_rpc_method_handler(
+            _unary_stream(gate, row, handler.unary_stream), None, handler.response_serializer
+        )
+    return grpc.unary_unary_rpc_method_handler(
+        _unary_unary(gate, row, handler.unary_unary, handler.response_serializer), None, None
+    )
+
+
+def _unary_unary(gate: Gate, row: Row, behaviour: Any, serialise: Any) -> Any:
+    async def handle(raw: bytes, context: Any) -> bytes:
+        passage = Passage(gate, row, context, stream=False)
+        try:
+            await passage.identify()
+            request, enforce_s = passage.begin(raw)
+            if enforce_s is None:
+                response = await behaviour(request, context)
+            else:
+                async with asyncio.timeout(enforce_s):
+                    response = await behaviour(request, context)
+            data: bytes = serialise(response)
+        except BaseException as error:  # noqa: BLE001 - fail() raises what must pass
+            await passage.fail(error)
+        passage.succeed()
+        return data
+
+    return handle
+
+
+def _unary_stream(gate: Gate, row: Row, behaviour: Any) -> Any:
+    async def handle(raw: bytes, context: Any) -> None:
+        passage = Passage(gate, row, context, stream=True)
+        try:
+            await passage.identify()
+            request, _ = passage.begin(raw)
+            await _respond(passage, behaviour, request, context)
+        except BaseException as error:  # noqa: BLE001 - fail() raises what must pass
+            await passage.fail(error)
+        passage.succeed()
+
+    return handle
+
+
+def _stream_unary(gate: Gate, row: Row, behaviour: Any, serialise: Any) -> Any:
+    async def handle(raws: AsyncIterator[bytes], context: Any) -> bytes:
+        passage = Passage(gate, row, context, stream=True)
+        try:
+            await passage.identify()
+            requests = await _requests(passage, row, raws)
+            data: bytes = serialise(await behaviour(requests, context))
+        except BaseException as error:  # noqa: BLE001 - fail() raises what must pass
+            await passage.fail(error)
+        passage.succeed()
+        return data
+
+    return handle
+
+
+def _stream_stream(gate: Gate, row: Row, behaviour: Any) -> Any:
+    async def handle(raws: AsyncIterator[bytes], context: Any) -> None:
+        passage = Passage(gate, row, context, stream=True)
+        try:
+            await passage.identify()
+            requests = await _requests(passage, row, raws)
+            await _respond(passage, behaviour, requests, context)
+        except BaseException as error:  # noqa: BLE001 - fail() raises what must pass
+            await passage.fail(error)
+        passage.succeed()
+
+    return handle
+
+
+async def _requests(passage: Passage, row: Row, raws: AsyncIterator[bytes]) -> AsyncIterator[Any]:
+    """Authorise a client stream by its first message; return all its messages, the first among them."""
+    first = await anext(aiter(raws), None)
+    if first is None:
+        raise PlatformError(Reason.INVALID_FIELD, "the stream is empty: its first message is missing")
+    request, _ = passage.begin(first)
+
+    async def messages() -> AsyncIterator[Any]:
+        yield request
+        async for raw in raws:
+            yield parse(row, raw)
+
+    return messages()
+
+
+async def _respond(passage: Passage, behaviour: Any, request: Any, context: Any) -> None:
+    """Send what a handler yields; the right to it is checked again whenever the policy has changed."""
+    responses = behaviour(request, context)
+    if inspect.isawaitable(responses):
+        await responses
+        return
+    async with aclosing(responses):
+        async for response in responses:
+            if passage.stale:
+                passage.check_again()
+            await context.write(response)
