@@ -181,7 +181,7 @@ class MarketEvent(_message.Message):
     TAGS_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
     TIME_FIELD_NUMBER: _builtins.int
-    DELIVERY_ATTEMPT_FIELD_NUMBER: _builtins.int
+    REDELIVERED_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """Id of the event: the same at each repeat."""
     cursor: _builtins.int
@@ -196,8 +196,8 @@ class MarketEvent(_message.Message):
     """Version of the release."""
     text: _builtins.str
     """Changelog of the release, or the reason of the change."""
-    delivery_attempt: _builtins.int
-    """How often this subscription has been handed it, from 1."""
+    redelivered: _builtins.bool
+    """True: it was handed to this subscription before."""
     @_builtins.property
     def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Tags of the listing at that time."""
@@ -218,11 +218,11 @@ class MarketEvent(_message.Message):
         tags: _abc.Iterable[_builtins.str] | None = ...,
         text: _builtins.str = ...,
         time: _timestamp_pb2.Timestamp | None = ...,
-        delivery_attempt: _builtins.int = ...,
+        redelivered: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "delivery_attempt", b"delivery_attempt", "event_id", b"event_id", "kind", b"kind", "listing", b"listing", "release", b"release", "tags", b"tags", "text", b"text", "time", b"time", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "event_id", b"event_id", "kind", b"kind", "listing", b"listing", "redelivered", b"redelivered", "release", b"release", "tags", b"tags", "text", b"text", "time", b"time", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
