@@ -1,0 +1,90 @@
+"""What is known of a vault's units by slot, in memory: ids, lengths, which have vectors, which slots are free."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from memporium_platform.storage.index.postings import Directory, UnitRow
+
+_FIRST_ROWS = 64
+
+
+class Columns:
+    """Columns with room to grow; rows from `used` on are empty, as are those with id 0."""
+
+    def __init__(self, directory: Directory) -> None:
+        """Take over the stored directory."""
+        self.used = int(directory.slots[-1]) + 1 if len(directory.slots) else 0
+        room = max(self.used, _FIRST_ROWS)
+        self._ids = np.zeros(room, np.int64)
+        self._lengths = np.zeros((2, room), np.float32)
+        self._has_vector = np.zeros(room, np.bool_)
+        self._ids[directory.slots] = directory.unit_ids
+        self._lengths[0, directory.slots] = directory.own_lengths
+        self._lengths[1, directory.slots] = directory.context_lengths
+        self._has_vector[directory.slots] = directory.has_vector
+        self._free = np.flatnonzero(self.ids == 0).tolist()
+        self._by_id: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
+
+    @property
+    def ids(self) -> NDArray[np.int64]:
+        """Unit ids by slot; 0: free."""
+        return self._ids[: self.used]
+
+    def lengths(self, leg: int) -> NDArray[np.float32]:
+        """Number of terms by slot."""
+        return self._lengths[leg, : self.used]
+
+    @property
+    def has_vector(self) -> NDArray[np.bool_]:
+        """Which slots have a vector."""
+        return self._has_vector[: self.used]
+
+    def free_slots(self, count: int) -> list[int]:
+        """Return slots for `count` new units: free ones first, then new ones; nothing is taken yet."""
+        again = self._free[:count]
+        return again + list(range(self.used, self.used + count - len(again)))
+
+    def positions(self, unit_ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the slot of each id, -1 for those that are not here."""
+        if self._by_id is None:
+            order = np.argsort(self.ids, kind="stable")
+            order = order[np.searchsorted(self.ids[order], 1) :]
+            self._by_id = self.ids[order], order
+        known, slots = self._by_id
+        if not len(known):
+            return np.full(len(unit_ids), -1, np.int64)
+        places = np.minimum(np.searchsorted(known, unit_ids), len(known) - 1)
+        return np.where(known[places] == unit_ids, slots[places], -1)
+
+    def change(self, *, remove: Sequence[int], add: Sequence[UnitRow]) -> None:
+        """Follow a change that is committed."""
+        self._by_id = None
+        gone = list(remove)
+        self._ids[gone] = 0
+        self._lengths[:, gone] = 0
+        self._has_vector[gone] = False
+        self._grow(max((row.slot + 1 for row in add), default=0))
+        for row in add:
+            self._ids[row.slot] = row.unit_id
+            self._lengths[0, row.slot] = row.own.total()
+            self._lengths[1, row.slot] = row.context.total()
+            self._has_vector[row.slot] = row.has_vector
+        taken = {row.slot for row in add}
+        self._free = [slot for slot in self._free if slot not in taken] + gone
+
+    def _grow(self, used: int) -> None:
+        if used > len(self._ids):
+            room = max(used, 2 * len(self._ids))
+            extra = room - len(self._ids)
+            self._ids = np.pad(self._ids, (0, extra))
+            self._lengths = np.pad(self._lengths, ((0, 0), (0, extra)))
+            self._has_vector = np.pad(self._has_vector, (0, extra))
+        self.used = max(self.used, used)

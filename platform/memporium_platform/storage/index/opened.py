@@ -1,0 +1,264 @@
+"""One vault's index while it is open: the inverted lists, the vectors and the graph, kept in step.
+
+The SQLite file decides: a change counts once it is committed there, together with the revision. Vectors are written
+to free rows before that and removed rows are zeroed after it, so a crash leaves at worst rows that nothing names;
+opening after a crash zeroes those. After a crash of the machine the files may disagree, so the index starts anew.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from memporium_platform.storage.index.approximate import ApproximateIndex
+from memporium_platform.storage.index.bm25 import bm25
+from memporium_platform.storage.index.columns import Columns
+from memporium_platform.storage.index.postings import FORMAT, Leg, Postings, UnitRow, count_terms, term_number
+from memporium_platform.storage.index.ranking import no_hits, top_k
+from memporium_platform.storage.index.slab import VectorSlab
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from memporium_platform.storage.index.vault_index import Hits, IndexEntry
+
+LEGS = {"own": Leg.OWN, "context": Leg.CONTEXT}
+
+# Up to this many rows are compared one by one (about 1 ms of one core at 384 dimensions); beyond it the graph helps.
+_EXACT_ROWS = 20_000
+# Candidates of the graph for each hit wanted; the slab then ranks them exactly.
+_CANDIDATES = 4
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+class DamagedIndexError(Exception):
+    """The files cannot be used; the index must be built anew."""
+
+
+class OpenedIndex:
+    """The open files and what is held of them in memory; not safe for concurrent use."""
+
+    def __init__(self, folder: Path, *, dimensions: int) -> None:
+        """Open what is in the folder, or make it.
+
+        Raises:
+            DamagedIndexError: It is of another format or dimension, or the machine crashed while it was in use.
+            sqlite3.DatabaseError: The file is damaged, or another process holds it.
+        """
+        self._dimensions = dimensions
+        self._graph_path = folder / "graph.usearch"
+        self._postings = Postings(folder / "terms.sqlite")
+        try:
+            meta = self._postings.meta()
+            dirty = _check(meta, dimensions)
+            self.revision = int(meta.get("revision", 0))
+            self._sequence = int(meta.get("sequence", 0))
+            directory = self._postings.directory()
+            self._columns = Columns(directory)
+            self._slab = VectorSlab(folder / "vectors.f32", dimensions=dimensions)
+            _check_rows(self._slab, self._columns)
+        except BaseException:
+            self._postings.close()
+            raise
+        self._slab.reserve(self._columns.used)
+        self._marked = False
+        if dirty:
+            self._clear_unnamed()
+        self.graph: ApproximateIndex | None = None
+        # Slots that changed while a graph is being built; None: none is.
+        self.missed: set[int] | None = None
+        self._graph_saved = int(meta.get("graph_sequence", -1))
+        if self._graph_path.exists():
+            self._load_graph(directory.slots[directory.has_vector & (directory.sequences > self._graph_saved)])
+
+    @property
+    def vector_slots(self) -> NDArray[np.int64]:
+        """The slots that have a vector."""
+        return np.flatnonzero(self._columns.has_vector)
+
+    @property
+    def vector_count(self) -> int:
+        """How many units have a vector."""
+        return int(np.count_nonzero(self._columns.has_vector))
+
+    def vectors(self, slots: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return a copy of the vectors at slots."""
+        return np.asarray(self._slab.rows[slots])
+
+    def apply(self, *, upserts: Sequence[IndexEntry], deletes: Sequence[int], revision: int) -> None:
+        """Take in changes."""
+        if not self._marked:
+            self._postings.set_meta(format=FORMAT, dimensions=self._dimensions, open_boot=_boot_id())
+            self._marked = True
+        entries = {entry.unit_id: entry for entry in upserts}
+        known = self._columns.positions(np.array([*entries, *deletes], dtype=np.int64))
+        remove = np.unique(known[known >= 0]).tolist()
+        slots = self._columns.free_slots(len(entries))
+        add = [_row(slot, entry) for slot, entry in zip(slots, entries.values(), strict=True)]
+        self._slab.reserve(max((slot + 1 for slot in slots), default=0))
+        with_vector: list[int] = []
+        for slot, entry in zip(slots, entries.values(), strict=True):
+            if entry.vector is not None:
+                self._slab.rows[slot] = entry.vector
+                with_vector.append(slot)
+        self._sequence += 1
+        self.revision = max(self.revision, revision)
+        self._postings.change(remove=remove, add=add, sequence=self._sequence, revision=self.revision)
+        self._columns.change(remove=remove, add=add)
+        self._slab.clear(np.array(remove, dtype=np.int64))
+        self._follow(removed=remove, added=with_vector)
+
+    def dense(self, query: NDArray[np.float32], *, k: int, allowed: NDArray[np.int64] | None) -> Hits:
+        """Return the nearest units."""
+        has_vector = self._columns.has_vector
+        if allowed is None:
+            slots = np.flatnonzero(has_vector)
+        else:
+            slots = self._allowed_slots(allowed)
+            slots = slots[has_vector[slots]]
+        if self.graph is not None and len(slots) > _EXACT_ROWS and k * _CANDIDATES * 8 < len(slots):
+            near = self._near(query, k=k, slots=slots, filtered=allowed is not None)
+            if len(near) >= k:
+                return top_k(self._columns.ids[near], self._scores(query, near), k)
+        return top_k(self._columns.ids[slots], self._scores(query, slots), k) if len(slots) else no_hits()
+
+    def terms(self, terms: Mapping[str, int], *, leg: str, k: int, allowed: NDArray[np.int64] | None) -> Hits:
+        """Return the best units by BM25."""
+        which = LEGS[leg]
+        lists = [(*self._postings.lists(which, term_number(term)), weight) for term, weight in terms.items()]
+        slots, scores = bm25(
+            lists,
+            lengths=self._columns.lengths(which),
+            allowed=None if allowed is None else self._allowed_slots(allowed),
+        )
+        return top_k(self._columns.ids[slots], scores, k)
+
+    def score(self, query: NDArray[np.float32], ids: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return the cosine of each id; NaN where there is no vector."""
+        slots = self._columns.positions(ids)
+        found = np.flatnonzero(slots >= 0)
+        found = found[self._columns.has_vector[slots[found]]]
+        scores = np.full(len(ids), np.nan, np.float32)
+        if len(found):
+            scores[found] = self._scores(query, slots[found])
+        return scores
+
+    def use_graph(self, graph: ApproximateIndex) -> None:
+        """Take a graph that was built aside into use, brought up to date, and keep it on the disk."""
+        missed = np.array(sorted(self.missed or ()), dtype=np.int64)
+        self.missed = None
+        live = missed[self._columns.has_vector[missed]]
+        graph.remove(missed)
+        graph.add(live, self.vectors(live))
+        self.graph = graph
+        self._save_graph()
+
+    def close(self) -> None:
+        """Leave files that open again without any repair."""
+        try:
+            if self.graph is not None and self._graph_saved != self._sequence:
+                self._save_graph()
+            if self._marked:
+                self._slab.flush()
+                self._postings.set_meta(open_boot="")
+        finally:
+            self._postings.close()
+
+    def _allowed_slots(self, allowed: NDArray[np.int64]) -> NDArray[np.int64]:
+        slots = self._columns.positions(allowed)
+        return slots[slots >= 0]
+
+    def _scores(self, query: NDArray[np.float32], slots: NDArray[np.int64]) -> NDArray[np.float32]:
+        used = self._columns.used
+        # One pass over the file beats gathering where most rows are wanted.
+        if len(slots) * 3 > used:
+            scores: NDArray[np.float32] = self._slab.rows[:used] @ query
+            return scores if len(slots) == used else scores[slots]
+        return np.asarray(self._slab.rows[slots] @ query)
+
+    def _near(
+        self, query: NDArray[np.float32], *, k: int, slots: NDArray[np.int64], filtered: bool
+    ) -> NDArray[np.int64]:
+        if self.graph is None:
+            return slots[:0]
+        wanted = max(_CANDIDATES * k, 64)
+        if not filtered:
+            near = self.graph.candidates(query, wanted)
+            return near[self._columns.has_vector[near]]
+        # The rarer the allowed ones, the more candidates it takes to meet enough of them.
+        near = self.graph.candidates(query, min(2 * wanted * self.vector_count // len(slots), _EXACT_ROWS))
+        return near[np.isin(near, slots, assume_unique=True)]
+
+    def _follow(self, *, removed: Sequence[int], added: Sequence[int]) -> None:
+        if self.missed is not None:
+            self.missed.update(removed, added)
+        if removed:
+            # The saved graph holds what was removed.
+            self._graph_path.unlink(missing_ok=True)
+        if self.graph is not None:
+            self.graph.remove(np.array(removed, dtype=np.int64))
+            slots = np.array(added, dtype=np.int64)
+            self.graph.add(slots, self.vectors(slots))
+
+    def _load_graph(self, newer: NDArray[np.int64]) -> None:
+        graph = ApproximateIndex.load(self._graph_path, dimensions=self._dimensions)
+        live = self.vector_slots
+        if graph is None or len(newer) > len(live) // 5:
+            self._graph_path.unlink(missing_ok=True)
+            return
+        graph.remove(np.setdiff1d(graph.slots, live))
+        behind = np.union1d(newer, np.setdiff1d(live, graph.slots))
+        graph.add(behind, self.vectors(behind))
+        self.graph = graph
+
+    def _save_graph(self) -> None:
+        if self.graph is not None:
+            self.graph.save(self._graph_path)
+            self._graph_saved = self._sequence
+            self._postings.set_meta(graph_sequence=self._sequence)
+
+    def _clear_unnamed(self) -> None:
+        rows = self._slab.rows
+        unnamed = np.ones(len(rows), np.bool_)
+        unnamed[self.vector_slots] = False
+        left = np.flatnonzero(unnamed)
+        # Only rows that hold something are written: the rest of the file may be a hole.
+        self._slab.clear(left[rows[left].any(axis=1)])
+
+
+def _row(slot: int, entry: IndexEntry) -> UnitRow:
+    return UnitRow(
+        slot=slot,
+        unit_id=entry.unit_id,
+        own=count_terms(entry.terms),
+        context=count_terms(entry.context_terms),
+        has_vector=entry.vector is not None,
+    )
+
+
+def _check(meta: Mapping[str, str], dimensions: int) -> bool:
+    """Return whether the process before this one ended without closing the index."""
+    if not meta:
+        return False
+    if meta.get("format") != str(FORMAT) or meta.get("dimensions") != str(dimensions):
+        raise DamagedIndexError("another format or dimension")
+    boot = meta.get("open_boot", "")
+    if boot and boot != _boot_id():
+        raise DamagedIndexError("the machine stopped while the index was in use")
+    return bool(boot)
+
+
+def _check_rows(slab: VectorSlab, columns: Columns) -> None:
+    if len(slab.rows) < columns.used:
+        raise DamagedIndexError("vectors are missing")
+
+
+def _boot_id() -> str:
+    try:
+        return _BOOT_ID.read_text(encoding="ascii").strip()
+    except OSError:  # Not Linux: every end without closing counts as one of the machine.
+        return f"unknown-{id(object())}"

@@ -1,0 +1,61 @@
+"""Vectors of one vault in a memory-mapped file: row `slot` is the unit's vector, a row of zeros is empty."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+# Rows of a new slab: 24 KiB at 384 dimensions, so a thousand small vaults stay small.
+_FIRST_ROWS = 16
+_FLOAT_BYTES = 4
+
+
+class VectorSlab:
+    """An (n, dimensions) float32 matrix in a file that grows by doubling."""
+
+    def __init__(self, path: Path, *, dimensions: int) -> None:
+        """Map the file; make it where there is none."""
+        self._path = path
+        self._dimensions = dimensions
+        self._row_bytes = dimensions * _FLOAT_BYTES
+        if not path.exists():
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        rows = path.stat().st_size // self._row_bytes
+        self._map: NDArray[np.float32] = self._mapped(rows)
+
+    @property
+    def rows(self) -> NDArray[np.float32]:
+        """The whole matrix: a view of the file, valid until the next `reserve`."""
+        return self._map
+
+    def reserve(self, rows: int) -> None:
+        """Make room for at least `rows` rows."""
+        have = len(self._map)
+        if rows <= have:
+            return
+        # Doubling up to 64 Ki rows, then by a half: fewer than log n remaps, at most a third empty.
+        grown = max(rows, _FIRST_ROWS, have * 2 if have < 1 << 16 else have + have // 2)
+        os.truncate(self._path, grown * self._row_bytes)
+        self._map = self._mapped(grown)
+
+    def clear(self, slots: NDArray[np.int64]) -> None:
+        """Overwrite rows with zeros."""
+        if len(slots):
+            self._map[slots] = 0.0
+
+    def flush(self) -> None:
+        """Bring the file to the disk."""
+        if isinstance(self._map, np.memmap):
+            self._map.flush()
+
+    def _mapped(self, rows: int) -> NDArray[np.float32]:
+        if not rows:  # An empty file cannot be mapped.
+            return np.empty((0, self._dimensions), np.float32)
+        return np.memmap(self._path, dtype=np.float32, mode="r+", shape=(rows, self._dimensions))
