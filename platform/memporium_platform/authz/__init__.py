@@ -1,0 +1,1 @@
+"""Authorisation: an immutable snapshot that every service holds, compiled from governance's Casbin rows."""
