@@ -1,0 +1,1 @@
+"""Engines behind the ports: models, and clients of the other services."""

@@ -1,0 +1,1 @@
+"""Generators, one engine a file. torch is imported when a model is first loaded."""

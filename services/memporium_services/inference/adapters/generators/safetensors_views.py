@@ -1,0 +1,77 @@
+"""safetensors files read without copying: every tensor is a view of the file's own bytes.
+
+The library copies each tensor out of the bytes; a KV cache is then copied once more to where the model computes. Here
+the second copy is the only one. The header is checked as the format demands (huggingface/safetensors, README "Format"),
+since the bytes may come from another organisation.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from memporium_platform.errors import PlatformError, Reason
+
+_HEADER_LENGTH_BYTES = 8
+# The format's own limit.
+_MAX_HEADER_BYTES = 100_000_000
+_DTYPES = {
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "I64": torch.int64,
+    "I32": torch.int32,
+    "I8": torch.int8,
+    "U8": torch.uint8,
+}
+
+
+@dataclass(frozen=True)
+class TensorFile:
+    """The tensors of a file, by name, and its metadata. The tensors share the file's memory: never write to them."""
+
+    tensors: dict[str, Any]
+    metadata: dict[str, str]
+
+
+def view(data: bytearray) -> TensorFile:
+    """Return the tensors in `data`.
+
+    Raises:
+        PlatformError: INTEGRITY_FAILURE, where the bytes are no safetensors file.
+    """
+    try:
+        return _parse(data)
+    except (ValueError, KeyError, TypeError, RecursionError, RuntimeError) as err:
+        raise PlatformError(Reason.INTEGRITY_FAILURE, "the blob is no valid safetensors file") from err
+
+
+def _parse(data: bytearray) -> TensorFile:
+    if len(data) < _HEADER_LENGTH_BYTES:
+        raise ValueError("too short")
+    header_bytes = int.from_bytes(data[:_HEADER_LENGTH_BYTES], "little")
+    begin = _HEADER_LENGTH_BYTES + header_bytes
+    if header_bytes > _MAX_HEADER_BYTES or begin > len(data):
+        raise ValueError("header too long")
+    header = json.loads(bytes(data[_HEADER_LENGTH_BYTES:begin]))
+    metadata = {str(key): str(value) for key, value in header.pop("__metadata__", {}).items()}
+    tensors = {name: _tensor(data, begin, entry) for name, entry in header.items()}
+    return TensorFile(tensors, metadata)
+
+
+def _tensor(data: bytearray, begin: int, entry: dict[str, Any]) -> Any:
+    dtype, shape = _DTYPES[entry["dtype"]], [int(size) for size in entry["shape"]]
+    first, last = (int(offset) for offset in entry["data_offsets"])
+    count = 1
+    for size in shape:
+        if size < 0:
+            raise ValueError("negative size")
+        count *= size
+    if not 0 <= first <= last <= len(data) - begin or last - first != count * dtype.itemsize:
+        raise ValueError("offsets out of range")
+    if count == 0:
+        return torch.empty(shape, dtype=dtype)
+    return torch.frombuffer(data, dtype=dtype, count=count, offset=begin + first).reshape(shape)

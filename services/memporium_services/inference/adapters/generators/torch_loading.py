@@ -1,0 +1,144 @@
+"""Causal language models from a package's GGUF, from a local folder, or built in code; each with its fingerprint."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+import transformers
+
+from memporium_platform.errors import PlatformError, Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# Changes whenever the conversion changes what it writes: old caches and fingerprints are then no longer used.
+_CONVERTER = "gguf-bf16-1"
+_CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model in memory with its tokenizer and fingerprints."""
+
+    model: Any
+    tokenizer: Any
+    fingerprint: str
+    tokenizer_fingerprint: str
+
+
+def digest_of(parts: dict[str, Any]) -> str:
+    """Return the SHA-256 of named parts, independent of their order."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def load_gguf(name: str, gguf: Path, cache: Path, *, dtype: str, device: str) -> LoadedModel:
+    """Return a model from a GGUF file; the first call converts it into `cache`, later ones take seconds."""
+    source = file_digest(gguf)
+    folder = cache / f"{name}-{source[:16]}-{_CONVERTER}"
+    if not (folder / "config.json").is_file():
+        with _locked(cache / f".{name}.lock"):
+            if not (folder / "config.json").is_file():
+                _convert(gguf, folder)
+    model, tokenizer = _from_folder(name, folder, dtype=dtype, device=device)
+    parts = {"weights": source, "config": "gguf", "tokenizer": source, "dtype": "bfloat16", "converter": _CONVERTER}
+    return LoadedModel(model, tokenizer, digest_of(parts), digest_of({"tokenizer": source}))
+
+
+def load_folder(name: str, folder: Path, *, dtype: str, device: str) -> LoadedModel:
+    """Return a model from a local Hugging Face folder with safetensors weights."""
+    weights = sorted(folder.glob("*.safetensors"))
+    if not weights or not (folder / "config.json").is_file():
+        raise _unavailable(name, "its folder has no config.json or no safetensors weights")
+    tokenizers = sorted(
+        path for pattern in ("tokenizer*", "*.model", "vocab*", "merges*") for path in folder.glob(pattern)
+    )
+    tokenizer_digest = digest_of({path.name: file_digest(path) for path in tokenizers})
+    config = json.loads((folder / "config.json").read_text())
+    # Who wrote the file does not change what the model computes.
+    config.pop("transformers_version", None)
+    parts = {
+        "weights": {path.name: file_digest(path) for path in weights},
+        "config": config,
+        "tokenizer": tokenizer_digest,
+        "dtype": str(config.get("dtype", config.get("torch_dtype", "stored"))),
+    }
+    model, tokenizer = _from_folder(name, folder, dtype=dtype, device=device)
+    return LoadedModel(model, tokenizer, digest_of(parts), tokenizer_digest)
+
+
+def _from_folder(name: str, folder: Path, *, dtype: str, device: str) -> tuple[Any, Any]:
+    _quiet()
+    try:
+        model = transformers.AutoModelForCausalLM.from_pretrained(
+            str(folder), dtype=getattr(torch, dtype), local_files_only=True, use_safetensors=True
+        )
+        tokenizer = transformers.AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+        return model.to(device).eval(), tokenizer
+    except Exception as err:
+        # transformers raises whatever its parts raise.
+        raise _unavailable(name, "its files cannot be loaded") from err
+
+
+def _convert(gguf: Path, folder: Path) -> None:
+    """Write a GGUF's weights as bf16 safetensors: loads in seconds instead of being dequantised each time."""
+    _quiet()
+    source = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
+    try:
+        loaded = transformers.AutoModelForCausalLM.from_pretrained(**source, dtype=torch.float32)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(**source)
+        # transformers takes the loaded model for a quantised one and refuses to save it: save a plain one instead.
+        config = type(loaded.config).from_dict(
+            {key: value for key, value in loaded.config.to_dict().items() if key != "quantization_config"}
+        )
+        plain = transformers.AutoModelForCausalLM.from_config(config).to(torch.bfloat16)
+        plain.load_state_dict({key: value.to(torch.bfloat16) for key, value in loaded.state_dict().items()})
+        plain.tie_weights()
+        temporary = Path(tempfile.mkdtemp(prefix=".converting-", dir=folder.parent))
+        try:
+            plain.save_pretrained(temporary)
+            tokenizer.save_pretrained(temporary)
+            temporary.rename(folder)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+    except Exception as err:
+        # transformers raises whatever its parts raise.
+        raise _unavailable(gguf.stem, "its GGUF file cannot be converted") from err
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold a lock across processes for the block."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _quiet() -> None:
+    # Forked workers are never used; the tokenizer's threads would compete with the other services.
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+
+
+def _unavailable(name: str, why: str) -> PlatformError:
+    return PlatformError(Reason.MODEL_UNAVAILABLE, f"model {name} is unavailable: {why}", metadata={"model": name})

@@ -1,0 +1,161 @@
+"""Memories as the inference service sees them: used under their licences, or to be made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from memporium_services.inference.domain.values import TextMemory
+
+
+class Form(StrEnum):
+    """The form of a memory."""
+
+    PLAINTEXT = "PLAINTEXT"
+    ACTIVATION = "ACTIVATION"
+    PARAMETER = "PARAMETER"
+
+
+class Use(StrEnum):
+    """What a memory is used for; the names are those of the licence terms."""
+
+    INFER_WITH = "INFER_WITH"
+    MATERIALISE_KV = "MATERIALISE_KV"
+    DERIVE_LORA = "DERIVE_LORA"
+
+
+@dataclass(frozen=True, slots=True)
+class BlobRef:
+    """A blob by digest: SHA-256 in hexadecimal and size."""
+
+    sha256: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Licence:
+    """Under which agreement a memory came."""
+
+    agreement: str
+    terms_sha256: str = ""
+    release: str = ""
+    attribution: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ActivationRef:
+    """What an activation cube says of its KV cache."""
+
+    model_fingerprint: str
+    tokenizer_fingerprint: str
+    token_ids_sha256: str
+    token_count: int
+    layers: int
+    heads: int
+    head_size: int
+    dtype: str
+    position_base: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterRef:
+    """What a parameter cube says of its adapter."""
+
+    base_model_fingerprint: str
+    rank: int
+    alpha: float
+    target_modules: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UsedMemory:
+    """A memory that the vault gave out for a use.
+
+    Attributes:
+        name: Name of the cube.
+        form: Its form.
+        version: Its version.
+        title: Its title.
+        source: Its source's own reference.
+        text: Its text, for plaintext; facts one a line.
+        facts: Its statements, for a MemCell.
+        blob: Its blob, for the other forms.
+        activation: What it says of its KV cache, for ACTIVATION.
+        parameter: What it says of its adapter, for PARAMETER.
+        licences: Licences that it came under.
+        sensitivity_labels: Its labels, which derived memories keep.
+        derivation: What made it; "" for originals.
+        parents: Cubes that it was made from.
+    """
+
+    name: str
+    form: Form
+    version: int = 0
+    title: str = ""
+    source: str = ""
+    text: str = ""
+    facts: tuple[str, ...] = ()
+    blob: BlobRef | None = None
+    activation: ActivationRef | None = None
+    parameter: ParameterRef | None = None
+    licences: tuple[Licence, ...] = ()
+    sensitivity_labels: tuple[str, ...] = ()
+    derivation: str = ""
+    parents: tuple[str, ...] = ()
+
+    def as_text(self) -> TextMemory:
+        """Return it as it goes into a prompt."""
+        return TextMemory(text=self.text, title=self.title, source=self.source)
+
+
+@dataclass(frozen=True, slots=True)
+class NewMemory:
+    """A cube to be made from others, with its blob.
+
+    Attributes:
+        parent: The vault.
+        cube_id: Its id.
+        request_id: Id of the call that makes it; "" for none.
+        title: Its title.
+        tags: Its tags.
+        data: The blob.
+        digest: SHA-256 of the blob, hexadecimal.
+        form: ACTIVATION or PARAMETER.
+        activation: What it says of its KV cache, for ACTIVATION.
+        parameter: What it says of its adapter, for PARAMETER.
+        parents: Cubes that it was made from.
+        licences: All of theirs.
+        sensitivity_labels: All of theirs.
+        derivation: What made it.
+        reason: Why.
+    """
+
+    parent: str
+    cube_id: str
+    request_id: str
+    title: str
+    tags: tuple[str, ...]
+    data: bytes = field(repr=False)
+    digest: BlobRef
+    form: Form
+    activation: ActivationRef | None
+    parameter: ParameterRef | None
+    parents: tuple[str, ...]
+    licences: tuple[Licence, ...]
+    sensitivity_labels: tuple[str, ...]
+    derivation: str
+    reason: str
+
+
+def union_of_licences(memories: tuple[UsedMemory, ...] | list[UsedMemory]) -> tuple[Licence, ...]:
+    """Return every licence of the memories once, in order: what a memory derived from them is bound by."""
+    found: dict[tuple[str, str], Licence] = {}
+    for memory in memories:
+        for licence in memory.licences:
+            found.setdefault((licence.agreement, licence.release), licence)
+    return tuple(found.values())
+
+
+def union_of_labels(memories: tuple[UsedMemory, ...] | list[UsedMemory]) -> tuple[str, ...]:
+    """Return every sensitivity label of the memories once, in order."""
+    return tuple(dict.fromkeys(label for memory in memories for label in memory.sensitivity_labels))

@@ -1,0 +1,229 @@
+"""Values that the inference service works on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+
+class Kind(StrEnum):
+    """What a model is for."""
+
+    EMBEDDER = "EMBEDDER"
+    GENERATOR = "GENERATOR"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """What is known of a model.
+
+    Attributes:
+        name: Name to ask for it by.
+        kind: What it is for.
+        engine: What runs it.
+        fingerprint: SHA-256 over the digests of weights, configuration, tokenizer and the type of the numbers; "" where
+            the model has not been loaded, or runs elsewhere.
+        tokenizer_fingerprint: SHA-256 of the tokenizer; "" as `fingerprint`.
+        context_tokens: Most tokens that it reads at once; 0: not known.
+        dimensions: Length of an embedder's vectors.
+        loaded: Whether it is in memory.
+        supports_memory: Whether KV caches and adapters mount on it.
+    """
+
+    name: str
+    kind: Kind
+    engine: str
+    fingerprint: str = ""
+    tokenizer_fingerprint: str = ""
+    context_tokens: int = 0
+    dimensions: int = 0
+    loaded: bool = False
+    supports_memory: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedText:
+    """One text's vector.
+
+    Attributes:
+        vector: (d,) float32; length one, or zero for a text without any word.
+        token_count: Tokens that were read.
+        truncated: Whether the text was cut at the model's window.
+    """
+
+    vector: npt.NDArray[np.float32]
+    token_count: int
+    truncated: bool
+
+
+class Speaker(StrEnum):
+    """Who speaks in a dialogue; the values are those of chat templates."""
+
+    SYSTEM = "system"
+    USER = "user"
+    ASSISTANT = "assistant"
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One turn of a dialogue."""
+
+    speaker: Speaker
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How the next token is chosen, and when to end.
+
+    Attributes:
+        max_tokens: Most tokens to write.
+        temperature: 0: the likeliest token.
+        top_p: Only tokens of the likeliest share of this much probability; 0: all.
+        seed: Seed of the choice.
+        stop: Texts that end the answer.
+    """
+
+    max_tokens: int
+    temperature: float = 0.0
+    top_p: float = 0.0
+    seed: int = 0
+    stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TextMemory:
+    """Plaintext memory as it goes into a prompt; holds nothing that changes when the memory moves between vaults."""
+
+    text: str
+    title: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class KvBlob:
+    """A KV cache as stored: a safetensors file and what its cube says of it."""
+
+    data: bytearray = field(repr=False)
+    token_ids_sha256: str = ""
+    token_count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterBlob:
+    """A LoRA adapter as stored: a safetensors file and what its cube says of it."""
+
+    key: str
+    data: bytearray = field(repr=False)
+    rank: int = 8
+    alpha: float = 16.0
+    target_modules: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationTask:
+    """What a generator is asked for: `turns` or `prompt`, with memory."""
+
+    sampling: Sampling
+    turns: tuple[Turn, ...] = ()
+    prompt: str = ""
+    memories: tuple[TextMemory, ...] = ()
+    kv: KvBlob | None = None
+    adapters: tuple[AdapterBlob, ...] = ()
+    max_prompt_tokens: int = 0
+
+
+class Finish(StrEnum):
+    """Why a generation ended."""
+
+    END = "END"
+    STOP = "STOP"
+    LENGTH = "LENGTH"
+
+
+@dataclass(frozen=True, slots=True)
+class PromptRead:
+    """The prompt was read.
+
+    Attributes:
+        prompt_tokens: Tokens of the whole prompt.
+        cached_tokens: Those of them that came from a KV cache.
+        prefill_s: Seconds of reading; 0 where not known.
+    """
+
+    prompt_tokens: int
+    cached_tokens: int = 0
+    prefill_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class TextPiece:
+    """The next piece of text with its tokens."""
+
+    text: str
+    token_ids: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The generation is over."""
+
+    finish: Finish
+    prompt_tokens: int
+    completion_tokens: int
+
+
+GenerationEvent = PromptRead | TextPiece | Ended
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltKv:
+    """A KV cache that was built: its safetensors file and shape."""
+
+    data: bytes = field(repr=False)
+    token_ids_sha256: str
+    token_count: int
+    layers: int
+    heads: int
+    head_size: int
+    dtype: str
+    compute_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One training example: `answer` is learned after `question`, or as plain text where that is empty."""
+
+    answer: str
+    question: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingPlan:
+    """How an adapter is trained."""
+
+    rank: int = 8
+    alpha: float = 16.0
+    epochs: int = 4
+    learning_rate: float = 1e-3
+    seed: int = 0
+    max_tokens: int = 16_384
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedAdapter:
+    """A LoRA adapter that was trained: its safetensors file, shape and figures (losses in nats a token)."""
+
+    data: bytes = field(repr=False)
+    rank: int
+    alpha: float
+    target_modules: tuple[str, ...]
+    loss_before: float
+    loss_after: float
+    steps: int
+    compute_s: float

@@ -1,0 +1,132 @@
+"""What the inference service needs: models, and the memory it mounts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+
+    from memporium_services.inference.domain.memory import NewMemory, UsedMemory
+    from memporium_services.inference.domain.values import (
+        BuiltKv,
+        EmbeddedText,
+        Example,
+        GenerationEvent,
+        GenerationTask,
+        ModelInfo,
+        TextMemory,
+        TrainedAdapter,
+        TrainingPlan,
+    )
+
+
+class Embedder(Protocol):
+    """Turns texts into vectors. Methods block; they are called from one worker thread at a time."""
+
+    @property
+    def info(self) -> ModelInfo:
+        """What it is; complete once `load` has returned."""
+        ...
+
+    def load(self) -> None:
+        """Bring the model into memory; later calls do nothing.
+
+        Raises:
+            PlatformError: MODEL_UNAVAILABLE, where its files are missing.
+        """
+        ...
+
+    def embed(self, texts: Sequence[str]) -> list[EmbeddedText]:
+        """Return the vectors in the order of the texts."""
+        ...
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Return the number of tokens of each text, uncut."""
+        ...
+
+
+class Generator(Protocol):
+    """Writes text. One generation at a time runs on it; the caller keeps the queue."""
+
+    @property
+    def info(self) -> ModelInfo:
+        """What it is; complete once `load` has returned."""
+        ...
+
+    async def load(self) -> None:
+        """Bring the model into memory; later calls do nothing.
+
+        Raises:
+            PlatformError: MODEL_UNAVAILABLE, where its files are missing.
+        """
+        ...
+
+    async def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Return the number of tokens of each text."""
+        ...
+
+    def generate(self, task: GenerationTask) -> AsyncIterator[GenerationEvent]:
+        """Yield PromptRead, any number of TextPiece, and Ended; closing the iterator ends the computation.
+
+        Raises:
+            PlatformError: INVALID_FIELD for a prompt that is too long; MODEL_MISMATCH for memory that does not fit.
+        """
+        ...
+
+    async def build_kv(self, memories: Sequence[TextMemory], *, progress: Callable[[int, int], None]) -> BuiltKv:
+        """Encode memories as the beginning of a prompt; `progress` gets tokens done and tokens in all.
+
+        Cancelling the call ends the computation.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Release the model."""
+        ...
+
+
+class AdapterTrainer(Protocol):
+    """Trains LoRA adapters for one generator."""
+
+    async def train(
+        self, examples: Sequence[Example], plan: TrainingPlan, *, progress: Callable[[int, int, float], None]
+    ) -> TrainedAdapter:
+        """Train on the examples; `progress` gets steps done, steps in all and the loss. Cancelling ends it."""
+        ...
+
+    async def close(self) -> None:
+        """Release what is held."""
+        ...
+
+
+class MemoryVault(Protocol):
+    """The vault, as the caller of the call in progress sees it."""
+
+    async def use(self, cubes: Sequence[str], action: str) -> list[UsedMemory]:
+        """Return cubes for a use, in their order, each held against its licences and counted once a call.
+
+        Raises:
+            PlatformError: The vault's refusal: PERMISSION_DENIED, LICENCE_* and the like.
+        """
+        ...
+
+    async def download(self, memory: UsedMemory) -> bytearray:
+        """Return a memory's blob, its digest verified."""
+        ...
+
+    async def find(self, name: str) -> UsedMemory | None:
+        """Return a cube that an earlier call may have made, or None."""
+        ...
+
+    async def create(self, new: NewMemory, *, progress: Callable[[int, int], None]) -> UsedMemory:
+        """Upload the blob and make the cube; a repeated call with the same request id gives the same cube."""
+        ...
+
+
+class Entitlements(Protocol):
+    """The state of agreements, as memstore pushes it."""
+
+    def watch(self) -> AsyncIterator[Sequence[tuple[str, str]]]:
+        """Yield changes of agreements as (name, state); the full state first. Ends when the connection does."""
+        ...

