@@ -1017,6 +1017,7 @@ class Cube(_message.Message):
     GOVERNANCE_FIELD_NUMBER: _builtins.int
     BEHAVIOURAL_FIELD_NUMBER: _builtins.int
     PAYLOAD_FIELD_NUMBER: _builtins.int
+    PAYLOAD_BYTES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`orgs/{org}/vaults/{vault}/cubes/{cube}`."""
     uid: _builtins.str
@@ -1027,6 +1028,8 @@ class Cube(_message.Message):
     """SHA-256 of the payload's stored bytes, hexadecimal."""
     revision: _builtins.int
     """The vault's revision at the last change."""
+    payload_bytes: _builtins.int
+    """Bytes of the payload, blobs included."""
     @_builtins.property
     def descriptive(self) -> Global___Descriptive:
         """What it is."""
@@ -1055,10 +1058,11 @@ class Cube(_message.Message):
         governance: Global___Governance | None = ...,
         behavioural: Global___Behavioural | None = ...,
         payload: Global___Payload | None = ...,
+        payload_bytes: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["behavioural", b"behavioural", "descriptive", b"descriptive", "governance", b"governance", "payload", b"payload"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["behavioural", b"behavioural", "content_digest", b"content_digest", "descriptive", b"descriptive", "etag", b"etag", "governance", b"governance", "name", b"name", "payload", b"payload", "revision", b"revision", "uid", b"uid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["behavioural", b"behavioural", "content_digest", b"content_digest", "descriptive", b"descriptive", "etag", b"etag", "governance", b"governance", "name", b"name", "payload", b"payload", "payload_bytes", b"payload_bytes", "revision", b"revision", "uid", b"uid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,188 @@
+"""The other services, by gRPC."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from datetime import UTC
+from typing import TYPE_CHECKING, Any
+
+import grpc
+
+from memporium.cube.v1 import cube_pb2
+from memporium.inference.v1 import convert_pb2
+from memporium.inference.v1.inference_service_pb2_grpc import InferenceServiceStub
+from memporium.memstore.v1 import agreement_calls_pb2, agreement_pb2
+from memporium.memstore.v1.memstore_service_pb2_grpc import MemstoreServiceStub
+from memporium.transfer.v1 import transfer_service_pb2
+from memporium.transfer.v1.transfer_service_pb2_grpc import TransferServiceStub
+from memporium.vault.v1 import cubes_pb2, vault_service_pb2
+from memporium.vault.v1.vault_service_pb2_grpc import VaultServiceStub
+from memporium_platform.errors import PlatformError, Reason
+from memporium_platform.rpc.errors_client import reason_of
+from memporium_services.scheduler.domain.strategies import Candidate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from memporium_platform.rpc.channels import Channels
+    from memporium_services.scheduler.ports import Report
+
+_PAGE = 1000
+
+
+class GrpcServices:
+    """`Services` over the kernel's channels."""
+
+    def __init__(self, channels: Channels) -> None:
+        """Call as the scheduler."""
+        self._vault: Any = channels.stub(VaultServiceStub)
+        self._inference: Any = channels.stub(InferenceServiceStub)
+        self._memstore: Any = channels.stub(MemstoreServiceStub)
+        self._transfer: Any = channels.stub(TransferServiceStub)
+
+    async def sweep(self, request_id: str, report: Report) -> Mapping[str, str]:  # noqa: ARG002 - a sweep repeats itself
+        """Sweep all vaults, a page of work a call."""
+        counts = dict.fromkeys(("expired", "purged", "archived", "repaired"), 0)
+        cursor, pages = "", 0
+        with _peer_errors():
+            while True:
+                request = vault_service_pb2.SweepVaultsRequest(cursor=cursor)
+                response = await self._vault.SweepVaults(request)
+                for key in counts:
+                    counts[key] += getattr(response, key)
+                cursor, pages = response.next_cursor, pages + 1
+                if not cursor:
+                    return {key: str(count) for key, count in counts.items()}
+                await report(pages, 0, "sweeping")
+
+    async def build_activation(self, spec: Mapping[str, Any], request_id: str, report: Report) -> Mapping[str, str]:
+        """Build KV memory."""
+        request = convert_pb2.BuildActivationRequest(
+            parent=spec["vault"], cubes=spec["cubes"], model=spec.get("model", ""), request_id=request_id
+        )
+        return await self._converted(self._inference.BuildActivation(request), report)
+
+    async def train_parameter(self, spec: Mapping[str, Any], request_id: str, report: Report) -> Mapping[str, str]:
+        """Train LoRA memory."""
+        request = convert_pb2.TrainParameterRequest(
+            parent=spec["vault"], cubes=spec["cubes"], model=spec.get("model", ""), request_id=request_id
+        )
+        return await self._converted(self._inference.TrainParameter(request), report)
+
+    async def _converted(self, stream: Any, report: Report) -> Mapping[str, str]:
+        cube = ""
+        with _peer_errors():
+            async for response in stream:
+                if response.HasField("progress"):
+                    stage = convert_pb2.ConversionStage.Name(response.progress.stage)
+                    message = stage.removeprefix("CONVERSION_STAGE_").lower()
+                    await report(response.progress.completed, response.progress.total, message)
+                else:
+                    cube = response.result.cube.name
+        return {"cube": cube}
+
+    async def deliver_release(
+        self, org: str, spec: Mapping[str, Any], request_id: str, report: Report
+    ) -> Mapping[str, str]:
+        """Pull a release into the pack vault, under the agreement named or the active one of the listing."""
+        agreement = spec.get("agreement") or await self._active_agreement(org, spec["listing"])
+        request = transfer_service_pb2.PullBundleRequest(
+            parent=f"orgs/{org}",
+            agreement=agreement,
+            release=spec["release"],
+            vault_id=spec.get("vault_id", ""),
+            request_id=request_id,
+        )
+        result: dict[str, str] = {"agreement": agreement}
+        with _peer_errors():
+            async for response in self._transfer.PullBundle(request):
+                if response.HasField("progress"):
+                    await report(response.progress.segments, response.progress.total_segments, "pulling")
+                elif response.HasField("result"):
+                    result |= {"vault": response.result.vault, "version": response.result.version}
+        return result
+
+    async def _active_agreement(self, org: str, listing: str) -> str:
+        request = agreement_calls_pb2.ListAgreementsRequest(
+            parent=f"orgs/{org}", listing=listing, state=agreement_pb2.Agreement.STATE_ACTIVE, page_size=_PAGE
+        )
+        with _peer_errors():
+            response = await self._memstore.ListAgreements(request)
+        names = [one.name for one in response.agreements if one.consumer == f"orgs/{org}"]
+        if not names:
+            raise PlatformError(
+                Reason.FAILED_PRECONDITION,
+                f"no active agreement on {listing}",
+                metadata={"resource": listing, "state": "no active agreement"},
+            )
+        return str(names[-1])
+
+    async def dump_vault(self, spec: Mapping[str, Any], request_id: str, report: Report) -> Mapping[str, str]:
+        """Back a vault up."""
+        request = transfer_service_pb2.DumpVaultRequest(vault=spec["vault"], request_id=request_id)
+        bundle = ""
+        with _peer_errors():
+            async for response in self._transfer.DumpVault(request):
+                if response.HasField("progress"):
+                    await report(response.progress.segments, response.progress.total_segments, "sealing")
+                else:
+                    bundle = response.bundle.name
+        return {"bundle": bundle}
+
+    async def candidates(self, vault: str, limit: int) -> tuple[list[Candidate], bool]:
+        """Return the memories of a vault for placement, and whether there are more."""
+        found: list[Candidate] = []
+        token = ""
+        with _peer_errors():
+            while len(found) < limit:
+                request = vault_service_pb2.ListCubesRequest(
+                    parent=vault, page_size=_PAGE, page_token=token, view=cubes_pb2.CUBE_VIEW_BASIC
+                )
+                response = await self._vault.ListCubes(request)
+                found.extend(_candidate(cube) for cube in response.cubes)
+                token = response.next_page_token
+                if not token:
+                    return found[:limit], False
+        return found[:limit], True
+
+    async def move(self, cube: str, *, hot: bool, request_id: str, reason: str) -> bool:
+        """Move a memory to a tier; False where its state does not allow it."""
+        try:
+            with _peer_errors():
+                if hot:
+                    await self._vault.ActivateCube(
+                        vault_service_pb2.ActivateCubeRequest(name=cube, reason=reason, request_id=request_id)
+                    )
+                else:
+                    await self._vault.ArchiveCube(
+                        vault_service_pb2.ArchiveCubeRequest(name=cube, reason=reason, request_id=request_id)
+                    )
+        except PlatformError as error:
+            if error.reason in {Reason.ILLEGAL_TRANSITION, Reason.CUBE_FROZEN, Reason.LEGAL_HOLD}:
+                return False
+            raise
+        return True
+
+
+def _candidate(cube: cube_pb2.Cube) -> Candidate:
+    used = cube.behavioural.last_use_time if cube.behavioural.HasField("last_use_time") else None
+    last_use = used or cube.descriptive.create_time
+    return Candidate(
+        cube=cube.name,
+        size_bytes=cube.payload_bytes,
+        hot=cube.behavioural.tier != cube_pb2.STORAGE_TIER_ARCHIVE,
+        last_use=last_use.ToDatetime(tzinfo=UTC),
+        heat=cube.behavioural.heat,
+        priority=cube.governance.priority,
+        labels=frozenset(cube.descriptive.tags),
+        pinned=cube.governance.frozen or cube.governance.legal_hold,
+    )
+
+
+@contextmanager
+def _peer_errors() -> Iterator[None]:
+    """Turn a peer's refusal into the error that it was."""
+    try:
+        yield
+    except grpc.aio.AioRpcError as error:
+        raise reason_of(error) from error

@@ -1,0 +1,37 @@
+"""The scheduler's tables."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, Table, Text
+
+from memporium_platform.storage.sql import kernel_tables
+
+metadata = MetaData()
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("org", Text, primary_key=True),
+    Column("job_id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("spec", Text, nullable=False),
+    Column("principal", Text, nullable=False),
+    Column("principal_kind", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("completed", BigInteger, nullable=False),
+    Column("total", BigInteger, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("result", Text, nullable=False),
+    Column("error_reason", Text, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("create_us", BigInteger, nullable=False),
+    Column("start_us", BigInteger),
+    Column("end_us", BigInteger),
+    Column("revision", BigInteger, nullable=False),
+    Index("ix_jobs_org_state", "org", "state"),
+    Index("ix_jobs_end_us", "end_us"),
+)
+
+kernel_tables.attach(metadata)

@@ -1,0 +1,115 @@
+"""Running one attempt of a job with the rights of the principal that made it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+
+from memporium_platform.call import Principal, PrincipalKind, acting_as
+from memporium_platform.errors import PlatformError, Reason
+from memporium_services.scheduler.domain.jobs import PASSING, Job, JobKind, retry_delay_s
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from sqlalchemy import Connection
+
+    from memporium_platform.kernel import Clock
+    from memporium_platform.storage.sql.database import Database
+    from memporium_services.scheduler.app.jobs import Signals
+    from memporium_services.scheduler.app.placement import Placements
+    from memporium_services.scheduler.ports import JobRows, Services
+    from memporium_services.scheduler.settings import SchedulerSettings
+
+_log = structlog.get_logger(__name__)
+
+
+class Execution:
+    """Runs attempts; the durable queue calls `attempt` until it says that the job has ended."""
+
+    def __init__(
+        self,
+        database: Database,
+        rows: JobRows,
+        *,
+        services: Services,
+        placements: Placements,
+        clock: Clock,
+        signals: Signals,
+        settings: SchedulerSettings,
+    ) -> None:
+        """Work on a database with the other services."""
+        self._database, self._rows, self._services = database, rows, services
+        self._placements, self._clock, self._signals, self._settings = placements, clock, signals, settings
+
+    async def attempt(self, org: str, job_id: str) -> float | None:
+        """Run a job once; return the seconds to wait before the next attempt, or None where it has ended.
+
+        Every step has an idempotency id of its own, so an attempt that follows a crash repeats nothing that was done.
+        """
+        job = await self._change(org, job_id, lambda one: one.begin(self._clock.now()))
+        if job is None or job.ended:
+            return None
+        try:
+            with acting_as(_principal(job), root_id=job.job_id):
+                result = await self._run(job)
+        except PlatformError as error:
+            return await self._failed(job, error.reason, error.message)
+        except Exception:  # noqa: BLE001 - whatever it is, the job must end in a state
+            # A fault of ours: logged whole here, told in general words there.
+            _log.exception("job.fault", job=job.name, kind=job.kind)
+            return await self._failed(job, Reason.INTERNAL, "the job failed for an internal reason")
+        await self._change(org, job_id, lambda one: one.succeed(self._clock.now(), result))
+        _log.info("job.succeeded", job=job.name, kind=job.kind, attempts=job.attempts)
+        return None
+
+    async def _run(self, job: Job) -> Mapping[str, str]:
+        async def report(completed: int, total: int, message: str) -> None:
+            await self._change(job.org, job.job_id, lambda one: one.report(completed, total, message))
+
+        request_id = job.request_id()
+        match job.kind:
+            case JobKind.SWEEP_VAULTS:
+                return await self._services.sweep(request_id, report)
+            case JobKind.BUILD_ACTIVATION:
+                return await self._services.build_activation(job.spec, request_id, report)
+            case JobKind.TRAIN_PARAMETER:
+                return await self._services.train_parameter(job.spec, request_id, report)
+            case JobKind.DELIVER_RELEASE:
+                return await self._services.deliver_release(job.org, job.spec, request_id, report)
+            case JobKind.DUMP_VAULT:
+                return await self._services.dump_vault(job.spec, request_id, report)
+            case JobKind.PLACE_MEMORIES:
+                return await self._placements.apply(job, report)
+
+    async def _failed(self, job: Job, reason: Reason, error: str) -> float | None:
+        again = reason in PASSING and job.attempts < self._settings.max_attempts
+        if again:
+            await self._change(job.org, job.job_id, lambda one: one.note(reason, error))
+            settings = self._settings
+            return retry_delay_s(job.attempts, initial_s=settings.retry_initial_s, maximum_s=settings.retry_max_s)
+        await self._change(job.org, job.job_id, lambda one: one.fail(self._clock.now(), reason, error))
+        _log.warning("job.failed", job=job.name, kind=job.kind, reason=reason, attempts=job.attempts)
+        return None
+
+    async def _change(self, org: str, job_id: str, change: Callable[[Job], Job]) -> Job | None:
+        """Write a change unless the job has ended meanwhile (a cancellation wins); return the job as it is then."""
+
+        def apply(conn: Connection) -> Job | None:
+            job = self._rows.get(conn, org, job_id)
+            if job is None or job.ended:
+                return job
+            changed = change(job)
+            self._rows.save(conn, changed)
+            return changed
+
+        job = await self._database.write(apply)
+        if job is not None:
+            self._signals.notify(job.name)
+        return job
+
+
+def _principal(job: Job) -> Principal:
+    kind = PrincipalKind(job.principal_kind)
+    return Principal(name=job.principal, org="" if kind is PrincipalKind.SERVICE else job.org, kind=kind)

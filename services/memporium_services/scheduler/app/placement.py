@@ -1,0 +1,66 @@
+"""Planning and carrying out which memories of a vault stay hot."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from memporium_platform.errors import invalid
+from memporium_services.scheduler.domain.placement import Placement, plan
+from memporium_services.scheduler.domain.strategies import STRATEGIES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from memporium_platform.kernel import Clock
+    from memporium_services.scheduler.domain.jobs import Job
+    from memporium_services.scheduler.ports import Report, Services
+
+# Cubes that one plan looks at: what a plan holds in memory and in its response stays small.
+PLAN_CUBES = 10_000
+DEFAULT_STRATEGY = "lru"
+
+
+class Placements:
+    """Plans by strategy, and the moves that follow from them."""
+
+    def __init__(self, services: Services, *, clock: Clock) -> None:
+        """Read and move memories through the vault service."""
+        self._services, self._clock = services, clock
+
+    async def plan(
+        self, vault: str, *, strategy: str, budget_bytes: int, labels: Sequence[str]
+    ) -> tuple[list[Placement], bool]:
+        """Return the decisions, hottest first, and whether the vault has more cubes than were looked at.
+
+        Raises:
+            PlatformError: INVALID_FIELD, for an unknown strategy, or a negative budget.
+        """
+        chosen = STRATEGIES.get(strategy or DEFAULT_STRATEGY)
+        if chosen is None:
+            raise invalid("strategy", f"must be one of {', '.join(sorted(STRATEGIES))}")
+        if budget_bytes < 0:
+            raise invalid("budget_bytes", "must not be negative")
+        candidates, truncated = await self._services.candidates(vault, PLAN_CUBES)
+        now = self._clock.now()
+        return plan(candidates, chosen, budget_bytes=budget_bytes, now=now, labels=frozenset(labels)), truncated
+
+    async def apply(self, job: Job, report: Report) -> Mapping[str, str]:
+        """Move what lies elsewhere than a plan says; return counts by direction."""
+        spec = job.spec
+        decisions, _ = await self.plan(
+            spec["vault"],
+            strategy=spec.get("strategy", ""),
+            budget_bytes=int(spec.get("budget_bytes", 0)),
+            labels=spec.get("labels", ()),
+        )
+        moves = [decision for decision in decisions if decision.moves]
+        counts = {True: 0, False: 0}
+        for index, decision in enumerate(moves):
+            cube = decision.candidate.cube
+            step = f"{cube}:{decision.hot}:{decision.candidate.last_use.timestamp()}"
+            moved = await self._services.move(
+                cube, hot=decision.hot, request_id=job.request_id(step), reason=decision.reason
+            )
+            counts[decision.hot] += moved
+            await report(index + 1, len(moves), cube)
+        return {"activated": str(counts[True]), "archived": str(counts[False])}

@@ -1,0 +1,100 @@
+"""What the scheduler needs from outside."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from sqlalchemy import Connection
+
+    from memporium_services.scheduler.domain.jobs import Job, JobState
+    from memporium_services.scheduler.domain.strategies import Candidate
+
+
+class Report(Protocol):
+    """Takes the progress of a job."""
+
+    async def __call__(self, completed: int, total: int, message: str) -> None:
+        """Note how much is done."""
+        ...
+
+
+class JobRows(Protocol):
+    """The table of jobs; methods run within a transaction."""
+
+    def insert(self, conn: Connection, job: Job) -> None:
+        """Add a job."""
+        ...
+
+    def get(self, conn: Connection, org: str, job_id: str) -> Job | None:
+        """Return a job, or None."""
+        ...
+
+    def save(self, conn: Connection, job: Job) -> bool:
+        """Write a changed job; False where another change came between (its revision is not the one before)."""
+        ...
+
+    def page(self, conn: Connection, org: str, *, states: Sequence[JobState], before: str, limit: int) -> list[Job]:
+        """Return jobs of an organisation, newest first, with ids below `before` ("": from the newest)."""
+        ...
+
+    def waiting(self, conn: Connection, org: str) -> int:
+        """Return how many jobs of an organisation have not ended."""
+        ...
+
+    def unfinished(self, conn: Connection) -> list[Job]:
+        """Return every job that has not ended."""
+        ...
+
+    def prune(self, conn: Connection, before: datetime) -> int:
+        """Delete the jobs that ended before a time; return how many."""
+        ...
+
+
+class JobQueue(Protocol):
+    """The durable queue: what was put in is run at least once, also after a crash."""
+
+    async def put(self, job: Job) -> None:
+        """Queue a job; one that is queued already is not queued again."""
+        ...
+
+    async def drop(self, job: Job) -> None:
+        """Take a job out, or stop it where it runs."""
+        ...
+
+
+class Services(Protocol):
+    """The other services, called with the rights of the call in progress. Each takes an idempotency id."""
+
+    async def sweep(self, request_id: str, report: Report) -> Mapping[str, str]:
+        """Sweep all vaults."""
+        ...
+
+    async def build_activation(self, spec: Mapping[str, Any], request_id: str, report: Report) -> Mapping[str, str]:
+        """Build KV memory."""
+        ...
+
+    async def train_parameter(self, spec: Mapping[str, Any], request_id: str, report: Report) -> Mapping[str, str]:
+        """Train LoRA memory."""
+        ...
+
+    async def deliver_release(
+        self, org: str, spec: Mapping[str, Any], request_id: str, report: Report
+    ) -> Mapping[str, str]:
+        """Pull a release into the pack vault."""
+        ...
+
+    async def dump_vault(self, spec: Mapping[str, Any], request_id: str, report: Report) -> Mapping[str, str]:
+        """Back a vault up."""
+        ...
+
+    async def candidates(self, vault: str, limit: int) -> tuple[list[Candidate], bool]:
+        """Return the memories of a vault for placement, and whether there are more."""
+        ...
+
+    async def move(self, cube: str, *, hot: bool, request_id: str, reason: str) -> bool:
+        """Move a memory to a tier; False where its state does not allow it."""
+        ...
