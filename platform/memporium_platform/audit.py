@@ -160,16 +160,21 @@ def record_in(
 class AuditSink:
     """The bounded queue of records that are not in any transaction."""
 
-    def __init__(self, *, capacity: int) -> None:
-        """Keep at most `capacity` records; when full, the interceptor refuses calls rather than lose records."""
+    def __init__(self, *, capacity: int, keep_newest: bool = False) -> None:
+        """Keep at most `capacity` records.
+
+        When full, the interceptor refuses calls rather than lose records; with `keep_newest`, for a process without
+        any audit log, the oldest make room instead.
+        """
         self._capacity = capacity
-        self._queue: deque[AuditRecord] = deque()
+        self._queue: deque[AuditRecord] = deque(maxlen=capacity if keep_newest else None)
+        self._keep_newest = keep_newest
         self._wake = asyncio.Event()
 
     @property
     def full(self) -> bool:
         """Whether the next record has no room."""
-        return len(self._queue) >= self._capacity
+        return len(self._queue) >= self._capacity and not self._keep_newest
 
     def submit(self, record: AuditRecord) -> None:
         """Queue a record; the relay ships it within 200 ms. Never blocks."""

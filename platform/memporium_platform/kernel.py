@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import grpc.aio
 
     from memporium_platform.audit import AuditSink
-    from memporium_platform.authz.client import AuthzClient
+    from memporium_platform.authz.ports import Authorizer
     from memporium_platform.crypto.keyring import Keyring
     from memporium_platform.paging import PageTokens
     from memporium_platform.rpc.channels import Channels
@@ -54,7 +54,7 @@ class Kernel:
     keys: Keyring
     page_tokens: PageTokens
     audit: AuditSink
-    authz: AuthzClient
+    authz: Authorizer
     objects: ObjectStore
     indexes: IndexStore
     open_database: Callable[[str], Awaitable[Database]]
@@ -72,7 +72,7 @@ class ServiceModule(Protocol):
         """Name of the service, for instance `vault`."""
         ...
 
-    def add_to(self, server: grpc.aio.Server | Any) -> None:  # noqa: ANN401 - generated registration takes either
+    def add_to(self, server: grpc.aio.Server | Any) -> None:
         """Register the servicer."""
         ...
 

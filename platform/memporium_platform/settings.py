@@ -31,7 +31,7 @@ class PlatformSettings(BaseSettings):
     )
     master_key: SecretStr = Field(
         SecretStr(""),
-        description="Platform keys, 64 hexadecimal characters each, by commas, newest first; empty: a file in data_dir.",
+        description="Platform keys, 64 hexadecimal digits each, by commas, newest first; empty: a file in data_dir.",
     )
 
     # Split mode: where the services are that this process does not run, as host:port.

@@ -1,0 +1,106 @@
+"""Ships audit records to governance: the sink's queue and every outbox table, each record at least once.
+
+Governance takes a record in once, by its decision id. While governance is away, queued records move to an outbox
+table, so that they outlive this process, too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Protocol
+
+import grpc
+import structlog
+from sqlalchemy import delete, insert, select
+
+from memporium_platform.audit import AuditRecord
+from memporium_platform.storage.sql.kernel_tables import AUDIT_OUTBOX
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sqlalchemy import Connection
+
+    from memporium_platform.audit import AuditSink
+    from memporium_platform.storage.sql.database import Database
+
+_log = structlog.get_logger("memporium.audit")
+
+# Records of one append; governance takes at most 1,000.
+BATCH = 500
+# Time in which a batch gathers: below the log's sequencing interval of 200 ms.
+_GATHER_S = 0.05
+# Outboxes are read at least this often, also where no call announced a record (background work).
+_POLL_S = 1.0
+_RETRY_S = 0.5
+
+
+class Shipper(Protocol):
+    """Takes records to the audit log."""
+
+    async def append(self, records: Sequence[AuditRecord]) -> None:
+        """Make the records durable in the log; grpc.aio.AioRpcError where that failed."""
+        ...
+
+
+class AuditRelay:
+    """Runs in each process until it is stopped."""
+
+    def __init__(self, sink: AuditSink, shipper: Shipper, databases: Mapping[str, Database]) -> None:
+        """Ship what is in the sink and in the outboxes of `databases`, which may grow."""
+        self._sink = sink
+        self._shipper = shipper
+        self._databases = databases
+
+    async def run(self) -> None:
+        """Ship until cancelled."""
+        while True:
+            await self._sink.wait(_POLL_S)
+            await asyncio.sleep(_GATHER_S)
+            try:
+                await self.ship()
+            except grpc.aio.AioRpcError as error:
+                _log.warning("audit.delayed", code=error.code().name)
+                await self.save()
+                await asyncio.sleep(_RETRY_S)
+
+    async def ship(self) -> None:
+        """Ship everything there is now."""
+        while batch := self._sink.take(BATCH):
+            try:
+                await self._shipper.append(batch)
+            except BaseException:
+                self._sink.give_back(batch)
+                raise
+        for database in tuple(self._databases.values()):
+            while rows := await database.read(_oldest):
+                await self._shipper.append([AuditRecord.from_json(record) for _, record in rows])
+                shipped = [seq for seq, _ in rows]
+                await database.write(lambda conn, shipped=shipped: _remove(conn, shipped))  # type: ignore[misc]
+
+    async def save(self) -> None:
+        """Move the sink's records to an outbox, where they outlive this process."""
+        database = next(iter(self._databases.values()), None)
+        while database is not None and (batch := self._sink.take(BATCH)):
+            try:
+                await database.write(lambda conn, batch=batch: _keep(conn, batch))  # type: ignore[misc]
+            except BaseException:
+                self._sink.give_back(batch)
+                raise
+
+
+def _oldest(conn: Connection) -> list[tuple[int, str]]:
+    query = select(AUDIT_OUTBOX.c.seq, AUDIT_OUTBOX.c.record).order_by(AUDIT_OUTBOX.c.seq).limit(BATCH)
+    return [(row.seq, row.record) for row in conn.execute(query)]
+
+
+def _remove(conn: Connection, shipped: list[int]) -> None:
+    conn.execute(delete(AUDIT_OUTBOX).where(AUDIT_OUTBOX.c.seq.in_(shipped)))
+
+
+def _keep(conn: Connection, records: list[AuditRecord]) -> None:
+    rows = [
+        {"decision_id": record.decision_id, "record": record.to_json(), "create_us": record.time_us}
+        for record in records
+    ]
+    conn.execute(insert(AUDIT_OUTBOX), rows)
