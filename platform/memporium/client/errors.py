@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from google.rpc import error_details_pb2, status_pb2
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     import grpc
 
@@ -50,7 +50,8 @@ def from_rpc_error(error: grpc.RpcError) -> MemporiumError:
     """Return the client's error for one of gRPC's, with the details that the server sent."""
     code = error.code().name
     message = error.details() or code
-    blob = next((value for key, value in error.trailing_metadata() or () if key == _DETAILS_KEY), None)
+    trailing: Iterable[Any] = error.trailing_metadata() or ()
+    blob = next((value for key, value in trailing if key == _DETAILS_KEY), None)
     if not isinstance(blob, bytes):
         return MemporiumError(code=code, reason="", message=message)
     reason, metadata, fields, retry_after_s = "", {}, {}, None

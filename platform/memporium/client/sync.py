@@ -56,7 +56,7 @@ class Client:
     """
 
     def __init__(self, address: str = "127.0.0.1:7600", *, api_key: str = "", **options: Any) -> None:
-        """Open a channel; `options` are those of `Target`: tls, ca_file, certificate_file, key_file, purpose, region."""
+        """Open a channel; `options` are the other fields of `Target`."""
         self.target = Target(address=address, api_key=api_key, **options)
         self._channel = open_channel(self.target)
         for service in _methods.SERVICES:

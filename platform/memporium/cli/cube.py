@@ -1,0 +1,128 @@
+"""`memporium cube ...`: single memories, their versions and their life."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from memporium.cli._context import session
+from memporium.cli._output import show, show_all
+from memporium.cube.v1 import cube_pb2
+from memporium.vault.v1 import cubes_pb2
+
+app = typer.Typer(name="cube", help="Cubes: single memories.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(help="Full name of the cube.")]
+Vault = Annotated[str, typer.Argument(help="Vault: its id in your organisation, or its full name.")]
+Reason = Annotated[str, typer.Option(help="Goes into the version and the audit log.")]
+_CHANGES = ("activate", "archive", "expire", "restore", "freeze", "unfreeze")
+
+
+@app.command()
+def create(
+    context: typer.Context,
+    vault: Vault,
+    text: Annotated[str, typer.Argument(help="What to remember.")],
+    title: Annotated[str, typer.Option(help="A short title.")] = "",
+    tag: Annotated[list[str], typer.Option(help="Label; may be repeated.")] = [],
+) -> None:
+    """Remember one text."""
+    run = session(context)
+    document = cube_pb2.Document(title=title, text=text)
+    cube = cube_pb2.Cube(
+        descriptive=cube_pb2.Descriptive(title=title, tags=tag, origin=cube_pb2.ORIGIN_USER_INPUT),
+        payload=cube_pb2.Payload(plaintext=cube_pb2.Plaintext(document=document)),
+    )
+    response = run.client.vault.create_cube(parent=run.absolute(vault, "vaults"), cube=cube)
+    show(response, as_json=run.as_json, title="remembered")
+
+
+@app.command()
+def get(
+    context: typer.Context,
+    name: Name,
+    version: Annotated[int, typer.Option(help="Version; 0: the newest.")] = 0,
+) -> None:
+    """Show one cube with its payload."""
+    run = session(context)
+    response = run.client.vault.get_cube(name=name, version=version, view=cubes_pb2.CUBE_VIEW_FULL)
+    show(response.cube, as_json=run.as_json)
+
+
+@app.command(name="list")
+def list_(
+    context: typer.Context,
+    vault: Vault,
+    tag: Annotated[list[str], typer.Option(help="Only with all of these labels.")] = [],
+    limit: Annotated[int, typer.Option(help="Most rows.")] = 50,
+) -> None:
+    """List the cubes of a vault."""
+    run = session(context)
+    response = run.client.vault.list_cubes(
+        parent=run.absolute(vault, "vaults"), page_size=limit, filter=cubes_pb2.CubeFilter(tags_all=tag)
+    )
+    columns = ["name", "descriptive.title", "governance.state", "behavioural.tier", "behavioural.heat"]
+    show_all(response.cubes, columns, as_json=run.as_json)
+
+
+@app.command()
+def change(
+    context: typer.Context,
+    what: Annotated[str, typer.Argument(help=", ".join(_CHANGES))],
+    name: Name,
+    reason: Reason = "",
+) -> None:
+    """Move a cube through its life: activate, archive, expire, restore, freeze, unfreeze."""
+    run = session(context)
+    if what not in _CHANGES:
+        raise typer.BadParameter(f"must be one of {', '.join(_CHANGES)}")
+    response = getattr(run.client.vault, f"{what}_cube")(name=name, reason=reason)
+    show(response.cube, as_json=run.as_json)
+
+
+@app.command()
+def versions(context: typer.Context, name: Name) -> None:
+    """List the versions of a cube."""
+    run = session(context)
+    response = run.client.vault.list_cube_versions(name=name)
+    show_all(response.versions, ["version", "change", "author", "reason", "create_time"], as_json=run.as_json)
+
+
+@app.command()
+def diff(
+    context: typer.Context,
+    name: Name,
+    old: Annotated[int, typer.Argument(help="From this version.")],
+    new: Annotated[int, typer.Argument(help="To this version.")],
+) -> None:
+    """Show what changed between two versions."""
+    run = session(context)
+    response = run.client.vault.diff_cube_versions(name=name, from_version=old, to_version=new)
+    show_all(response.changes, ["path", "before", "after"], as_json=run.as_json)
+
+
+@app.command()
+def rollback(
+    context: typer.Context,
+    name: Name,
+    version: Annotated[int, typer.Argument(help="Version whose content becomes the newest again.")],
+    reason: Reason = "",
+) -> None:
+    """Make an older version the newest again, as a new version."""
+    run = session(context)
+    response = run.client.vault.rollback_cube(name=name, version=version, reason=reason)
+    show(response.cube, as_json=run.as_json)
+
+
+@app.command()
+def forget(
+    context: typer.Context,
+    names: Annotated[list[str], typer.Argument(help="Full names of cubes of one vault.")],
+    reason: Reason = "",
+) -> None:
+    """Forget cubes for good: rows, versions, index, blobs. Prints the signed receipt."""
+    run = session(context)
+    vault = names[0].rsplit("/cubes/", 1)[0]
+    response = run.client.vault.forget_cubes(parent=vault, names=names, reason=reason)
+    show(response.receipt, as_json=run.as_json, title="forgotten")

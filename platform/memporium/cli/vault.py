@@ -1,0 +1,96 @@
+"""`memporium vault ...`: create, show, list, mount, erase."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from memporium.cli._context import session
+from memporium.cli._output import show, show_all
+from memporium.vault.v1 import vault_pb2
+
+app = typer.Typer(name="vault", help="Vaults: where memories lie.", no_args_is_help=True)
+
+_KINDS = {
+    "private": vault_pb2.VAULT_KIND_USER_PRIVATE,
+    "expert": vault_pb2.VAULT_KIND_EXPERT_KNOWLEDGE,
+    "shared": vault_pb2.VAULT_KIND_INDUSTRY_SHARED,
+    "pool": vault_pb2.VAULT_KIND_CONTEXTUAL_POOL,
+    "cache": vault_pb2.VAULT_KIND_PIPELINE_CACHE,
+}
+Name = Annotated[str, typer.Argument(help="Vault: its id in your organisation, or its full name.")]
+
+
+@app.command()
+def create(
+    context: typer.Context,
+    vault_id: Annotated[str, typer.Argument(help="Id: a letter, then letters, digits and '-'.")],
+    kind: Annotated[str, typer.Option(help=f"{', '.join(_KINDS)}.")] = "private",
+    description: Annotated[str, typer.Option(help="What it holds.")] = "",
+    org: Annotated[str, typer.Option(help="Organisation; default: your own.")] = "",
+) -> None:
+    """Create a vault."""
+    run = session(context)
+    if kind not in _KINDS:
+        raise typer.BadParameter(f"must be one of {', '.join(_KINDS)}", param_hint="--kind")
+    vault = vault_pb2.Vault(kind=_KINDS[kind], description=description)
+    response = run.client.vault.create_vault(parent=run.parent(org), vault_id=vault_id, vault=vault)
+    show(response.vault, as_json=run.as_json, title="created")
+
+
+@app.command()
+def get(context: typer.Context, name: Name) -> None:
+    """Show one vault."""
+    run = session(context)
+    response = run.client.vault.get_vault(name=run.absolute(name, "vaults"))
+    show(response.vault, as_json=run.as_json)
+
+
+@app.command(name="list")
+def list_(
+    context: typer.Context, org: Annotated[str, typer.Option(help="Organisation; default: your own.")] = ""
+) -> None:
+    """List the vaults of an organisation."""
+    run = session(context)
+    response = run.client.vault.list_vaults(parent=run.parent(org), page_size=1000)
+    show_all(response.vaults, ["name", "kind", "usage.cubes", "usage.bytes", "revision"], as_json=run.as_json)
+
+
+@app.command()
+def erase(
+    context: typer.Context, name: Name, reason: Annotated[str, typer.Option(help="Goes into the receipt.")] = ""
+) -> None:
+    """Erase a vault for good: its memories, its index and its key. Prints the signed receipt."""
+    run = session(context)
+    response = run.client.vault.delete_vault(name=run.absolute(name, "vaults"), erase=True, reason=reason)
+    show(response.receipt, as_json=run.as_json, title="erased")
+
+
+@app.command()
+def mount(
+    context: typer.Context,
+    name: Name,
+    pack: Annotated[str, typer.Argument(help="Vault to search along with it.")],
+) -> None:
+    """Mount a pack: a search of the vault also searches the pack."""
+    run = session(context)
+    response = run.client.vault.create_mount(
+        parent=run.absolute(name, "vaults"), mount=vault_pb2.Mount(vault=run.absolute(pack, "vaults"))
+    )
+    show(response.mount, as_json=run.as_json, title="mounted")
+
+
+@app.command()
+def mounts(context: typer.Context, name: Name) -> None:
+    """List what is mounted in a vault."""
+    run = session(context)
+    response = run.client.vault.list_mounts(parent=run.absolute(name, "vaults"))
+    show_all(response.mounts, ["name", "vault", "licence.agreement"], as_json=run.as_json)
+
+
+@app.command()
+def unmount(context: typer.Context, name: Annotated[str, typer.Argument(help="Full name of the mount.")]) -> None:
+    """Unmount a pack."""
+    run = session(context)
+    show(run.client.vault.delete_mount(name=name), as_json=run.as_json, title="unmounted")

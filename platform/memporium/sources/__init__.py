@@ -1,0 +1,1 @@
+"""Reading what people have: documents and dialogues, as requests to the reader service."""
