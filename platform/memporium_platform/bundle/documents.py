@@ -1,0 +1,185 @@
+"""The signed documents of a bundle: their types, how they are made, and how they are read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import TYPE_CHECKING, TypeVar
+
+from google.protobuf.message import DecodeError, Message
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from memporium.transfer.v1.bundle_pb2 import BundleKind, Compression, Envelope, Manifest, StreamKind, Suite
+from memporium_platform.bundle import merkle
+from memporium_platform.bundle.keys import position
+from memporium_platform.bundle.limits import (
+    BUNDLE_CONTENT_MAX,
+    NUMBER_MAX,
+    SEGMENT_OBJECT_MAX,
+)
+from memporium_platform.bundle.padme import padded_size
+from memporium_platform.bundle.protobuf import has_unknown_fields
+from memporium_platform.bundle.steps import VerificationStep, rejected, require
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from memporium.transfer.v1.bundle_pb2 import Segment
+
+FORMAT = "MCB1"
+SUITES = frozenset({Suite.SUITE_MCB1_ED25519_X25519_AES256GCM})
+
+MANIFEST_TYPE = "application/vnd.memporium.mcb1.manifest+protobuf"
+GRANT_TYPE = "application/vnd.memporium.mcb1.grant+protobuf"
+SNAPSHOT_TYPE = "application/vnd.memporium.mcb1.snapshot+protobuf"
+SIGNED_TIME_TYPE = "application/vnd.memporium.mcb1.signed-time+protobuf"
+
+_DIGEST = 32
+_SEALED_KEY = 48
+_STEP = VerificationStep.PAYLOAD
+M = TypeVar("M", bound=Message)
+
+# The one way in which each kind of stream is stored.
+STORED_AS = {
+    StreamKind.STREAM_KIND_CUBES: Compression.COMPRESSION_ZSTD,
+    StreamKind.STREAM_KIND_TENSORS: Compression.COMPRESSION_NONE,
+}
+
+
+def stamp(time: datetime) -> Timestamp:
+    """Return `time` for a document."""
+    value = Timestamp()
+    value.FromDatetime(time)
+    return value
+
+
+def moment(value: Timestamp) -> datetime:
+    """Return the time in a document, aware, in UTC.
+
+    Raises:
+        PlatformError: BUNDLE_REJECTED at PAYLOAD, for a time that no calendar has.
+    """
+    try:
+        return value.ToDatetime(tzinfo=UTC)
+    except (ValueError, OverflowError) as err:
+        raise rejected(_STEP, "a time is out of range") from err
+
+
+def decode(kind: type[M], data: bytes) -> M:
+    """Return the document in `data`; unknown fields refuse it.
+
+    Raises:
+        PlatformError: BUNDLE_REJECTED at PAYLOAD.
+    """
+    try:
+        document = kind.FromString(data)
+    except DecodeError as err:
+        raise rejected(_STEP, f"not a {kind.DESCRIPTOR.name}") from err
+    require(not has_unknown_fields(document), _STEP, f"unknown fields in the {kind.DESCRIPTOR.name}")
+    return document
+
+
+def payload(envelope: Envelope, payload_type: str, kind: type[M]) -> M:
+    """Return the document in a verified envelope.
+
+    Raises:
+        PlatformError: BUNDLE_REJECTED at PAYLOAD, where type, format or bytes are wrong.
+    """
+    require(envelope.payload_type == payload_type, _STEP, "the payload has another type")
+    return decode(kind, envelope.payload)
+
+
+def check_format(format_: str, suite: int | None = None) -> None:
+    """Demand this format and an allowed suite.
+
+    Raises:
+        PlatformError: BUNDLE_REJECTED at PAYLOAD.
+    """
+    require(format_ == FORMAT, _STEP, "another format")
+    require(suite is None or suite in SUITES, _STEP, "the suite is not allowed")
+
+
+def place(index: int, segment: Segment) -> bytes:
+    """Return the description of a segment at its place."""
+    return position(
+        index,
+        sha256_=segment.sha256,
+        size_bytes=segment.size_bytes,
+        stream=segment.stream,
+        compression=segment.compression,
+    )
+
+
+def merkle_root(segments: Sequence[Segment]) -> bytes:
+    """Return the root over the segments at their places."""
+    return merkle.root([place(index, segment) for index, segment in enumerate(segments)])
+
+
+def check_manifest(manifest: Manifest) -> None:
+    """Demand that a manifest agrees with itself and keeps to the caps.
+
+    Raises:
+        PlatformError: BUNDLE_REJECTED at PAYLOAD.
+    """
+    check_format(manifest.format, manifest.suite)
+    kinds = (BundleKind.BUNDLE_KIND_RELEASE, BundleKind.BUNDLE_KIND_DUMP)
+    require(manifest.kind in kinds, _STEP, "the kind is not allowed")
+    require(manifest.bundle and manifest.publisher and manifest.line, _STEP, "a name is missing")
+    require(manifest.bundle.startswith(f"{manifest.publisher}/"), _STEP, "the bundle is not its publisher's")
+    require(0 < manifest.number <= NUMBER_MAX, _STEP, "the number is out of range")
+    require(len(manifest.previous_manifest_sha256) in {0, _DIGEST}, _STEP, "a digest is malformed")
+    _check_streams(manifest)
+    _check_segments(manifest)
+    require(merkle_root(manifest.segments) == manifest.merkle_root, _STEP, "the Merkle root is wrong")
+
+
+def _check_streams(manifest: Manifest) -> None:
+    require(manifest.streams, _STEP, "no stream")
+    for index, stream in enumerate(manifest.streams):
+        kind = StreamKind.STREAM_KIND_TENSORS if index else StreamKind.STREAM_KIND_CUBES
+        require(stream.kind == kind, _STEP, "the streams are out of order")
+        named = not index or (len(stream.blob_sha256) == 2 * _DIGEST and stream.segment_count > 0)
+        require(named and len(stream.digest) == _DIGEST, _STEP, "a stream is malformed")
+        require(0 <= stream.record_count <= NUMBER_MAX, _STEP, "a count is out of range")
+        require(0 <= stream.padded_bytes <= BUNDLE_CONTENT_MAX, _STEP, "a stream is above its cap")
+        require(padded_size(stream.padded_bytes) == stream.padded_bytes, _STEP, "a stream's size is not padded")
+    blobs = [stream.blob_sha256 for stream in manifest.streams]
+    require(len(set(blobs)) == len(blobs) and not blobs[0], _STEP, "a file stands twice")
+    total = sum(stream.padded_bytes for stream in manifest.streams)
+    require(total == manifest.total_padded_bytes <= BUNDLE_CONTENT_MAX, _STEP, "the total size is wrong")
+    require(0 <= manifest.cube_count <= manifest.streams[0].record_count, _STEP, "the number of cubes is wrong")
+
+
+def _check_segments(manifest: Manifest) -> None:
+    expected = [index for index, stream in enumerate(manifest.streams) for _ in range(max(stream.segment_count, 0))][
+        : len(manifest.segments) + 1
+    ]
+    require([segment.stream for segment in manifest.segments] == expected, _STEP, "the segments are out of order")
+    for segment in manifest.segments:
+        kind = manifest.streams[segment.stream].kind
+        require(segment.compression == STORED_AS[kind], _STEP, "a segment is stored in another way")
+        require(0 < segment.size_bytes <= SEGMENT_OBJECT_MAX, _STEP, "a segment is above its cap")
+        require(len(segment.sha256) == _DIGEST and len(segment.sealed_key) == _SEALED_KEY, _STEP, "malformed segment")
+
+
+@dataclass(frozen=True, slots=True)
+class Documents:
+    """What is received beside the segments: serialised envelopes.
+
+    Attributes:
+        manifest: Of the Manifest.
+        snapshot: Of the Snapshot.
+        signed_time: Of the SignedTime.
+        grant: Of the Grant; None where only the outside of a bundle is verified.
+    """
+
+    manifest: bytes
+    snapshot: bytes
+    signed_time: bytes
+    grant: bytes | None = None
+
+
+def digest_of(data: bytes) -> bytes:
+    """Return SHA-256 of a document's bytes."""
+    return sha256(data).digest()

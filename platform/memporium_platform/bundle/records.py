@@ -1,0 +1,107 @@
+"""Streams of records, each behind its length as a varint, and where to cut them into segments.
+
+A segment always ends at the end of a record. Where, depends on the records' own bytes under a secret key: the same
+records make the same segments in the next version, and the sizes of the segments tell nothing about known texts.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+from memporium_platform.bundle.limits import (
+    RECORD_MAX,
+    SEGMENT_CONTENT_MAX,
+    SEGMENT_CONTENT_MIN,
+    SEGMENT_CONTENT_TARGET,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_VARINT_BYTES_MAX = 4
+_CONTINUES = 0x80
+
+
+class RecordError(Exception):
+    """A record is larger than its cap, or a stream of records is malformed."""
+
+
+def delimited(record: bytes) -> bytes:
+    """Return `record` behind its length.
+
+    Raises:
+        RecordError: It is larger than `RECORD_MAX`.
+    """
+    if len(record) > RECORD_MAX:
+        raise RecordError(f"a record of {len(record)} bytes is above the cap of {RECORD_MAX}")
+    length, prefix = len(record), bytearray()
+    while length >= _CONTINUES:
+        prefix.append(length & 0x7F | _CONTINUES)
+        length >>= 7
+    prefix.append(length)
+    return bytes(prefix) + record
+
+
+def split(content: bytes | bytearray | memoryview) -> Iterator[bytes]:
+    """Yield the records of one segment.
+
+    Raises:
+        RecordError: A length is not the shortest varint, above the cap, or beyond the segment's end.
+    """
+    view, position = memoryview(content), 0
+    while position < len(view):
+        length = shift = 0
+        for _ in range(_VARINT_BYTES_MAX):
+            if position == len(view):
+                raise RecordError("cut within a length")
+            byte = view[position]
+            position += 1
+            length |= (byte & 0x7F) << shift
+            shift += 7
+            if not byte & _CONTINUES:
+                break
+        else:
+            raise RecordError("a length is too long")
+        if byte == 0 and shift > 7:  # noqa: PLR2004 - bits of a varint's byte
+            raise RecordError("a length is not the shortest varint")
+        if length > RECORD_MAX:
+            raise RecordError("a record is above the cap")
+        if position + length > len(view):
+            raise RecordError("cut within a record")
+        yield bytes(view[position : position + length])
+        position += length
+
+
+class RecordSegments:
+    """Gathers records into the contents of segments."""
+
+    def __init__(self, cut_key: bytes) -> None:
+        """Begin a stream; `cut_key` (32 bytes) decides where segments end."""
+        self._cut_key = cut_key
+        self._pending = bytearray()
+
+    def add(self, record: bytes) -> Iterator[bytes]:
+        """Take in a record; yield the segments' contents that are complete, none or one, seldom two."""
+        piece = delimited(record)
+        if len(self._pending) + len(piece) > SEGMENT_CONTENT_MAX:
+            yield self._take()
+        self._pending += piece
+        if len(self._pending) >= SEGMENT_CONTENT_MIN and self._cuts_after(piece):
+            yield self._take()
+
+    def finish(self) -> Iterator[bytes]:
+        """Yield what is left, if anything is."""
+        if self._pending:
+            yield self._take()
+
+    def _take(self) -> bytes:
+        content = bytes(self._pending)
+        self._pending.clear()
+        return content
+
+    def _cuts_after(self, piece: bytes) -> bool:
+        # A record ends a segment with a chance in proportion to its size, so that segments beyond the least size are
+        # `TARGET - MIN` longer on average, whatever the sizes of the records are.
+        draw = int.from_bytes(blake2b(piece, digest_size=8, key=self._cut_key).digest())
+        return draw * (SEGMENT_CONTENT_TARGET - SEGMENT_CONTENT_MIN) < len(piece) << 64

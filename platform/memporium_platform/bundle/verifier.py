@@ -1,0 +1,173 @@
+"""The whole verification of a bundle, without I/O, in its fixed order (`steps.VerificationStep`).
+
+The rules:
+
+1. The documents are verified first (`BundleVerifier`): SIZE_CAPS, ENVELOPE, TRUST_ROOT, PAYLOAD, FRESHNESS, SNAPSHOT,
+   GRANT, KEY. Each check is made for all documents before the next one begins.
+2. Then each segment (`content.ContentVerifier`): SEGMENT_DIGEST, DECRYPTION, DECOMPRESSION, STREAM_DIGEST, FORMAT. The
+   segments of a stream come in order; the streams may come in any.
+3. The first failure ends all.
+4. Content is in quarantine until `ContentVerifier.finish` has returned: nothing of it is made visible before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from memporium.transfer.v1.bundle_pb2 import Grant, GrantTerms, Manifest, SignedTime, Snapshot
+from memporium_platform.bundle import dsse, freshness, grants
+from memporium_platform.bundle.content import ContentVerifier
+from memporium_platform.bundle.documents import (
+    GRANT_TYPE,
+    MANIFEST_TYPE,
+    SIGNED_TIME_TYPE,
+    SNAPSHOT_TYPE,
+    Documents,
+    check_manifest,
+    decode,
+    digest_of,
+    moment,
+    payload,
+)
+from memporium_platform.bundle.freshness import Seen
+from memporium_platform.bundle.grants import ExpectedAgreement, Recipient
+from memporium_platform.bundle.keys import BundleKey
+from memporium_platform.bundle.limits import GRANT_MAX, MANIFEST_MAX, SIGNED_TIME_MAX, SNAPSHOT_MAX
+from memporium_platform.bundle.steps import VerificationStep, require
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import datetime
+
+Step = VerificationStep
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What a bundle is held against.
+
+    Attributes:
+        trust: The publisher's trust root.
+        publisher: `orgs/{org}` of the publisher.
+        now: The time.
+        bundle: The bundle's name; "": any of the publisher's.
+        recipient: Who opens it; None: only the outside is verified, up to SEGMENT_DIGEST.
+        agreement: The recipient's agreement.
+        seen: The highest numbers met so far.
+        newest: True where the newest bundle of its line was asked for.
+        check_record: Refuses a malformed record by raising `RecordError`.
+    """
+
+    trust: dsse.TrustRoot
+    publisher: str
+    now: datetime
+    bundle: str = ""
+    recipient: Recipient | None = None
+    agreement: ExpectedAgreement = field(default_factory=ExpectedAgreement)
+    seen: Seen = field(default_factory=Seen)
+    newest: bool = False
+    check_record: Callable[[bytes], None] = lambda _record: None
+
+
+class BundleVerifier:
+    """Verifies one bundle: `documents`, then `segment` for each, then `finish`."""
+
+    def __init__(self, policy: Policy) -> None:
+        """Begin a verification."""
+        self._policy = policy
+        self._manifest: Manifest | None = None
+        self._manifest_sha256 = b""
+        self._seen = policy.seen
+        self._key: BundleKey | None = None
+
+    @property
+    def manifest(self) -> Manifest:
+        """The verified manifest."""
+        if self._manifest is None:
+            raise RuntimeError("the documents are not verified")
+        return self._manifest
+
+    @property
+    def manifest_sha256(self) -> bytes:
+        """SHA-256 of the manifest's bytes."""
+        return self._manifest_sha256
+
+    @property
+    def seen(self) -> Seen:
+        """What to remember once the documents are verified."""
+        return self._seen
+
+    def documents(self, documents: Documents) -> Iterator[VerificationStep]:
+        """Verify the documents; yield each check that was passed.
+
+        Consume it to the end: only then are `manifest` and `content` there.
+
+        Raises:
+            PlatformError: BUNDLE_REJECTED at the check that failed.
+        """
+        policy = self._policy
+        received = {
+            "manifest": (documents.manifest, MANIFEST_MAX),
+            "snapshot": (documents.snapshot, SNAPSHOT_MAX),
+            "signed time": (documents.signed_time, SIGNED_TIME_MAX),
+        }
+        if policy.recipient is not None:
+            require(documents.grant, Step.GRANT, "there is no grant")
+            received["grant"] = (documents.grant or b"", GRANT_MAX)
+        for name, (data, cap) in received.items():
+            require(len(data) <= cap, Step.SIZE_CAPS, f"the {name} is above its cap")
+        yield Step.SIZE_CAPS
+        envelopes = {name: dsse.parse(data) for name, (data, _cap) in received.items()}
+        yield Step.ENVELOPE
+        for envelope in envelopes.values():
+            dsse.verify(envelope, policy.trust)
+        yield Step.TRUST_ROOT
+        manifest = payload(envelopes["manifest"], MANIFEST_TYPE, Manifest)
+        snapshot = payload(envelopes["snapshot"], SNAPSHOT_TYPE, Snapshot)
+        signed = payload(envelopes["signed time"], SIGNED_TIME_TYPE, SignedTime)
+        check_manifest(manifest)
+        grant = terms = None
+        if policy.recipient is not None:
+            grant = payload(envelopes["grant"], GRANT_TYPE, Grant)
+            terms = decode(GrantTerms, grant.terms)
+        yield Step.PAYLOAD
+        freshness.check_signed_time(
+            signed, envelopes["snapshot"].payload, publisher=policy.publisher, seen=policy.seen, now=policy.now
+        )
+        expires = manifest.HasField("expire_time")
+        require(not expires or policy.now < moment(manifest.expire_time), Step.FRESHNESS, "the bundle is over")
+        yield Step.FRESHNESS
+        digest = digest_of(envelopes["manifest"].payload)
+        require(manifest.publisher == policy.publisher, Step.SNAPSHOT, "the bundle is another publisher's")
+        require(policy.bundle in {"", manifest.bundle}, Step.SNAPSHOT, "another bundle than asked for")
+        freshness.check_snapshot(
+            snapshot, signed, manifest, manifest_sha256=digest, seen=policy.seen, newest=policy.newest
+        )
+        yield Step.SNAPSHOT
+        if policy.recipient is not None and grant is not None and terms is not None:
+            grants.check(
+                terms,
+                manifest=manifest,
+                manifest_sha256=digest,
+                snapshot=snapshot,
+                recipient=policy.recipient,
+                agreement=policy.agreement,
+                now=policy.now,
+            )
+            yield Step.GRANT
+            self._key = BundleKey(grants.open_key(grant, policy.recipient))
+            yield Step.KEY
+        self._manifest, self._manifest_sha256 = manifest, digest
+        self._seen = Seen(
+            signed_time=signed.number,
+            snapshot=snapshot.number,
+            revocation_epoch=snapshot.revocation_epoch,
+            line=max(policy.seen.line, manifest.number),
+        )
+
+    def content(self) -> ContentVerifier:
+        """Return what verifies the segments, once the documents are verified and the key is open."""
+        if self._key is None:
+            raise RuntimeError("the bundle's key is not open")
+        return ContentVerifier(self.manifest, self._key, check_record=self._policy.check_record)
