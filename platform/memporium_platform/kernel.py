@@ -60,7 +60,7 @@ class Kernel:
     open_database: Callable[[str], Awaitable[Database]]
 
     async def database(self, service: str) -> Database:
-        """Return the service's own schema, migrated to the newest revision of `memporium_services.<service>.migrations`."""
+        """Return the service's own schema, migrated to the newest revision of its `migrations`."""
         return await self.open_database(service)
 
 

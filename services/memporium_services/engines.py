@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -16,7 +17,8 @@ from memporium_platform.paging import PageTokens
 from memporium_platform.rpc.channels import Channels
 from memporium_platform.rpc.gate import Gate
 from memporium_platform.rpc.identity import Authenticator
-from memporium_platform.storage.objects.folder import FolderObjectStore
+from memporium_platform.storage.index.open_index import open_index_store
+from memporium_platform.storage.objects.open_objects import open_object_store
 from memporium_platform.storage.sql.open_database import open_database
 from memporium_platform.telemetry import Telemetry
 from memporium_platform.tokens import TokenIssuer, TokenVerifier
@@ -27,8 +29,6 @@ if TYPE_CHECKING:
     from memporium_platform.authz.ports import Authorizer
     from memporium_platform.kernel import Clock
     from memporium_platform.settings import PlatformSettings
-    from memporium_platform.storage.index.vault_index import IndexStore, VaultIndex
-    from memporium_platform.storage.objects.object_store import ObjectStore
     from memporium_platform.storage.sql.database import Database
 
 
@@ -84,8 +84,8 @@ async def open_engines(
         telemetry = Telemetry()
         telemetry.start(settings)
         stack.callback(telemetry.stop)
-        objects = open_objects(settings)
-        indexes = _Indexes(settings)
+        objects = await open_object_store(settings)
+        indexes = await asyncio.to_thread(open_index_store, settings)
         stack.callback(indexes.close)
         audit = AuditSink(capacity=settings.audit_queue_records, keep_newest=not audited)
 
@@ -116,36 +116,6 @@ async def open_engines(
         )
         gate = Gate(settings, clock, authz, authenticator, Limits(settings), audit, telemetry)
         return Engines(kernel, gate, databases, stack.pop_all())
-
-
-def open_objects(settings: PlatformSettings) -> ObjectStore:
-    """Return the object store of the settings."""
-    return FolderObjectStore(settings.data_dir / "objects")
-
-
-class _Indexes:
-    """Opens the engine at the first use: most services need none."""
-
-    def __init__(self, settings: PlatformSettings) -> None:
-        self._settings = settings
-        self._store: IndexStore | None = None
-
-    def _opened(self) -> IndexStore:
-        if self._store is None:
-            from memporium_platform.storage.index.open_indexes import open_indexes
-
-            self._store = open_indexes(self._settings)
-        return self._store
-
-    def open(self, key: str, *, dimensions: int) -> VaultIndex:
-        return self._opened().open(key, dimensions=dimensions)
-
-    def destroy(self, key: str) -> None:
-        self._opened().destroy(key)
-
-    def close(self) -> None:
-        if self._store is not None:
-            self._store.close()
 
 
 async def _close_all(databases: dict[str, Database]) -> None:

@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import structlog
 
@@ -30,6 +30,21 @@ if TYPE_CHECKING:
 _log = structlog.get_logger("memporium.runner")
 
 _SWEEP_S = 3600.0
+
+
+# In split mode governance may start later than the others.
+_AUTHZ_READY_S = 120.0
+
+
+@runtime_checkable
+class _Following(Protocol):
+    """An authoriser that follows governance's stream."""
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+    async def ready(self, timeout_s: float) -> None: ...
 
 
 class UnknownServiceError(Exception):
@@ -84,8 +99,8 @@ async def running(
         await stack.enter_async_context(engines.cleanup)
         built = {module.name: module for module in modules}
         for service in services:
-            module = importlib.import_module(f"memporium_services.{service}.module")
-            built[service] = await module.build(engines.kernel_for(service))
+            code = importlib.import_module(f"memporium_services.{service}.module")
+            built[service] = await code.build(engines.kernel_for(service))
             await _bootstrap(built[service], settings)
         server = RpcServer(settings, engines.gate)
         for module in built.values():
@@ -105,10 +120,11 @@ async def running(
 
 async def _begin(engines: Engines, modules: dict[str, ServiceModule], stack: AsyncExitStack, *, governed: bool) -> None:
     """Start background work in the order of need; the stack ends it in the opposite one."""
-    start = getattr(engines.kernel.authz, "start", None)
-    if start is not None:
-        await start()
-        stack.push_async_callback(engines.kernel.authz.stop)  # type: ignore[attr-defined] # it has start
+    authz = engines.kernel.authz
+    if isinstance(authz, _Following):
+        await authz.start()
+        stack.push_async_callback(authz.stop)
+        await authz.ready(_AUTHZ_READY_S)
     if governed:
         from memporium_platform.audit_shipper import GovernanceShipper
 
@@ -148,6 +164,8 @@ async def _cancel(task: asyncio.Task[None]) -> None:
 
 
 def _authz_client(channels: Channels, clock: Clock) -> Authorizer:
+    from memporium.governance.v1.governance_service_pb2_grpc import GovernanceServiceStub
     from memporium_platform.authz.client import AuthzClient
 
-    return AuthzClient(channels=channels, clock=clock)
+    stub = channels.stub(GovernanceServiceStub)
+    return AuthzClient(lambda request: aiter(stub.WatchAuthorization(request)), clock)

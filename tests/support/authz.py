@@ -20,6 +20,7 @@ class StaticAuthorizer:
 
     def __init__(self) -> None:
         self.epoch = 1
+        self._changed = asyncio.Condition()
         self._principals: dict[str, Principal] = {}
         self._revoked: set[str] = set()
         self._expired: set[str] = set()
@@ -52,6 +53,12 @@ class StaticAuthorizer:
         """Disable the principal of a key."""
         self._disabled.add(self._principals[key].name)
         self.epoch += 1
+
+    async def reach(self, epoch: int) -> None:
+        """Go to a later epoch."""
+        async with self._changed:
+            self.epoch = epoch
+            self._changed.notify_all()
 
     def authenticate(self, bearer: str, now: datetime) -> Principal:
         principal = self._principals.get(bearer)
@@ -90,8 +97,8 @@ class StaticAuthorizer:
     async def wait_for(self, epoch: int, timeout_s: float) -> None:
         try:
             async with asyncio.timeout(timeout_s):
-                while self.epoch < epoch:
-                    await asyncio.sleep(0.005)
+                async with self._changed:
+                    await self._changed.wait_for(lambda: self.epoch >= epoch)
         except TimeoutError as error:
             raise PlatformError(
                 Reason.POLICY_STALE,

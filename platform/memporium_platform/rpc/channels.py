@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import grpc
 
@@ -43,7 +43,7 @@ class Channels:
         self._service = service
         self._own_address = ""
         self._raw: dict[str, grpc.aio.Channel] = {}
-        self._stubs: dict[type[Any], Any] = {}
+        self._stubs: dict[Callable[[grpc.aio.Channel], Any], Any] = {}
         self._root = self
 
     def bind(self, service: str) -> Channels:
@@ -56,18 +56,15 @@ class Channels:
         """Say where this process listens; before that, only services of other processes can be reached."""
         self._root._own_address = target  # noqa: SLF001 - its own class
 
-    def stub(self, stub_class: Callable[[Any], S]) -> S:
+    def stub(self, stub_class: Callable[[grpc.aio.Channel], S]) -> S:
         """Return a stub, for instance of `VaultServiceStub`; the same one each time."""
-        found: S | None = self._stubs.get(stub_class)  # type: ignore[call-overload]
+        found = self._stubs.get(stub_class)
         if found is None:
             # Generated code lives in memporium.<service>.v1.
             service = stub_class.__module__.split(".")[1]
-            found = self._stubs[stub_class] = stub_class(_Calls(self, service))  # type: ignore[index]
-        return found
-
-    def serves(self, service: str, *, here: bool) -> bool:
-        """Whether a service can be reached at all: it runs here, or its address is set."""
-        return here or bool(self._settings.address_of(service))
+            calls = cast("grpc.aio.Channel", _Calls(self, service))
+            found = self._stubs[stub_class] = stub_class(calls)
+        return cast("S", found)
 
     async def close(self) -> None:
         """Close the connections."""

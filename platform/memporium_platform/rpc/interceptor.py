@@ -22,24 +22,27 @@ if TYPE_CHECKING:
 
     from memporium_platform.rpc.method_table import Row
 
+    # Handlers of any request and response: the wrapped ones take bytes.
+    _Handler = grpc.RpcMethodHandler[Any, Any]
+
 # Open to everybody: they say what the API is and whether it runs, nothing of what is stored.
 _OPEN = ("/grpc.health.v1.Health/", "/grpc.reflection.")
 
 
-class KernelInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc] # the stubs have it as Any
+class KernelInterceptor(grpc.aio.ServerInterceptor):
     """Lets calls in through the gate, maps every error, records every end."""
 
     def __init__(self, gate: Gate, table: dict[str, Row]) -> None:
         """Take the method table; a method that is not in it is not served."""
         self._gate = gate
         self._table = table
-        self._wrapped: dict[str, grpc.RpcMethodHandler] = {}
+        self._wrapped: dict[str, _Handler] = {}
 
     async def intercept_service(
         self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler]],
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
         handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler | None:
+    ) -> Any:
         """Return the wrapped handler of the method, or None where there is no such method."""
         method = handler_call_details.method
         wrapped = self._wrapped.get(method)
@@ -57,7 +60,7 @@ class KernelInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc] # the
         return wrapped
 
 
-def _wrap(gate: Gate, row: Row, handler: Any) -> grpc.RpcMethodHandler:
+def _wrap(gate: Gate, row: Row, handler: Any) -> _Handler:
     if handler.request_streaming and handler.response_streaming:
         return grpc.stream_stream_rpc_method_handler(
             _stream_stream(gate, row, handler.stream_stream), None, handler.response_serializer

@@ -107,7 +107,7 @@ def _descent(field: FieldDescriptor, nested: Check) -> Check:
             nested(_Entry(value), "", missing_below)
             missing.extend(f"{prefix}{name}[{key}].{path.removeprefix('value.')}" for path in missing_below)
 
-    if field.message_type.GetOptions().map_entry:
+    if field.message_type is not None and field.message_type.GetOptions().map_entry:
         return entries
     return many if field.is_repeated else one
 
