@@ -69,6 +69,7 @@ class OpenedIndex:
         if dirty:
             self._clear_unnamed()
         self.graph: ApproximateIndex | None = None
+        self._last_allowed: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
         # Slots that changed while a graph is being built; None: none is.
         self.missed: set[int] | None = None
         self._graph_saved = int(meta.get("graph_sequence", -1))
@@ -109,6 +110,7 @@ class OpenedIndex:
         self.revision = max(self.revision, revision)
         self._postings.change(remove=remove, add=add, sequence=self._sequence, revision=self.revision)
         self._columns.change(remove=remove, add=add)
+        self._last_allowed = None
         self._slab.clear(np.array(remove, dtype=np.int64))
         self._follow(removed=remove, added=with_vector)
 
@@ -169,8 +171,11 @@ class OpenedIndex:
             self._postings.close()
 
     def _allowed_slots(self, allowed: NDArray[np.int64]) -> NDArray[np.int64]:
-        slots = self._columns.positions(allowed)
-        return slots[slots >= 0]
+        # One search asks several legs with the same array.
+        if self._last_allowed is None or self._last_allowed[0] is not allowed:
+            slots = self._columns.positions(allowed)
+            self._last_allowed = allowed, slots[slots >= 0]
+        return self._last_allowed[1]
 
     def _scores(self, query: NDArray[np.float32], slots: NDArray[np.int64]) -> NDArray[np.float32]:
         used = self._columns.used
@@ -191,7 +196,9 @@ class OpenedIndex:
             return near[self._columns.has_vector[near]]
         # The rarer the allowed ones, the more candidates it takes to meet enough of them.
         near = self.graph.candidates(query, min(2 * wanted * self.vector_count // len(slots), _EXACT_ROWS))
-        return near[np.isin(near, slots, assume_unique=True)]
+        may = np.zeros(self._columns.used, np.bool_)
+        may[slots] = True
+        return near[may[near]]
 
     def _follow(self, *, removed: Sequence[int], added: Sequence[int]) -> None:
         if self.missed is not None:

@@ -113,6 +113,9 @@ class FolderObjectStore:
         for key in await asyncio.to_thread(_keys, self._data, prefix):
             yield key
 
+    async def close(self) -> None:
+        """Nothing is held."""
+
     def _path(self, key: str) -> Path:
         return self._data / check_key(key)
 

@@ -42,6 +42,10 @@ class ObjectStore(Protocol):
         """Yield the keys that begin with `prefix`, in order."""
         ...
 
+    async def close(self) -> None:
+        """Release threads and connections."""
+        ...
+
 
 class ObjectNotFoundError(Exception):
     """There is no object of that key."""

@@ -30,10 +30,18 @@ async def open_object_store(settings: ObjectSettings) -> ObjectStore:
     """Return the object store.
 
     Raises:
+        PlatformError: UNAVAILABLE, where S3 cannot be reached.
         ValueError: A URL of an engine that there is no adapter for.
     """
     url = revealed(settings.objects_url)
     if not url:
         return FolderObjectStore(Path(settings.data_dir) / "objects")
+    if url.startswith("s3:"):
+        from memporium_platform.storage.objects.s3 import S3ObjectStore
+        from memporium_platform.storage.objects.s3_address import S3Address
+
+        store = S3ObjectStore(S3Address.parse(url))
+        await store.start()
+        return store
     message = "objects_url must begin with s3://, or be empty"
     raise ValueError(message)
