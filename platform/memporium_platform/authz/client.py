@@ -15,6 +15,7 @@ import grpc
 import structlog
 
 from memporium.governance.v1 import watch_pb2
+from memporium.governance.v1.governance_service_pb2_grpc import GovernanceServiceStub
 from memporium_platform.authz.compile import Compiler
 from memporium_platform.authz.credentials import PREFIX, find_credential
 from memporium_platform.authz.jwt import JwtVerifier, invalid_credential
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from memporium_platform.call import Call
     from memporium_platform.kernel import Clock
+    from memporium_platform.rpc.channels import Channels
 
     Watch = Callable[[watch_pb2.WatchAuthorizationRequest], AsyncIterator[watch_pb2.WatchAuthorizationResponse]]
 
@@ -47,15 +49,28 @@ _CERTIFICATE_SCHEME = "memporium://"
 class AuthzClient:
     """Implements the kernel's `Authorizer`."""
 
-    def __init__(self, watch: Watch, clock: Clock, *, stale_after_s: float = STALE_AFTER_S) -> None:
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        channels: Channels | None = None,
+        watch: Watch | None = None,
+        stale_after_s: float = STALE_AFTER_S,
+    ) -> None:
         """Keep how to open the stream; `start` opens it.
 
         Args:
-            watch: Opens the stream of `WatchAuthorization`, for instance a stub's method.
             clock: The time.
+            channels: Reach governance.
+            watch: Opens the stream of `WatchAuthorization` in another way.
             stale_after_s: Seconds of silence after which everything is refused.
         """
-        self._watch = watch
+        if watch is None and channels is not None:
+            watch = channels.stub(GovernanceServiceStub).WatchAuthorization
+        if watch is None:
+            message = "needs channels, or a watch"
+            raise ValueError(message)
+        self._watch: Watch = watch
         self._clock = clock
         self._stale_after_s = stale_after_s
         self._compiler = Compiler()

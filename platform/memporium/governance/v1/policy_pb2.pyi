@@ -154,8 +154,8 @@ class AttributeTest(_message.Message):
     OPERATOR_FIELD_NUMBER: _builtins.int
     VALUES_FIELD_NUMBER: _builtins.int
     attribute: _builtins.str
-    """`purpose`, `region`, `via` (the calling service), `kind` (USER, WORKLOAD, OPERATOR), `counterparty` (the other
-    organisation), `hour` (0 to 23, UTC) or `weekday` (mon to sun, UTC).
+    """`purpose`, `region`, `channel` and `via` (the calling service), `kind` (USER, WORKLOAD, OPERATOR), `counterparty`
+    (the other organisation), `hour` (0 to 23, UTC) or `weekday` (mon to sun, UTC).
     """
     operator: Global___AttributeTest.Operator.ValueType
     """The comparison."""
@@ -765,7 +765,9 @@ class CheckAccessResponse(_message.Message):
     epoch: _builtins.int
     """Policy epoch of the decision."""
     casbin_allowed: _builtins.bool
-    """What Casbin's own enforcer decides on the same rows; only where asked for."""
+    """What Casbin's own enforcer decides on the same rows; only where asked for, and absent where the organisation has more
+    rules than that enforcer can go through in time.
+    """
     @_builtins.property
     def matched(self) -> _containers.RepeatedCompositeFieldContainer[Global___MatchedRule]:
         """All rules that match; only where asked for."""
@@ -782,13 +784,15 @@ class CheckAccessResponse(_message.Message):
         epoch: _builtins.int = ...,
         matched: _abc.Iterable[Global___MatchedRule] | None = ...,
         subjects: _abc.Iterable[_builtins.str] | None = ...,
-        casbin_allowed: _builtins.bool = ...,
+        casbin_allowed: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_casbin_allowed", b"_casbin_allowed", "casbin_allowed", b"casbin_allowed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed", b"allowed", "casbin_allowed", b"casbin_allowed", "epoch", b"epoch", "matched", b"matched", "rule", b"rule", "subjects", b"subjects"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_casbin_allowed", b"_casbin_allowed", "allowed", b"allowed", "casbin_allowed", b"casbin_allowed", "epoch", b"epoch", "matched", b"matched", "rule", b"rule", "subjects", b"subjects"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__casbin_allowed: _TypeAlias = _typing.Literal["casbin_allowed"]  # noqa: Y015
+    _WhichOneofArgType__casbin_allowed: _TypeAlias = _typing.Literal["_casbin_allowed", b"_casbin_allowed"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__casbin_allowed) -> _WhichOneofReturnType__casbin_allowed | None: ...
 
 Global___CheckAccessResponse: _TypeAlias = CheckAccessResponse  # noqa: Y015
 
