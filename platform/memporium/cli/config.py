@@ -21,7 +21,7 @@ def _group() -> None:
 @app.command()
 def check(context: typer.Context) -> None:
     """Check the settings and print those in force, secrets masked; exit 1 where one is wrong."""
-    from memporium_services.settings import effective_settings
+    from memporium_services.effective_settings import effective_settings
 
     try:
         values = effective_settings()

@@ -75,7 +75,6 @@ class SchedulerModule:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
         await self._queue.stop()
-        await self._database.close()
 
     async def _sweep_for_ever(self) -> None:
         while True:

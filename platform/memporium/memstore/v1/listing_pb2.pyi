@@ -299,7 +299,6 @@ class CubeSelection(_message.Message):
 
     CUBES_FIELD_NUMBER: _builtins.int
     ANY_TAGS_FIELD_NUMBER: _builtins.int
-    ALL_TAGS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def cubes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Names of cubes."""
@@ -308,20 +307,15 @@ class CubeSelection(_message.Message):
     def any_tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Cubes with any of these tags."""
 
-    @_builtins.property
-    def all_tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Cubes with all of these tags."""
-
     def __init__(
         self,
         *,
         cubes: _abc.Iterable[_builtins.str] | None = ...,
         any_tags: _abc.Iterable[_builtins.str] | None = ...,
-        all_tags: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["all_tags", b"all_tags", "any_tags", b"any_tags", "cubes", b"cubes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["any_tags", b"any_tags", "cubes", b"cubes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -372,7 +366,7 @@ class Release(_message.Message):
     BUNDLE_FIELD_NUMBER: _builtins.int
     MANIFEST_SHA256_FIELD_NUMBER: _builtins.int
     CUBE_COUNT_FIELD_NUMBER: _builtins.int
-    PLAINTEXT_BYTES_FIELD_NUMBER: _builtins.int
+    SEALED_BYTES_FIELD_NUMBER: _builtins.int
     TERMS_SHA256_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
@@ -396,8 +390,8 @@ class Release(_message.Message):
     """SHA-256 of the bundle's manifest, hexadecimal."""
     cube_count: _builtins.int
     """Number of its memories."""
-    plaintext_bytes: _builtins.int
-    """Bytes of its memories before compression."""
+    sealed_bytes: _builtins.int
+    """Bytes of the sealed bundle."""
     terms_sha256: _builtins.str
     """SHA-256 of the terms it was sealed with, hexadecimal; empty: none."""
     state: Global___Release.State.ValueType
@@ -429,7 +423,7 @@ class Release(_message.Message):
         bundle: _builtins.str = ...,
         manifest_sha256: _builtins.str = ...,
         cube_count: _builtins.int = ...,
-        plaintext_bytes: _builtins.int = ...,
+        sealed_bytes: _builtins.int = ...,
         terms_sha256: _builtins.str = ...,
         state: Global___Release.State.ValueType = ...,
         reason: _builtins.str = ...,
@@ -440,7 +434,7 @@ class Release(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "publish_time", b"publish_time", "revoke_time", b"revoke_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundle", b"bundle", "changelog", b"changelog", "create_time", b"create_time", "cube_count", b"cube_count", "manifest_sha256", b"manifest_sha256", "name", b"name", "number", b"number", "plaintext_bytes", b"plaintext_bytes", "publish_time", b"publish_time", "reason", b"reason", "revoke_time", b"revoke_time", "sample", b"sample", "state", b"state", "terms_sha256", b"terms_sha256", "uid", b"uid", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundle", b"bundle", "changelog", b"changelog", "create_time", b"create_time", "cube_count", b"cube_count", "manifest_sha256", b"manifest_sha256", "name", b"name", "number", b"number", "publish_time", b"publish_time", "reason", b"reason", "revoke_time", b"revoke_time", "sample", b"sample", "sealed_bytes", b"sealed_bytes", "state", b"state", "terms_sha256", b"terms_sha256", "uid", b"uid", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,5 @@
+"""`python -m memporium`."""
+
+from memporium.cli import main
+
+main()

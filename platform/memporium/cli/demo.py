@@ -1,0 +1,34 @@
+"""`memporium demo`: the whole story on a fresh platform."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from memporium.cli import _output
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the root."""
+    app.command()(demo)
+
+
+def demo(
+    data: Annotated[
+        Path | None, typer.Option(exists=True, help="Folder of Markdown or text, JSON lines, or a dialogue file.")
+    ] = None,
+    model: Annotated[str, typer.Option(help="Generator; empty: the default.")] = "",
+    embedder: Annotated[str, typer.Option(help="Embedding model; empty: the default.")] = "",
+) -> None:
+    """Two organisations share a licensed memory, end to end, through the public API, on a fresh platform."""
+    from memporium.demo.stage import Stage, UnexpectedError
+    from memporium.demo.story import run
+
+    try:
+        run(Stage(), data=data, model=model, embedder=embedder)
+    except (UnexpectedError, RuntimeError, ValueError) as error:
+        _output.errors.print(f"[red]the story broke off[/red] {escape(str(error))}")
+        raise typer.Exit(code=1) from None

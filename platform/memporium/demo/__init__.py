@@ -1,0 +1,1 @@
+"""The demo: two organisations share a licensed memory, every step through the public API."""

@@ -1,0 +1,124 @@
+"""6. The pack is recalled beside the subscriber's own memories, then answers once as text and once as KV."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from memporium.cube.v1 import cube_pb2
+from memporium.demo.stage import UnexpectedError
+from memporium.inference.v1 import generate_pb2
+from memporium.reader.v1 import remember_pb2
+from memporium.vault.v1 import cubes_pb2
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from memporium.demo.stage import Stage
+    from memporium.demo.world import World
+
+TITLE = "The pack beside its own memories; the same answer from text and from KV"
+_SHOWN_CHARS = 90
+_NEW_TOKENS = 24
+_OWN = (
+    ("Ada", "We open the ledger file with a with statement, so that it is closed even when a report fails."),
+    ("Ben", "Right, and last Friday the context manager still swallowed the exception. I fixed that on Monday."),
+)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer: its tokens, its text, seconds to the first token, tokens that came from a cache."""
+
+    tokens: tuple[int, ...]
+    text: str
+    first_token_s: float
+    cached_tokens: int
+
+
+def play(world: World, stage: Stage) -> None:
+    """Remember a little dialogue, recall over both, generate twice."""
+    agent = world.subscriber.agent
+    agent.reader.remember(_dialogue(world.desk))
+    response = agent.reader.recall(parent=world.desk, query=world.question, limit=6, budget_tokens=600)
+    world.calls += 1
+    rows = []
+    for item in response.items:
+        whose = "pack" if item.agreement else "own"
+        rows.append((f"[{item.citation}]", whose, f"{item.score:.2f}", " ".join(item.text.split())[:_SHOWN_CHARS]))
+    stage.table(("", "whose", "score", "recalled from the desk vault and its mount"), rows)
+    credit = {item.attribution for item in response.items if item.attribution}
+    stage.ok(f"{response.context_tokens} tokens of context; attribution: {'; '.join(sorted(credit)) or 'none'}")
+    _same_tokens(world, stage)
+
+
+def _same_tokens(world: World, stage: Stage) -> None:
+    text_mounts, kv_mount = _mounts(world)
+    as_text = generate(world, text_mounts)
+    as_kv = generate(world, [kv_mount])
+    if as_text.tokens != as_kv.tokens:
+        raise UnexpectedError(f"text and KV memory gave different tokens: {as_text.text!r} and {as_kv.text!r}")
+    gain = as_text.first_token_s / as_kv.first_token_s
+    stage.table(
+        ("memory mounted as", "first token", "tokens from the cache", "answer"),
+        (
+            ("text in the prompt", f"{as_text.first_token_s * 1000:.0f} ms", "0", " ".join(as_text.text.split())),
+            ("KV memory", f"{as_kv.first_token_s * 1000:.0f} ms", str(as_kv.cached_tokens), "the same tokens"),
+        ),
+    )
+    stage.fact("time to first token, text / KV", f"{as_text.first_token_s:.2f} s / {as_kv.first_token_s:.2f} s")
+    stage.fact("gain of KV memory", f"{gain:.1f} x, same {len(as_kv.tokens)} tokens")
+
+
+def _mounts(world: World) -> tuple[list[str], str]:
+    """Return the pack's own copies of the KV memory and of the text that it was made from, in order."""
+    agent = world.subscriber.agent
+    activation = agent.vault.list_cubes(
+        parent=world.pack,
+        filter=cubes_pb2.CubeFilter(forms=[cube_pb2.MEMORY_FORM_ACTIVATION]),
+        view=cubes_pb2.CUBE_VIEW_FULL,
+    ).cubes
+    world.calls += 1
+    if not activation:
+        raise UnexpectedError("the pack holds no KV memory")
+    sources = activation[0].payload.activation.source_cubes
+    ids = [name.rsplit("/", 1)[1] for name in sources]
+    return [f"{world.pack}/cubes/{cube_id}" for cube_id in ids], activation[0].name
+
+
+def generate(world: World, mounts: Sequence[str]) -> Answer:
+    """Answer the story's question with memories mounted."""
+    tokens: list[int] = []
+    pieces: list[str] = []
+    finished = None
+    for response in world.subscriber.agent.inference.generate(
+        model=world.model,
+        messages=[generate_pb2.Message(role=generate_pb2.ROLE_USER, content=world.question)],
+        mounts=[generate_pb2.MemoryMount(cube=cube) for cube in mounts],
+        max_tokens=_NEW_TOKENS,
+        timeout_s=600.0,
+    ):
+        tokens.extend(response.delta.token_ids)
+        pieces.append(response.delta.text)
+        if response.HasField("finished"):
+            finished = response.finished
+    world.calls += 1
+    if finished is None:
+        raise UnexpectedError("the answer did not end")
+    return Answer(
+        tokens=tuple(tokens),
+        text="".join(pieces),
+        first_token_s=finished.timings.time_to_first_token.ToTimedelta().total_seconds(),
+        cached_tokens=finished.usage.cached_tokens,
+    )
+
+
+def _dialogue(vault: str) -> Iterator[Any]:
+    yield remember_pb2.RememberRequest(header=remember_pb2.RememberHeader(parent=vault, session="standup"))
+    for index, (speaker, text) in enumerate(_OWN):
+        # 10 June 2024, a Monday: relative dates in the text are resolved against it.
+        time = Timestamp(seconds=1_718_013_600 + index)
+        turn = remember_pb2.Turn(id=f"t{index + 1}", speaker=speaker, text=text, time=time)
+        yield remember_pb2.RememberRequest(turn=turn)

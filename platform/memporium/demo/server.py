@@ -1,0 +1,94 @@
+"""The platform that the demo talks to: all services in one child process, on a loopback port, in a fresh folder."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+_START_S = 120.0
+_STOP_S = 20.0
+_POLL_S = 0.1
+
+
+@dataclass(frozen=True)
+class Running:
+    """A platform that listens."""
+
+    address: str
+    folder: Path
+
+    @property
+    def operator_key(self) -> str:
+        """The key that the first start wrote for the platform's operator."""
+        return (self.folder / "operator.key").read_text().strip()
+
+
+@contextlib.contextmanager
+def platform(folder: Path, settings: Mapping[str, str]) -> Iterator[Running]:
+    """Run a platform for the block and stop it afterwards, whatever happens; its log is `serve.log` in the folder.
+
+    Raises:
+        RuntimeError: It did not come up; the message ends with its last words.
+    """
+    address = f"127.0.0.1:{_free_port()}"
+    log_path = folder / "serve.log"
+    environment = {**os.environ, **settings, "MEMPORIUM_DATA_DIR": str(folder), "MEMPORIUM_LISTEN": address}
+    with log_path.open("wb") as log:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "memporium", "serve"],
+            env=environment,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+        try:
+            _await_health(child, address, log_path)
+            yield Running(address=address, folder=folder)
+        finally:
+            _stop(child)
+
+
+def _await_health(child: subprocess.Popen[bytes], address: str, log_path: Path) -> None:
+    deadline = time.monotonic() + _START_S
+    with grpc.insecure_channel(address) as channel:
+        health = health_pb2_grpc.HealthStub(channel)
+        while time.monotonic() < deadline and child.poll() is None:
+            with contextlib.suppress(grpc.RpcError):
+                answer = health.Check(health_pb2.HealthCheckRequest(), timeout=1.0)
+                if answer.status == health_pb2.HealthCheckResponse.SERVING:
+                    return
+            time.sleep(_POLL_S)
+    last = log_path.read_text(errors="replace")[-2000:]
+    raise RuntimeError(f"the platform did not start; its last words:\n{last}")
+
+
+def _stop(child: subprocess.Popen[bytes]) -> None:
+    """End the child and whatever it started: politely, then for good."""
+    if child.poll() is None:
+        child.send_signal(signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(_STOP_S)
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

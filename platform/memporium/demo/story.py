@@ -1,0 +1,72 @@
+"""The story from its first scene to its last."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from memporium.demo.scenes import (
+    audit,
+    knowledge,
+    organisations,
+    publish,
+    refusals,
+    search,
+    subscribe,
+    updates,
+    use,
+)
+from memporium.demo.server import platform
+from memporium.demo.world import World
+
+if TYPE_CHECKING:
+    from memporium.demo.stage import Stage
+
+_SCENES = (organisations, knowledge, search, publish, subscribe, use, refusals, updates, audit)
+_GO_ON = """
+[bold]Go on:[/bold]
+  memporium serve                        the platform on 127.0.0.1:7600, its data in ./memporium-data
+  memporium org create acme              an organisation and its owner's key
+
+  [dim]# the client's first ten lines[/dim]
+  from memporium import Client
+  with Client("127.0.0.1:7600", api_key="mpk_...") as client:
+      vault = client.vault.create_vault(parent="orgs/acme", vault_id="notes").vault
+      client.vault.create_cube(parent=vault.name, cube={"payload": {"plaintext": {"document": {
+          "title": "Door", "text": "The code of the side door is on the blue card."}}}})
+      answer = client.reader.recall(parent=vault.name, query="How do I get in?")
+      print(answer.context)
+"""
+
+
+def run(stage: Stage, *, data: Path | None = None, model: str = "", embedder: str = "") -> None:
+    """Tell the whole story on a fresh platform; nothing is left behind or left running.
+
+    Args:
+        stage: Where it is told.
+        data: Folder, file, JSON lines or dialogue to remember; None: the Python language reference.
+        model: Generator; "": the default.
+        embedder: Embedding model of new vaults; "": the default.
+
+    Raises:
+        UnexpectedError: Something that the story promises did not happen.
+        MemporiumError: A call failed that should not have.
+    """
+    settings = {"MEMPORIUM_VAULT_DEFAULT_EMBEDDING_MODEL": embedder} if embedder else {}
+    began = time.perf_counter()
+    with tempfile.TemporaryDirectory(prefix="memporium-demo-", ignore_cleanup_errors=True) as folder:
+        stage.say("Starting all seven services in one process, with the embedded engines in a fresh folder ...")
+        with platform(Path(folder), settings) as running:
+            stage.ok(f"listening on {running.address}", time.perf_counter() - began)
+            world = World(running=running, data=data, model=model)
+            try:
+                for scene in _SCENES:
+                    stage.scene(scene.TITLE)
+                    scene.play(world, stage)
+            finally:
+                world.close()
+    stage.fact("the whole story", f"{time.perf_counter() - began:.0f} s")
+    stage.summary()
+    stage.console.print(_GO_ON)

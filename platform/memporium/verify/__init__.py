@@ -1,0 +1,1 @@
+"""Verification without any service: Merkle trees, signed checkpoints, exported audit logs. No I/O, no clock."""
