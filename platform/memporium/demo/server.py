@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -65,7 +65,7 @@ def platform(folder: Path, settings: Mapping[str, str]) -> Iterator[Running]:
 def _await_health(child: subprocess.Popen[bytes], address: str, log_path: Path) -> None:
     deadline = time.monotonic() + _START_S
     with grpc.insecure_channel(address) as channel:
-        health = health_pb2_grpc.HealthStub(channel)
+        health: Any = health_pb2_grpc.HealthStub(channel)
         while time.monotonic() < deadline and child.poll() is None:
             with contextlib.suppress(grpc.RpcError):
                 answer = health.Check(health_pb2.HealthCheckRequest(), timeout=1.0)

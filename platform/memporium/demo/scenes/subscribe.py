@@ -53,7 +53,7 @@ def negotiate(world: World, stage: Stage) -> str:
 def pull(world: World, stage: Stage, *, agreement: str, vault_id: str, show: bool) -> Any:
     """Pull the newest release under an agreement into a pack vault that is mounted in the desk; return the result."""
     result = None
-    rows = []
+    rows: list[tuple[str, ...]] = []
     with stage.progress("pulling", None) as move:
         for response in world.subscriber.owner.transfer.pull_bundle(
             parent=world.subscriber.name,
