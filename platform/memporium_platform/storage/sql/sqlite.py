@@ -12,6 +12,7 @@ from sqlalchemy.pool import NullPool
 from memporium_platform.errors import PlatformError, Reason
 from memporium_platform.storage.sql.engine_database import EngineDatabase
 from memporium_platform.storage.sql.failures import causes
+from memporium_platform.storage.sql.residue import zero_gaps
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,20 +86,34 @@ def open_sqlite(path: Path, *, name: str) -> EngineDatabase:
         name=name,
         read_connection=readers.connect,
         write_connections=SqliteWrites(writer),
-        scrub=_scrub,
+        scrub=lambda connection: _scrub(connection, path),
         read_threads=READ_THREADS,
     )
 
 
-def _scrub(connection: Connection) -> None:
-    """Move the log into the file and cut it to nothing, so that no page of before a deletion is left."""
+def _scrub(connection: Connection, path: Path) -> None:
+    """Leave no byte of a deleted row: empty the log into the file, cut it to nothing, zero the gaps of pages."""
     driver = connection.connection.driver_connection
     if driver is None:
         raise PlatformError(Reason.UNAVAILABLE, "the store is not available", retry_after_s=1.0)
     for _ in range(_SCRUB_TRIES):
         busy, _, _ = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        if not busy:
-            return
-        # A reader still looks at a page of the log.
-        time.sleep(0.05)
+        if busy:  # A reader still looks at a page of the log.
+            time.sleep(0.05)
+            continue
+        driver.execute("BEGIN IMMEDIATE")
+        try:
+            # Another process may have written in between; its pages are in the log again.
+            if not _has_log(path):
+                zero_gaps(path)
+                return
+        finally:
+            driver.execute("ROLLBACK")
+            # The pages in memory are as they were; written back, they would bring the gaps back.
+            driver.execute("PRAGMA shrink_memory")
     raise PlatformError(Reason.UNAVAILABLE, "readers kept the log in use", retry_after_s=1.0)
+
+
+def _has_log(path: Path) -> bool:
+    log = path.with_name(f"{path.name}-wal")
+    return log.exists() and log.stat().st_size > 0
