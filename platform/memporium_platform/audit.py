@@ -181,6 +181,11 @@ class AuditSink:
         self._queue.append(record)
         self._wake.set()
 
+    def submit_unknown(self, record: AuditRecord) -> None:
+        """Queue the record of a caller that was not let in; a flood of them leaves half the queue to the others."""
+        if len(self._queue) < self._capacity // 2 or self._keep_newest:
+            self.submit(record)
+
     def nudge(self) -> None:
         """Tell the relay that an outbox has records."""
         self._wake.set()

@@ -52,29 +52,40 @@ class Gate:
                 await self.authz.wait_for(epoch, self.settings.epoch_wait_s)
         return self.authenticator.identify(metadata.bearer, audience=row.service, context=context)
 
-    def authorise(self, row: Row, identity: Identity, metadata: Metadata, names: tuple[str, ...]) -> Call:
+    def authorise(
+        self,
+        row: Row,
+        identity: Identity,
+        metadata: Metadata,
+        names: tuple[str, ...],
+        *,
+        request_id: str,
+        deadline: float,
+    ) -> Call:
         """Return the call, allowed on the resources of these names.
 
         Raises:
             RefusedError: The principal may not; carries the call for the audit record.
         """
-        principal = identity.principal
         purpose = identity.purpose or metadata.purpose[:_MAX_CONTEXT_CHARS]
-        decision = self.decide(row, identity, names, purpose=purpose, region=metadata.region)
+        region = metadata.region[:_MAX_CONTEXT_CHARS]
+        decision = self.decide(row, identity, names, purpose=purpose, region=region)
         decision_id = new_id(self.clock.now())
         call = Call(
-            principal=principal,
+            principal=identity.principal,
             method=row.method,
             action=row.action,
             resource=names[0] if names else "",
+            request_id=request_id,
             decision_id=decision_id,
             epoch=decision.epoch,
             rule=decision.rule,
             purpose=purpose,
-            region=metadata.region[:_MAX_CONTEXT_CHARS],
+            region=region,
             trace_id=trace_id_of(metadata.traceparent) if metadata.traceparent else "",
             root_id=(metadata.root_id if identity.internal else "") or decision_id,
             traceparent=metadata.traceparent,
+            deadline=deadline,
         )
         if not decision.allowed:
             raise RefusedError(call)

@@ -18,6 +18,7 @@ from memporium_platform.rpc.errors_client import reason_of
 from memporium_platform.rpc.gate import Gate, RefusedError, parse
 from memporium_platform.rpc.identity import POLICY_EPOCH, Identity, Metadata, read_metadata, trace_id_of
 from memporium_platform.rpc.status import DETAILS_KEY, ERROR_ID_KEY, STATUS, to_status
+from memporium_platform.telemetry import traceparent_of
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -45,6 +46,7 @@ class Passage:
         "_metadata",
         "_names",
         "_row",
+        "_span",
         "_started",
         "_stream",
         "call",
@@ -59,6 +61,9 @@ class Passage:
         self._started = time.perf_counter()
         self._counted = False
         self._metadata: Metadata = read_metadata(context.invocation_metadata())
+        self._span = gate.telemetry.begin_span(row.method, self._metadata.traceparent)
+        if self._span is not None:
+            self._metadata = self._metadata._replace(traceparent=traceparent_of(self._span))
         self._identity: Identity | None = None
         self._names: tuple[str, ...] = ()
         self.call: Call | None = None
@@ -73,11 +78,14 @@ class Passage:
         assert self._identity is not None  # noqa: S101 - the order of the wrapper
         request = parse(row, raw)
         self._names = row.resources(request)
-        call = gate.authorise(row, self._identity, self._metadata, self._names)
         deadline, enforce_s = gate.deadline(self._context, stream=self._stream)
         request_id = row.request_id(request)
-        digest = row.digest(request) if request_id else b""
-        self.call = call = replace(call, request_id=request_id, request_digest=digest, deadline=deadline)
+        call = gate.authorise(
+            row, self._identity, self._metadata, self._names, request_id=request_id, deadline=deadline
+        )
+        if request_id:
+            call = replace(call, request_digest=row.digest(request))
+        self.call = call
         self._counted = gate.admit(row, call, request, stream=self._stream)
         enter(call)
         return request, enforce_s
@@ -155,6 +163,9 @@ class Passage:
         if self._counted:
             gate.limits.leave(org, stream=self._stream)
         gate.telemetry.observe(row.method, org, code, time.perf_counter() - self._started)
+        if self._span is not None:
+            self._span.set_attribute("rpc.grpc.status_code", code)
+            self._span.end()
         if reason:
             _log.info("rpc.refused", method=row.method, reason=reason, org=org)
         elif row.method.endswith(_UNRECORDED):
@@ -163,7 +174,11 @@ class Passage:
         if recorded:
             gate.audit.nudge()
         if reason or not recorded:
-            gate.audit.submit(self._record(reason, gate.clock.now(), recorded=recorded))
+            record = self._record(reason, gate.clock.now(), recorded=recorded)
+            if self._identity is None:
+                gate.audit.submit_unknown(record)
+            else:
+                gate.audit.submit(record)
 
     def _record(self, reason: str, now: datetime, *, recorded: bool) -> AuditRecord:
         effect = "DENY" if reason in _DENIALS else "ERROR" if reason else "ALLOW"
