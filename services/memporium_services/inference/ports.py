@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 
-    from memporium_services.inference.domain.memory import NewMemory, UsedMemory
+    from memporium_services.inference.domain.memory import NewMemory, Use, UsedMemory
     from memporium_services.inference.domain.values import (
         BuiltKv,
         EmbeddedText,
@@ -66,7 +66,7 @@ class Generator(Protocol):
         """Return the number of tokens of each text."""
         ...
 
-    def generate(self, task: GenerationTask) -> AsyncIterator[GenerationEvent]:
+    def generate(self, task: GenerationTask) -> AsyncGenerator[GenerationEvent]:
         """Yield PromptRead, any number of TextPiece, and Ended; closing the iterator ends the computation.
 
         Raises:
@@ -103,7 +103,7 @@ class AdapterTrainer(Protocol):
 class MemoryVault(Protocol):
     """The vault, as the caller of the call in progress sees it."""
 
-    async def use(self, cubes: Sequence[str], action: str) -> list[UsedMemory]:
+    async def use(self, cubes: Sequence[str], action: Use) -> list[UsedMemory]:
         """Return cubes for a use, in their order, each held against its licences and counted once a call.
 
         Raises:

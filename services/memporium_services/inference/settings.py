@@ -56,6 +56,3 @@ class InferenceSettings(BaseSettings):
     blob_cache_bytes: int = Field(512 << 20, ge=0, description="Host memory for tensors of mounted memories.")
     max_waiting_per_tenant: int = Field(16, ge=1, description="Generations of one tenant that wait for a model.")
     max_waiting: int = Field(256, ge=1, description="Generations of all tenants that wait for a model.")
-    require_entitlements: bool = Field(
-        default=True, description="Refuse licensed memory while the state of agreements has never been received."
-    )

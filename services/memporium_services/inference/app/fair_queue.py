@@ -30,6 +30,22 @@ class FairQueue:
         """Number of calls that wait."""
         return sum(len(queue) for queue in self._waiting.values())
 
+    def check(self, tenant: str) -> None:
+        """Refuse a call of this tenant that would wait behind too many.
+
+        Raises:
+            PlatformError: OVERLOADED or QUOTA_EXCEEDED.
+        """
+        if len(self._waiting.get(tenant, ())) >= self._max_waiting_per_tenant:
+            raise PlatformError(
+                Reason.QUOTA_EXCEEDED,
+                f"{self._max_waiting_per_tenant} calls of the organisation wait for the model already",
+                metadata={"quota": "waiting_calls", "limit": str(self._max_waiting_per_tenant)},
+                retry_after_s=_RETRY_AFTER_S,
+            )
+        if self.waiting >= self._max_waiting:
+            raise PlatformError(Reason.OVERLOADED, "too many calls wait for the model", retry_after_s=_RETRY_AFTER_S)
+
     @asynccontextmanager
     async def turn(self, tenant: str) -> AsyncIterator[None]:
         """Hold the model for the block, once it is this tenant's turn.
@@ -47,15 +63,7 @@ class FairQueue:
         if not self._busy:
             self._busy = True
             return
-        if len(self._waiting.get(tenant, ())) >= self._max_waiting_per_tenant:
-            raise PlatformError(
-                Reason.QUOTA_EXCEEDED,
-                f"{self._max_waiting_per_tenant} calls of the organisation wait for the model already",
-                metadata={"quota": "waiting_calls", "limit": str(self._max_waiting_per_tenant)},
-                retry_after_s=_RETRY_AFTER_S,
-            )
-        if self.waiting >= self._max_waiting:
-            raise PlatformError(Reason.OVERLOADED, "too many calls wait for the model", retry_after_s=_RETRY_AFTER_S)
+        self.check(tenant)
         ticket: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(tenant, deque()).append(ticket)
         try:

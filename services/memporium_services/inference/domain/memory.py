@@ -86,6 +86,7 @@ class UsedMemory:
         sensitivity_labels: Its labels, which derived memories keep.
         derivation: What made it; "" for originals.
         parents: Cubes that it was made from.
+        record: The vault's own record of it, handed through to callers unread.
     """
 
     name: str
@@ -102,6 +103,7 @@ class UsedMemory:
     sensitivity_labels: tuple[str, ...] = ()
     derivation: str = ""
     parents: tuple[str, ...] = ()
+    record: object = field(default=None, repr=False, compare=False)
 
     def as_text(self) -> TextMemory:
         """Return it as it goes into a prompt."""

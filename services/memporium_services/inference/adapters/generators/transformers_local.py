@@ -28,7 +28,7 @@ from memporium_services.inference.domain.values import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncGenerator, Callable, Sequence
 
     from memporium_services.inference.adapters.generators.torch_engine import CausalEngine
     from memporium_services.inference.adapters.generators.torch_loading import LoadedModel
@@ -65,16 +65,24 @@ class TransformersGenerator:
         """Return the number of tokens of each text."""
         return await self._on_worker(lambda: [self._ready().chat.count(text) for text in texts])
 
-    async def generate(self, task: GenerationTask) -> AsyncIterator[GenerationEvent]:
+    async def generate(self, task: GenerationTask) -> AsyncGenerator[GenerationEvent]:
         """Yield PromptRead, any number of TextPiece, and Ended; closing the iterator ends the computation."""
-        async with aclosing(self._stream(lambda outlet: self._generate(task, outlet))) as events:
+
+        def work(outlet: Outlet[GenerationEvent]) -> None:
+            self._generate(task, outlet)
+
+        async with aclosing(self._stream(work)) as events:
             async for event in events:
                 yield event
 
     async def build_kv(self, memories: Sequence[TextMemory], *, progress: Callable[[int, int], None]) -> BuiltKv:
         """Encode memories as the beginning of a prompt."""
         result: BuiltKv | None = None
-        async with aclosing(self._stream(lambda outlet: self._build(memories, outlet))) as events:
+
+        def work(outlet: Outlet[tuple[int, int] | BuiltKv]) -> None:
+            self._build(memories, outlet)
+
+        async with aclosing(self._stream(work)) as events:
             async for event in events:
                 if isinstance(event, BuiltKv):
                     result = event
@@ -155,7 +163,7 @@ class TransformersGenerator:
     async def _on_worker(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._worker, work)
 
-    async def _stream(self, work: Callable[[Outlet[T]], None]) -> AsyncIterator[T]:
+    async def _stream(self, work: Callable[[Outlet[T]], None]) -> AsyncGenerator[T]:
         """Run `work` on the model's thread and yield what it puts out; closing this ends it."""
         outlet = Outlet[T](asyncio.get_running_loop())
         running = asyncio.get_running_loop().run_in_executor(self._worker, work, outlet)

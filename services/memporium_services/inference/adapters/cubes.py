@@ -1,0 +1,165 @@
+"""Cubes of the protos as the memories of the domain, and back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from memporium.common.v1 import digest_pb2
+from memporium.cube.v1 import cube_pb2
+from memporium_services.inference.domain.memory import (
+    ActivationRef,
+    BlobRef,
+    Form,
+    Licence,
+    NewMemory,
+    ParameterRef,
+    UsedMemory,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_FORMS = {"plaintext": Form.PLAINTEXT, "activation": Form.ACTIVATION, "parameter": Form.PARAMETER}
+
+
+def to_memory(cube: cube_pb2.Cube, attributions: Mapping[str, str] | None = None) -> UsedMemory:
+    """Return a cube as a memory.
+
+    Args:
+        cube: The cube; without its payload it counts as a plaintext without text.
+        attributions: Text to show by agreement, as memstore gave it for this use; overrides the cube's own.
+    """
+    payload, governance = cube.payload, cube.governance
+    shown = attributions or {}
+    text, facts = _text(payload.plaintext)
+    return UsedMemory(
+        name=cube.name,
+        form=_FORMS.get(payload.WhichOneof("form") or "", Form.PLAINTEXT),
+        version=cube.behavioural.version,
+        title=cube.descriptive.title or payload.plaintext.document.title,
+        source=cube.descriptive.source,
+        text=text,
+        facts=facts,
+        blob=_blob(payload),
+        activation=_activation(payload.activation) if payload.HasField("activation") else None,
+        parameter=_parameter(payload.parameter) if payload.HasField("parameter") else None,
+        licences=tuple(
+            Licence(
+                licence.agreement,
+                licence.terms_sha256,
+                licence.release,
+                shown.get(licence.agreement) or licence.attribution,
+            )
+            for licence in governance.licences
+        ),
+        sensitivity_labels=tuple(governance.sensitivity_labels),
+        derivation=cube.behavioural.lineage.derivation,
+        parents=tuple(cube.behavioural.lineage.parents),
+        record=cube,
+    )
+
+
+def _text(plaintext: cube_pb2.Plaintext) -> tuple[str, tuple[str, ...]]:
+    """Return the text that a model reads, and the statements of a MemCell."""
+    match plaintext.WhichOneof("content"):
+        case "mem_cell":
+            cell = plaintext.mem_cell
+            facts = tuple(fact.text for fact in cell.facts if fact.text.strip())
+            expected = [f"Expected: {foresight.text}" for foresight in cell.foresight if foresight.text.strip()]
+            # Facts say what the episode says, self-contained: both would cost the tokens twice.
+            return "\n".join([*(facts or (cell.episode,)), *expected]), facts
+        case "document":
+            return plaintext.document.text, ()
+        case "record":
+            return plaintext.record.json, ()
+        case _:
+            return "", ()
+
+
+def _blob(payload: cube_pb2.Payload) -> BlobRef | None:
+    form = payload.WhichOneof("form")
+    if form not in {"activation", "parameter"}:
+        return None
+    digest: digest_pb2.Digest = getattr(payload, form).blob
+    return BlobRef(digest.sha256, digest.size_bytes) if digest.sha256 else None
+
+
+def _activation(activation: cube_pb2.Activation) -> ActivationRef:
+    return ActivationRef(
+        model_fingerprint=activation.model_fingerprint,
+        tokenizer_fingerprint=activation.tokenizer_fingerprint,
+        token_ids_sha256=activation.token_ids_sha256,
+        token_count=activation.token_count,
+        layers=activation.layers,
+        heads=activation.heads,
+        head_size=activation.head_size,
+        dtype=activation.dtype,
+        position_base=activation.position_base,
+    )
+
+
+def _parameter(parameter: cube_pb2.Parameter) -> ParameterRef:
+    return ParameterRef(
+        base_model_fingerprint=parameter.base_model_fingerprint,
+        rank=parameter.rank,
+        alpha=parameter.alpha,
+        target_modules=tuple(parameter.target_modules),
+    )
+
+
+def to_cube(new: NewMemory) -> cube_pb2.Cube:
+    """Return the cube of a new memory; the vault fills in what is its own."""
+    cube = cube_pb2.Cube(
+        descriptive=cube_pb2.Descriptive(
+            origin=(cube_pb2.ORIGIN_FINE_TUNING if new.form is Form.PARAMETER else cube_pb2.ORIGIN_CONVERSION),
+            source=new.derivation,
+            title=new.title,
+            tags=new.tags,
+        ),
+        governance=cube_pb2.Governance(
+            sensitivity_labels=new.sensitivity_labels,
+            licences=[
+                cube_pb2.LicenceReference(
+                    agreement=licence.agreement,
+                    terms_sha256=licence.terms_sha256,
+                    release=licence.release,
+                    attribution=licence.attribution,
+                )
+                for licence in new.licences
+            ],
+        ),
+        behavioural=cube_pb2.Behavioural(
+            lineage=cube_pb2.Lineage(parents=new.parents, derivation=new.derivation, reason=new.reason)
+        ),
+        payload=cube_pb2.Payload(),
+    )
+    digest = digest_pb2.Digest(sha256=new.digest.sha256, size_bytes=new.digest.size_bytes)
+    if new.activation is not None:
+        what = new.activation
+        cube.payload.activation.CopyFrom(
+            cube_pb2.Activation(
+                model_fingerprint=what.model_fingerprint,
+                tokenizer_fingerprint=what.tokenizer_fingerprint,
+                token_ids_sha256=what.token_ids_sha256,
+                token_count=what.token_count,
+                layers=what.layers,
+                heads=what.heads,
+                head_size=what.head_size,
+                dtype=what.dtype,
+                position_base=what.position_base,
+                blob=digest,
+                source_cubes=new.parents,
+            )
+        )
+    if new.parameter is not None:
+        cube.payload.parameter.CopyFrom(
+            cube_pb2.Parameter(
+                base_model_fingerprint=new.parameter.base_model_fingerprint,
+                rank=new.parameter.rank,
+                alpha=new.parameter.alpha,
+                target_modules=new.parameter.target_modules,
+                blob=digest,
+                source_cubes=new.parents,
+            )
+        )
+    return cube

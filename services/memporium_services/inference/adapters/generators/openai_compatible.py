@@ -1,0 +1,175 @@
+"""Models behind an OpenAI-compatible endpoint (vLLM, llama.cpp, a vendor): text only.
+
+KV and LoRA memory belong to a model's own weights, which are not here: mounting them is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from memporium_platform.errors import PlatformError, Reason
+from memporium_services.inference.domain.prompt import frame
+from memporium_services.inference.domain.stream_text import StopWatcher
+from memporium_services.inference.domain.values import (
+    Ended,
+    Finish,
+    GenerationEvent,
+    GenerationTask,
+    Kind,
+    ModelInfo,
+    PromptRead,
+    TextPiece,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Sequence
+
+    from memporium_services.inference.domain.values import BuiltKv, TextMemory
+
+_DATA = "data:"
+_DONE = "[DONE]"
+_TOO_MANY = 429
+_REFUSED = frozenset({401, 403, 404})
+
+
+class OpenAiCompatibleGenerator:
+    """Streams `/chat/completions`, or `/completions` for a raw prompt."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        base_url: str,
+        model: str,
+        api_key: str = "",
+        context_tokens: int = 0,
+        timeout_s: float = 120.0,
+    ) -> None:
+        """Ask this endpoint; `model` is its own name of the model."""
+        headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
+        self._client = httpx.AsyncClient(base_url=base_url, headers=headers, timeout=timeout_s, trust_env=False)
+        self._model = model
+        self.info = ModelInfo(
+            name=name, kind=Kind.GENERATOR, engine="openai-compatible", context_tokens=context_tokens, loaded=True
+        )
+
+    async def load(self) -> None:
+        """Do nothing: the endpoint has the model."""
+
+    async def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Refuse: the endpoint's tokenizer is not here."""
+        raise self._unavailable(f"counts no tokens for the {len(texts)} texts")
+
+    async def build_kv(self, memories: Sequence[TextMemory], *, progress: Callable[[int, int], None]) -> BuiltKv:
+        """Refuse: the model's weights are not here."""
+        progress(0, 0)
+        raise self._unavailable(f"cannot encode the {len(memories)} memories")
+
+    async def generate(self, task: GenerationTask) -> AsyncGenerator[GenerationEvent]:
+        """Yield PromptRead with the first text, TextPieces, and Ended; closing the iterator drops the connection."""
+        if task.kv is not None or task.adapters:
+            raise PlatformError(Reason.MODEL_MISMATCH, f"model {self.info.name} takes memory as text only")
+        path, body = self._request(task)
+        stop = StopWatcher(task.sampling.stop)
+        began, state = time.perf_counter(), _Usage()
+        try:
+            async with self._client.stream("POST", path, json=body) as response:
+                await self._check(response)
+                async for line in response.aiter_lines():
+                    text = state.take(line)
+                    if text and not state.begun:
+                        state.begun = True
+                        yield PromptRead(state.prompt_tokens, 0, time.perf_counter() - began)
+                    if text and (shown := stop.push(text)):
+                        yield TextPiece(shown)
+                    if stop.hit:
+                        state.finish = Finish.STOP
+                        break
+        except httpx.HTTPError as err:
+            raise PlatformError(Reason.UNAVAILABLE, f"the endpoint of {self.info.name} does not answer") from err
+        except (ValueError, KeyError, TypeError, IndexError, AttributeError) as err:
+            raise PlatformError(Reason.UNAVAILABLE, f"the endpoint of {self.info.name} answers in another way") from err
+        if not state.begun:
+            yield PromptRead(state.prompt_tokens, 0, time.perf_counter() - began)
+        if rest := stop.flush():
+            yield TextPiece(rest)
+        yield Ended(state.finish, state.prompt_tokens, state.completion_tokens or state.pieces)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    def _request(self, task: GenerationTask) -> tuple[str, dict[str, Any]]:
+        memory, sampling = frame(task.memories), task.sampling
+        body: dict[str, Any] = {
+            "model": self._model,
+            "stream": True,
+            "stream_options": {"include_usage": True},
+            "max_tokens": sampling.max_tokens,
+            "temperature": sampling.temperature,
+            "seed": sampling.seed,
+        }
+        if 0 < sampling.top_p < 1:
+            body["top_p"] = sampling.top_p
+        if sampling.stop:
+            # Four are the protocol's limit; all of them are watched for here as well.
+            body["stop"] = list(sampling.stop[:4])
+        if not task.turns:
+            return "/completions", {**body, "prompt": f"{memory}\n\n{task.prompt}" if memory else task.prompt}
+        messages = [{"role": turn.speaker.value, "content": turn.content} for turn in task.turns]
+        if memory:
+            messages.insert(0, {"role": "system", "content": memory})
+        return "/chat/completions", {**body, "messages": messages}
+
+    async def _check(self, response: httpx.Response) -> None:
+        """Raise what an error status means."""
+        if response.is_success:
+            return
+        if response.status_code == _TOO_MANY:
+            raise PlatformError(Reason.OVERLOADED, f"the endpoint of {self.info.name} is busy", retry_after_s=1.0)
+        if response.status_code in _REFUSED:
+            raise self._unavailable(f"is refused by its endpoint with status {response.status_code}")
+        if response.is_client_error:
+            raise PlatformError(
+                Reason.FAILED_PRECONDITION,
+                f"the endpoint of {self.info.name} refuses the request with status {response.status_code}",
+                metadata={"resource": self.info.name, "state": str(response.status_code)},
+            )
+        raise PlatformError(Reason.UNAVAILABLE, f"the endpoint of {self.info.name} fails")
+
+    def _unavailable(self, why: str) -> PlatformError:
+        return PlatformError(
+            Reason.MODEL_UNAVAILABLE, f"model {self.info.name} {why}", metadata={"model": self.info.name}
+        )
+
+
+class _Usage:
+    """What the stream has told so far."""
+
+    def __init__(self) -> None:
+        self.begun = False
+        self.prompt_tokens = 0
+        self.completion_tokens = 0
+        self.pieces = 0
+        self.finish = Finish.END
+
+    def take(self, line: str) -> str:
+        """Read one line of the stream; return its text."""
+        if not line.startswith(_DATA) or line.removeprefix(_DATA).strip() == _DONE:
+            return ""
+        event = json.loads(line.removeprefix(_DATA))
+        if usage := event.get("usage"):
+            self.prompt_tokens = int(usage.get("prompt_tokens", 0))
+            self.completion_tokens = int(usage.get("completion_tokens", 0))
+        if not event.get("choices"):
+            return ""
+        choice = event["choices"][0]
+        if choice.get("finish_reason") == "length":
+            self.finish = Finish.LENGTH
+        text = choice.get("text") or choice.get("delta", {}).get("content") or ""
+        self.pieces += bool(text)
+        return str(text)

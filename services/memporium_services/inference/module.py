@@ -1,0 +1,64 @@
+"""The inference service, put together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from memporium.inference.v1.inference_service_pb2_grpc import add_InferenceServiceServicer_to_server
+from memporium_platform.names import new_id
+from memporium_services.inference.adapters.entitlements_grpc import GrpcEntitlements
+from memporium_services.inference.adapters.models import build_registry
+from memporium_services.inference.adapters.vault_grpc import GrpcMemoryVault
+from memporium_services.inference.app.agreements import Agreements
+from memporium_services.inference.app.blob_cache import BlobCache
+from memporium_services.inference.app.conversion import Conversion
+from memporium_services.inference.app.generation import Generation, Limits
+from memporium_services.inference.servicer import InferenceServicer
+from memporium_services.inference.settings import InferenceSettings
+
+if TYPE_CHECKING:
+    from memporium_platform.kernel import Kernel
+    from memporium_services.inference.app.registry import Registry
+
+
+class InferenceModule:
+    """The running service. It keeps nothing: models and caches are rebuilt from files and the vault."""
+
+    name = "inference"
+
+    def __init__(self, servicer: InferenceServicer, registry: Registry, agreements: Agreements) -> None:
+        """Run these parts."""
+        self._servicer = servicer
+        self._registry = registry
+        self._agreements = agreements
+
+    def add_to(self, server: Any) -> None:
+        """Register the servicer."""
+        add_InferenceServiceServicer_to_server(self._servicer, server)
+
+    async def start(self) -> None:
+        """Follow the state of agreements."""
+        self._agreements.start()
+
+    async def stop(self) -> None:
+        """Release the models."""
+        await self._agreements.stop()
+        await self._registry.close()
+
+
+async def build(kernel: Kernel) -> InferenceModule:
+    """Return the service; models load at their first use."""
+    settings = InferenceSettings()
+    registry = build_registry(settings, kernel.settings.data_dir)
+    vault = GrpcMemoryVault(kernel.channels, max_blob_bytes=settings.max_blob_bytes)
+    cache = BlobCache(settings.blob_cache_bytes)
+    agreements = Agreements(GrpcEntitlements(kernel.channels), on_end=cache.drop_agreement)
+    limits = Limits(max_prompt_tokens=settings.max_prompt_tokens, max_input_bytes=settings.max_input_bytes)
+    servicer = InferenceServicer(
+        registry,
+        Generation(registry, vault, cache, agreements, limits),
+        Conversion(registry, vault, agreements, new_id=lambda: new_id(kernel.clock.now())),
+        tokens=kernel.page_tokens,
+        settings=settings,
+    )
+    return InferenceModule(servicer, registry, agreements)
