@@ -64,13 +64,33 @@ def s3_server() -> Iterator[str]:
     with _folder("ms3") as folder:
         meta = f"sqlite3://{folder / 'meta.db'}"
         subprocess.run(
-            [program, "format", "--storage", "file", "--bucket", f"{folder / 'data'}/", "--trash-days", "0", meta, "t"],
+            [
+                program,
+                "format",
+                "--storage",
+                "file",
+                "--bucket",
+                f"{folder / 'data'}/",
+                "--trash-days",
+                "0",
+                meta,
+                "test",
+            ],
             check=True,
             capture_output=True,
         )
         port = free_port()
         command = [program, "gateway", "--no-agent", "--no-usage-report", "--multi-buckets", "--cache-dir"]
-        command += [str(folder / "cache"), "--metrics", f"127.0.0.1:{free_port()}", meta, f"127.0.0.1:{port}"]
+        command += [
+            str(folder / "cache"),
+            "--log",
+            str(folder / "gateway.log"),
+            "--no-bgjob",
+            "--metrics",
+            f"127.0.0.1:{free_port()}",
+            meta,
+            f"127.0.0.1:{port}",
+        ]
         environ = {"MINIO_ROOT_USER": S3_KEY, "MINIO_ROOT_PASSWORD": S3_SECRET}
         with server(command, log=folder / "log", ready=lambda: listens(port), environ=environ):
             yield f"{S3_KEY}:{S3_SECRET}@127.0.0.1:{port}"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator
+    from concurrent.futures import Future
     from types import TracebackType
 
 
@@ -35,6 +36,7 @@ class AsyncSource(io.RawIOBase):
         self._left = b""
         self._ended = False
         self._abandoned = threading.Event()
+        self._pulling: Future[bytes | None] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -44,6 +46,8 @@ class AsyncSource(io.RawIOBase):
     ) -> None:
         """Refuse all further reads: the upload's task is over, and the loop is not to be called any more."""
         self._abandoned.set()
+        if self._pulling is not None:
+            self._pulling.cancel()
 
     def readable(self) -> bool:
         """Tell that it can be read."""
@@ -67,7 +71,8 @@ class AsyncSource(io.RawIOBase):
         if self._abandoned.is_set():
             raise PuttingAbortedError(asyncio.CancelledError())
         try:
-            piece = asyncio.run_coroutine_threadsafe(_next(self._pieces), self._loop).result()
+            self._pulling = asyncio.run_coroutine_threadsafe(_next(self._pieces), self._loop)
+            piece = self._pulling.result()
         except BaseException as error:
             raise PuttingAbortedError(error) from error
         self._left, self._ended = piece or b"", piece is None
