@@ -43,6 +43,7 @@ contracts: $(VENV)/.dev
 generated: $(VENV)/.dev
 	$(BIN)/python protos/generate.py --check
 	$(BIN)/python protos/lint.py
+	$(BIN)/python protos/document.py --check
 
 build: $(VENV)/.dev
 	$(BIN)/python tests/wheel_check.py
