@@ -1,4 +1,4 @@
-"""Write `docs/api.md`, the API reference, from the comments of the protos; with `--check`, say whether it is current."""
+"""Write `docs/api.md`, the API reference, from the comments of the protos; `--check` says whether it is current."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from google.protobuf import descriptor_pb2
-
 from lint import ROOT, describe
+
 from memporium.common.v1 import access_pb2
 
 if TYPE_CHECKING:
@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 
 OUT = ROOT.parent / "docs" / "api.md"
 _SERVICE, _METHOD = 6, 2
-_KINDS = {(False, False): "unary", (False, True): "server stream", (True, False): "client stream", (True, True): "both"}
+_KINDS = {
+    (False, False): "unary",
+    (False, True): "server stream",
+    (True, False): "client stream",
+    (True, True): "both",
+}
 _HEAD = """# API reference
 
 Made from the protos by `python protos/document.py`; messages and fields are documented there, under
@@ -29,7 +34,8 @@ answered once. Errors carry one `google.rpc.ErrorInfo` whose reasons are listed 
 
 
 def _comments(file: descriptor_pb2.FileDescriptorProto) -> dict[tuple[int, ...], str]:
-    return {tuple(one.path): " ".join(one.leading_comments.split()) for one in file.source_code_info.location}
+    places = file.source_code_info.location
+    return {tuple(place.path): " ".join(place.leading_comments.split()) for place in places}
 
 
 def _services(files: descriptor_pb2.FileDescriptorSet) -> Iterator[str]:
