@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 import grpc
@@ -12,7 +13,7 @@ from memporium.client.errors import from_rpc_error
 from memporium.client.sync import DEFAULT_TIMEOUT_S
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+    from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
     from types import TracebackType
 
     from google.protobuf.descriptor import MethodDescriptor
@@ -51,12 +52,29 @@ class AsyncClient:
         ...     await client.vault.create_vault(parent="orgs/acme", vault_id="notes")
     """
 
-    def __init__(self, address: str = "127.0.0.1:7600", *, api_key: str = "", **options: Any) -> None:
-        """Open a channel; `options` are those of `Target`."""
+    def __init__(
+        self,
+        address: str = "127.0.0.1:7600",
+        *,
+        api_key: str = "",
+        services: Mapping[str, str] | None = None,
+        **options: Any,
+    ) -> None:
+        """Open channels.
+
+        Args:
+            address: `host:port` of the platform, or of the gateway before its services.
+            api_key: API key or JWT.
+            services: Addresses of single services, by name, where they are split and no gateway stands before them.
+            options: The other fields of `Target`.
+        """
         self.target = Target(address=address, api_key=api_key, **options)
-        self._channel = open_async_channel(self.target)
+        self._channels: dict[str, grpc.aio.Channel] = {}
         for service in _methods.SERVICES:
-            setattr(self, service, AsyncServiceMethods(self._channel, service, self.target.metadata()))
+            place = (services or {}).get(service, address)
+            if place not in self._channels:
+                self._channels[place] = open_async_channel(replace(self.target, address=place))
+            setattr(self, service, AsyncServiceMethods(self._channels[place], service, self.target.metadata()))
 
     reader: AsyncServiceMethods
     vault: AsyncServiceMethods
@@ -67,8 +85,9 @@ class AsyncClient:
     inference: AsyncServiceMethods
 
     async def close(self) -> None:
-        """Close the channel."""
-        await self._channel.close()
+        """Close the channels."""
+        for channel in self._channels.values():
+            await channel.close()
 
     async def __aenter__(self) -> Self:
         """Return the client."""
@@ -77,7 +96,7 @@ class AsyncClient:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
-        """Close the channel."""
+        """Close the channels."""
         await self.close()
 
 

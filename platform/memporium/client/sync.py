@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 import grpc
@@ -11,7 +12,7 @@ from memporium.client._transport import Target, open_channel
 from memporium.client.errors import from_rpc_error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from types import TracebackType
 
     from google.protobuf.descriptor import MethodDescriptor
@@ -55,12 +56,29 @@ class Client:
         ...     client.vault.create_vault(parent="orgs/acme", vault_id="notes")
     """
 
-    def __init__(self, address: str = "127.0.0.1:7600", *, api_key: str = "", **options: Any) -> None:
-        """Open a channel; `options` are the other fields of `Target`."""
+    def __init__(
+        self,
+        address: str = "127.0.0.1:7600",
+        *,
+        api_key: str = "",
+        services: Mapping[str, str] | None = None,
+        **options: Any,
+    ) -> None:
+        """Open channels.
+
+        Args:
+            address: `host:port` of the platform, or of the gateway before its services.
+            api_key: API key or JWT.
+            services: Addresses of single services, by name, where they are split and no gateway stands before them.
+            options: The other fields of `Target`.
+        """
         self.target = Target(address=address, api_key=api_key, **options)
-        self._channel = open_channel(self.target)
+        self._channels: dict[str, grpc.Channel] = {}
         for service in _methods.SERVICES:
-            setattr(self, service, ServiceMethods(self._channel, service, self.target.metadata()))
+            place = (services or {}).get(service, address)
+            if place not in self._channels:
+                self._channels[place] = open_channel(replace(self.target, address=place))
+            setattr(self, service, ServiceMethods(self._channels[place], service, self.target.metadata()))
 
     reader: ServiceMethods
     vault: ServiceMethods
@@ -71,15 +89,16 @@ class Client:
     inference: ServiceMethods
 
     def close(self) -> None:
-        """Close the channel."""
-        self._channel.close()
+        """Close the channels."""
+        for channel in self._channels.values():
+            channel.close()
 
     def __enter__(self) -> Self:
         """Return the client."""
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        """Close the channel."""
+        """Close the channels."""
         self.close()
 
 

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -26,10 +26,17 @@ _POLL_S = 0.1
 
 @dataclass(frozen=True)
 class Running:
-    """A platform that listens."""
+    """A platform that listens.
+
+    Attributes:
+        address: Where.
+        folder: Its data.
+        services: Addresses of single services, where they are split.
+    """
 
     address: str
     folder: Path
+    services: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def operator_key(self) -> str:

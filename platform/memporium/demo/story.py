@@ -22,6 +22,7 @@ from memporium.demo.server import platform
 from memporium.demo.world import World
 
 if TYPE_CHECKING:
+    from memporium.demo.server import Running
     from memporium.demo.stage import Stage
 
 _SCENES = (organisations, knowledge, search, publish, subscribe, use, refusals, updates, audit)
@@ -60,13 +61,18 @@ def run(stage: Stage, *, data: Path | None = None, model: str = "", embedder: st
         stage.say("Starting all seven services in one process, with the embedded engines in a fresh folder ...")
         with platform(Path(folder), settings) as running:
             stage.ok(f"listening on {running.address}", time.perf_counter() - began)
-            world = World(running=running, data=data, model=model)
-            try:
-                for scene in _SCENES:
-                    stage.scene(scene.TITLE)
-                    scene.play(world, stage)
-            finally:
-                world.close()
+            tell(stage, running, data=data, model=model)
     stage.fact("the whole story", f"{time.perf_counter() - began:.0f} s")
     stage.summary()
     stage.console.print(_GO_ON)
+
+
+def tell(stage: Stage, running: Running, *, data: Path | None = None, model: str = "") -> None:
+    """Play every scene on a platform that runs already."""
+    world = World(running=running, data=data, model=model)
+    try:
+        for scene in _SCENES:
+            stage.scene(scene.TITLE)
+            scene.play(world, stage)
+    finally:
+        world.close()

@@ -70,7 +70,7 @@ class World:
 
     def client(self, key: str, *, purpose: str = "") -> Client:
         """Return a client with a key; closed at the end of the story."""
-        made = Client(self.running.address, api_key=key, purpose=purpose)
+        made = Client(self.running.address, api_key=key, services=self.running.services, purpose=purpose)
         self.clients.append(made)
         return made
 
