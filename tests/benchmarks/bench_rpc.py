@@ -57,7 +57,7 @@ async def _serve_echo(say: Callable[[dict[str, str]], None]) -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         async with running_platform(
-            data_dir=Path(folder), modules=[EchoModule(answer)], **_no_limits(), log_level="ERROR"
+            data_dir=Path(folder), modules=[EchoModule(answer)], **_no_limits()
         ) as platform:
             org = await platform.organisation("acme")
             request = EchoRequest(name="orgs/acme/vaults/v/cubes/c", payload=bytes(_PAYLOAD_BYTES))
@@ -74,7 +74,7 @@ async def _serve_ours(say: Callable[[dict[str, str]], None]) -> None:
     os.environ.setdefault("MEMPORIUM_VAULT_DEFAULT_EMBEDDING_MODEL", "hashing-384")
     with tempfile.TemporaryDirectory() as folder:
         services = ("governance", "vault", "inference")
-        async with running_platform(services, data_dir=Path(folder), **_no_limits(), log_level="ERROR") as platform:
+        async with running_platform(services, data_dir=Path(folder), **_no_limits()) as platform:
             org = await platform.organisation("acme")
             vault = VaultServiceStub(platform.channel(org.owner_key))
             await vault.CreateVault(vault_pb2.CreateVaultRequest(parent=org.name, vault_id="bench"))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 
+from memporium_platform import logs
 from memporium_platform.call import PrincipalKind
 from memporium_platform.settings import SERVICES, PlatformSettings
 from memporium_services.operator_key import read_operator_key
@@ -45,7 +46,7 @@ class Platform:
     static: StaticAuthorizer | None
     operator_key: str
     _stack: AsyncExitStack
-    _channels: dict[str, grpc.aio.Channel] = field(default_factory=dict)
+    _channels: dict[str, Any] = field(default_factory=dict)
 
     @property
     def address(self) -> str:
@@ -55,15 +56,15 @@ class Platform:
     def kernel(self) -> Kernel:
         return self.running.engines.kernel
 
-    def channel(self, key: str = "", **metadata: str) -> grpc.aio.Channel:
+    def channel(self, key: str = "", **metadata: str) -> Any:
         """Return a channel whose calls carry the key ("": none) and `memporium-...` metadata (`purpose="x"`)."""
         pairs = [(f"memporium-{name.replace('_', '-')}", value) for name, value in metadata.items()]
         if key:
             pairs.append(("authorization", f"Bearer {key}"))
         cached = repr(sorted(pairs))
         if cached not in self._channels:
-            channel = grpc.aio.insecure_channel(self.address, interceptors=_interceptors(tuple(pairs)))
-            self._channels[cached] = channel
+            channel = grpc.aio.insecure_channel(self.address)
+            self._channels[cached] = KeyedChannel(channel, tuple(pairs))
             self._stack.push_async_callback(channel.close)
         return self._channels[cached]
 
@@ -100,8 +101,9 @@ async def running_platform(
 ) -> AsyncIterator[Platform]:
     """Run services for the block. Without governance among them, keys are those of a StaticAuthorizer."""
     static = authorizer or (None if "governance" in services else StaticAuthorizer())
-    values = {"listen": "127.0.0.1:0", "grace_s": 1.0, "reflection": True, **settings}
+    values = {"listen": "127.0.0.1:0", "grace_s": 1.0, "log_level": "ERROR", **settings}
     chosen = PlatformSettings(data_dir=data_dir, **values)
+    logs.configure(chosen)
     async with AsyncExitStack() as stack:
         process = await stack.enter_async_context(
             running(
@@ -115,34 +117,22 @@ async def running_platform(
         yield Platform(process, static, read_operator_key(data_dir), stack)
 
 
-def _interceptors(pairs: tuple[tuple[str, str], ...]) -> list[grpc.aio.ClientInterceptor]:
-    return [_UnaryUnary(pairs), _UnaryStream(pairs), _StreamUnary(pairs), _StreamStream(pairs)]
+class KeyedChannel:
+    """A channel whose calls carry metadata; stubs of generated code take it like any other."""
 
+    def __init__(self, channel: grpc.aio.Channel, metadata: tuple[tuple[str, str], ...]) -> None:
+        self._channel = channel
+        self._metadata = metadata
 
-class _Adding:
-    def __init__(self, pairs: tuple[tuple[str, str], ...]) -> None:
-        self._pairs = pairs
+    def __getattr__(self, shape: str) -> Any:
+        make = getattr(self._channel, shape)
 
-    def _with(self, details: grpc.aio.ClientCallDetails) -> grpc.aio.ClientCallDetails:
-        metadata = (*(details.metadata or ()), *self._pairs)
-        return details._replace(metadata=grpc.aio.Metadata(*metadata))
+        def method(path: str, **options: Any) -> Any:
+            callable_ = make(path, **options)
 
+            def call(request: Any = None, *, metadata: Any = (), **more: Any) -> Any:
+                return callable_(request, metadata=(*self._metadata, *metadata), **more)
 
-class _UnaryUnary(_Adding, grpc.aio.UnaryUnaryClientInterceptor):
-    async def intercept_unary_unary(self, continuation, client_call_details, request):
-        return await continuation(self._with(client_call_details), request)
+            return call
 
-
-class _UnaryStream(_Adding, grpc.aio.UnaryStreamClientInterceptor):
-    async def intercept_unary_stream(self, continuation, client_call_details, request):
-        return await continuation(self._with(client_call_details), request)
-
-
-class _StreamUnary(_Adding, grpc.aio.StreamUnaryClientInterceptor):
-    async def intercept_stream_unary(self, continuation, client_call_details, request_iterator):
-        return await continuation(self._with(client_call_details), request_iterator)
-
-
-class _StreamStream(_Adding, grpc.aio.StreamStreamClientInterceptor):
-    async def intercept_stream_stream(self, continuation, client_call_details, request_iterator):
-        return await continuation(self._with(client_call_details), request_iterator)
+        return method

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 # Open to everybody: they say what the API is and whether it runs, nothing of what is stored.
 _OPEN = ("/grpc.health.v1.Health/", "/grpc.reflection.")
+
+# What is read of a client stream that is refused: enough for small ones to end by themselves.
+_DRAIN_S = 0.05
+_DRAIN_BYTES = 4 << 20
 
 
 class KernelInterceptor(grpc.aio.ServerInterceptor):
@@ -120,6 +124,7 @@ def _stream_unary(gate: Gate, row: Row, behaviour: Any, serialise: Any) -> Any:
             requests = await _requests(passage, row, raws)
             data: bytes = serialise(await behaviour(requests, context))
         except BaseException as error:  # noqa: BLE001 - fail() raises what must pass
+            await _drain(raws, error)
             await passage.fail(error)
         passage.succeed()
         return data
@@ -135,6 +140,7 @@ def _stream_stream(gate: Gate, row: Row, behaviour: Any) -> Any:
             requests = await _requests(passage, row, raws)
             await _respond(passage, behaviour, requests, context)
         except BaseException as error:  # noqa: BLE001 - fail() raises what must pass
+            await _drain(raws, error)
             await passage.fail(error)
         passage.succeed()
 
@@ -154,6 +160,24 @@ async def _requests(passage: Passage, row: Row, raws: AsyncIterator[bytes]) -> A
             yield parse(row, raw)
 
     return messages()
+
+
+async def _drain(raws: AsyncIterator[bytes], error: BaseException) -> None:
+    """Read on for a moment before a client stream is refused.
+
+    A client of grpc.aio that is still sending takes the end of the stream for an internal error, and its caller would
+    never see the reason.
+    """
+    if not isinstance(error, Exception):
+        return
+    read = 0
+    # RuntimeError: a task of the handler is reading.
+    with suppress(TimeoutError, RuntimeError):
+        async with asyncio.timeout(_DRAIN_S):
+            async for raw in raws:
+                read += len(raw)
+                if read > _DRAIN_BYTES:
+                    return
 
 
 async def _respond(passage: Passage, behaviour: Any, request: Any, context: Any) -> None:
