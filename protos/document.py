@@ -28,8 +28,8 @@ _HEAD = """# API reference
 
 Made from the protos by `python protos/document.py`; messages and fields are documented there, under
 `protos/memporium/<service>/v1`, and by reflection. Every call but health and reflection carries
-`authorization: Bearer <API key or JWT>`. Actions are those of roles and policies; a mutation takes a `request_id` and is
-answered once. Errors carry one `google.rpc.ErrorInfo` whose reasons are listed at the end.
+`authorization: Bearer <API key or JWT>`. Actions are those of roles and policies; a mutation takes a `request_id` and
+is answered once. Errors carry one `google.rpc.ErrorInfo` whose reasons are listed at the end.
 """
 
 
