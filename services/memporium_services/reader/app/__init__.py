@@ -1,0 +1,1 @@
+"""What the reader does, in terms of its ports."""

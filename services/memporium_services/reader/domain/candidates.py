@@ -1,0 +1,74 @@
+"""What a search brought: statements with the raw scores of its legs."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+DENSE, OWN, CONTEXT = "dense", "own", "context"
+LEGS = (DENSE, OWN, CONTEXT)
+_SUFFIX = re.compile(r" \([^()]*\b\d{4}\b[^()]*\)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One statement found.
+
+    Attributes:
+        cube: Name of its cube.
+        ordinal: Which of the cube's statements.
+        version: The cube's version.
+        text: The statement.
+        context: What stands around it.
+        source: Where it was read: the session, file or URL.
+        locator: Which part of that.
+        speaker: Who said it.
+        role: Role of the speaker.
+        event_time: When it was true; None: not known.
+        source_time: When it was said; None: not known.
+        entities: Names in its cube.
+        mount: The mount it came by; "": the vault itself.
+        agreement: The agreement it came under; "": none.
+        attribution: Text to show; "": none.
+        legs: Raw score by leg: a cosine, or BM25.
+        focus: Cosine with the question without names; None: not among the best there.
+        round: In which round it was found, from 1.
+    """
+
+    cube: str
+    ordinal: int
+    text: str
+    version: int = 1
+    context: str = ""
+    source: str = ""
+    locator: str = ""
+    speaker: str = ""
+    role: str = ""
+    event_time: datetime | None = None
+    source_time: datetime | None = None
+    entities: tuple[str, ...] = ()
+    mount: str = ""
+    agreement: str = ""
+    attribution: str = ""
+    legs: Mapping[str, float] = field(default_factory=dict)
+    focus: float | None = None
+    round: int = 1
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """What tells it from all others."""
+        return self.cube, self.ordinal
+
+    @property
+    def said(self) -> str:
+        """The statement without the speaker and the date that formation added."""
+        text = self.text
+        if self.speaker and text.startswith(f"{self.speaker}: "):
+            text = text[len(self.speaker) + 2 :]
+            text = _SUFFIX.sub("", text)
+        return text

@@ -1,0 +1,65 @@
+"""Makes the turns of a dialogue self-contained: who said it, what, when, and what its words for times mean.
+
+Measured on dialogue: an embedder finds turns best with the speaker's name before them, a lexical index gains from the
+date, and a second lexical index over two turns on each side finds what a turn answers to.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from memporium_services.reader.domain.dates import day_in_words, render, resolve
+from memporium_services.reader.domain.sentences import pieces
+from memporium_services.reader.domain.values import Fact, Span
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from memporium_services.reader.domain.values import Turn
+
+# About 200 tokens: within the window of small embedders (256), with room for the speaker and the date.
+MOST_CHARS = 800
+# Turns on each side that make up the context.
+WINDOW = 2
+# Characters of one neighbour in a context; a huge neighbour would drown the turn.
+_NEIGHBOUR_CHARS = 600
+_MOST_DATES = 4
+
+
+def facts_of(turns: Sequence[Turn], index: int, *, source: str) -> list[Fact]:
+    """Return the facts of turn `index` of a session: one, or several where it is long; none where it says nothing."""
+    turn = turns[index]
+    span = Span(source, turn.id, turn.speaker, turn.time)
+    parts = pieces(turn.body, most_chars=MOST_CHARS)
+    before, after = _side(turns[max(0, index - WINDOW) : index]), _side(turns[index + 1 : index + 1 + WINDOW])
+    found = []
+    for number, part in enumerate(parts):
+        text = f"{turn.speaker}: {part} ({_when(part, turn)})"
+        around = [*before, *parts[max(0, number - 1) : number], text, *parts[number + 1 : number + 2], *after]
+        found.append(Fact(text, "\n".join(around), span, turn.role))
+    return found
+
+
+def line_of(turn: Turn) -> str:
+    """Return a turn as one line of an episode, with its words for times explained."""
+    meanings = "; ".join(_meanings(turn.body, turn))
+    return f"{turn.speaker}: {turn.body}" + (f" ({meanings})" if meanings else "")
+
+
+def _side(turns: Sequence[Turn]) -> list[str]:
+    return [f"{turn.speaker}: {turn.body[:_NEIGHBOUR_CHARS]} ({day_in_words(turn.time)})" for turn in turns]
+
+
+def _when(text: str, turn: Turn) -> str:
+    return "; ".join([day_in_words(turn.time), *_meanings(text, turn)])
+
+
+def _meanings(text: str, turn: Turn) -> list[str]:
+    """Return what words for times mean, where that is another day than the turn's, as `yesterday = 7 May 2023`."""
+    today = turn.time.date()
+    found = []
+    for one in resolve(text, turn.time)[:_MOST_DATES]:
+        meaning = render(one)
+        if one.start.date() != today and meaning.lower() not in one.words.lower():
+            found.append(f"{one.words} = {meaning}")
+    return found

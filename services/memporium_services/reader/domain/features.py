@@ -1,0 +1,152 @@
+"""What makes a statement a better answer, each as one number from 0 to 1 a candidate."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from memporium_services.reader.domain.question import Kind
+from memporium_services.reader.domain.sentences import is_question, sentences
+from memporium_services.reader.domain.terms import terms
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from memporium_services.reader.domain.candidates import Candidate
+    from memporium_services.reader.domain.question import Question
+
+# From so many stems on, a statement is as full as it needs to be.
+_SUBSTANCE_TERMS = 12
+# Statements that feedback learns from, and words it learns.
+_FEEDBACK_TOP = 5
+_FEEDBACK_WORDS = 15
+# A speaker that the question names tells nothing where all candidates are that speaker's.
+_ASKING_ROLES = frozenset({"user", "human"})
+_TIME_WORDS = re.compile(
+    r"\b(?:yesterday|today|tonight|tomorrow|last|next|ago|week|weekend|month|year|morning|recently|since|summer|winter|"
+    r"spring|autumn|fall|(?:mon|tues|wednes|thurs|fri|satur|sun)day|january|february|march|april|may|june|july|august|"
+    r"september|october|november|december|\d{4})s?\b",
+    re.IGNORECASE,
+)
+
+
+def scale(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return scores scaled to 0..1 by least and greatest; NaN (not known) and all-equal become 0."""
+    known = np.isfinite(scores)
+    out = np.zeros(len(scores))
+    if known.any():
+        low, high = scores[known].min(), scores[known].max()
+        if high > low:
+            out[known] = (scores[known] - low) / (high - low)
+    return out
+
+
+def leg(candidates: Sequence[Candidate], name: str) -> NDArray[np.float64]:
+    """Return the raw scores of a leg, NaN where it has none."""
+    return np.array([one.legs.get(name, np.nan) for one in candidates], dtype=np.float64)
+
+
+def clarity(scaled: NDArray[np.float64]) -> float:
+    """Return how clearly a leg tells its best from the rest: 0.5 for a flat leg, to 1.5 for one sharp answer."""
+    if not len(scaled) or not scaled.any():
+        return 0.0
+    best = np.sort(scaled)[-5:].mean()
+    return float(0.5 + min(1.0, max(0.0, best - np.median(scaled))))
+
+
+def speaker_match(candidates: Sequence[Candidate], question: Question, names: Sequence[str]) -> NDArray[np.float64]:
+    """Return 1 where the statement was made by the one person that the question is about."""
+    wanted = {name.lower() for name in names}
+    if len(wanted) == 1:
+        return np.array([float(one.speaker.lower() in wanted) for one in candidates])
+    if not wanted and question.asker:
+        return np.array([float(one.role.lower() in _ASKING_ROLES) for one in candidates])
+    return np.zeros(len(candidates))
+
+
+def period_match(candidates: Sequence[Candidate], question: Question) -> NDArray[np.float64]:
+    """Return 1 where the statement lies in the time that the question speaks of."""
+    start, end = question.start, question.end
+    if start is None or end is None:
+        return np.zeros(len(candidates))
+    times = [one.event_time or one.source_time for one in candidates]
+    return np.array([float(time is not None and start <= time < end) for time in times])
+
+
+def asking(candidates: Sequence[Candidate]) -> NDArray[np.float64]:
+    """Return the share of a statement's stems that stand in questions: who asks does not tell."""
+    found = np.zeros(len(candidates))
+    for index, one in enumerate(candidates):
+        said = one.said
+        if "?" not in said and "\uff1f" not in said:
+            continue
+        counts = [(len(terms(sentence)), is_question(sentence)) for sentence in sentences(said)]
+        total = sum(count for count, _asks in counts)
+        found[index] = sum(count for count, asks in counts if asks) / total if total else 1.0
+    return found
+
+
+def timed(candidates: Sequence[Candidate], question: Question) -> NDArray[np.float64]:
+    """Return 1 where the question asks for a time and the statement has words for one."""
+    if question.kind is not Kind.TIME:
+        return np.zeros(len(candidates))
+    return np.array([float(_TIME_WORDS.search(one.said) is not None) for one in candidates])
+
+
+def substance(candidates: Sequence[Candidate]) -> NDArray[np.float64]:
+    """Return how much a statement says, by its stems: "Wow, thanks!" says nothing."""
+    return np.array([min(1.0, len(terms(one.said)) / _SUBSTANCE_TERMS) for one in candidates])
+
+
+def neighbours(candidates: Sequence[Candidate], scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the sum of the scores of the statements right before and after in the same cube."""
+    place = {one.key: index for index, one in enumerate(candidates)}
+    found = np.zeros(len(candidates))
+    for index, one in enumerate(candidates):
+        for step in (-1, 1):
+            beside = place.get((one.cube, one.ordinal + step))
+            if beside is not None:
+                found[index] += scores[beside]
+    return found
+
+
+def session_best(candidates: Sequence[Candidate], scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the best score in each statement's source."""
+    best: dict[tuple[str, str], float] = {}
+    keys = [(one.mount, one.source or one.cube) for one in candidates]
+    for key, score in zip(keys, scores, strict=True):
+        best[key] = max(best.get(key, 0.0), float(score))
+    return np.array([best[key] for key in keys])
+
+
+def feedback(candidates: Sequence[Candidate], question: Question, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return how many of the rare words of the best statements each one holds."""
+    expansion = expansion_terms(candidates, question, scores)
+    if not expansion:
+        return np.zeros(len(candidates))
+    found = np.array(
+        [sum(expansion.get(term, 0.0) for term in set(terms(one.said))) for one in candidates], dtype=np.float64
+    )
+    return scale(found)
+
+
+def expansion_terms(
+    candidates: Sequence[Candidate], question: Question, scores: NDArray[np.float64]
+) -> dict[str, float]:
+    """Return words of the best statements that the question lacks, weighted by their rarity among the candidates."""
+    top = np.argsort(-scores, kind="stable")[:_FEEDBACK_TOP]
+    spread = Counter(term for one in candidates for term in set(terms(one.said)))
+    asked = set(question.terms)
+    gained: Counter[str] = Counter()
+    for index in top:
+        for term in set(terms(candidates[index].said)) - asked:
+            rarity = math.log(1 + len(candidates) / spread[term])
+            gained[term] += float(max(scores[index], 0.0)) * rarity  # type: ignore[assignment]  # Counter adds floats
+    best = gained.most_common(_FEEDBACK_WORDS)
+    return {term: weight / best[0][1] for term, weight in best} if best and best[0][1] > 0 else {}
