@@ -1,0 +1,1 @@
+"""The vault: memory at rest. Cubes with versions, search, lifecycle, forgetting, blobs."""

@@ -1,0 +1,236 @@
+"""Cubes with their versions, payloads and words in SQL."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, fields
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import and_, delete, func, insert, or_, select, tuple_, update
+
+from memporium_services.vault.adapters.selection_sql import has_unit, on_cubes, visible_to
+from memporium_services.vault.adapters.sql_vaults import in_chunks
+from memporium_services.vault.adapters.tables import CUBE_TERMS, CUBES, PAYLOADS, VERSIONS
+from memporium_services.vault.domain.lifecycle import State
+from memporium_services.vault.domain.rows import CubeRow, PayloadRow, VersionRow
+from memporium_services.vault.domain.selection import BAND, TAG
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from sqlalchemy import Connection, Row, Select
+
+    from memporium_services.vault.domain.rows import TermRow
+    from memporium_services.vault.domain.selection import Selection
+
+_NAMES = tuple(field.name for field in fields(CubeRow))
+_COLUMNS = tuple(name for name in _NAMES if name != "meta_sealed")
+_LIVE = (int(State.GENERATED), int(State.ACTIVATED), int(State.MERGED))
+
+# Orders of lists: the column, and whether the greatest comes first.
+ORDERS = {
+    "name": (CUBES.c.cube_id, False),
+    "create_time": (CUBES.c.create_us, True),
+    "update_time": (CUBES.c.update_us, True),
+    "event_time": (func.coalesce(CUBES.c.event_us, 0), True),
+    "heat": (CUBES.c.heat, True),
+}
+
+
+def _signed(value: int) -> int:
+    return value - (1 << 64) if value >= 1 << 63 else value
+
+
+def cube_of(row: Row[Any]) -> CubeRow:
+    """Return the cube in a row of `with_meta`."""
+    values = {name: getattr(row, name) for name in _NAMES}
+    values["simhash"] &= (1 << 64) - 1
+    return CubeRow(**values)
+
+
+def _columns(row: CubeRow) -> dict[str, Any]:
+    values = {name: getattr(row, name) for name in _COLUMNS}
+    values["simhash"] = _signed(row.simhash)
+    return values
+
+
+def with_meta() -> Select[Any]:
+    """Return cubes with the metadata of their newest version."""
+    newest = and_(
+        VERSIONS.c.vault_uid == CUBES.c.vault_uid,
+        VERSIONS.c.cube_id == CUBES.c.cube_id,
+        VERSIONS.c.version == CUBES.c.version,
+    )
+    return select(CUBES, VERSIONS.c.meta_sealed).join(VERSIONS, newest)
+
+
+class SqlCubes:
+    """The part of the store that keeps cubes."""
+
+    conn: Connection
+    tokens: Callable[[str, str], str]
+
+    def insert_cubes(
+        self,
+        vault_uid: str,
+        *,
+        cubes: Sequence[CubeRow],
+        versions: Sequence[VersionRow],
+        payloads: Sequence[PayloadRow],
+        terms: Sequence[TermRow],
+    ) -> None:
+        """Add new cubes with their first versions."""
+        self.conn.execute(insert(CUBES), [_columns(row) for row in cubes])
+        self.conn.execute(insert(VERSIONS), [{"vault_uid": vault_uid, **asdict(row)} for row in versions])
+        self.conn.execute(insert(PAYLOADS), [{"vault_uid": vault_uid, **asdict(row)} for row in payloads])
+        self._insert_terms(vault_uid, terms)
+
+    def cubes(self, vault_uid: str, cube_ids: Sequence[str], *, hidden: bool = False) -> dict[str, CubeRow]:
+        """Return cubes by id; those of unfinished imports only where `hidden`."""
+        found: dict[str, CubeRow] = {}
+        for some in in_chunks(cube_ids):
+            query = with_meta().where(CUBES.c.vault_uid == vault_uid, CUBES.c.cube_id.in_(some))
+            query = query if hidden else query.where(CUBES.c.import_id == "")
+            found.update((row.cube_id, cube_of(row)) for row in self.conn.execute(query))
+        return found
+
+    def by_dedup(self, vault_uid: str, tokens: Sequence[str]) -> dict[str, CubeRow]:
+        """Return cubes that are not EXPIRED by their keyed digest."""
+        found: dict[str, CubeRow] = {}
+        for some in in_chunks(tokens):
+            query = with_meta().where(
+                CUBES.c.vault_uid == vault_uid,
+                CUBES.c.dedup.in_(some),
+                CUBES.c.state != int(State.EXPIRED),
+                CUBES.c.import_id == "",
+            )
+            found.update((row.dedup, cube_of(row)) for row in self.conn.execute(query))
+        return found
+
+    def by_band(self, vault_uid: str, tokens: Sequence[str], *, limit: int) -> list[CubeRow]:
+        """Return live cubes that share a band of their SimHash with one of `tokens`."""
+        term = CUBE_TERMS.c
+        holders = (
+            select(term.cube_id)
+            .where(term.vault_uid == vault_uid, term.kind == BAND, term.token.in_(tokens))
+            .limit(limit)
+        )
+        query = with_meta().where(
+            CUBES.c.vault_uid == vault_uid,
+            CUBES.c.cube_id.in_(holders),
+            CUBES.c.state.in_(_LIVE),
+            CUBES.c.import_id == "",
+        )
+        return [cube_of(row) for row in self.conn.execute(query)]
+
+    def select(
+        self, vault_uid: str, selection: Selection, *, order: str, after: tuple[Any, str] | None, limit: int
+    ) -> list[CubeRow]:
+        """Return the cubes that a selection admits, after a place (value of the order's column, id)."""
+        column, descending = ORDERS[order]
+        conditions = [
+            *on_cubes(vault_uid, selection, self.tokens),
+            *has_unit(vault_uid, selection, self.tokens),
+        ]
+        if after is not None:
+            value, cube_id = after
+            beyond = column < value if descending else column > value
+            conditions.append(or_(beyond, and_(column == value, CUBES.c.cube_id > cube_id)))
+        query = with_meta().where(*conditions)
+        query = query.order_by(column.desc() if descending else column, CUBES.c.cube_id).limit(limit)
+        return [cube_of(row) for row in self.conn.execute(query)]
+
+    def save_cube(self, row: CubeRow, *, expected_version: int) -> bool:
+        """Write a cube if it is still at the version that the change was computed from; return whether it was."""
+        query = update(CUBES).where(
+            CUBES.c.vault_uid == row.vault_uid, CUBES.c.cube_id == row.cube_id, CUBES.c.version == expected_version
+        )
+        return self.conn.execute(query.values(**_columns(row))).rowcount == 1
+
+    def replace_terms(self, vault_uid: str, cube_id: str, terms: Sequence[TermRow]) -> None:
+        """Put a cube's words in the place of its old ones."""
+        term = CUBE_TERMS.c
+        self.conn.execute(delete(CUBE_TERMS).where(term.vault_uid == vault_uid, term.cube_id == cube_id))
+        self._insert_terms(vault_uid, terms)
+
+    def insert_version(self, vault_uid: str, row: VersionRow) -> None:
+        """Add a version."""
+        self.conn.execute(insert(VERSIONS).values(vault_uid=vault_uid, **asdict(row)))
+
+    def versions(self, vault_uid: str, cube_id: str, *, below: int, limit: int) -> list[VersionRow]:
+        """Return versions below a number, newest first; 0: from the newest."""
+        query = self._versions(vault_uid, cube_id).order_by(VERSIONS.c.version.desc()).limit(limit)
+        query = query.where(VERSIONS.c.version < below) if below else query
+        return [self._version(row) for row in self.conn.execute(query)]
+
+    def version(self, vault_uid: str, cube_id: str, version: int) -> VersionRow | None:
+        """Return one version."""
+        query = self._versions(vault_uid, cube_id).where(VERSIONS.c.version == version)
+        row = self.conn.execute(query).one_or_none()
+        return None if row is None else self._version(row)
+
+    def version_at(self, vault_uid: str, cube_id: str, moment_us: int) -> VersionRow | None:
+        """Return the newest version that was made at or before a time."""
+        query = self._versions(vault_uid, cube_id).where(VERSIONS.c.create_us <= moment_us)
+        row = self.conn.execute(query.order_by(VERSIONS.c.version.desc()).limit(1)).one_or_none()
+        return None if row is None else self._version(row)
+
+    def insert_payload(self, vault_uid: str, row: PayloadRow) -> None:
+        """Add a payload."""
+        self.conn.execute(insert(PAYLOADS).values(vault_uid=vault_uid, **asdict(row)))
+
+    def payloads(self, vault_uid: str, keys: Sequence[tuple[str, int]]) -> dict[tuple[str, int], PayloadRow]:
+        """Return payloads by cube and payload version."""
+        found: dict[tuple[str, int], PayloadRow] = {}
+        column = PAYLOADS.c
+        for some in in_chunks(keys, 200):
+            query = select(PAYLOADS).where(
+                column.vault_uid == vault_uid, tuple_(column.cube_id, column.payload_version).in_(some)
+            )
+            for row in self.conn.execute(query):
+                payload = PayloadRow(row.cube_id, row.payload_version, row.body_sealed, row.object_key)
+                found[row.cube_id, row.payload_version] = payload
+        return found
+
+    def move_payload(self, vault_uid: str, row: PayloadRow) -> None:
+        """Write where a payload lies now."""
+        column = PAYLOADS.c
+        query = update(PAYLOADS).where(
+            column.vault_uid == vault_uid,
+            column.cube_id == row.cube_id,
+            column.payload_version == row.payload_version,
+        )
+        self.conn.execute(query.values(body_sealed=row.body_sealed, object_key=row.object_key))
+
+    def record_use(self, vault_uid: str, row: CubeRow) -> None:
+        """Write how a cube was used; makes no version and no revision."""
+        names = ("heat", "last_use_us", "uses", "state")
+        query = update(CUBES).where(
+            CUBES.c.vault_uid == vault_uid, CUBES.c.cube_id == row.cube_id, CUBES.c.version == row.version
+        )
+        self.conn.execute(query.values({name: getattr(row, name) for name in names}))
+
+    def tag_counts(self, vault_uid: str, *, reader: str) -> list[tuple[str, int, str]]:
+        """Return each tag's keyed form, how many cubes carry it, and one of them."""
+        term = CUBE_TERMS.c
+        query = (
+            select(term.token, func.count(), func.min(term.cube_id))
+            .join(CUBES, and_(CUBES.c.vault_uid == term.vault_uid, CUBES.c.cube_id == term.cube_id))
+            .where(
+                term.vault_uid == vault_uid,
+                term.kind == TAG,
+                CUBES.c.state != int(State.EXPIRED),
+                *visible_to(reader),
+            )
+            .group_by(term.token)
+        )
+        return [(token, count, cube_id) for token, count, cube_id in self.conn.execute(query)]
+
+    def _insert_terms(self, vault_uid: str, terms: Sequence[TermRow]) -> None:
+        if terms:
+            self.conn.execute(insert(CUBE_TERMS), [{"vault_uid": vault_uid, **asdict(row)} for row in terms])
+
+    def _versions(self, vault_uid: str, cube_id: str) -> Select[Any]:
+        return select(VERSIONS).where(VERSIONS.c.vault_uid == vault_uid, VERSIONS.c.cube_id == cube_id)
+
+    def _version(self, row: Row[Any]) -> VersionRow:
+        return VersionRow(**{field.name: getattr(row, field.name) for field in fields(VersionRow)})

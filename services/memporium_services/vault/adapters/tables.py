@@ -1,0 +1,235 @@
+"""The vault's tables. Words that people wrote stand in them only sealed, or keyed where filters need them."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+)
+
+from memporium_platform.storage.sql import kernel_tables
+
+metadata = MetaData()
+
+
+def _vault() -> Column[str]:
+    return Column("vault_uid", Text, primary_key=True)
+
+
+VAULTS = Table(
+    "vaults",
+    metadata,
+    Column("uid", Text, primary_key=True),
+    Column("org", Text, nullable=False),
+    Column("vault_id", Text, nullable=False),
+    Column("kind", Integer, nullable=False),
+    Column("read_only", Boolean, nullable=False),
+    Column("agreement", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("embedding_model", Text, nullable=False),
+    Column("settings", LargeBinary, nullable=False),
+    Column("create_us", BigInteger, nullable=False),
+    Column("update_us", BigInteger, nullable=False),
+    Column("dimensions", Integer, nullable=False),
+    Column("edition", BigInteger, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Column("index_revision", BigInteger, nullable=False),
+    Column("tasks_floor", BigInteger, nullable=False),
+    Column("changes_floor", BigInteger, nullable=False),
+    Column("next_unit", BigInteger, nullable=False),
+    Column("cubes", BigInteger, nullable=False),
+    Column("bytes_used", BigInteger, nullable=False),
+    Column("units", BigInteger, nullable=False),
+    Column("context_units", BigInteger, nullable=False),
+    Index("ux_vaults_name", "org", "vault_id", unique=True),
+    Index("ix_vaults_agreement", "agreement"),
+)
+
+CUBES = Table(
+    "cubes",
+    metadata,
+    _vault(),
+    Column("cube_id", Text, primary_key=True),
+    Column("uid", Text, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("payload_version", BigInteger, nullable=False),
+    Column("state", Integer, nullable=False),
+    Column("form", Integer, nullable=False),
+    Column("semantic_type", Integer, nullable=False),
+    Column("origin", Integer, nullable=False),
+    Column("scope", Integer, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("dedup", Text, nullable=False),
+    # SimHash as a signed 64-bit number.
+    Column("simhash", BigInteger, nullable=False),
+    Column("create_us", BigInteger, nullable=False),
+    Column("update_us", BigInteger, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Column("frozen", Boolean, nullable=False),
+    Column("legal_hold", Boolean, nullable=False),
+    Column("licensed", Boolean, nullable=False),
+    Column("tier", Integer, nullable=False),
+    Column("event_us", BigInteger),
+    Column("expire_us", BigInteger),
+    Column("purge_us", BigInteger),
+    Column("heat", Float, nullable=False),
+    Column("last_use_us", BigInteger, nullable=False),
+    Column("uses", Text, nullable=False),
+    Column("import_id", Text, nullable=False),
+    Index("ix_cubes_dedup", "vault_uid", "dedup"),
+    Index("ix_cubes_scope", "vault_uid", "scope", "owner"),
+    Index("ix_cubes_expire", "vault_uid", "expire_us"),
+    Index("ix_cubes_create", "vault_uid", "create_us"),
+    Index("ix_cubes_import", "import_id"),
+)
+
+VERSIONS = Table(
+    "versions",
+    metadata,
+    _vault(),
+    Column("cube_id", Text, primary_key=True),
+    Column("version", BigInteger, primary_key=True),
+    Column("parent", BigInteger, nullable=False),
+    Column("payload_version", BigInteger, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("change", Text, nullable=False),
+    Column("create_us", BigInteger, nullable=False),
+    Column("meta_sealed", LargeBinary, nullable=False),
+    Column("note_sealed", LargeBinary, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+)
+
+PAYLOADS = Table(
+    "payloads",
+    metadata,
+    _vault(),
+    Column("cube_id", Text, primary_key=True),
+    Column("payload_version", BigInteger, primary_key=True),
+    Column("body_sealed", LargeBinary, nullable=False),
+    Column("object_key", Text, nullable=False),
+)
+
+UNITS = Table(
+    "units",
+    metadata,
+    _vault(),
+    Column("unit_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("cube_id", Text, nullable=False),
+    Column("ordinal", Integer, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("event_us", BigInteger),
+    Column("has_context", Boolean, nullable=False),
+    Column("body_sealed", LargeBinary, nullable=False),
+    Index("ix_units_cube", "vault_uid", "cube_id"),
+)
+
+CUBE_TERMS = Table(
+    "cube_terms",
+    metadata,
+    _vault(),
+    Column("kind", Text, primary_key=True),
+    Column("token", Text, primary_key=True),
+    Column("cube_id", Text, primary_key=True),
+    Index("ix_cube_terms_cube", "vault_uid", "cube_id"),
+)
+
+INDEX_TASKS = Table(
+    "index_tasks",
+    metadata,
+    _vault(),
+    Column("revision", BigInteger, primary_key=True, autoincrement=False),
+    # Unit ids as little-endian int64.
+    Column("upserts", LargeBinary, nullable=False),
+    Column("deletes", LargeBinary, nullable=False),
+)
+
+CHANGES = Table(
+    "changes",
+    metadata,
+    _vault(),
+    Column("revision", BigInteger, primary_key=True, autoincrement=False),
+    Column("cube_id", Text, primary_key=True),
+    Column("kind", Integer, nullable=False),
+    Column("time_us", BigInteger, nullable=False),
+)
+
+RELATIONS = Table(
+    "relations",
+    metadata,
+    _vault(),
+    Column("relation_id", Text, primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("kind", Integer, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("weight", Float, nullable=False),
+    Column("note_sealed", LargeBinary, nullable=False),
+    Column("create_us", BigInteger, nullable=False),
+    Column("creator", Text, nullable=False),
+    Index("ix_relations_source", "vault_uid", "source"),
+    Index("ix_relations_target", "vault_uid", "target"),
+)
+
+MOUNTS = Table(
+    "mounts",
+    metadata,
+    _vault(),
+    Column("mount_id", Text, primary_key=True),
+    Column("target_uid", Text, nullable=False),
+    Column("create_us", BigInteger, nullable=False),
+    Column("creator", Text, nullable=False),
+    Index("ix_mounts_target", "target_uid"),
+)
+
+BLOBS = Table(
+    "blobs",
+    metadata,
+    _vault(),
+    Column("blob_key", Text, primary_key=True),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("segments", Integer, nullable=False),
+    Column("complete", Boolean, nullable=False),
+    Column("update_us", BigInteger, nullable=False),
+)
+
+BLOB_REFS = Table(
+    "blob_refs",
+    metadata,
+    _vault(),
+    Column("blob_key", Text, primary_key=True),
+    Column("cube_id", Text, primary_key=True),
+    Index("ix_blob_refs_cube", "vault_uid", "cube_id"),
+)
+
+RECEIPTS = Table(
+    "receipts",
+    metadata,
+    Column("org", Text, primary_key=True),
+    Column("receipt_id", Text, primary_key=True),
+    Column("body", LargeBinary, nullable=False),
+    Column("create_us", BigInteger, nullable=False),
+)
+
+AGREEMENTS = Table(
+    "agreements",
+    metadata,
+    Column("agreement", Text, primary_key=True),
+    # Empty: in force.
+    Column("dead_state", Text, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+)
+
+# All that is kept by cube, for forgetting: in this order.
+OF_CUBES = (BLOB_REFS, CUBE_TERMS, UNITS, PAYLOADS, VERSIONS, CUBES)
+OF_VAULTS = (*OF_CUBES, INDEX_TASKS, CHANGES, RELATIONS, MOUNTS, BLOBS)
+
+kernel_tables.attach(metadata)

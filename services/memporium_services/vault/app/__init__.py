@@ -1,0 +1,1 @@
+"""What the vault does, over ports; one module a concern."""

@@ -1,0 +1,66 @@
+"""What a vault's key does: seals what is kept, and gives words their keyed form.
+
+Everything derives from the vault's key, so destroying it makes all that is left of the vault unreadable.
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+
+from memporium_platform.crypto import sealed
+
+# 80 bits: two of a million terms share a form with a chance of some 10^-13.
+_TERM_BYTES = 10
+_MAX_CACHED_TERMS = 200_000
+
+
+class VaultCipher:
+    """Seals and names for one vault. Safe to use from several threads."""
+
+    def __init__(self, key: bytes, vault_uid: str) -> None:
+        """Take the vault's 32-byte key."""
+        self._key = key
+        self._uid = vault_uid
+        self._index_key = hmac.digest(key, b"memporium vault index terms", "sha256")
+        self._word_key = hmac.digest(key, b"memporium vault words", "sha256")
+        self._name_key = hmac.digest(key, b"memporium vault object names", "sha256")
+        self._terms: dict[str, str] = {}
+
+    def seal(self, plaintext: bytes, *place: str | int) -> bytes:
+        """Return `plaintext` sealed for one place, for instance ("meta", cube uid, version)."""
+        return sealed.seal(self._key, plaintext, self._aad(place))
+
+    def open(self, data: bytes, *place: str | int) -> bytes:
+        """Return what was sealed for that place.
+
+        Raises:
+            PlatformError: INTEGRITY_FAILURE, where it was changed or is of another place.
+        """
+        return sealed.open(self._key, data, self._aad(place))
+
+    def terms(self, words: list[str]) -> tuple[str, ...]:
+        """Return the keyed forms of analysed terms, in order: what the index holds instead of words."""
+        cache = self._terms
+        if len(cache) > _MAX_CACHED_TERMS:
+            cache = self._terms = {}
+        found = []
+        for word in words:
+            token = cache.get(word)
+            if token is None:
+                digest = hmac.digest(self._index_key, word.encode(), "sha256")[:_TERM_BYTES]
+                token = cache[word] = base64.b32encode(digest).decode().lower()
+            found.append(token)
+        return tuple(found)
+
+    def token(self, kind: str, word: str) -> str:
+        """Return the keyed form of a word beside a cube, for filters that ask for equality."""
+        message = f"{kind}\0{word}".encode()
+        return base64.b32encode(hmac.digest(self._word_key, message, "sha256")[:_TERM_BYTES]).decode().lower()
+
+    def object_name(self, kind: str, *parts: str) -> str:
+        """Return a name for the object store that tells nothing of what it names, and differs between vaults."""
+        return hmac.digest(self._name_key, "\0".join((kind, *parts)).encode(), "sha256").hex()
+
+    def _aad(self, place: tuple[str | int, ...]) -> bytes:
+        return "\0".join((self._uid, *map(str, place))).encode()

@@ -1,0 +1,131 @@
+"""What of a cube stands in columns, keyed words and units."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from memporium_platform.storage.index.vault_index import IndexEntry
+from memporium_services.vault.app import codec, content
+from memporium_services.vault.app.retention import retention_of
+from memporium_services.vault.domain import lifespan, selection
+from memporium_services.vault.domain.rows import TermRow, UnitRow
+from memporium_services.vault.domain.simhash import bands
+from memporium_services.vault.domain.text import terms_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from memporium.cube.v1.cube_pb2 import Cube
+    from memporium_services.vault.app.cipher import VaultCipher
+    from memporium_services.vault.app.content import UnitDraft
+    from memporium_services.vault.domain.rows import CubeRow, VaultRow
+
+_SHARED = 2
+
+
+@dataclass(frozen=True, slots=True)
+class UnitWork:
+    """A unit ready to be stored and indexed; only its id is missing."""
+
+    row: UnitRow
+    terms: tuple[str, ...]
+    context_terms: tuple[str, ...]
+    vector: NDArray[np.float32] | None
+
+    def entry(self, unit_id: int) -> IndexEntry:
+        """Return the index entry."""
+        return IndexEntry(unit_id, self.terms, self.context_terms, self.vector)
+
+
+def columns_of(vault: VaultRow, cipher: VaultCipher, cube: Cube, row: CubeRow) -> CubeRow:
+    """Return the row with its columns as the cube says."""
+    told, governed = cube.descriptive, cube.governance
+    scope = governed.access_scope or _SHARED
+    agreements = sorted({licence.agreement for licence in governed.licences})
+    own = row.owner if scope == selection.PRIVATE else ""
+    form = content.form_of(cube.payload)
+    return replace(
+        row,
+        form=form or row.form,
+        semantic_type=told.semantic_type,
+        origin=told.origin,
+        scope=scope,
+        priority=governed.priority,
+        legal_hold=governed.legal_hold,
+        licensed=bool(agreements),
+        dedup=cipher.token("content", "\0".join((cube.content_digest, str(form or row.form), own, *agreements))),
+        event_us=content.event_us_of(cube),
+        expire_us=lifespan.expire_us(
+            create_us=row.create_us, ttl_s=content.ttl_s_of(cube), retention=retention_of(vault.settings)
+        ),
+    )
+
+
+def words_of(cipher: VaultCipher, cube_id: str, cube: Cube, fingerprint: int) -> list[TermRow]:
+    """Return the keyed words beside a cube."""
+    told, governed = cube.descriptive, cube.governance
+    words = {
+        *((selection.TAG, tag) for tag in told.tags),
+        *((selection.ENTITY, entity) for entity in told.entities),
+        *((selection.LABEL, label) for label in governed.sensitivity_labels),
+        *((selection.AGREEMENT, licence.agreement) for licence in governed.licences),
+        (selection.SOURCE, told.source),
+        (selection.PERSONA, told.persona),
+        (selection.LANGUAGE, told.language),
+    }
+    rows = [TermRow(cube_id, kind, cipher.token(kind, word)) for kind, word in sorted(words) if word]
+    tokens = band_tokens(cipher, fingerprint)
+    return rows + [TermRow(cube_id, selection.BAND, token) for token in tokens]
+
+
+def band_tokens(cipher: VaultCipher, fingerprint: int) -> tuple[str, ...]:
+    """Return the keyed bands of a SimHash; none for texts too short to have one."""
+    if fingerprint == 0:
+        return ()
+    return tuple(cipher.token(selection.BAND, f"{place}:{band}") for place, band in enumerate(bands(fingerprint)))
+
+
+def unit_works(
+    cipher: VaultCipher,
+    cube_id: str,
+    language: str,
+    drafts: Sequence[UnitDraft],
+    vectors: NDArray[np.float16] | None,
+) -> tuple[tuple[UnitWork, ...], list[str]]:
+    """Return the units ready to be stored, and all analysed terms of the cube in order.
+
+    Args:
+        cipher: Of the vault.
+        cube_id: Of the cube.
+        language: Of the text.
+        drafts: The units.
+        vectors: (units, d) float16, rows of unit length; None: not embedded.
+    """
+    works: list[UnitWork] = []
+    all_terms: list[str] = []
+    for ordinal, draft in enumerate(drafts):
+        vector = None if vectors is None else vectors[ordinal]
+        terms = terms_of(draft.indexed, language)
+        all_terms += terms
+        row = UnitRow(
+            cube_id=cube_id,
+            ordinal=ordinal,
+            role=cipher.token(selection.ROLE, draft.role) if draft.role else "",
+            event_us=draft.event_us,
+            has_context=bool(draft.context),
+            body_sealed=cipher.seal(codec.unit_body(draft, ordinal, language, vector), "unit", cube_id, ordinal),
+        )
+        works.append(
+            UnitWork(
+                row=row,
+                terms=cipher.terms(terms),
+                context_terms=cipher.terms(terms_of(draft.context, language)) if draft.context else (),
+                vector=None if vector is None else vector.astype(np.float32),
+            )
+        )
+    return tuple(works), all_terms

@@ -1,0 +1,209 @@
+"""Gets cubes ready to be stored: units, vectors, digests, keyed words, sealed rows. All before the transaction."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from memporium_platform.errors import invalid
+from memporium_services.vault.app import codec, content
+from memporium_services.vault.app.columns import band_tokens, columns_of, unit_works, words_of
+from memporium_services.vault.domain.lifecycle import State
+from memporium_services.vault.domain.rows import CubeRow, PayloadRow, TermRow, VersionRow
+from memporium_services.vault.domain.simhash import simhash
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from memporium.cube.v1.cube_pb2 import Cube
+    from memporium.vault.v1.cubes_pb2 import Vector
+    from memporium_services.vault.app.cipher import VaultCipher
+    from memporium_services.vault.app.columns import UnitWork
+    from memporium_services.vault.app.content import UnitDraft
+    from memporium_services.vault.app.runtime import Runtime
+    from memporium_services.vault.domain.rows import VaultRow
+
+_SHARED = 2
+# Cubes with no more units than this are drafted on the loop: the hop to a thread takes longer.
+_SMALL_UNITS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A cube ready to be stored."""
+
+    cube: Cube
+    row: CubeRow
+    version: VersionRow
+    payload: PayloadRow
+    terms: tuple[TermRow, ...]
+    band_tokens: tuple[str, ...]
+    units: tuple[UnitWork, ...]
+    blob_keys: tuple[str, ...]
+
+    @property
+    def dimensions(self) -> int:
+        """Length of the vectors; 0: none."""
+        return len(self.units[0].vector) if self.units and self.units[0].vector is not None else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a new cube comes from: its author and times, and the kind of its first version."""
+
+    author: str
+    now_us: int
+    change: str = "create"
+    reason: str = ""
+    state: State = State.GENERATED
+    import_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A cube to be made; `vectors` one a unit, or None: to be embedded."""
+
+    cube_id: str
+    cube: Cube
+    vectors: NDArray[np.float32] | None = None
+    field: str = "cube"
+
+
+async def vectors_for(
+    rt: Runtime, vault: VaultRow, units: Sequence[Sequence[UnitDraft]], given: Sequence[NDArray[np.float32] | None]
+) -> list[NDArray[np.float16] | None]:
+    """Return one matrix a cube, embedding in one go what callers gave no vectors for."""
+    texts: list[str] = []
+    for drafts, vectors in zip(units, given, strict=True):
+        if vectors is None:
+            texts += [draft.indexed for draft in drafts]
+    embedded = await rt.embedder.embed(vault.embedding_model, texts) if texts else np.zeros((0, 0), np.float32)
+    found: list[NDArray[np.float16] | None] = []
+    start = 0
+    for drafts, vectors in zip(units, given, strict=True):
+        if not drafts:
+            found.append(None)
+        elif vectors is not None:
+            found.append(codec.unit_vectors(vectors))
+        else:
+            found.append(codec.unit_vectors(embedded[start : start + len(drafts)]))
+            start += len(drafts)
+    return found
+
+
+def matrix(vectors: Sequence[Vector], *, count: int, dimensions: int, field: str) -> NDArray[np.float32] | None:
+    """Return a caller's vectors as (count, d); None: none given.
+
+    Args:
+        vectors: One a unit.
+        count: Number of units.
+        dimensions: Of the vault; 0: the first vectors decide.
+        field: For errors.
+
+    Raises:
+        PlatformError: INVALID_FIELD.
+    """
+    if not vectors:
+        return None
+    if len(vectors) != count:
+        raise invalid(field, f"has {len(vectors)} vectors for {count} units")
+    lengths = {len(vector.values) for vector in vectors}
+    if len(lengths) != 1 or 0 in lengths or (dimensions and lengths != {dimensions}):
+        raise invalid(field, f"must have {dimensions or 'one'} length, not {sorted(lengths)}")
+    found = np.array([vector.values for vector in vectors], np.float32)
+    if not np.isfinite(found).all():
+        raise invalid(field, "must be finite")
+    return found
+
+
+async def draft_cubes(
+    rt: Runtime, vault: VaultRow, cipher: VaultCipher, wanted: Sequence[Wanted], origin: Origin
+) -> list[Draft]:
+    """Return the drafts of new cubes.
+
+    Raises:
+        PlatformError: INVALID_FIELD, and what the embedder raises.
+    """
+    units = [content.units_of(one.cube) for one in wanted]
+    for one, drafts in zip(wanted, units, strict=True):
+        content.check_units(drafts, rt.settings, field=one.field)
+    vectors = await vectors_for(rt, vault, units, [one.vectors for one in wanted])
+
+    def build() -> list[Draft]:
+        return [
+            _draft(rt, vault, cipher, one, drafts, rows, origin)
+            for one, drafts, rows in zip(wanted, units, vectors, strict=True)
+        ]
+
+    return build() if sum(map(len, units)) <= _SMALL_UNITS else await asyncio.to_thread(build)
+
+
+def _draft(
+    rt: Runtime,
+    vault: VaultRow,
+    cipher: VaultCipher,
+    one: Wanted,
+    drafts: list[UnitDraft],
+    vectors: NDArray[np.float16] | None,
+    origin: Origin,
+) -> Draft:
+    cube, cube_id, uid = one.cube, one.cube_id or rt.new_id(), rt.new_id()
+    stored = content.payload_bytes(cube.payload)
+    cube.content_digest = content.digest_of(stored)
+    if drafts:
+        cube.behavioural.embedding_model = vault.embedding_model
+    units, own_terms = unit_works(cipher, cube_id, cube.descriptive.language, drafts, vectors)
+    fingerprint = simhash(own_terms)
+    keys = tuple(cipher.object_name("blob", blob.sha256) for blob in content.blobs_of(cube.payload))
+    row = columns_of(
+        vault,
+        cipher,
+        cube,
+        CubeRow(
+            vault_uid=vault.uid,
+            cube_id=cube_id,
+            uid=uid,
+            version=1,
+            payload_version=1,
+            state=int(origin.state),
+            form=0,
+            semantic_type=0,
+            origin=0,
+            scope=_SHARED,
+            owner=origin.author,
+            priority=0,
+            dedup="",
+            simhash=fingerprint,
+            create_us=origin.now_us,
+            update_us=origin.now_us,
+            size_bytes=len(stored) + sum(blob.size_bytes for blob in content.blobs_of(cube.payload)),
+            last_use_us=origin.now_us,
+            import_id=origin.import_id,
+        ),
+    )
+    row_meta = cipher.seal(codec.meta_of(cube), "meta", uid, 1)
+    return Draft(
+        cube=cube,
+        row=replace(row, meta_sealed=row_meta),
+        version=VersionRow(
+            cube_id=cube_id,
+            version=1,
+            parent=0,
+            payload_version=1,
+            author=origin.author,
+            change=origin.change,
+            create_us=origin.now_us,
+            meta_sealed=row_meta,
+            note_sealed=cipher.seal(origin.reason.encode(), "note", uid, 1) if origin.reason else b"",
+        ),
+        payload=PayloadRow(cube_id, 1, cipher.seal(stored, "payload", uid, 1)),
+        terms=tuple(words_of(cipher, cube_id, cube, fingerprint)),
+        band_tokens=band_tokens(cipher, fingerprint),
+        units=units,
+        blob_keys=keys,
+    )

@@ -1,0 +1,190 @@
+"""Keeps indexes up to the relational store: after each write, at start-up, and whenever one is behind.
+
+An index is a cache. Its revision says what it has taken in; tasks say what came after. Work that was just done is
+handed over in memory, so the common write reads nothing back; what is not in memory (after a crash, on another
+replica) is read, opened and analysed anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import OrderedDict
+from typing import TYPE_CHECKING, NamedTuple
+
+import structlog
+
+from memporium_platform.storage.index.vault_index import IndexEntry
+from memporium_services.vault.app.codec import open_unit
+from memporium_services.vault.domain.text import terms_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from memporium_platform.storage.index.vault_index import VaultIndex
+    from memporium_services.vault.app.cipher import VaultCipher
+    from memporium_services.vault.app.runtime import Runtime
+    from memporium_services.vault.domain.rows import UnitRow, VaultRow
+
+_log = structlog.get_logger(__name__)
+
+# Units read at once where an index is built anew: some 10 MB.
+_REBUILD_UNITS = 2000
+# Writes whose entries wait in memory; beyond, they are read back.
+_MAX_WAITING = 4096
+# Set by the crash test: the process ends between the commit and the index.
+_FAULT = "MEMPORIUM_FAULT"
+
+
+class Waiting(NamedTuple):
+    """What one write did to the index. `follows`: the index revision before it."""
+
+    follows: int
+    entries: Sequence[IndexEntry]
+    deletes: Sequence[int]
+
+
+class IndexFollower:
+    """Brings the indexes of all vaults up to date, one change of an index at a time."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        """Follow the runtime's database."""
+        self._rt = runtime
+        self._locks: dict[str, asyncio.Lock] = {}
+        self._waiting: dict[str, OrderedDict[int, Waiting]] = {}
+        self.repaired = 0
+
+    def offer(self, vault_uid: str, revision: int, waiting: Waiting) -> None:
+        """Hand over what a committed write did."""
+        queue = self._waiting.setdefault(vault_uid, OrderedDict())
+        queue[revision] = waiting
+        while len(queue) > _MAX_WAITING:
+            queue.popitem(last=False)
+
+    async def index(self, vault: VaultRow) -> VaultIndex:
+        """Return the vault's index, up to the vault's index revision; the vault has vectors."""
+        index, reached = await asyncio.to_thread(self._open, vault)
+        if reached < vault.index_revision:
+            index = await self._catch_up(vault, vault.index_revision)
+        return index
+
+    async def follow(self, vault: VaultRow, revision: int) -> None:
+        """Bring the index up to a revision that was just committed."""
+        if os.environ.get(_FAULT) == "vault.after_commit":
+            os._exit(137)
+        await self._catch_up(vault, revision)
+
+    def forget(self, vault_uid: str) -> None:
+        """Drop what is remembered of a vault."""
+        self._locks.pop(vault_uid, None)
+        self._waiting.pop(vault_uid, None)
+
+    def _open(self, vault: VaultRow) -> tuple[VaultIndex, int]:
+        index = self._rt.indexes.open(vault.uid, dimensions=vault.dimensions)
+        return index, index.revision
+
+    async def _catch_up(self, vault: VaultRow, revision: int) -> VaultIndex:
+        async with self._lock(vault.uid):
+            index, reached = await asyncio.to_thread(self._open, vault)
+            if reached < revision and not await self._apply_waiting(vault.uid, index, reached, revision):
+                index = await self._apply_tasks(vault, index, reached)
+            return index
+
+    async def _apply_waiting(self, vault_uid: str, index: VaultIndex, reached: int, revision: int) -> bool:
+        """Apply an unbroken chain of writes from memory; return whether it reached `revision`."""
+        queue = self._waiting.get(vault_uid, OrderedDict())
+        chain: list[tuple[int, Waiting]] = []
+        for done in [number for number in queue if number <= reached]:
+            del queue[done]
+        by_start = {waiting.follows: (number, waiting) for number, waiting in queue.items()}
+        while reached in by_start:
+            chain.append(by_start[reached])
+            reached = chain[-1][0]
+        if reached < revision:
+            return False
+        upserts: dict[int, IndexEntry] = {}
+        deletes: set[int] = set()
+        for number, waiting in chain:
+            _merge(upserts, deletes, {entry.unit_id: entry for entry in waiting.entries}, waiting.deletes)
+            del queue[number]
+        await asyncio.to_thread(index.apply, upserts=list(upserts.values()), deletes=sorted(deletes), revision=reached)
+        return True
+
+    async def _apply_tasks(self, vault: VaultRow, index: VaultIndex, after: int) -> VaultIndex:
+        """Bring an index up to date from the store."""
+        rt = self._rt
+        cipher = await rt.cipher(vault)
+        fresh, tasks = await rt.db.read(
+            lambda conn: (rt.store(conn).vault_by_uid(vault.uid), rt.store(conn).tasks(vault.uid, after=after))
+        )
+        if fresh is None:
+            return index
+        self.repaired += 1
+        upserts: dict[int, None] = {}
+        deletes: set[int] = set()
+        for task in tasks:
+            _merge(upserts, deletes, dict.fromkeys(task.upserts), task.deletes)
+        if after < fresh.tasks_floor or len(upserts) > _REBUILD_UNITS or (not tasks and after < fresh.index_revision):
+            return await self._rebuild(fresh, cipher)
+        wanted = list(upserts)
+        rows = await rt.db.read(lambda conn: rt.store(conn).units(vault.uid, wanted))
+        gone = [unit_id for unit_id in wanted if unit_id not in rows]
+        entries = await asyncio.to_thread(entries_of, list(rows.values()), cipher)
+        reached = max(fresh.index_revision, tasks[-1].revision) if tasks else fresh.index_revision
+        await asyncio.to_thread(index.apply, upserts=entries, deletes=sorted({*deletes, *gone}), revision=reached)
+        _log.info("vault.index_caught_up", vault=vault.name, revision=reached, units=len(entries))
+        return index
+
+    async def _rebuild(self, vault: VaultRow, cipher: VaultCipher) -> VaultIndex:
+        """Build an index from nothing; what is written meanwhile has later tasks."""
+        rt = self._rt
+        await asyncio.to_thread(rt.indexes.destroy, vault.uid)
+        index, _ = await asyncio.to_thread(self._open, vault)
+        after = 0
+        while True:
+            start = after
+            rows = await rt.db.read(
+                lambda conn, start=start: rt.store(conn).indexed_units(vault.uid, after=start, limit=_REBUILD_UNITS)
+            )
+            if not rows:
+                break
+            entries = await asyncio.to_thread(entries_of, rows, cipher)
+            await asyncio.to_thread(index.apply, upserts=entries, deletes=[], revision=0)
+            after = rows[-1].unit_id
+        await asyncio.to_thread(index.apply, upserts=[], deletes=[], revision=vault.index_revision)
+        _log.info("vault.index_built", vault=vault.name, revision=vault.index_revision)
+        return index
+
+    def _lock(self, vault_uid: str) -> asyncio.Lock:
+        return self._locks.setdefault(vault_uid, asyncio.Lock())
+
+
+def entries_of(rows: Sequence[UnitRow], cipher: VaultCipher) -> list[IndexEntry]:
+    """Return the index entries of stored units."""
+    found = []
+    for row in rows:
+        stored = open_unit(row, cipher)
+        found.append(
+            IndexEntry(
+                unit_id=row.unit_id,
+                terms=cipher.terms(terms_of(stored.indexed, stored.language)),
+                context_terms=cipher.terms(terms_of(stored.unit.context, stored.language)),
+                vector=stored.vector,
+            )
+        )
+    return found
+
+
+def _merge(
+    upserts: dict[int, IndexEntry] | dict[int, None],
+    deletes: set[int],
+    more: Mapping[int, IndexEntry] | Mapping[int, None],
+    gone: Sequence[int],
+) -> None:
+    """Add one revision's changes: deletes first, since a changed cube's old units go and its new ones come."""
+    for unit_id in gone:
+        upserts.pop(unit_id, None)
+        deletes.add(unit_id)
+    for unit_id in more:
+        deletes.discard(unit_id)
+    upserts.update(more)  # type: ignore[arg-type]

@@ -1,0 +1,118 @@
+"""What every concern of the vault shares: its ports, and finding a vault with its key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from memporium_platform import names
+from memporium_platform.errors import PlatformError, Reason, invalid, not_found
+from memporium_platform.storage.sql.times import to_us
+from memporium_services.vault.app.cipher import VaultCipher
+
+if TYPE_CHECKING:
+    from memporium_platform.authz.client import AuthzClient
+    from memporium_platform.crypto.keyring import Keyring
+    from memporium_platform.kernel import Clock
+    from memporium_platform.paging import PageTokens
+    from memporium_platform.storage.index.vault_index import IndexStore
+    from memporium_platform.storage.objects.object_store import ObjectStore
+    from memporium_platform.storage.sql.database import Database
+    from memporium_services.vault.domain.rows import VaultRow
+    from memporium_services.vault.ports import Embedder, LicenceGate, OpenStore
+    from memporium_services.vault.settings import VaultSettings
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """The vault's ports and settings.
+
+    Attributes:
+        dead: Agreements that are not in force by their last known state; a local copy of the table.
+    """
+
+    db: Database
+    store: OpenStore
+    keys: Keyring
+    objects: ObjectStore
+    indexes: IndexStore
+    embedder: Embedder
+    gate: LicenceGate
+    clock: Clock
+    page_tokens: PageTokens
+    authz: AuthzClient
+    settings: VaultSettings
+    dead: dict[str, str] = field(default_factory=dict)
+    _ciphers: dict[str, VaultCipher] = field(default_factory=dict)
+
+    def now_us(self) -> int:
+        """Return the present time in microseconds."""
+        return to_us(self.clock.now())
+
+    def new_id(self) -> str:
+        """Return a new id."""
+        return names.new_id(self.clock.now())
+
+    async def vault(self, name: str, *, field: str = "name") -> VaultRow:
+        """Return a vault by name.
+
+        Raises:
+            PlatformError: INVALID_FIELD, NOT_FOUND.
+        """
+        ids = names.VAULT.parse(name, field)
+        row = await self.db.read(lambda conn: self.store(conn).vault(ids["org"], ids["vault"]))
+        if row is None:
+            raise not_found(name)
+        return row
+
+    async def cipher(self, vault: VaultRow) -> VaultCipher:
+        """Return the cipher of a vault.
+
+        Raises:
+            PlatformError: NOT_FOUND, where its key was destroyed.
+        """
+        known = self._ciphers.get(vault.uid)
+        if known is None:
+            key = await self.keys.vault_key(vault.org, vault.uid)
+            known = self._ciphers[vault.uid] = VaultCipher(key, vault.uid)
+        return known
+
+    def forget_cipher(self, vault_uid: str) -> None:
+        """Drop a vault's key from memory."""
+        self._ciphers.pop(vault_uid, None)
+
+
+def refuse_read_only(vault: VaultRow) -> None:
+    """Refuse changes to a read-only vault.
+
+    Raises:
+        PlatformError: VAULT_READ_ONLY.
+    """
+    if vault.read_only:
+        raise PlatformError(Reason.VAULT_READ_ONLY, f"{vault.name} is read-only", metadata={"resource": vault.name})
+
+
+def cube_ids_in(vault: VaultRow, cube_names: list[str], *, field: str = "names") -> list[str]:
+    """Return the ids of cubes of this vault, in order.
+
+    Raises:
+        PlatformError: INVALID_FIELD, where a name is malformed or of another vault.
+    """
+    prefix = f"{vault.name}/cubes/"
+    found = []
+    for index, name in enumerate(cube_names):
+        ids = names.CUBE.match(name)
+        if ids is None or not name.startswith(prefix):
+            raise invalid(f"{field}[{index}]", f"must name a cube of {vault.name}")
+        found.append(ids["cube"])
+    return found
+
+
+def vault_name_of(cube_name: str, *, field: str = "name") -> tuple[str, str]:
+    """Return the vault's name and the cube's id.
+
+    Raises:
+        PlatformError: INVALID_FIELD.
+    """
+    ids = names.CUBE.parse(cube_name, field)
+    return names.VAULT.format(org=ids["org"], vault=ids["vault"]), ids["cube"]

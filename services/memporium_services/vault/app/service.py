@@ -1,0 +1,62 @@
+"""The vault's concerns, put together."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from memporium_services.vault.app.changing import Changer
+from memporium_services.vault.app.cubes import Cubes
+from memporium_services.vault.app.follower import IndexFollower
+from memporium_services.vault.app.search import MAX_LIMIT, Search
+from memporium_services.vault.app.uses import UseRecorder
+from memporium_services.vault.app.vaults import Vaults
+from memporium_services.vault.app.watch import Wakers, Watch
+
+if TYPE_CHECKING:
+    from memporium_services.vault.app.runtime import Runtime
+
+MAX_CHUNK_BYTES = 1 << 20
+MAX_FORGET_CUBES = 10_000
+
+
+class VaultApp:
+    """Everything the vault does."""
+
+    def __init__(self, rt: Runtime) -> None:
+        """Work on these ports."""
+        self._rt = rt
+        self.follower = IndexFollower(rt)
+        self.uses = UseRecorder(rt)
+        self.wakers = Wakers()
+        self.changer = Changer(rt, self.follower)
+        self.vaults = Vaults(rt)
+        self.cubes = Cubes(rt, self.follower, self.changer, self.uses)
+        self.search = Search(rt, self.follower, self.uses)
+        self.watch = Watch(rt, self.wakers)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def capabilities(self) -> dict[str, Any]:
+        """Return the limits, by field of `GetCapabilitiesResponse`."""
+        limits = self._rt.settings
+        return {
+            "max_batch_cubes": limits.max_batch_cubes,
+            "max_payload_bytes": limits.max_payload_bytes,
+            "max_blob_bytes": limits.max_blob_bytes,
+            "max_chunk_bytes": MAX_CHUNK_BYTES,
+            "max_units": limits.max_units,
+            "max_results": MAX_LIMIT,
+            "default_embedding_model": limits.default_embedding_model,
+            "max_forget_cubes": MAX_FORGET_CUBES,
+        }
+
+    async def start(self) -> None:
+        """Begin background work."""
+        self._tasks.append(asyncio.create_task(self.uses.run()))
+
+    async def stop(self) -> None:
+        """End background work; what was counted is written."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.uses.flush()

@@ -1,0 +1,80 @@
+"""Counts how cubes are used: kept in memory, written every few seconds, so that reads do not write.
+
+Uses are behaviour, not content: they make no version and no revision, and a crash may lose the last seconds of them.
+A cube in state GENERATED becomes ACTIVATED by its first use.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, defaultdict
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import orjson
+
+from memporium_services.vault.app.retention import retention_of
+from memporium_services.vault.domain.heat import used
+from memporium_services.vault.domain.lifecycle import State
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Connection
+
+    from memporium_services.vault.app.runtime import Runtime
+    from memporium_services.vault.domain.rows import CubeRow
+
+# Cubes whose uses wait at once; beyond, the oldest vault's are dropped: heat is a hint.
+_MAX_WAITING = 50_000
+_PER_WRITE = 500
+
+
+class UseRecorder:
+    """Counts uses and writes them in the background."""
+
+    def __init__(self, rt: Runtime) -> None:
+        """Write to the runtime's database."""
+        self._rt = rt
+        self._waiting: dict[str, dict[str, Counter[str]]] = defaultdict(dict)
+
+    def note(self, vault_uid: str, cube_ids: Sequence[str], kind: str) -> None:
+        """Count one use of each cube; `kind` is `read`, `retrieve` or `use`."""
+        waiting = self._waiting[vault_uid]
+        for cube_id in cube_ids:
+            waiting.setdefault(cube_id, Counter())[kind] += 1
+        if sum(map(len, self._waiting.values())) > _MAX_WAITING:
+            self._waiting.pop(next(iter(self._waiting)))
+
+    async def run(self) -> None:
+        """Write what has gathered every few seconds, until cancelled."""
+        while True:
+            await asyncio.sleep(self._rt.settings.use_flush_s)
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Write what has gathered."""
+        taken, self._waiting = self._waiting, defaultdict(dict)
+        now_us = self._rt.now_us()
+        for vault_uid, uses in taken.items():
+            items = list(uses.items())
+            for start in range(0, len(items), _PER_WRITE):
+                some = dict(items[start : start + _PER_WRITE])
+                await self._rt.db.write(lambda conn, some=some, uid=vault_uid: self._write(conn, uid, some, now_us))
+
+    def _write(self, conn: Connection, vault_uid: str, uses: dict[str, Counter[str]], now_us: int) -> None:
+        store = self._rt.store(conn)
+        vault = store.vault_by_uid(vault_uid)
+        if vault is None:
+            return
+        half_life_s = retention_of(vault.settings).half_life_s
+        for cube_id, row in store.cubes(vault_uid, list(uses)).items():
+            store.record_use(vault_uid, _after(row, uses[cube_id], half_life_s, now_us))
+
+
+def _after(row: CubeRow, counts: Counter[str], half_life_s: float, now_us: int) -> CubeRow:
+    totals = Counter(orjson.loads(row.uses)) if row.uses else Counter()
+    totals.update(counts)
+    heat = used(row.heat, since_us=row.last_use_us, now_us=now_us, half_life_s=half_life_s, uses=counts.total())
+    state = State.ACTIVATED if row.state == State.GENERATED and not row.frozen else row.state
+    return replace(row, heat=heat, last_use_us=now_us, uses=orjson.dumps(totals).decode(), state=int(state))

@@ -1,0 +1,191 @@
+"""Between the wire and the app: filters, results, versions, receipts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from memporium.vault.v1 import cubes_pb2, search_pb2, vault_service_pb2
+from memporium_platform import names
+from memporium_platform.errors import invalid
+from memporium_services.vault.app.codec import set_time
+from memporium_services.vault.app.content import moment_us
+from memporium_services.vault.app.retention import weights_of
+from memporium_services.vault.app.search import DEFAULT_LIMIT, MAX_LIMIT, SearchAsked
+from memporium_services.vault.domain.selection import Selection
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from google.protobuf.message import Message
+    from numpy.typing import NDArray
+
+    from memporium.vault.v1.cubes_pb2 import CubeFilter, Vector
+    from memporium_services.vault.app.cubes import Made
+    from memporium_services.vault.app.search import Hit, SearchFound
+    from memporium_services.vault.app.watch import Event
+    from memporium_services.vault.ports import GrantedUse
+
+FULL = cubes_pb2.CUBE_VIEW_FULL
+BASIC = cubes_pb2.CUBE_VIEW_BASIC
+ORDERS = {0: "name", 1: "name", 2: "create_time", 3: "update_time", 4: "event_time", 5: "heat"}
+# Results of one message of a search; larger ones go alone.
+_MESSAGE_HITS = 32
+_MESSAGE_BYTES = 1 << 20
+_MAX_WORDS = 1000
+
+
+def time_us(message: Message, field: str) -> int | None:
+    """Return a timestamp field in microseconds; None: absent."""
+    return moment_us(getattr(message, field)) if message.HasField(field) else None
+
+
+def selection_of(chosen: CubeFilter, *, field: str = "filter") -> Selection:
+    """Return what a filter asks for.
+
+    Raises:
+        PlatformError: INVALID_FIELD.
+    """
+    for path, values in chosen.ListFields():
+        if path.is_repeated and len(values) > _MAX_WORDS:
+            raise invalid(f"{field}.{path.name}", f"at most {_MAX_WORDS}")
+    return Selection(
+        tags_all=tuple(chosen.tags_all),
+        tags_any=tuple(chosen.tags_any),
+        tags_none=tuple(chosen.tags_none),
+        states=tuple(chosen.states),
+        semantic_types=tuple(chosen.semantic_types),
+        forms=tuple(chosen.forms),
+        origins=tuple(chosen.origins),
+        entities=tuple(chosen.entities),
+        roles=tuple(chosen.roles),
+        sources=tuple(chosen.sources),
+        owners=tuple(chosen.owners),
+        personas=tuple(chosen.personas),
+        languages=tuple(chosen.languages),
+        labels_any=tuple(chosen.labels_any),
+        labels_none=tuple(chosen.labels_none),
+        create_min_us=time_us(chosen, "create_time_min"),
+        create_max_us=time_us(chosen, "create_time_max"),
+        update_min_us=time_us(chosen, "update_time_min"),
+        update_max_us=time_us(chosen, "update_time_max"),
+        event_min_us=time_us(chosen, "event_time_min"),
+        event_max_us=time_us(chosen, "event_time_max"),
+        min_priority=chosen.min_priority,
+        scopes=tuple(chosen.access_scopes),
+        tiers=tuple(chosen.tiers),
+        cube_ids=tuple(names.CUBE.parse(name, f"{field}.names")["cube"] for name in chosen.names),
+        agreements=tuple(chosen.agreements),
+    )
+
+
+def vector_of(vector: Vector) -> NDArray[np.float32] | None:
+    """Return a vector at unit length; None: empty."""
+    if not vector.values:
+        return None
+    found = np.array(vector.values, np.float32)
+    norm = float(np.linalg.norm(found))
+    return found / norm if norm > 0 else found
+
+
+def search_of(request: vault_service_pb2.SearchCubesRequest) -> SearchAsked:
+    """Return what a request searches for.
+
+    Raises:
+        PlatformError: INVALID_FIELD.
+    """
+    if request.limit < 0:
+        raise invalid("limit", "must not be negative")
+    return SearchAsked(
+        query=request.query,
+        vector=vector_of(request.query_vector) if request.HasField("query_vector") else None,
+        mode=request.mode or search_pb2.SEARCH_MODE_HYBRID,
+        selection=selection_of(request.filter),
+        weights=weights_of(request.weights) if request.HasField("weights") else None,
+        limit=min(request.limit or DEFAULT_LIMIT, MAX_LIMIT),
+        group_by_cube=request.group_by_cube,
+        include_mounts=request.include_mounts if request.HasField("include_mounts") else True,
+        full=request.view == FULL,
+    )
+
+
+def used(uses: Iterable[GrantedUse], cubes: Sequence[object] = ()) -> list[cubes_pb2.UsedLicence]:
+    """Return the licences that something was used under, with the cubes of the answer that carry each."""
+    return [
+        cubes_pb2.UsedLicence(
+            agreement=use.agreement,
+            attribution=use.attribution,
+            use_id=use.use_id,
+            duties=use.duties,
+            terms_sha256=use.terms_sha256,
+            cubes=[
+                cube.name  # type: ignore[attr-defined]
+                for cube in cubes
+                if any(one.agreement == use.agreement for one in cube.governance.licences)  # type: ignore[attr-defined]
+            ],
+        )
+        for use in uses
+    ]
+
+
+def search_messages(found: SearchFound, *, explain: bool) -> Iterator[vault_service_pb2.SearchCubesResponse]:
+    """Return the messages of a search: results in pieces, refusals first, the summary last."""
+    message = vault_service_pb2.SearchCubesResponse()
+    for refusal in found.refusals:
+        message.refusals.add(
+            mount=refusal.mount,
+            vault=refusal.vault,
+            agreement=refusal.agreement,
+            reason=refusal.reason,
+            message=refusal.message,
+        )
+    size = 0
+    for rank, hit in enumerate(found.hits, 1):
+        if len(message.hits) >= _MESSAGE_HITS or size > _MESSAGE_BYTES:
+            yield message
+            message, size = vault_service_pb2.SearchCubesResponse(), 0
+        _add_hit(message, hit, rank, explain=explain)
+        size += hit.cube.ByteSize()
+    summary = message.summary
+    summary.revision, summary.candidates = found.revision, found.candidates
+    summary.embed_us, summary.index_us, summary.total_us = found.embed_us, found.index_us, found.total_us
+    for leg, weight in found.weights.items():
+        setattr(summary.weights, leg, weight)
+    summary.licences.extend(used(found.uses, [hit.cube for hit in found.hits]))
+    yield message
+
+
+def _add_hit(message: vault_service_pb2.SearchCubesResponse, hit: Hit, rank: int, *, explain: bool) -> None:
+    added = message.hits.add(
+        cube=hit.cube,
+        unit=hit.unit,
+        score=hit.score,
+        rank=rank,
+        mount=hit.mount,
+        agreement=hit.agreement,
+        attribution=hit.attribution,
+        more_units=hit.more_units,
+    )
+    if explain:
+        for part in hit.legs:
+            added.legs.add(
+                leg=part.leg, score=part.score, normalised=part.normalised, weight=part.weight, rank=part.rank
+            )
+
+
+def created(made: Made) -> cubes_pb2.CreatedCube:
+    """Return what became of a cube to make."""
+    return cubes_pb2.CreatedCube(cube=made.cube, deduplicated=made.deduplicated, near_duplicates=made.near)
+
+
+def event(one: Event) -> vault_service_pb2.CubeEvent:
+    """Return a change."""
+    message = vault_service_pb2.CubeEvent(
+        revision=one.change.revision,
+        kind=one.change.kind,  # type: ignore[arg-type]
+        name=one.name,
+        cube=one.cube,
+    )
+    set_time(message.time, one.change.time_us)
+    return message

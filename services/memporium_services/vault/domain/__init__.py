@@ -1,0 +1,1 @@
+"""Pure rules of the vault: no clock, no random, no I/O."""

@@ -1,0 +1,208 @@
+"""What the store keeps: one dataclass a table. Bytes named `sealed` are encrypted under the vault's key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class VaultRow:
+    """A vault; times in microseconds since 1970.
+
+    Attributes:
+        settings: What callers may set, as the bytes of a `Vault` message.
+        edition: Counts changes of the vault itself.
+        revision: Counts changes of its cubes.
+        index_revision: The last revision that changed what is indexed.
+        tasks_floor: Index tasks up to this revision are gone: an index that is older is built anew.
+        changes_floor: Changes up to this revision are gone.
+        next_unit: The next unit id.
+        context_units: Units that have a context.
+    """
+
+    uid: str
+    org: str
+    vault_id: str
+    kind: int
+    read_only: bool
+    agreement: str
+    owner: str
+    embedding_model: str
+    settings: bytes
+    create_us: int
+    update_us: int
+    dimensions: int = 0
+    edition: int = 1
+    revision: int = 0
+    index_revision: int = 0
+    tasks_floor: int = 0
+    changes_floor: int = 0
+    next_unit: int = 1
+    cubes: int = 0
+    bytes_used: int = 0
+    units: int = 0
+    context_units: int = 0
+
+    @property
+    def name(self) -> str:
+        """The resource name."""
+        return f"orgs/{self.org}/vaults/{self.vault_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class CubeRow:
+    """A cube as it is now.
+
+    Attributes:
+        dedup: Keyed digest of content, form, licences and, where private, owner.
+        import_id: Set while an import is not finished: nobody sees the cube.
+        meta_sealed: The message without payload and without what stands in columns.
+    """
+
+    vault_uid: str
+    cube_id: str
+    uid: str
+    version: int
+    payload_version: int
+    state: int
+    form: int
+    semantic_type: int
+    origin: int
+    scope: int
+    owner: str
+    priority: int
+    dedup: str
+    simhash: int
+    create_us: int
+    update_us: int
+    size_bytes: int
+    meta_sealed: bytes = b""
+    revision: int = 0
+    frozen: bool = False
+    legal_hold: bool = False
+    licensed: bool = False
+    tier: int = 1
+    event_us: int | None = None
+    expire_us: int | None = None
+    purge_us: int | None = None
+    heat: float = 0.0
+    last_use_us: int = 0
+    uses: str = ""
+    import_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRow:
+    """An immutable version; `note_sealed` holds the reason."""
+
+    cube_id: str
+    version: int
+    parent: int
+    payload_version: int
+    author: str
+    change: str
+    create_us: int
+    meta_sealed: bytes
+    note_sealed: bytes = b""
+    revision: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PayloadRow:
+    """A payload: sealed here, or, archived, in the object store under `object_key`."""
+
+    cube_id: str
+    payload_version: int
+    body_sealed: bytes
+    object_key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UnitRow:
+    """A unit: its text and vector in one sealed body."""
+
+    cube_id: str
+    ordinal: int
+    role: str
+    event_us: int | None
+    has_context: bool
+    body_sealed: bytes
+    unit_id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TermRow:
+    """A keyed word beside a cube."""
+
+    cube_id: str
+    kind: str
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeRow:
+    """A change, for watchers."""
+
+    revision: int
+    cube_id: str
+    kind: int
+    time_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class IndexTask:
+    """What a revision did to the index; ids in packed form."""
+
+    revision: int
+    upserts: tuple[int, ...]
+    deletes: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RelationRow:
+    """A relation between two cubes."""
+
+    relation_id: str
+    source_id: str
+    kind: int
+    target_id: str
+    weight: float
+    note_sealed: bytes
+    create_us: int
+    creator: str
+
+
+@dataclass(frozen=True, slots=True)
+class MountRow:
+    """A mount: the id of the mounted vault, which lies in the same organisation."""
+
+    vault_uid: str
+    mount_id: str
+    target_uid: str
+    create_us: int
+    creator: str
+
+
+@dataclass(frozen=True, slots=True)
+class BlobRow:
+    """A blob: its keyed name, its size, how many segments are stored, and whether it is whole."""
+
+    blob_key: str
+    size_bytes: int
+    segments: int
+    complete: bool
+    update_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """What forgetting took away: counts, the objects that are to be deleted, and what the receipt lists."""
+
+    cube_ids: tuple[str, ...] = ()
+    versions: int = 0
+    unit_ids: tuple[int, ...] = ()
+    bytes_freed: int = 0
+    context_units: int = 0
+    object_keys: tuple[str, ...] = ()
+    blobs: tuple[BlobRow, ...] = ()
+    content_digests: tuple[str, ...] = field(default=())
