@@ -86,7 +86,7 @@ class PlatformSettings(BaseSettings):
 
     def address_of(self, service: str) -> str:
         """Return the address of a service that another process runs, or "" where this one runs it."""
-        address: str = getattr(self, f"{service}_address")
+        address: str = getattr(self, f"{service}_address", "")
         return address
 
 

@@ -138,7 +138,7 @@ class TokenVerifier:
                 credential=claims["cred"],
                 via=claims["via"],
             )
-            return claims["iat"], claims["exp"], claims["aud"], Delegation(principal, claims["purpose"])
+            return int(claims["iat"]), int(claims["exp"]), str(claims["aud"]), Delegation(principal, claims["purpose"])
         except (InvalidSignature, binascii.Error, ValueError, KeyError, TypeError) as error:
             raise _invalid() from error
 

@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import pytest
+from sqlalchemy import MetaData, create_engine, select
+
+from memporium.governance.v1 import audit_pb2
+from memporium_platform.audit import AuditRecord, AuditSink, record_in
+from memporium_platform.audit_relay import BATCH, AuditRelay
+from memporium_platform.audit_shipper import to_proto
+from memporium_platform.call import Call, Principal, PrincipalKind
+from memporium_platform.storage.sql.kernel_tables import AUDIT_OUTBOX, attach
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+METADATA = MetaData()
+attach(METADATA)
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def a_call() -> Call:
+    return Call(Principal("orgs/acme/principals/ann", "acme", PrincipalKind.USER), decision_id="m1")
+
+
+class OneConnection:
+    """A database of the port, on one SQLite connection."""
+
+    def __init__(self) -> None:
+        self._engine = create_engine("sqlite://")
+        METADATA.create_all(self._engine)
+
+    async def read(self, fn: Callable[[Any], Any]) -> Any:
+        return await self.write(fn)
+
+    async def write(self, fn: Callable[[Any], Any]) -> Any:
+        with self._engine.begin() as conn:
+            return fn(conn)
+
+    async def close(self) -> None:
+        self._engine.dispose()
+
+    async def waiting(self) -> list[str]:
+        return await self.read(lambda conn: list(conn.execute(select(AUDIT_OUTBOX.c.decision_id)).scalars()))
+
+
+class Log:
+    """Governance, which is sometimes away."""
+
+    def __init__(self) -> None:
+        self.taken: list[AuditRecord] = []
+        self.away = False
+
+    async def append(self, records: Sequence[AuditRecord]) -> None:
+        if self.away:
+            raise grpc.aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, grpc.aio.Metadata(), grpc.aio.Metadata())
+        self.taken.extend(records)
+
+
+def record(number: int) -> AuditRecord:
+    return AuditRecord(decision_id=f"r{number}", time_us=number)
+
+
+@pytest.fixture
+async def database() -> Any:
+    made = OneConnection()
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+def sink() -> Iterator[AuditSink]:
+    return AuditSink(capacity=BATCH * 4)
+
+
+async def test_queue_and_outbox_are_shipped_and_emptied(database: OneConnection, sink: AuditSink) -> None:
+    log = Log()
+    await database.write(lambda conn: record_in(conn, a_call(), now=NOW, details={"n": "1"}))
+    for number in range(BATCH + 1):
+        sink.submit(record(number))
+    await AuditRelay(sink, log, {"vault": database}).ship()
+    assert [one.decision_id for one in log.taken] == [*(f"r{number}" for number in range(BATCH + 1)), "m1"]
+    assert await database.waiting() == []
+    assert sink.take(1) == []
+
+
+async def test_nothing_is_lost_while_governance_is_away(database: OneConnection, sink: AuditSink) -> None:
+    log = Log()
+    relay = AuditRelay(sink, log, {"vault": database})
+    await database.write(lambda conn: record_in(conn, a_call(), now=NOW))
+    sink.submit(record(1))
+    log.away = True
+    with pytest.raises(grpc.aio.AioRpcError):
+        await relay.ship()
+    await relay.save()
+    assert await database.waiting() == ["m1", "r1"]
+    log.away = False
+    await relay.ship()
+    assert {one.decision_id for one in log.taken} == {"m1", "r1"}
+
+
+async def test_the_relay_ships_within_its_interval(database: OneConnection, sink: AuditSink) -> None:
+    log = Log()
+    running = asyncio.create_task(AuditRelay(sink, log, {"vault": database}).run())
+    sink.submit(record(1))
+    async with asyncio.timeout(2):
+        while not log.taken:
+            await asyncio.sleep(0.01)
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+    assert log.taken == [record(1)]
+
+
+def test_a_full_sink_says_so_and_strangers_get_half_of_it() -> None:
+    sink = AuditSink(capacity=4)
+    for number in range(4):
+        sink.submit_unknown(record(number))
+    assert not sink.full
+    sink.submit(record(5))
+    sink.submit(record(6))
+    assert sink.full
+    assert [one.decision_id for one in sink.take(10)] == ["r0", "r1", "r5", "r6"]
+
+
+def test_a_sink_without_log_keeps_the_newest() -> None:
+    sink = AuditSink(capacity=2, keep_newest=True)
+    for number in range(4):
+        sink.submit(record(number))
+    assert not sink.full
+    assert [one.decision_id for one in sink.take(10)] == ["r2", "r3"]
+
+
+@pytest.mark.parametrize("effect", ["ALLOW", "DENY", "ERROR"])
+def test_a_record_becomes_a_message(effect: str) -> None:
+    made = AuditRecord(
+        decision_id="d", time_us=1_500_000, principal="p", effect=effect, epoch=7, details={"cubes": "3"}
+    )
+    message = to_proto(AuditRecord.from_json(made.to_json()))
+    assert (message.decision_id, message.principal, message.epoch) == ("d", "p", 7)
+    assert (message.time.seconds, message.time.nanos) == (1, 500_000_000)
+    assert dict(message.details) == {"cubes": "3"}
+    assert audit_pb2.AuditEffect.Name(message.effect) == f"AUDIT_EFFECT_{effect}"
