@@ -5,12 +5,12 @@ from __future__ import annotations
 import grpc
 import numpy as np
 import pytest
-from support.platform import running_platform
 
 from memporium.inference.v1 import embed_pb2, generate_pb2, inference_service_pb2, model_pb2
 from memporium.inference.v1.inference_service_pb2_grpc import InferenceServiceStub
 from memporium_platform.errors import Reason
 from memporium_platform.rpc.errors_client import reason_of
+from support.platform import running_platform
 
 
 @pytest.fixture

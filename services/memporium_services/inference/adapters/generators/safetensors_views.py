@@ -45,7 +45,7 @@ def view(data: bytearray) -> TensorFile:
     """
     try:
         return _parse(data)
-    except (ValueError, KeyError, TypeError, RecursionError, RuntimeError) as err:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, RuntimeError) as err:
         raise PlatformError(Reason.INTEGRITY_FAILURE, "the blob is no valid safetensors file") from err
 
 

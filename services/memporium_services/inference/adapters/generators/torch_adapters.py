@@ -75,5 +75,7 @@ class AdapterMounts:
     def _unload(self) -> None:
         if self._wrapped is not None:
             self._wrapped.unload()
+        # peft leaves its mark on the bare model, also where it gave up half-way.
+        self._model.__dict__.pop("peft_config", None)
         self._wrapped = None
         self._keys = ()

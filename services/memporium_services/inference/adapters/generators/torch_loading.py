@@ -116,12 +116,20 @@ def _convert(gguf: Path, folder: Path) -> None:
         try:
             plain.save_pretrained(temporary)
             tokenizer.save_pretrained(temporary)
+            for path in temporary.iterdir():
+                _flush(path)
             temporary.rename(folder)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
     except Exception as err:
         # transformers raises whatever its parts raise.
         raise _unavailable(gguf.stem, "its GGUF file cannot be converted") from err
+
+
+def _flush(path: Path) -> None:
+    """Bring a file to the disk: the folder's new name must not outlive its content in a crash."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 @contextmanager
@@ -134,8 +142,6 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _quiet() -> None:
-    # Forked workers are never used; the tokenizer's threads would compete with the other services.
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
 

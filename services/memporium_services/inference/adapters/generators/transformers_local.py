@@ -6,6 +6,7 @@ All work on a model runs on one thread of its own. torch is imported there, when
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -92,12 +93,18 @@ class TransformersGenerator:
         return result
 
     async def close(self) -> None:
-        """Release the model."""
+        """Release the model, without adapters."""
+        if self._engine is not None:
+            await self._on_worker(lambda: self._ready().mount_adapters(()))
         await asyncio.to_thread(self._worker.shutdown, cancel_futures=True)
         self._engine = None
 
     def _ready(self) -> CausalEngine:
         if self._engine is None:
+            # Read when the libraries are imported: no progress bars in a server's output, and no threads of the
+            # tokenizer that would compete with the other services.
+            os.environ.setdefault("TQDM_DISABLE", "1")
+            os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
             try:
                 import torch
 

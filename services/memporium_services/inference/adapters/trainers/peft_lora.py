@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from memporium_services.inference.domain.values import Example, TrainedAdapter, TrainingPlan
 
 
+class _GoneError(Exception):
+    """The caller has gone; raised on the worker's thread to end its work."""
+
+
 class PeftTrainer:
     """Trains adapters for one model; the copy is loaded for each training and let go after it."""
 
@@ -33,7 +37,7 @@ class PeftTrainer:
 
         def report(done: int, total: int, loss: float) -> None:
             if cancelled.is_set():
-                raise asyncio.CancelledError
+                raise _GoneError
             loop.call_soon_threadsafe(progress, done, total, loss)
 
         def run() -> TrainedAdapter:

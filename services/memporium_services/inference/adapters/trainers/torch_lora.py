@@ -108,7 +108,7 @@ def _optimise(
             torch.nn.utils.clip_grad_norm_(weights, _MAX_GRADIENT_NORM)
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
-            report(step, steps, float(loss))
+            report(step, steps, float(loss.detach()))
 
 
 def _mean_loss(model: Any, rows: Sequence[_Row]) -> float:
