@@ -102,12 +102,12 @@ def s3_url(s3_server: str) -> str:
     return f"s3://{s3_server}/test-{uuid.uuid4().hex[:16]}?secure=false"
 
 
-@pytest.fixture
-def milvus_path(tmp_path: Path) -> Path:
-    """Path for a Milvus Lite database."""
+@pytest.fixture(scope="session")
+def milvus_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Path of a Milvus Lite database that all tests share: each collection takes a second to make."""
     if importlib.util.find_spec("milvus_lite") is None:
         pytest.skip("no Milvus: install milvus-lite")
-    return tmp_path / "milvus.db"
+    return tmp_path_factory.mktemp("milvus") / "milvus.db"
 
 
 def _postgres_binaries() -> Path | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import resource
 import shutil
 import threading
@@ -11,11 +10,10 @@ from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from memporium_platform.storage.index.embedded_vault import GRAPH_FROM, EmbeddedVaultIndex
+from memporium_platform.storage.index.keys import check_key
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-_KEY = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 # Vaults open at once; an open one takes two file descriptors and some 50 bytes of memory a unit.
 MAX_OPEN = 1000
@@ -76,10 +74,7 @@ class EmbeddedIndexStore:
             handle.close()
 
     def _folder(self, key: str) -> Path:
-        if not _KEY.fullmatch(key):
-            message = "an index key has 1 to 128 of A-Z, a-z, 0-9, '_' and '-'"
-            raise ValueError(message)
-        return self._root / key
+        return self._root / check_key(key)
 
     def _touched(self, handle: EmbeddedVaultIndex) -> None:
         """Note a use; close the least used beyond the limit, outside the lock of the store."""

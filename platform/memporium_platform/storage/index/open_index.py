@@ -35,5 +35,9 @@ def open_index_store(settings: IndexSettings) -> IndexStore:
     url = revealed(settings.index_url)
     if not url:
         return EmbeddedIndexStore(Path(settings.data_dir) / "index")
+    if url.startswith("milvus:"):
+        from memporium_platform.storage.index.milvus import MilvusIndexStore
+
+        return MilvusIndexStore(url)
     message = "index_url must begin with milvus://, or be empty"
     raise ValueError(message)

@@ -15,7 +15,7 @@ import numpy as np
 from memporium_platform.storage.index.approximate import ApproximateIndex
 from memporium_platform.storage.index.bm25 import bm25
 from memporium_platform.storage.index.columns import Columns
-from memporium_platform.storage.index.postings import FORMAT, Leg, Postings, UnitRow, count_terms, term_number
+from memporium_platform.storage.index.postings import FORMAT, Leg, Postings, term_number, unit_row
 from memporium_platform.storage.index.ranking import no_hits, top_k
 from memporium_platform.storage.index.slab import VectorSlab
 
@@ -99,7 +99,7 @@ class OpenedIndex:
         known = self._columns.positions(np.array([*entries, *deletes], dtype=np.int64))
         remove = np.unique(known[known >= 0]).tolist()
         slots = self._columns.free_slots(len(entries))
-        add = [_row(slot, entry) for slot, entry in zip(slots, entries.values(), strict=True)]
+        add = [unit_row(slot, entry) for slot, entry in zip(slots, entries.values(), strict=True)]
         self._slab.reserve(max((slot + 1 for slot in slots), default=0))
         with_vector: list[int] = []
         for slot, entry in zip(slots, entries.values(), strict=True):
@@ -235,16 +235,6 @@ class OpenedIndex:
         left = np.flatnonzero(unnamed)
         # Only rows that hold something are written: the rest of the file may be a hole.
         self._slab.clear(left[rows[left].any(axis=1)])
-
-
-def _row(slot: int, entry: IndexEntry) -> UnitRow:
-    return UnitRow(
-        slot=slot,
-        unit_id=entry.unit_id,
-        own=count_terms(entry.terms),
-        context=count_terms(entry.context_terms),
-        has_vector=entry.vector is not None,
-    )
 
 
 def _check(meta: Mapping[str, str], dimensions: int) -> bool:

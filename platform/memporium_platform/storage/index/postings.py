@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from memporium_platform.storage.index.vault_index import IndexEntry
+
 FORMAT = 1
 # Slots a block: at most 24 KiB a row; smaller ones make frequent terms slow to read, larger ones rare deletes dear.
 BLOCK_SLOTS = 4096
@@ -89,6 +91,17 @@ def term_number(term: str) -> int:
 def count_terms(terms: Iterable[str]) -> Counter[int]:
     """Return how often each term occurs, by number."""
     return Counter({term_number(term): count for term, count in Counter(terms).items()})
+
+
+def unit_row(slot: int, entry: IndexEntry) -> UnitRow:
+    """Return the row of an entry that goes to `slot`."""
+    return UnitRow(
+        slot=slot,
+        unit_id=entry.unit_id,
+        own=count_terms(entry.terms),
+        context=count_terms(entry.context_terms),
+        has_vector=entry.vector is not None,
+    )
 
 
 class Postings:
