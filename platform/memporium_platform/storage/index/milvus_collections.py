@@ -64,7 +64,7 @@ def make_revisions(client: MilvusClient) -> None:
     schema.add_field("nothing", DataType.FLOAT_VECTOR, dim=2)
     index = client.prepare_index_params()
     index.add_index("nothing", index_type="FLAT", metric_type="IP")
-    client.create_collection(REVISIONS, schema=schema, index_params=index, consistency_level="Strong")
+    _create(client, REVISIONS, schema, index)
 
 
 def make_vault(client: MilvusClient, name: str, *, dimensions: int, exact: bool) -> None:
@@ -92,7 +92,14 @@ def make_vault(client: MilvusClient, name: str, *, dimensions: int, exact: bool)
         index.add_index("dense", index_type="HNSW", metric_type="IP", params=graph)
     for leg in ("own", "context"):
         index.add_index(leg, index_type="SPARSE_INVERTED_INDEX", metric_type="IP")
-    client.create_collection(name, schema=schema, index_params=index, consistency_level="Strong")
+    _create(client, name, schema, index)
+
+
+def _create(client: MilvusClient, name: str, schema: Any, index: Any) -> None:
+    client.create_collection(name, schema=schema, consistency_level="Strong")
+    # The SDK would sleep half a second for each index of an empty collection; loading waits for what is needed.
+    client.create_index(name, index, sync=False)
+    client.load_collection(name)
 
 
 def read_revision(client: MilvusClient, name: str) -> tuple[int, int]:
