@@ -46,12 +46,15 @@ class PlatformSettings(BaseSettings):
     tls_certificate: Path | None = Field(None, description="PEM certificate chain of the server; none: no TLS.")
     tls_private_key: Path | None = Field(None, description="PEM private key of the server.")
     tls_client_ca: Path | None = Field(
-        None, description="PEM authorities of client certificates; set: a client may prove who it is by certificate."
-    )
-    tls_require_client_certificate: bool = Field(
-        default=False, description="Refuse connections without a client certificate."
+        None,
+        description="PEM authorities of client certificates; set: each connection needs one, and it is the identity "
+        "of calls without a key.",
     )
     tls_ca: Path | None = Field(None, description="PEM authorities for calls to other services; none: no TLS.")
+    tls_client_certificate: Path | None = Field(
+        None, description="PEM certificate chain for calls to other services that demand one."
+    )
+    tls_client_private_key: Path | None = Field(None, description="PEM private key of that certificate.")
     insecure_listen_without_tls: bool = Field(
         default=False, description="Allow listening beyond loopback without TLS (for instance behind a mesh)."
     )

@@ -46,6 +46,7 @@ class Platform:
     static: StaticAuthorizer | None
     operator_key: str
     _stack: AsyncExitStack
+    owner_keys: dict[str, str] = field(default_factory=dict)
     _channels: dict[str, Any] = field(default_factory=dict)
 
     @property

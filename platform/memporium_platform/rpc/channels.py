@@ -20,6 +20,7 @@ from memporium_platform.tokens import TokenIssuer, without_via
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from memporium_platform.settings import PlatformSettings
 
@@ -91,7 +92,11 @@ class Channels:
         ]
         if self._settings.tls_ca is None or target.startswith("unix:"):
             return grpc.aio.insecure_channel(target, options=options)
-        credentials = grpc.ssl_channel_credentials(self._settings.tls_ca.read_bytes())
+        credentials = grpc.ssl_channel_credentials(
+            self._settings.tls_ca.read_bytes(),
+            private_key=_read(self._settings.tls_client_private_key),
+            certificate_chain=_read(self._settings.tls_client_certificate),
+        )
         return grpc.aio.secure_channel(target, credentials, options=options)
 
     def metadata(self, audience: str, call: Call | None) -> tuple[tuple[str, str], ...]:
@@ -119,6 +124,10 @@ class Channels:
             return asked
         left = max(call.deadline - time.monotonic(), 0.0)
         return left if asked is None else min(left, asked)
+
+
+def _read(path: Path | None) -> bytes | None:
+    return path.read_bytes() if path is not None else None
 
 
 class _Calls:

@@ -115,5 +115,5 @@ def _credentials(settings: PlatformSettings) -> grpc.ServerCredentials | None:
     return grpc.ssl_server_credentials(
         [(settings.tls_private_key.read_bytes(), settings.tls_certificate.read_bytes())],
         root_certificates=authorities,
-        require_client_auth=settings.tls_require_client_certificate,
+        require_client_auth=authorities is not None,
     )

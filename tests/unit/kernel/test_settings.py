@@ -71,13 +71,13 @@ def test_logs_hold_no_secrets_and_no_locals(*, as_json: bool) -> None:
     log = structlog.get_logger()
     log.info("thing.done", token="hidden-1", payload=b"hidden-2", cube="c1")
     try:
-        fail_with("hidden-3")
+        fail_with("hidden-" + "3")
     except ValueError:
         log.exception("thing.failed")
     text = out.getvalue()
     assert "hidden-1" not in text
     assert "hidden-2" not in text
-    assert "hidden-3" not in text.replace('fail_with("hidden-3")', "")
+    assert "hidden-3" not in text
     assert "c1" in text
     assert "ValueError" in text
     if as_json:
