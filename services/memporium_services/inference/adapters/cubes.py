@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from memporium.common.v1 import digest_pb2
@@ -17,20 +18,21 @@ from memporium_services.inference.domain.memory import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable
+
+    from memporium.vault.v1 import cubes_pb2
 
 _FORMS = {"plaintext": Form.PLAINTEXT, "activation": Form.ACTIVATION, "parameter": Form.PARAMETER}
 
 
-def to_memory(cube: cube_pb2.Cube, attributions: Mapping[str, str] | None = None) -> UsedMemory:
+def to_memory(cube: cube_pb2.Cube, used: Iterable[cubes_pb2.UsedLicence] = ()) -> UsedMemory:
     """Return a cube as a memory.
 
     Args:
         cube: The cube; without its payload it counts as a plaintext without text.
-        attributions: Text to show by agreement, as memstore gave it for this use; overrides the cube's own.
+        used: Licences of the use that gave it out: they count also where they hold for the vault and not for the cube.
     """
-    payload, governance = cube.payload, cube.governance
-    shown = attributions or {}
+    payload = cube.payload
     text, facts = _text(payload.plaintext)
     return UsedMemory(
         name=cube.name,
@@ -43,20 +45,26 @@ def to_memory(cube: cube_pb2.Cube, attributions: Mapping[str, str] | None = None
         blob=_blob(payload),
         activation=_activation(payload.activation) if payload.HasField("activation") else None,
         parameter=_parameter(payload.parameter) if payload.HasField("parameter") else None,
-        licences=tuple(
-            Licence(
-                licence.agreement,
-                licence.terms_sha256,
-                licence.release,
-                shown.get(licence.agreement) or licence.attribution,
-            )
-            for licence in governance.licences
-        ),
-        sensitivity_labels=tuple(governance.sensitivity_labels),
+        licences=_licences(cube, used),
+        sensitivity_labels=tuple(cube.governance.sensitivity_labels),
         derivation=cube.behavioural.lineage.derivation,
         parents=tuple(cube.behavioural.lineage.parents),
         record=cube,
     )
+
+
+def _licences(cube: cube_pb2.Cube, used: Iterable[cubes_pb2.UsedLicence]) -> tuple[Licence, ...]:
+    found = {
+        licence.agreement: Licence(licence.agreement, licence.terms_sha256, licence.release, licence.attribution)
+        for licence in cube.governance.licences
+    }
+    for use in used:
+        if use.cubes and cube.name not in use.cubes:
+            continue
+        own = found.get(use.agreement, Licence(use.agreement, use.terms_sha256))
+        # The attribution as it is asked for now, not as it was when the memory came.
+        found[use.agreement] = replace(own, attribution=use.attribution or own.attribution)
+    return tuple(found.values())
 
 
 def _text(plaintext: cube_pb2.Plaintext) -> tuple[str, tuple[str, ...]]:

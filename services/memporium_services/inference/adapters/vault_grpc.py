@@ -60,8 +60,7 @@ class GrpcMemoryVault:
                 answer = await self._stub.UseCubes(request)
             except grpc.aio.AioRpcError as err:
                 raise reason_of(err) from err
-            shown = {licence.agreement: licence.attribution for licence in answer.licences if licence.attribution}
-            found.update((cube.name, to_memory(cube, shown)) for cube in answer.cubes)
+            found.update((cube.name, to_memory(cube, answer.licences)) for cube in answer.cubes)
         missing = [name for name in cubes if name not in found]
         if missing:
             raise PlatformError(Reason.INTERNAL, f"the vault left out {len(missing)} cubes")
