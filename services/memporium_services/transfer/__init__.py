@@ -1,0 +1,1 @@
+"""The transfer service: sealed bundles, dump and load."""

@@ -1,0 +1,1 @@
+"""What the transfer service does."""

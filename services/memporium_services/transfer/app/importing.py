@@ -1,0 +1,300 @@
+"""Takes bundles in: everything is verified first, then the cubes appear in the vault all at once."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from contextlib import aclosing
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from memporium.common.v1.digest_pb2 import Digest
+from memporium.vault.v1.vault_pb2 import Vault, VaultKind
+from memporium_platform.audit import record_in
+from memporium_platform.bundle.records import split
+from memporium_platform.bundle.steps import VerificationStep, rejected
+from memporium_platform.call import current_call
+from memporium_platform.errors import PlatformError, Reason
+from memporium_services.transfer.app import records
+from memporium_services.transfer.app.events import Imported, Passed
+from memporium_services.transfer.app.screening import PiiProfile, Screen
+from memporium_services.transfer.domain.bundles import Import
+from memporium_services.transfer.ports.services import Target
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from sqlalchemy import Connection
+
+    from memporium.vault.v1.cubes_pb2 import PortableCube, Relation
+    from memporium_platform.kernel import Clock
+    from memporium_platform.storage.sql.database import Database
+    from memporium_services.transfer.app.verification import Opening
+    from memporium_services.transfer.domain.bundles import Bundle
+    from memporium_services.transfer.ports.services import PiiScanner, Terms, Vaults
+    from memporium_services.transfer.ports.store import ImportRows
+
+# Cubes of one message to the vault: at most so many, of at most so many bytes together.
+_BATCH_CUBES = 500
+_BATCH_BYTES = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One import.
+
+    Attributes:
+        bundle: The bundle.
+        opening: Its verification, whose documents were verified.
+        vault: The vault to fill.
+        terms: The agreement; None for an own dump.
+        release: The release; "" for an own dump.
+        mount_into: Vault to mount the filled one into; "": none.
+    """
+
+    bundle: Bundle
+    opening: Opening
+    vault: str
+    terms: Terms | None = None
+    release: str = ""
+    mount_into: str = ""
+
+
+class Importing:
+    """Fills vaults from verified bundles."""
+
+    def __init__(
+        self,
+        database: Database,
+        rows: ImportRows,
+        *,
+        vaults: Vaults,
+        scanner: PiiScanner,
+        clock: Clock,
+        scan: bool,
+    ) -> None:
+        """Wire the parts; with `scan`, personal data in what others made is looked for."""
+        self._database, self._rows, self._vaults = database, rows, vaults
+        self._scanner, self._clock, self._scan = scanner, clock, scan
+
+    async def run(self, job: Job) -> AsyncIterator[Passed | Imported]:
+        """Fill the vault; yield the last checks, then what was done.
+
+        Raises:
+            PlatformError: BUNDLE_REJECTED, FAILED_PRECONDITION for a vault that holds something else.
+        """
+        before = await self._database.read(lambda conn: self._rows.imported(conn, job.vault))
+        vault = await self._vaults.find(job.vault)
+        # A vault that was erased and made again is empty, whatever was once imported into one of its name.
+        filled = vault is not None and bool(vault.usage.cubes or (before and not before.cube_count))
+        if before is not None and filled and _same(before, job):
+            mount = await self._mount(job)
+            yield _done(before, mount)
+            return
+        self._check_target(job, vault, before)
+        began = time.perf_counter()
+        described = await self._described(job.opening)
+        intake = _Intake(job, self._scanner if self._scan and job.terms else None)
+        if vault is None:
+            await self._vaults.create(job.vault, _like(described, job), request_id=_request_id(job, "create"))
+        blobs = await self._blobs(job)
+        target = Target(
+            name=job.vault,
+            model=described.embedding_model,
+            terms=job.terms,
+            release=job.release,
+            restore=job.terms is None,
+            request_id=_request_id(job, "import"),
+        )
+        count = await self._vaults.import_cubes(target, intake.batches())
+        for number, relation in enumerate(intake.relations):
+            await self._vaults.relate(job.vault, relation, request_id=_request_id(job, f"relation {number}"))
+        detail = f"{intake.removed_characters} hidden characters removed"
+        yield Passed(VerificationStep.CONTENT_SCAN, intake.scan_s, detail)
+        mount = await self._mount(job)
+        done = await self._record(job, cube_count=count, blob_count=blobs)
+        yield Passed(VerificationStep.PUBLICATION, time.perf_counter() - began - intake.scan_s, f"{count} cubes")
+        yield _done(done, mount, intake)
+
+    def _check_target(self, job: Job, vault: Vault | None, before: Import | None) -> None:
+        if vault is None:
+            return
+        if job.terms is None:
+            fits = vault.usage.cubes == 0
+        else:
+            # A pack vault takes the next release of its agreement, and an empty one that a crash has left.
+            fits = vault.licence.agreement == job.terms.name and (before is None or before.agreement == job.terms.name)
+        if not fits:
+            raise PlatformError(
+                Reason.FAILED_PRECONDITION,
+                f"{job.vault} holds other memory",
+                metadata={"resource": job.vault, "state": "in use"},
+            )
+
+    async def _described(self, opening: Opening) -> Vault:
+        """Return the vault that was sealed: the first record."""
+        async with aclosing(opening.stream(0)) as contents:
+            async for content in contents:
+                parsed = records.parse(next(split(content)))
+                if parsed.HasField("vault"):
+                    return parsed.vault
+                break
+        raise rejected(VerificationStep.FORMAT, "the first record is no vault")
+
+    async def _blobs(self, job: Job) -> int:
+        streams = job.opening.manifest.streams
+        for index, stream in enumerate(streams):
+            if not stream.blob_sha256:
+                continue
+            blob = Digest(sha256=stream.blob_sha256, size_bytes=job.opening.content_bytes[index])
+            if await self._vaults.missing(job.vault, blob):
+                data = job.opening.stream(index)
+                request_id = _request_id(job, stream.blob_sha256)
+                await self._vaults.upload(job.vault, blob, data, request_id=request_id)
+        return len(streams) - 1
+
+    async def _mount(self, job: Job) -> str:
+        if not job.mount_into:
+            return ""
+        return await self._vaults.mount(job.mount_into, job.vault, request_id=_request_id(job, job.mount_into))
+
+    async def _record(self, job: Job, *, cube_count: int, blob_count: int) -> Import:
+        now = self._clock.now()
+        done = Import(
+            vault=job.vault,
+            bundle=job.bundle.name,
+            manifest_sha256=job.opening.manifest_sha256,
+            agreement=job.terms.name if job.terms else "",
+            version=job.opening.manifest.version,
+            number=job.opening.manifest.number,
+            cube_count=cube_count,
+            blob_count=blob_count,
+            import_time=now,
+        )
+        call = current_call()
+        details = {
+            "bundle": done.bundle,
+            "vault": done.vault,
+            "manifest": done.manifest_sha256,
+            "agreement": done.agreement,
+            "terms_digest": job.terms.sha256 if job.terms else "",
+        }
+
+        def commit(conn: Connection) -> None:
+            self._rows.record(conn, done)
+            record_in(conn, call, details=details, now=now)
+
+        await self._database.write(commit)
+        return done
+
+
+class _Intake:
+    """The cubes of one import on their way into the vault."""
+
+    def __init__(self, job: Job, scanner: PiiScanner | None) -> None:
+        self._job = job
+        self._screen = Screen(scanner, PiiProfile.REPORT) if scanner else None
+        self.removed_characters = 0
+        self.relations: list[Relation] = []
+        self.scan_s = 0.0
+
+    @property
+    def findings(self) -> Counter[str]:
+        """Personal data found, by kind."""
+        return self._screen.findings if self._screen else Counter()
+
+    async def batches(self) -> AsyncIterator[list[PortableCube]]:
+        """Yield the cubes as the vault takes them in."""
+        batch: list[PortableCube] = []
+        size = 0
+        old = ""
+        async for content in self._job.opening.stream(0):
+            for record in split(content):
+                parsed = records.parse(record)
+                if parsed.HasField("vault"):
+                    old = parsed.vault.name
+                elif parsed.HasField("relation"):
+                    self.relations.append(self._moved(parsed.relation, old))
+                else:
+                    self._take_in(parsed.cube, old)
+                    batch.append(parsed.cube)
+                    size += len(record)
+                if len(batch) >= _BATCH_CUBES or size >= _BATCH_BYTES:
+                    yield await self._scanned(batch)
+                    batch, size = [], 0
+        if batch:
+            yield await self._scanned(batch)
+
+    def _take_in(self, portable: PortableCube, old: str) -> None:
+        began = time.perf_counter()
+        if self._job.terms is not None:
+            self.removed_characters += records.strip_hidden(portable)
+        records.moved(portable.cube, old=old or portable.cube.name.rsplit("/cubes/", 1)[0], new=self._job.vault)
+        self.scan_s += time.perf_counter() - began
+
+    def _moved(self, relation: Relation, old: str) -> Relation:
+        for field in ("source", "target"):
+            name = getattr(relation, field)
+            setattr(relation, field, f"{self._job.vault}/{name.removeprefix(f'{old}/')}")
+        relation.ClearField("name")
+        return relation
+
+    async def _scanned(self, batch: list[PortableCube]) -> list[PortableCube]:
+        if self._screen is not None:
+            began = time.perf_counter()
+            await self._screen.pass_on(batch)
+            self.scan_s += time.perf_counter() - began
+        return batch
+
+
+def _same(before: Import, job: Job) -> bool:
+    agreement = job.terms.name if job.terms else ""
+    return before.manifest_sha256 == job.opening.manifest_sha256 and before.agreement == agreement
+
+
+def _like(described: Vault, job: Job) -> Vault:
+    """Return the vault to make."""
+    if job.terms is None:
+        model = Vault()
+        model.CopyFrom(described)
+        return model
+    model = Vault(
+        display_name=described.display_name,
+        description=described.description,
+        kind=VaultKind.VAULT_KIND_INDUSTRY_SHARED,
+        read_only=True,
+        embedding_model=described.embedding_model,
+    )
+    model.licence.agreement = job.terms.name
+    model.licence.terms_sha256 = job.terms.sha256
+    model.licence.release = job.release
+    model.licence.attribution = job.terms.attribution
+    return model
+
+
+def _request_id(job: Job, what: str) -> str:
+    """Return the id of a request to another service: the same whenever this import is tried again."""
+    parts = (
+        job.vault,
+        job.opening.manifest_sha256,
+        job.terms.name if job.terms else "",
+        what,
+        current_call().request_id,
+    )
+    digest = sha256("\n".join(parts).encode()).hexdigest()
+    return f"{digest[:8]}-{digest[8:12]}-4{digest[13:16]}-a{digest[17:20]}-{digest[20:32]}"
+
+
+def _done(done: Import, mount: str, intake: _Intake | None = None) -> Imported:
+    return Imported(
+        bundle=done.bundle,
+        vault=done.vault,
+        version=done.version,
+        cube_count=done.cube_count,
+        blob_count=done.blob_count,
+        mount=mount,
+        removed_characters=intake.removed_characters if intake else 0,
+        findings=dict(intake.findings) if intake else {},
+        already_imported=intake is None,
+    )

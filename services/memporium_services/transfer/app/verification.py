@@ -1,0 +1,190 @@
+"""Runs the verification of stored bundles: fetches what the pure verifier asks for, and times every check."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from memporium_platform.bundle.documents import Documents
+from memporium_platform.bundle.grants import ExpectedAgreement, Recipient
+from memporium_platform.bundle.steps import SEGMENT_STEPS, VerificationStep
+from memporium_platform.bundle.verifier import BundleVerifier, Policy
+from memporium_services.transfer.app import records
+from memporium_services.transfer.app.events import Advanced, Passed, Stopwatch
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+
+    from memporium.transfer.v1.bundle_pb2 import Manifest
+    from memporium_platform.bundle.content import ContentVerifier
+    from memporium_platform.crypto.keyring import Keyring
+    from memporium_platform.kernel import Clock
+    from memporium_platform.storage.sql.database import Database
+    from memporium_services.transfer.app.granting import Granting
+    from memporium_services.transfer.app.publications import Publications
+    from memporium_services.transfer.domain.bundles import Bundle
+    from memporium_services.transfer.ports.services import Terms
+    from memporium_services.transfer.ports.store import BundleStore, ImportRows
+
+Step = VerificationStep
+
+
+class Verification:
+    """Opens bundles for organisations of this platform."""
+
+    def __init__(
+        self,
+        database: Database,
+        rows: ImportRows,
+        *,
+        store: BundleStore,
+        publications: Publications,
+        granting: Granting,
+        keys: Keyring,
+        clock: Clock,
+        grant_life_s: int,
+    ) -> None:
+        """Wire the parts."""
+        self.database, self.rows, self.store, self.publications = database, rows, store, publications
+        self.granting, self.keys, self.clock, self.grant_life_s = granting, keys, clock, grant_life_s
+
+    def of(self, bundle: Bundle, org: str, *, terms: Terms | None, newest: bool = False) -> Opening:
+        """Return the verification of a bundle for an organisation: its own bundle, or one under an agreement."""
+        return Opening(self, bundle, org, terms=terms, newest=newest)
+
+
+class Opening:
+    """One verification: `documents`, then `contents`; then `stream` as often as wanted, each time verified anew.
+
+    Attributes:
+        content_bytes: Size of each stream's content in bytes, once `contents` has ended.
+    """
+
+    def __init__(self, shared: Verification, bundle: Bundle, org: str, *, terms: Terms | None, newest: bool) -> None:
+        """Begin."""
+        self._shared, self._bundle, self._org, self._terms, self._newest = shared, bundle, org, terms, newest
+        self._verifier: BundleVerifier | None = None
+        self.content_bytes: list[int] = []
+
+    @property
+    def manifest(self) -> Manifest:
+        """The verified manifest."""
+        return self._opened.manifest
+
+    @property
+    def manifest_sha256(self) -> str:
+        """SHA-256 of the manifest's bytes, hexadecimal."""
+        return self._opened.manifest_sha256.hex()
+
+    @property
+    def _opened(self) -> BundleVerifier:
+        if self._verifier is None:
+            raise RuntimeError("the documents are not verified")
+        return self._verifier
+
+    async def documents(self) -> AsyncIterator[Passed]:
+        """Verify the documents and remember their numbers; yield each check that was passed.
+
+        Raises:
+            PlatformError: BUNDLE_REJECTED at the check that failed.
+        """
+        shared, bundle = self._shared, self._bundle
+        trust = await shared.granting.trust_root(bundle.org)
+        publisher = f"orgs/{bundle.org}"
+        seen = await shared.database.read(
+            lambda conn: shared.rows.seen(conn, self._org, publisher, trust=trust.fingerprint, line=bundle.line)
+        )
+        terms = self._terms
+        policy = Policy(
+            trust=trust,
+            publisher=publisher,
+            now=shared.clock.now(),
+            bundle=bundle.name,
+            recipient=Recipient(f"orgs/{self._org}", await shared.keys.org_hpke_key(self._org)),
+            agreement=ExpectedAgreement(terms.name, terms_sha256=terms.sha256) if terms else ExpectedAgreement(),
+            seen=seen,
+            newest=self._newest,
+            check_record=records.check,
+        )
+        verifier = BundleVerifier(policy)
+        checks = verifier.documents(await self._received())
+        began = time.perf_counter()
+        while (step := await asyncio.to_thread(next, checks, None)) is not None:
+            now = time.perf_counter()
+            yield Passed(step, now - began)
+            began = now
+        new = verifier.seen
+        await shared.database.write(
+            lambda conn: shared.rows.remember(
+                conn, self._org, publisher, trust=trust.fingerprint, line=verifier.manifest.line, new=new
+            )
+        )
+        self._verifier = verifier
+
+    async def _received(self) -> Documents:
+        shared, bundle = self._shared, self._bundle
+        manifest = await shared.store.manifest(bundle)
+        published = await shared.publications.current(bundle.org)
+        if self._terms is None:
+            grant = await shared.store.own_grant(bundle)
+        else:
+            grant = await shared.granting.for_recipient(bundle, self._terms, life_s=shared.grant_life_s)
+        return Documents(manifest, published.snapshot, published.signed_time, grant)
+
+    async def contents(self) -> AsyncIterator[Advanced | Passed]:
+        """Verify every segment and keep nothing; yield how far it is, then the checks that were passed."""
+        content, watch = self._opened.content(), Stopwatch()
+        manifest = self.manifest
+        done = Advanced(total_segments=len(manifest.segments))
+        self.content_bytes = [0] * len(manifest.streams)
+        async for piece in self._verified(content, range(len(manifest.segments)), watch):
+            self.content_bytes[manifest.segments[done.segments].stream] += len(piece)
+            done = Advanced(0, done.content_bytes + len(piece), done.segments + 1, done.total_segments)
+            yield done
+        content.finish()
+        detail = f"{len(manifest.segments)} segments, {done.content_bytes} bytes"
+        for step in SEGMENT_STEPS:
+            yield Passed(step, watch.spent_s.get(step, 0.0), detail)
+
+    def stream(self, index: int) -> AsyncGenerator[bytes]:
+        """Yield the content of the stream at an index, segment by segment, each verified again."""
+        manifest = self.manifest
+        first = sum(stream.segment_count for stream in manifest.streams[:index])
+        wanted = range(first, first + manifest.streams[index].segment_count)
+        return self._verified(self._opened.content(), wanted, Stopwatch())
+
+    async def _verified(
+        self, content: ContentVerifier, wanted: Sequence[int], watch: Stopwatch
+    ) -> AsyncGenerator[bytes]:
+        """Yield contents, one after the other, while the next segment is being fetched."""
+        manifest = self.manifest
+
+        def fetch(index: int) -> asyncio.Task[bytes]:
+            digest = manifest.segments[index].sha256.hex()
+            return asyncio.ensure_future(self._shared.store.segment(self._bundle, digest))
+
+        ahead = fetch(wanted[0]) if wanted else None
+        try:
+            for position, index in enumerate(wanted):
+                assert ahead is not None  # noqa: S101 - there is one wherever there is a segment
+                data = await ahead
+                ahead = fetch(wanted[position + 1]) if position + 1 < len(wanted) else None
+                yield await asyncio.to_thread(_all_checks, content, index, data, watch)
+        finally:
+            if ahead is not None:
+                ahead.cancel()
+
+
+def _all_checks(content: ContentVerifier, index: int, data: bytes, watch: Stopwatch) -> bytes:
+    with watch.of(Step.SEGMENT_DIGEST):
+        content.check_stored(index, data)
+    with watch.of(Step.DECRYPTION):
+        body = content.decrypt(index, data)
+    with watch.of(Step.DECOMPRESSION):
+        unpacked = content.unpack(index, body)
+    with watch.of(Step.STREAM_DIGEST):
+        content.check_digest(index, unpacked)
+    with watch.of(Step.FORMAT):
+        content.check_format(index, unpacked)
+    return unpacked

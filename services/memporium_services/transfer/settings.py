@@ -1,0 +1,29 @@
+"""Settings of the transfer service (`MEMPORIUM_TRANSFER_*`)."""
+
+from __future__ import annotations
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from memporium_platform.bundle.limits import SIGNED_TIME_LIFE_MAX_S
+
+
+class TransferSettings(BaseSettings):
+    """How bundles are made and taken in. Frozen."""
+
+    model_config = SettingsConfigDict(env_prefix="MEMPORIUM_TRANSFER_", frozen=True, extra="ignore")
+
+    signed_time_life_s: int = Field(
+        600,
+        ge=60,
+        le=SIGNED_TIME_LIFE_MAX_S,
+        description="Life of a signed time: what is revoked is loadable no longer.",
+    )
+    grant_life_s: int = Field(3600, ge=60, description="Life of a grant that is made for one pull.")
+    download_grant_life_s: int = Field(
+        30 * 86400, ge=60, description="Life of a grant that leaves the platform; at most the agreement's."
+    )
+    scan_imports: bool = Field(default=True, description="Look for personal data in what is pulled, and report it.")
+    sealing_timeout_s: int = Field(
+        6 * 3600, ge=60, description="A bundle that is still being sealed after this time was left by a crash."
+    )
