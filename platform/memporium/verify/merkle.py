@@ -129,7 +129,9 @@ def verify_inclusion(leaf_hash: bytes, index: int, size: int, proof: Sequence[by
         raise ProofError("the proof leads to another root")
 
 
-def verify_consistency(first: int, size: int, first_root: bytes, root: bytes, proof: Sequence[bytes]) -> None:
+def verify_consistency(  # noqa: C901 - the steps of the RFC's algorithm
+    first: int, size: int, first_root: bytes, root: bytes, proof: Sequence[bytes]
+) -> None:
     """Check that the tree of `size` leaves begins with the tree of `first` (RFC 9162, 2.1.4.2).
 
     Raises:

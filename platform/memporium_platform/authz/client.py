@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import random
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import grpc
 import structlog
@@ -66,7 +66,7 @@ class AuthzClient:
             stale_after_s: Seconds of silence after which everything is refused.
         """
         if watch is None and channels is not None:
-            watch = channels.stub(GovernanceServiceStub).WatchAuthorization
+            watch = cast("Watch", channels.stub(GovernanceServiceStub).WatchAuthorization)
         if watch is None:
             message = "needs channels, or a watch"
             raise ValueError(message)

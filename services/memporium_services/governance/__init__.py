@@ -1,0 +1,1 @@
+"""Governance: organisations, principals, credentials, roles, policies, the audit log, personal data."""

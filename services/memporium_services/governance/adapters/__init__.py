@@ -1,0 +1,1 @@
+"""What connects governance to SQL, Casbin, files and Presidio."""

@@ -1,0 +1,1 @@
+"""What governance does, free of transport and storage."""

@@ -1,0 +1,1 @@
+"""Governance, pure: records, rules and hashes."""
