@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import UTC, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from google.protobuf.message import DecodeError
 from google.protobuf.unknown_fields import UnknownFieldSet
@@ -92,12 +92,12 @@ def terms_of(message: terms_pb2.LicenceTerms) -> Terms:
     )
 
 
-def _allowed(message: terms_pb2.LicenceConstraints, field: str) -> frozenset[str] | None:
-    return frozenset(getattr(message, field).values) if message.HasField(field) else None  # type: ignore[arg-type]
+def _allowed(message: Any, field: str) -> frozenset[str] | None:
+    return frozenset(getattr(message, field).values) if message.HasField(field) else None
 
 
-def _time(message: terms_pb2.LicenceWindow, field: str) -> datetime | None:
-    return getattr(message, field).ToDatetime(tzinfo=UTC) if message.HasField(field) else None  # type: ignore[arg-type]
+def _time(message: Any, field: str) -> datetime | None:
+    return getattr(message, field).ToDatetime(tzinfo=UTC) if message.HasField(field) else None
 
 
 def _constraints(message: terms_pb2.LicenceConstraints, pool: str, *, also_unknown: bool) -> Constraints:
@@ -138,15 +138,15 @@ def message_of(terms: Terms) -> terms_pb2.LicenceTerms:
         legal_text_sha256s=sorted(terms.legal_texts),
     )
     for duty in sorted(terms.duties):
-        message.duties.add(kind=f"DUTY_KIND_{duty.kind}", text=duty.text)  # type: ignore[arg-type]
+        message.duties.add(kind=f"DUTY_KIND_{duty.kind}", text=duty.text)
     if terms.unknown:
         message.prohibitions.add(actions=list(ACTIONS))
     for (action, form), rule in sorted(terms.rules.items()):
         if rule.unknown or terms.unknown:
             continue
-        permission = message.permissions.add()
-        permission.actions.append(f"LICENCE_ACTION_{action}")  # type: ignore[arg-type]
-        permission.forms.append(f"MEMORY_FORM_{form}")  # type: ignore[arg-type]
+        permission: Any = message.permissions.add()
+        permission.actions.append(f"LICENCE_ACTION_{action}")
+        permission.forms.append(f"MEMORY_FORM_{form}")
         _fill(permission.constraints, rule)
     return message
 
@@ -165,8 +165,8 @@ def _fill(message: terms_pb2.LicenceConstraints, rule: Constraints) -> None:
             getattr(message, field).values.extend(sorted(allowed))
     for quota in sorted(rule.quotas):
         message.quotas.add(
-            unit=f"USE_UNIT_{quota.unit}",  # type: ignore[arg-type]
-            period=f"QUOTA_PERIOD_{quota.period}",  # type: ignore[arg-type]
+            unit=f"USE_UNIT_{quota.unit}",
+            period=f"QUOTA_PERIOD_{quota.period}",
             pool=quota.pool,
             limit=quota.limit,
         )

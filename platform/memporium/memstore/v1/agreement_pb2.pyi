@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from memporium.cube.v1 import cube_pb2 as _cube_pb2
 from memporium.memstore.v1 import listing_pb2 as _listing_pb2
 from memporium.memstore.v1 import offer_pb2 as _offer_pb2
 from memporium.memstore.v1 import terms_pb2 as _terms_pb2
@@ -515,8 +516,8 @@ class UsageRecord(_message.Message):
     """What was done."""
     purpose: _builtins.str
     """For what purpose."""
-    form: _builtins.int
-    """Form of the memory, by its number in `memporium.cube.v1.MemoryForm`."""
+    form: _cube_pb2.MemoryForm.ValueType
+    """Form of the memory."""
     @_builtins.property
     def units(self) -> _terms_pb2.UseUnits:
         """How much."""
@@ -535,7 +536,7 @@ class UsageRecord(_message.Message):
         units: _terms_pb2.UseUnits | None = ...,
         purpose: _builtins.str = ...,
         time: _timestamp_pb2.Timestamp | None = ...,
-        form: _builtins.int = ...,
+        form: _cube_pb2.MemoryForm.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time", "units", b"units"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...

@@ -94,7 +94,7 @@ class Subscription(_message.Message):
     mode: Global___Subscription.Mode.ValueType
     """How they arrive."""
     vault: _builtins.str
-    """The vault that new releases are mounted in; for MODE_PUSH."""
+    """The pack vault that new releases go into, `orgs/{org}/vaults/{vault}`; for MODE_PUSH; empty: the pack's own."""
     cursor: _builtins.int
     """Cursor up to which events were acknowledged."""
     from_beginning: _builtins.bool

@@ -1,0 +1,1 @@
+"""The marketplace: listings, releases, offers, negotiations, agreements, entitlements, metering and subscriptions."""

@@ -1,0 +1,1 @@
+"""What the marketplace stands on: SQL, the keyring, and other services."""

@@ -1,0 +1,187 @@
+"""Counters, reservations and metered uses as rows; counters change by one conditional statement each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import func, insert, select, tuple_, update
+
+from memporium_platform.storage.sql.upsert import upsert
+from memporium_services.memstore.adapters import tables
+from memporium_services.memstore.adapters.entity_rows import Body
+from memporium_services.memstore.domain.entitlements import Draw, Reservation, ReservationState, Units, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sqlalchemy import Connection
+
+_BODY: Body[Reservation] = Body(Reservation)
+_COUNTER = tables.quota_counters.c
+_RESERVATION = tables.reservations.c
+_USAGE = tables.usage.c
+_UNIT_COLUMNS = (_USAGE.calls, _USAGE.memories, _USAGE.tokens, _USAGE.bytes, _USAGE.derivations)
+
+
+def _key(agreement: str, draw: Draw) -> dict[str, Any]:
+    return {
+        "agreement": agreement,
+        "unit": draw.unit.value,
+        "period": draw.period.value,
+        "pool": draw.pool,
+        "window_us": draw.window_us,
+    }
+
+
+def _is(agreement: str, draw: Draw) -> Any:
+    parts = [_COUNTER[column] == value for column, value in _key(agreement, draw).items()]
+    condition = parts[0]
+    for part in parts[1:]:
+        condition = condition & part
+    return condition
+
+
+class SqlMeter:
+    """The meter within one transaction."""
+
+    def __init__(self, conn: Connection) -> None:
+        """Work on a connection."""
+        self._conn = conn
+
+    def reservation(self, agreement: str, use_id: str) -> Reservation | None:
+        """Return a reservation, or None."""
+        query = select(_RESERVATION.body).where(_RESERVATION.agreement == agreement, _RESERVATION.use_id == use_id)
+        found = self._conn.execute(query).scalar_one_or_none()
+        return None if found is None else _BODY.read(found)
+
+    def put_reservation(self, reservation: Reservation) -> None:
+        """Insert a reservation, or take the place of the one of its use id."""
+        values = {
+            "agreement": reservation.agreement,
+            "use_id": reservation.use_id,
+            "state": reservation.state.value,
+            "reserve_us": reservation.reserve_us,
+            "expire_us": reservation.expire_us,
+            "body": _BODY.write(reservation),
+        }
+        changed = ["state", "reserve_us", "expire_us", "body"]
+        self._conn.execute(upsert(tables.reservations, values, index_elements=["agreement", "use_id"], set_=changed))
+
+    def take(self, agreement: str, draw: Draw, limit: int) -> bool:
+        """Add to a counter's reserved part, unless that would go beyond the limit; return whether it was added."""
+        add = (
+            update(tables.quota_counters)
+            .where(_is(agreement, draw), _COUNTER.used + _COUNTER.reserved + draw.amount <= limit)
+            .values(reserved=_COUNTER.reserved + draw.amount)
+        )
+        if self._conn.execute(add).rowcount:
+            return True
+        if draw.amount > limit:
+            return False
+        first = {**_key(agreement, draw), "used": 0, "reserved": draw.amount}
+        keys = ["agreement", "unit", "period", "pool", "window_us"]
+        return self._conn.execute(upsert(tables.quota_counters, first, index_elements=keys)).rowcount > 0
+
+    def give_back(self, agreement: str, draws: Iterable[Draw]) -> None:
+        """Take from the reserved parts what was never used."""
+        for draw in draws:
+            self._conn.execute(
+                update(tables.quota_counters)
+                .where(_is(agreement, draw))
+                .values(reserved=_COUNTER.reserved - draw.amount)
+            )
+
+    def use_up(self, agreement: str, draws: Iterable[Draw], units: Units) -> None:
+        """Move from reserved to used; what was reserved beyond `units` is given back."""
+        for draw in draws:
+            self._conn.execute(
+                update(tables.quota_counters)
+                .where(_is(agreement, draw))
+                .values(
+                    reserved=_COUNTER.reserved - draw.amount,
+                    used=_COUNTER.used + min(units.of(draw.unit), draw.amount),
+                )
+            )
+
+    def count(self, agreement: str, draw: Draw) -> tuple[int, int]:
+        """Return used and reserved of a counter."""
+        query = select(_COUNTER.used, _COUNTER.reserved).where(_is(agreement, draw))
+        row = self._conn.execute(query).one_or_none()
+        return (0, 0) if row is None else (row.used, row.reserved)
+
+    def open_uses(self, agreement: str, now_us: int) -> int:
+        """Return the number of reservations that are neither used nor given back."""
+        query = select(func.count()).where(
+            _RESERVATION.agreement == agreement,
+            _RESERVATION.state == ReservationState.RESERVED.value,
+            _RESERVATION.expire_us > now_us,
+        )
+        return int(self._conn.execute(query).scalar_one())
+
+    def since(self, agreement: str, since_us: int, limit: int) -> list[int]:
+        """Return times of the newest uses after `since_us`, newest first, at most `limit`."""
+        query = (
+            select(_RESERVATION.reserve_us)
+            .where(_RESERVATION.agreement == agreement, _RESERVATION.reserve_us > since_us)
+            .order_by(_RESERVATION.reserve_us.desc())
+            .limit(limit)
+        )
+        return list(self._conn.execute(query).scalars())
+
+    def overdue(self, now_us: int, *, limit: int, agreement: str = "") -> list[Reservation]:
+        """Return reservations whose time is over."""
+        query = select(_RESERVATION.body).where(
+            _RESERVATION.state == ReservationState.RESERVED.value, _RESERVATION.expire_us <= now_us
+        )
+        if agreement:
+            query = query.where(_RESERVATION.agreement == agreement)
+        return [_BODY.read(text) for text in self._conn.execute(query.limit(limit)).scalars()]
+
+    def record(self, usage: Usage) -> None:
+        """Meter a use; its key makes a second row impossible."""
+        units = {column.name: getattr(usage.units, column.name) for column in _UNIT_COLUMNS}
+        self._conn.execute(
+            insert(tables.usage).values(
+                agreement=usage.agreement,
+                use_id=usage.use_id,
+                time_us=usage.time_us,
+                principal=usage.principal,
+                action=usage.action,
+                form=usage.form,
+                purpose=usage.purpose,
+                **units,
+            )
+        )
+
+    def usage(
+        self, agreement: str, *, start_us: int, end_us: int, limit: int, before: tuple[int, str] | None
+    ) -> list[Usage]:
+        """Return metered uses, newest first, behind `before`; an `end_us` of 0 is no end."""
+        query = select(tables.usage).where(*_between(agreement, start_us, end_us))
+        if before is not None:
+            query = query.where(tuple_(_USAGE.time_us, _USAGE.use_id) < tuple_(*before))
+        query = query.order_by(_USAGE.time_us.desc(), _USAGE.use_id.desc()).limit(limit)
+        return [
+            Usage(
+                agreement=row.agreement,
+                use_id=row.use_id,
+                principal=row.principal,
+                action=row.action,
+                form=row.form,
+                purpose=row.purpose,
+                units=Units(row.calls, row.memories, row.tokens, row.bytes, row.derivations),
+                time_us=row.time_us,
+            )
+            for row in self._conn.execute(query)
+        ]
+
+    def total(self, agreement: str, *, start_us: int, end_us: int) -> Units:
+        """Return the sum of metered uses; an `end_us` of 0 is no end."""
+        sums = [func.coalesce(func.sum(column), 0) for column in _UNIT_COLUMNS]
+        row = self._conn.execute(select(*sums).where(*_between(agreement, start_us, end_us))).one()
+        return Units(*(int(value) for value in row))
+
+
+def _between(agreement: str, start_us: int, end_us: int) -> list[Any]:
+    conditions: list[Any] = [_USAGE.agreement == agreement, _USAGE.time_us >= start_us]
+    return [*conditions, _USAGE.time_us < end_us] if end_us else conditions
