@@ -164,8 +164,6 @@ async def _cancel(task: asyncio.Task[None]) -> None:
 
 
 def _authz_client(channels: Channels, clock: Clock) -> Authorizer:
-    from memporium.governance.v1.governance_service_pb2_grpc import GovernanceServiceStub
     from memporium_platform.authz.client import AuthzClient
 
-    stub = channels.stub(GovernanceServiceStub)
-    return AuthzClient(lambda request: aiter(stub.WatchAuthorization(request)), clock)
+    return AuthzClient(clock=clock, channels=channels)
