@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.markup import escape
@@ -16,9 +16,6 @@ from memporium.inference.v1 import generate_pb2
 from memporium.reader.v1 import recall_pb2
 from memporium.sources import documents, turns
 from memporium.vault.v1 import cubes_pb2, search_pb2
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 _MODES = {"tags": 1, "text": 2, "meaning": 3, "hybrid": 4}
 
@@ -79,13 +76,12 @@ def search(
         print_json([as_dict(response) for response in responses])
         return
     for response in responses:
-        for kind, value in _parts(response):
-            if isinstance(value, search_pb2.SearchHit):
-                _print_hit(value, explain=explain)
-            elif isinstance(value, search_pb2.MountRefusal):
-                console.print(f"[yellow]not searched[/yellow] {value.mount}: {value.reason} {escape(value.message)}")
-            elif kind == "summary":
-                console.print(f"[dim]revision {value.revision}, {value.total_us / 1000:.1f} ms[/dim]")
+        for hit in response.hits:
+            _print_hit(hit, explain=explain)
+        for refusal in response.refusals:
+            console.print(f"[yellow]not searched[/yellow] {refusal.mount}: {refusal.reason} {escape(refusal.message)}")
+        if response.HasField("summary"):
+            console.print(f"[dim]revision {response.summary.revision}, {response.summary.total_us / 1000:.1f} ms[/dim]")
 
 
 def recall(
@@ -142,10 +138,6 @@ def generate(
             for citation in response.finished.citations:
                 console.print(f"[dim]{citation.cube} {escape(citation.attribution)}[/dim]")
             console.print(f"[dim]{json.dumps(as_dict(response.finished.timings))}[/dim]")
-
-
-def _parts(response: Any) -> Iterable[tuple[str, Any]]:
-    return [(field.name, value) for field, value in response.ListFields()]
 
 
 def _print_hit(hit: search_pb2.SearchHit, *, explain: bool) -> None:
