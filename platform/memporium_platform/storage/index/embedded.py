@@ -35,7 +35,7 @@ class EmbeddedIndexStore:
         self._graph_from = graph_from
         self._max_open = max(1, min(max_open, _descriptors(max_open * _DESCRIPTORS_EACH) // _DESCRIPTORS_EACH))
         self._lock = threading.Lock()
-        # A handle that someone holds stays the only one of its vault, closed or not: the lock is in it.
+        # A handle that someone holds, or that is open, stays the only one of its vault: the lock is in it.
         self._handles: WeakValueDictionary[str, EmbeddedVaultIndex] = WeakValueDictionary()
         self._recent: OrderedDict[int, EmbeddedVaultIndex] = OrderedDict()
 
@@ -63,7 +63,8 @@ class EmbeddedIndexStore:
                 self._recent.pop(id(handle), None)
         if handle is not None:
             handle.destroy()
-        shutil.rmtree(folder, ignore_errors=True)
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def close(self) -> None:
         """Close what is open."""
@@ -77,13 +78,16 @@ class EmbeddedIndexStore:
         return self._root / check_key(key)
 
     def _touched(self, handle: EmbeddedVaultIndex) -> None:
-        """Note a use; close the least used beyond the limit, outside the lock of the store."""
+        """Note a use; close the least used beyond the limit. What is open is always among the recent ones."""
         with self._lock:
             self._recent[id(handle)] = handle
             self._recent.move_to_end(id(handle))
-            oldest = self._recent.popitem(last=False)[1] if len(self._recent) > self._max_open else None
-        if oldest is not None:
-            oldest.close()
+            surplus = [self._recent.popitem(last=False)[1] for _ in range(len(self._recent) - self._max_open)]
+        # Outside of the store's lock, and without waiting, for the caller holds its handle's lock.
+        for oldest in surplus:
+            if not oldest.close_if_idle():
+                with self._lock:
+                    self._recent[id(oldest)] = oldest
 
 
 def _descriptors(wanted: int) -> int:

@@ -44,7 +44,7 @@ class EmbeddedVaultIndex:
             folder: Of this vault alone.
             dimensions: Length of its vectors.
             graph_from: Vectors from which on a graph is kept.
-            touch: Told of each use before it, so that the least used can be closed.
+            touch: Told of each use, while the lock is held, so that the least used can be closed.
         """
         self._folder = folder
         self.dimensions = dimensions
@@ -100,6 +100,16 @@ class EmbeddedVaultIndex:
             if opened is not None:
                 opened.close()
 
+    def close_if_idle(self) -> bool:
+        """Close the files unless a thread is using them; return whether they are closed. Never waits."""
+        if not self._lock.acquire(blocking=False):
+            return False
+        try:
+            self.close()
+        finally:
+            self._lock.release()
+        return True
+
     def destroy(self) -> None:
         """Remove the files; the handle is of no use afterwards."""
         with self._lock:
@@ -110,9 +120,9 @@ class EmbeddedVaultIndex:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def _use(self, fn: Callable[[OpenedIndex], T]) -> T:
-        self._touch(self)
         with self._lock:
             opened = self._opened = self._opened or self._open()
+            self._touch(self)
             try:
                 result = fn(opened)
             except sqlite3.DatabaseError as error:

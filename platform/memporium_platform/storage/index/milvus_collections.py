@@ -2,7 +2,7 @@
 
 The lexical legs are sparse vectors of raw term frequencies. A search for one term by inner product then returns the
 term's inverted list, and BM25 is computed here, with the same statistics as the embedded index. Milvus's own full
-text was tried and not taken: see docs/adr/0011-milvus.md.
+text was tried and not taken: see docs/adr/0011-bm25-over-milvus-sparse-vectors.md.
 """
 
 from __future__ import annotations

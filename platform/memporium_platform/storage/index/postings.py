@@ -2,7 +2,7 @@
 
 A term is 64 bits of BLAKE2b of the (already keyed) term; its list is cut into blocks of `BLOCK_SLOTS` slots, so that an
 addition appends to one small row and a deletion rewrites one: unlike FTS5 before SQLite 3.43, nothing of a deleted
-unit stays behind. See docs/adr/0010-lexical-index.md.
+unit stays behind. See docs/adr/0010-inverted-lists-instead-of-fts5.md.
 """
 
 from __future__ import annotations

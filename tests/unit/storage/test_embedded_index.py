@@ -1,0 +1,264 @@
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import textwrap
+import threading
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from memporium_platform.errors import PlatformError, Reason
+from memporium_platform.storage.index import opened as opened_module
+from memporium_platform.storage.index.embedded import EmbeddedIndexStore
+from memporium_platform.storage.index.postings import term_number
+from memporium_platform.storage.index.vault_index import IndexEntry
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+D = 32
+
+
+def _vectors(count: int, seed: int = 0) -> NDArray[np.float32]:
+    rows = np.random.default_rng(seed).standard_normal((count, D)).astype(np.float32)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def _entry(unit_id: int, terms: str, vector: NDArray[np.float32] | None) -> IndexEntry:
+    words = tuple(terms.split())
+    return IndexEntry(unit_id, words, words, vector)
+
+
+def _everything(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file())
+
+
+def test_nothing_of_a_deleted_unit_is_left_in_the_files(tmp_path: Path) -> None:
+    rows = _vectors(600)
+    store = EmbeddedIndexStore(tmp_path, graph_from=200)
+    index = store.open("v", dimensions=D)
+    index.apply(upserts=[_entry(i + 1, f"common w{i}", row) for i, row in enumerate(rows)], deletes=[], revision=1)
+    assert index.wait_for_graph(30)
+    store.close()
+    before = _everything(tmp_path)
+    index.apply(upserts=[], deletes=list(range(1, 301)), revision=2)
+    after_delete = _everything(tmp_path)
+    store.close()
+    after_close = _everything(tmp_path)
+    gone, kept = rows[7], rows[500]
+    exact, half = (lambda row: row.tobytes()), (lambda row: row.astype(np.float16).tobytes())
+    term = term_number("w7").to_bytes(8, "little", signed=True)
+    for needle in (exact(gone), half(gone), term):
+        assert needle in before
+        assert needle not in after_delete
+        assert needle not in after_close
+    assert exact(kept) in after_close
+    assert half(kept) in after_close
+    assert b"common" not in before
+
+
+def test_the_graph_stays_in_step_and_finds_what_exact_search_finds(tmp_path: Path) -> None:
+    rows = _vectors(3000)
+    store = EmbeddedIndexStore(tmp_path, graph_from=1000)
+    index = store.open("v", dimensions=D)
+    for start in range(0, 2000, 500):
+        upserts = [_entry(i + 1, "w", rows[i]) for i in range(start, start + 500)]
+        index.apply(upserts=upserts, deletes=[], revision=start + 1)
+    # Changes while the graph may still be under way, and after.
+    index.apply(upserts=[_entry(5, "w", rows[2500])], deletes=[1, 2, 3], revision=5000)
+    assert index.wait_for_graph(30)
+    index.apply(upserts=[_entry(6, "w", rows[2600])], deletes=[4], revision=5001)
+    live = {i + 1: rows[i] for i in range(2000)} | {5: rows[2500], 6: rows[2600]}
+    for gone in (1, 2, 3, 4):
+        del live[gone]
+    ids = np.array(sorted(live), dtype=np.int64)
+    matrix = np.array([live[int(unit_id)] for unit_id in ids])
+
+    def check() -> None:
+        found = 0
+        for query in _vectors(40, seed=3):
+            expected = set(ids[np.argsort(-(matrix @ query))[:10]].tolist())
+            found += len(expected & set(index.search_dense(query, k=10).ids.tolist()))
+        assert found >= 390
+        for unit_id in (5, 6, 1500):
+            assert index.search_dense(live[unit_id], k=1).ids.tolist() == [unit_id]
+
+    opened_module_limit = opened_module._EXACT_ROWS
+    opened_module._EXACT_ROWS = 50
+    try:
+        check()
+        store.close()
+        assert (tmp_path / "v" / "graph.usearch").exists()
+        check()
+        assert index.wait_for_graph(0)
+        allowed = ids[::3]
+        hits = index.search_dense(matrix[9], k=10, allowed=allowed)
+        assert len(hits.ids) == 10
+        assert set(hits.ids.tolist()) <= set(allowed.tolist())
+    finally:
+        opened_module._EXACT_ROWS = opened_module_limit
+
+
+def _filled(tmp_path: Path, revision: int = 7) -> EmbeddedIndexStore:
+    store = EmbeddedIndexStore(tmp_path)
+    entries = [_entry(i + 1, f"w{i}", row) for i, row in enumerate(_vectors(50))]
+    store.open("v", dimensions=D).apply(upserts=entries, deletes=[], revision=revision)
+    return store
+
+
+@pytest.mark.parametrize("damage", ["terms.sqlite", "vectors.f32"])
+def test_a_damaged_index_starts_anew(tmp_path: Path, damage: str) -> None:
+    _filled(tmp_path).close()
+    path = tmp_path / "v" / damage
+    path.write_bytes(b"not what it was" * 100 if damage == "terms.sqlite" else b"")
+    store = EmbeddedIndexStore(tmp_path)
+    index = store.open("v", dimensions=D)
+    assert index.revision == 0
+    assert index.search_dense(_vectors(1)[0], k=5).ids.tolist() == []
+    index.apply(upserts=[_entry(1, "again", _vectors(1)[0])], deletes=[], revision=9)
+    assert index.search_terms(["again"], leg="own", k=5).ids.tolist() == [1]
+    store.close()
+
+
+def test_damage_that_is_met_in_use_is_told_and_then_repaired(tmp_path: Path) -> None:
+    store = _filled(tmp_path)
+    index = store.open("v", dimensions=D)
+    assert index._opened is not None
+
+    def broken(*_: object) -> None:
+        raise sqlite3.DatabaseError("database disk image is malformed")
+
+    index._opened._postings.lists = broken  # type: ignore[method-assign, assignment]
+    with pytest.raises(PlatformError) as failure:
+        index.search_terms(["w1"], leg="own", k=1)
+    assert failure.value.reason is Reason.UNAVAILABLE
+    assert index.revision == 0
+    store.close()
+
+
+def test_after_a_crash_of_the_machine_the_index_starts_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = _filled(tmp_path)
+    opened = store.open("v", dimensions=D)._opened
+    assert opened is not None
+    opened._postings.close()  # The process ends without closing the index.
+    monkeypatch.setattr(opened_module, "_boot_id", lambda: "another boot")
+    again = EmbeddedIndexStore(tmp_path)
+    assert again.open("v", dimensions=D).revision == 0
+    again.close()
+
+
+def test_closed_well_it_survives_a_restart_of_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _filled(tmp_path).close()
+    monkeypatch.setattr(opened_module, "_boot_id", lambda: "another boot")
+    again = EmbeddedIndexStore(tmp_path)
+    assert again.open("v", dimensions=D).revision == 7
+    again.close()
+
+
+def test_only_the_vaults_used_last_are_open(tmp_path: Path) -> None:
+    store = EmbeddedIndexStore(tmp_path, max_open=3)
+    handles = [store.open(f"v{i}", dimensions=D) for i in range(8)]
+    for round_ in range(1, 3):
+        for number, handle in enumerate(handles):
+            entry = _entry(round_, f"w{number}", _vectors(1, seed=number)[0])
+            handle.apply(upserts=[entry], deletes=[], revision=round_)
+            assert sum(other._opened is not None for other in handles) <= 3
+    for number, handle in enumerate(handles):
+        assert handle is store.open(f"v{number}", dimensions=D)
+        assert handle.search_terms([f"w{number}"], leg="own", k=5).ids.tolist() == [1, 2]
+    store.close()
+    assert all(handle._opened is None for handle in handles)
+
+
+def test_searches_and_changes_from_many_threads(tmp_path: Path) -> None:
+    store = EmbeddedIndexStore(tmp_path, max_open=2)
+    rows = _vectors(400)
+    errors: list[BaseException] = []
+
+    def work(number: int) -> None:
+        try:
+            for i in range(50):
+                index = store.open(f"v{(number + i) % 4}", dimensions=D)
+                unit_id = number * 50 + i + 1
+                index.apply(upserts=[_entry(unit_id, "w", rows[unit_id - 1])], deletes=[], revision=unit_id)
+                assert unit_id in index.search_dense(rows[unit_id - 1], k=1).ids
+        except BaseException as error:  # noqa: BLE001 - told by the test
+            errors.append(error)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    found = [store.open(f"v{i}", dimensions=D).search_terms(["w"], leg="own", k=999).ids for i in range(4)]
+    assert sorted(np.concatenate(found).tolist()) == list(range(1, 401))
+    store.close()
+
+
+def test_two_processes_do_not_share_an_index(tmp_path: Path) -> None:
+    store = _filled(tmp_path)
+    code = f"""
+        from pathlib import Path
+        from memporium_platform.storage.index.embedded import EmbeddedIndexStore
+        EmbeddedIndexStore(Path({str(tmp_path)!r})).open("v", dimensions={D}).revision
+    """
+    tried = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], env=_environ(), capture_output=True, text=True, check=False
+    )
+    assert "another process holds the index" in tried.stderr
+    assert store.open("v", dimensions=D).revision == 7
+    store.close()
+
+
+def _environ() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+
+
+_APPLIER = f"""
+    import sys
+    from pathlib import Path
+    import numpy as np
+    from memporium_platform.storage.index.embedded import EmbeddedIndexStore
+    from memporium_platform.storage.index.vault_index import IndexEntry
+
+    index = EmbeddedIndexStore(Path(sys.argv[1])).open("v", dimensions={D})
+    revision = index.revision
+    while True:
+        revision += 1
+        vector = np.zeros({D}, np.float32); vector[revision % {D}] = 1
+        entry = IndexEntry(revision, (f"w{{revision}}", "all"), ("c",), vector)
+        index.apply(upserts=[entry], deletes=[revision - 20] if revision > 20 else [], revision=revision)
+        sys.stdout.write(f"{{revision}}\\n"); sys.stdout.flush()
+"""
+
+
+def test_kill_9_leaves_the_index_at_a_revision_with_just_its_units(tmp_path: Path) -> None:
+    reached = 0
+    for round_ in range(4):
+        command = [sys.executable, "-c", textwrap.dedent(_APPLIER), str(tmp_path)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, env=_environ(), text=True) as process:
+            assert process.stdout is not None
+            for _ in range(30 + 17 * round_):
+                reached = int(process.stdout.readline())
+            process.send_signal(signal.SIGKILL)
+            rest = process.stdout.read().split("\n")[:-1]
+        reached = max([reached, *map(int, rest)])
+        store = EmbeddedIndexStore(tmp_path)
+        index = store.open("v", dimensions=D)
+        assert index.revision in {reached, reached + 1}
+        last = index.revision
+        units = list(range(max(1, last - 19), last + 1))
+        assert sorted(index.search_terms(["all"], leg="own", k=99).ids.tolist()) == units
+        assert sorted(index.search_dense(np.ones(D, np.float32), k=99).ids.tolist()) == units
+        assert index._opened is not None
+        rows = index._opened._slab.rows
+        assert int(rows.any(axis=1).sum()) == len(units)
+        store.close()
