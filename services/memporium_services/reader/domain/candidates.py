@@ -37,6 +37,8 @@ class Candidate:
         attribution: Text to show; "": none.
         legs: Raw score by leg: a cosine, or BM25.
         focus: Cosine with the question without names; None: not among the best there.
+        score: Fused score of the vault, 0 to 1.
+        further: Best fused score in the searches that followed the question itself, 0 to 1.
         round: In which round it was found, from 1.
     """
 
@@ -57,6 +59,8 @@ class Candidate:
     attribution: str = ""
     legs: Mapping[str, float] = field(default_factory=dict)
     focus: float | None = None
+    score: float = 0.0
+    further: float = 0.0
     round: int = 1
 
     @property

@@ -6,6 +6,7 @@ import re
 import unicodedata
 
 _SPACES = re.compile(r"[^\S\n]+")
+_UNUSUAL = re.compile(r"[^\t\n -~]")
 _NEWLINES = re.compile(r"\s*\n\s*")
 # Joiners that Persian, Indic scripts and emoji need; every other format character can hide text from a reader's eye.
 _JOINERS = frozenset("\u200c\u200d")
@@ -19,6 +20,12 @@ def clean(text: str) -> str:
         return _SPACES.sub(" ", text).strip()
     kept = "".join(map(_visible, unicodedata.normalize("NFC", text)))
     return _NEWLINES.sub("\n", _SPACES.sub(" ", kept)).strip()
+
+
+def clean_text(text: str) -> str:
+    """Return a document's text cleaned, its line ends as newlines, its blank lines and indents kept."""
+    kept = unicodedata.normalize("NFC", text.replace("\r\n", "\n"))
+    return _UNUSUAL.sub(lambda match: _visible(match.group()), kept)
 
 
 def clean_line(text: str) -> str:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from memporium_services.reader.domain.entities import entities
-from memporium_services.reader.domain.formation import digest_id
+from memporium_services.reader.domain.formation import content_of, digest_id
 from memporium_services.reader.domain.sentences import pieces
 from memporium_services.reader.domain.values import Episode, Fact, Span
 
@@ -89,7 +89,7 @@ def _episode(document: Source, title: str, path: tuple[str, ...], parts: list[st
         facts.append(Fact(f"{heading}\n{part}", "\n".join(around), span))
     text = "\n\n".join(parts[start : start + SECTION_PASSAGES])
     return Episode(
-        cube_id=digest_id("section", document.source, heading, str(start), text),
+        cube_id=digest_id("section", document.source, str(start), *content_of(facts)),
         title=heading[:256],
         text=text,
         facts=tuple(facts),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import UTC
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from memporium_services.reader.domain.dates import day_in_words
@@ -13,26 +15,50 @@ from memporium_services.reader.domain.segmentation import Limits, segment
 from memporium_services.reader.domain.values import Episode, Span
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
-    from memporium_services.reader.domain.values import Turn
+    from memporium_services.reader.domain.values import Fact, Turn
 
 
-def form(turns: Sequence[Turn], *, session: str, title: str = "", limits: Limits | None = None) -> list[Episode]:
+def form(
+    turns: Sequence[Turn],
+    *,
+    session: str,
+    title: str = "",
+    fresh: Collection[str] | None = None,
+    scope: str = "",
+    limits: Limits | None = None,
+) -> list[Episode]:
     """Return the episodes of a session's turns, in order.
 
     Args:
         turns: Cleaned turns with ids unique in the session; context reaches over the borders of episodes.
         session: The session's id, the source of everything.
         title: The session's title; "" where it has none.
+        fresh: Ids of the turns to make episodes of; None: all. The others are context only.
+        scope: Sets episodes apart that are equal otherwise, for instance by persona.
         limits: Where segments end.
     """
     found: list[Episode] = []
-    start = 0
-    for part in segment(turns, limits):
-        found.append(_episode(turns, start, part, session=session, title=title))
-        start += len(part)
+    for start, run in _runs(turns, fresh):
+        at = start
+        for part in segment(run, limits):
+            episode = _episode(turns, at, part, session=session, title=title, scope=scope)
+            if episode.facts:
+                found.append(episode)
+            at += len(part)
     return found
+
+
+def _runs(turns: Sequence[Turn], fresh: Collection[str] | None) -> Iterator[tuple[int, Sequence[Turn]]]:
+    """Yield each unbroken run of turns to make episodes of, with where it starts."""
+    if fresh is None:
+        yield 0, turns
+        return
+    for wanted, group in groupby(enumerate(turns), key=lambda pair: pair[1].id in fresh):
+        if wanted:
+            run = list(group)
+            yield run[0][0], [turn for _index, turn in run]
 
 
 def digest_id(*parts: str) -> str:
@@ -41,7 +67,16 @@ def digest_id(*parts: str) -> str:
     return f"m{digest.hexdigest()[:40]}"
 
 
-def _episode(turns: Sequence[Turn], start: int, part: Sequence[Turn], *, session: str, title: str) -> Episode:
+def content_of(facts: Sequence[Fact]) -> Iterator[str]:
+    """Yield everything that tells facts apart."""
+    for fact in facts:
+        yield from (fact.text, fact.context, fact.role, fact.span.locator)
+        yield fact.span.time.astimezone(UTC).isoformat() if fact.span.time else ""
+
+
+def _episode(
+    turns: Sequence[Turn], start: int, part: Sequence[Turn], *, session: str, title: str, scope: str
+) -> Episode:
     facts = [fact for index in range(start, start + len(part)) for fact in facts_of(turns, index, source=session)]
     prospects = [prospect for turn in part for prospect in prospects_of(turn, source=session)]
     speakers = list(dict.fromkeys(turn.speaker for turn in part))
@@ -54,7 +89,7 @@ def _episode(turns: Sequence[Turn], start: int, part: Sequence[Turn], *, session
         lines.append(line_of(turn))
     text = "\n".join(lines)
     return Episode(
-        cube_id=digest_id("episode", session, part[0].id, text),
+        cube_id=digest_id("episode", scope, session, part[0].id, *content_of(facts)),
         title=title or f"{' and '.join(speakers[:3])}, {day_in_words(part[0].time)}",
         text=text,
         facts=tuple(facts),

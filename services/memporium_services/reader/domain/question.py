@@ -54,7 +54,8 @@ _TIME = re.compile(
     re.IGNORECASE,
 )
 _INFERENCE = re.compile(
-    r"^\W*(?:would|might|could|is it likely|do you think|why might|what (?:might|would|could))\b|\b(?:likely|probably)\b",
+    r"^\W*(?:would|might|could|is it likely|do you think|why might|what (?:might|would|could))\b|"
+    r"\b(?:likely|probably)\b",
     re.IGNORECASE,
 )
 _LIST = re.compile(

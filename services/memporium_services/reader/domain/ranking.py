@@ -60,6 +60,7 @@ class Weights:
     neighbours: float = 0.10
     session: float = 0.10
     feedback: float = 0.05
+    further: float = 0.20
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,8 @@ def rank(
     if levers.feedback:
         analysis = analysis + weights.feedback * features.feedback(candidates, question, base + analysis)
     beside = weights.neighbours * features.neighbours(candidates, legs[DENSE]) if levers.neighbours else zeros
+    if levers.decomposition or levers.second_round:
+        analysis = analysis + weights.further * np.array([one.further for one in candidates])
     session = weights.session * features.session_best(candidates, legs[CONTEXT]) if levers.session_scores else zeros
     scores = base + analysis + beside + session
     order = np.argsort(-scores, kind="stable")

@@ -1,0 +1,156 @@
+"""The vault service, by gRPC."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import grpc
+
+from memporium.vault.v1 import cubes_pb2, search_pb2, vault_service_pb2
+from memporium.vault.v1.vault_service_pb2_grpc import VaultServiceStub
+from memporium_platform.rpc.errors_client import reason_of
+from memporium_services.reader import convert_cubes as cubes
+from memporium_services.reader.domain.candidates import DENSE, Candidate
+from memporium_services.reader.ports import Conditions, Found, Kept, Known, Labels, Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from memporium_platform.rpc.channels import Channels
+    from memporium_services.reader.domain.values import Episode, Prospect
+
+# Cubes of a page with payloads; an episode's cube holds some hundred KB at most, a message 4 MiB.
+_PAGE = 16
+# Cubes whose expectations one recollection reads.
+_READ = 16
+
+
+class GrpcVault:
+    """`Vault` over the kernel's channels, on behalf of the caller."""
+
+    def __init__(self, channels: Channels) -> None:
+        """Call as the reader."""
+        self._stub: Any = channels.stub(VaultServiceStub)
+
+    async def known(self, parent: str, session: str, *, persona: str) -> Known:
+        """Return what the vault holds of a session."""
+        chosen = cubes_pb2.CubeFilter(sources=[session], personas=[persona] if persona else [])
+        kept: list[Kept] = []
+        turns: dict[str, str] = {}
+        token = ""
+        while True:
+            request = vault_service_pb2.ListCubesRequest(
+                parent=parent, page_size=_PAGE, page_token=token, filter=chosen, view=cubes_pb2.CUBE_VIEW_FULL
+            )
+            try:
+                page = await self._stub.ListCubes(request)
+            except grpc.aio.AioRpcError as error:
+                raise reason_of(error) from error
+            for cube in page.cubes:
+                if cube.descriptive.persona == persona and cube.payload.plaintext.HasField("mem_cell"):
+                    kept.append(cubes.kept(cube, created=False))
+                    for locator, text in cubes.turns_of(cube):
+                        turns.setdefault(locator, text)
+            token = page.next_page_token
+            if not token:
+                kept.sort(key=lambda one: (one.start is None, one.start, one.cube))
+                return Known(tuple(kept), turns)
+
+    async def keep(
+        self, parent: str, episodes: Sequence[Episode], labels: Labels, *, request_id: str
+    ) -> tuple[list[Kept], int]:
+        """Store episodes as cubes, in one batch; return them and the vault's revision."""
+        made = [cubes_pb2.NewCube(cube_id=episode.cube_id, cube=cubes.cube_of(episode, labels)) for episode in episodes]
+        request = vault_service_pb2.BatchCreateCubesRequest(
+            parent=parent, cubes=made, reason="remembered", request_id=request_id
+        )
+        try:
+            response = await self._stub.BatchCreateCubes(request)
+        except grpc.aio.AioRpcError as error:
+            raise reason_of(error) from error
+        kept = [
+            cubes.kept_as(created.cube.name, episode, created=not created.deduplicated)
+            for created, episode in zip(response.cubes, episodes, strict=True)
+        ]
+        return kept, response.revision
+
+    async def search(
+        self,
+        parent: str,
+        query: str,
+        *,
+        limit: int,
+        conditions: Conditions,
+        include_mounts: bool,
+        meaning_only: bool = False,
+    ) -> Found:
+        """Return the best statements for a query, with each leg's raw score."""
+        request = vault_service_pb2.SearchCubesRequest(
+            parent=parent,
+            query=query,
+            mode=search_pb2.SEARCH_MODE_SEMANTIC if meaning_only else search_pb2.SEARCH_MODE_HYBRID,
+            filter=_filter(conditions),
+            limit=limit,
+            explain=True,
+            include_mounts=include_mounts,
+        )
+        found: list[Candidate] = []
+        refusals: list[Refused] = []
+        try:
+            async for response in self._stub.SearchCubes(request):
+                refusals.extend(Refused(one.mount, one.agreement, one.reason, one.message) for one in response.refusals)
+                found.extend(_candidate(hit) for hit in response.hits if hit.HasField("unit"))
+        except grpc.aio.AioRpcError as error:
+            raise reason_of(error) from error
+        return Found(tuple(found), tuple(refusals))
+
+    async def prospects(self, parent: str, cubes_named: Sequence[str]) -> list[tuple[str, Prospect]]:
+        """Return what cubes of the vault let expect, each with its cube's name."""
+        request = vault_service_pb2.BatchGetCubesRequest(
+            parent=parent, names=list(cubes_named[:_READ]), view=cubes_pb2.CUBE_VIEW_FULL
+        )
+        try:
+            response = await self._stub.BatchGetCubes(request)
+        except grpc.aio.AioRpcError as error:
+            raise reason_of(error) from error
+        return [(cube.name, prospect) for cube in response.cubes for prospect in cubes.prospects_of(cube)]
+
+
+def _filter(conditions: Conditions) -> cubes_pb2.CubeFilter:
+    chosen = cubes_pb2.CubeFilter(
+        tags_any=conditions.tags_any,
+        tags_all=conditions.tags_all,
+        sources=conditions.sources,
+        entities=conditions.entities,
+        semantic_types=conditions.semantic_types,  # type: ignore[arg-type]  # numbers of the enum
+        personas=[conditions.persona] if conditions.persona else [],
+    )
+    if conditions.start is not None:
+        chosen.event_time_min.FromDatetime(conditions.start)
+    if conditions.end is not None:
+        chosen.event_time_max.FromDatetime(conditions.end)
+    return chosen
+
+
+def _candidate(hit: search_pb2.SearchHit) -> Candidate:
+    unit, cube = hit.unit, hit.cube
+    legs = {part.leg: part.score for part in hit.legs if part.rank or part.leg != DENSE or part.score}
+    return Candidate(
+        cube=cube.name,
+        ordinal=unit.ordinal,
+        version=cube.behavioural.version,
+        text=unit.text,
+        context=unit.context,
+        source=unit.source.source or cube.descriptive.source,
+        locator=unit.source.locator,
+        speaker=unit.source.speaker,
+        role=unit.role,
+        event_time=cubes.time_of(unit, "event_time"),
+        source_time=cubes.time_of(unit.source, "time"),
+        entities=tuple(cube.descriptive.entities),
+        mount=hit.mount,
+        agreement=hit.agreement,
+        attribution=hit.attribution,
+        legs=legs,
+        score=hit.score,
+    )

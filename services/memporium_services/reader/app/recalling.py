@@ -1,0 +1,201 @@
+"""Recollects what a question needs: search, weigh, search again where that does not suffice, fit into the budget."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from memporium_platform.errors import PlatformError, Reason, invalid
+from memporium_services.reader.domain.budget import Context, Entry, compose, distinct
+from memporium_services.reader.domain.dates import day_in_words
+from memporium_services.reader.domain.foresight import valid_at
+from memporium_services.reader.domain.question import Question, analyse, names_in, without_names
+from memporium_services.reader.domain.ranking import Levers, Ranked, rank
+from memporium_services.reader.domain.sufficiency import ENOUGH, coverage, rewritten
+from memporium_services.reader.domain.terms import terms
+from memporium_services.reader.ports import Conditions, Found, Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from memporium_services.reader.domain.candidates import Candidate
+    from memporium_services.reader.domain.values import Prospect
+    from memporium_services.reader.ports import Vault
+    from memporium_services.reader.settings import ReaderSettings
+
+MOST_QUERY_CHARS = 4_096
+MOST_ITEMS = 200
+LEAST_BUDGET, MOST_BUDGET = 64, 65_536
+# Cubes whose expectations are read: those of the best items.
+_FORESIGHT_CUBES = 5
+_MOST_PROSPECTS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question; zeros mean the settings' values."""
+
+    parent: str
+    query: str
+    now: datetime
+    budget_tokens: int = 0
+    limit: int = 0
+    include_mounts: bool = True
+    conditions: Conditions = field(default_factory=Conditions)
+    levers: Levers = field(default_factory=Levers)
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """How the search went."""
+
+    question: Question
+    names: tuple[str, ...]
+    searches: tuple[str, ...]
+    rounds: int
+    coverage: float
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """What was recalled: `places` are the indices of the candidates in the context, best first."""
+
+    candidates: tuple[Candidate, ...]
+    ranked: Ranked
+    places: tuple[int, ...]
+    context: Context
+    prospects: tuple[tuple[str, Prospect], ...]
+    refusals: tuple[Refused, ...]
+    trace: Trace
+
+
+@dataclass(frozen=True, slots=True)
+class _Weighed:
+    candidates: tuple[Candidate, ...]
+    ranked: Ranked
+    names: tuple[str, ...]
+
+
+class Recalling:
+    """Answers questions from a vault and its mounts."""
+
+    def __init__(self, vault: Vault, settings: ReaderSettings) -> None:
+        """Search the vault."""
+        self._vault, self._settings = vault, settings
+
+    async def recall(self, asked: Asked) -> Recalled:
+        """Recollect what a question needs.
+
+        Raises:
+            PlatformError: INVALID_FIELD, and what the vault raises; a mount's refusal is in the answer instead.
+        """
+        asked = self._checked(asked)
+        question, levers = analyse(asked.query, asked.now), asked.levers
+        found = await self._search(asked, question.text)
+        searches = [question.text]
+        candidates, names = found.candidates, names_in(question.text, _speakers(found.candidates))
+        if names and levers.query_analysis:
+            focus = without_names(question.text, names)
+            candidates = _focused(candidates, await self._search(asked, focus, meaning_only=True))
+            searches.append(focus)
+        weighed = _weigh(candidates, question, names, levers)
+        covered = coverage(weighed.candidates, weighed.ranked, question)
+        more = _further(weighed, question, covered, levers)
+        for query in more:
+            candidates = _joined(candidates, await self._search(asked, query))
+        if more:
+            searches.extend(more)
+            weighed = _weigh(candidates, question, names, levers)
+            covered = coverage(weighed.candidates, weighed.ranked, question)
+        places, context = _fit(weighed, asked)
+        prospects = await self._prospects(asked, [candidates[place] for place in places]) if levers.foresight else ()
+        trace = Trace(question, names, tuple(searches), 2 if more else 1, covered)
+        return Recalled(weighed.candidates, weighed.ranked, places, context, prospects, found.refusals, trace)
+
+    def _checked(self, asked: Asked) -> Asked:
+        settings = self._settings
+        if not asked.query.strip():
+            raise invalid("query", "is required")
+        if len(asked.query) > MOST_QUERY_CHARS:
+            raise invalid("query", f"at most {MOST_QUERY_CHARS} characters")
+        if not 0 <= asked.limit <= MOST_ITEMS:
+            raise invalid("limit", f"must be 0 to {MOST_ITEMS}")
+        if asked.budget_tokens and not LEAST_BUDGET <= asked.budget_tokens <= MOST_BUDGET:
+            raise invalid("budget_tokens", f"must be 0, or {LEAST_BUDGET} to {MOST_BUDGET}")
+        limit, budget = asked.limit or settings.default_limit, asked.budget_tokens or settings.default_budget_tokens
+        return replace(asked, query=asked.query.strip(), limit=limit, budget_tokens=budget)
+
+    async def _search(self, asked: Asked, query: str, *, meaning_only: bool = False) -> Found:
+        return await self._vault.search(
+            asked.parent,
+            query,
+            limit=self._settings.candidates,
+            conditions=asked.conditions,
+            include_mounts=asked.include_mounts,
+            meaning_only=meaning_only,
+        )
+
+    async def _prospects(self, asked: Asked, best: Sequence[Candidate]) -> tuple[tuple[str, Prospect], ...]:
+        """Return what the best items' own cubes let expect and what holds at the time of asking."""
+        own = list(dict.fromkeys(one.cube for one in best if not one.mount and not one.agreement))[:_FORESIGHT_CUBES]
+        if not own:
+            return ()
+        try:
+            found = await self._vault.prospects(asked.parent, own)
+        except PlatformError as error:
+            # One who may search but not read whole cubes gets the items alone; so does one whose cube was just purged.
+            if error.reason in {Reason.PERMISSION_DENIED, Reason.NOT_FOUND}:
+                return ()
+            raise
+        cube_of = {prospect: cube for cube, prospect in found}
+        holding = valid_at([prospect for _cube, prospect in found], asked.now)[:_MOST_PROSPECTS]
+        return tuple((cube_of[prospect], prospect) for prospect in holding)
+
+
+def _speakers(candidates: Sequence[Candidate]) -> list[str]:
+    return list(dict.fromkeys(one.speaker for one in candidates if one.speaker))
+
+
+def _focused(candidates: Sequence[Candidate], found: Found) -> tuple[Candidate, ...]:
+    """Return the candidates with their cosine to the question without names."""
+    focus = {one.key: one.legs.get("dense") for one in found.candidates}
+    return tuple(replace(one, focus=focus.get(one.key)) for one in candidates)
+
+
+def _joined(candidates: Sequence[Candidate], found: Found) -> tuple[Candidate, ...]:
+    """Return the candidates with what a further search brought."""
+    scores = {one.key: one.score for one in found.candidates}
+    known = {one.key for one in candidates}
+    kept = [replace(one, further=max(one.further, scores.get(one.key, 0.0))) for one in candidates]
+    new = [replace(one, legs={}, further=one.score, round=2) for one in found.candidates if one.key not in known]
+    return (*kept, *new)
+
+
+def _weigh(candidates: Sequence[Candidate], question: Question, names: tuple[str, ...], levers: Levers) -> _Weighed:
+    return _Weighed(tuple(candidates), rank(candidates, question, names=names, levers=levers), names)
+
+
+def _further(weighed: _Weighed, question: Question, covered: float, levers: Levers) -> list[str]:
+    """Return what to search for beside the question: its parts, and where it is not covered, a rewritten one."""
+    found = list(question.parts) if levers.decomposition else []
+    if levers.second_round and weighed.candidates and covered < ENOUGH:
+        again = rewritten(weighed.candidates, weighed.ranked, question)
+        found.extend([again] if again else [])
+    return found
+
+
+def _fit(weighed: _Weighed, asked: Asked) -> tuple[tuple[int, ...], Context]:
+    candidates = weighed.candidates
+    order = [int(index) for index in weighed.ranked.order]
+    if asked.levers.diversity:
+        order = distinct(order, lambda index: frozenset(terms(candidates[index].said)))
+    entries = [_entry(candidates[index]) for index in order]
+    context = compose(entries, budget_tokens=asked.budget_tokens, limit=asked.limit)
+    return tuple(order[index] for index in context.chosen), context
+
+
+def _entry(one: Candidate) -> Entry:
+    where = " ".join(part for part in (one.source, one.locator) if part) or one.cube
+    when = day_in_words(one.source_time) if one.source_time is not None else ""
+    return Entry(one.text, "; ".join(part for part in (where, when) if part), one.attribution)

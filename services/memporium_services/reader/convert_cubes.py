@@ -1,0 +1,121 @@
+"""Episodes as cubes, and back: the only place that knows both."""
+
+from __future__ import annotations
+
+from datetime import UTC
+from typing import TYPE_CHECKING, Any
+
+from memporium.cube.v1 import cube_pb2
+from memporium_services.reader.domain.values import Prospect, Span
+from memporium_services.reader.ports import Kept
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from memporium_services.reader.domain.values import Episode
+    from memporium_services.reader.ports import Labels
+
+
+def cube_of(episode: Episode, labels: Labels) -> cube_pb2.Cube:
+    """Return the cube that keeps an episode."""
+    cell = cube_pb2.MemCell(
+        episode=episode.text,
+        facts=[
+            cube_pb2.AtomicFact(text=fact.text, context=fact.context, source=span_out(fact.span), role=fact.role)
+            for fact in episode.facts
+        ],
+        foresight=[foresight_out(prospect) for prospect in episode.prospects],
+        sources=[span_out(span) for span in episode.spans],
+    )
+    for fact, made in zip(episode.facts, cell.facts, strict=True):
+        if fact.span.time is not None:
+            made.event_time.FromDatetime(fact.span.time.astimezone(UTC))
+    descriptive = cube_pb2.Descriptive(
+        origin=cube_pb2.ORIGIN_USER_INPUT,
+        source=labels.source,
+        semantic_type=labels.semantic_type,  # type: ignore[arg-type]  # a number of the enum
+        language=labels.language,
+        tags=labels.tags,
+        entities=episode.entities,
+        title=episode.title,
+        persona=labels.persona,
+    )
+    start = episode.spans[0].time
+    if start is not None:
+        descriptive.event_time.FromDatetime(start.astimezone(UTC))
+    return cube_pb2.Cube(
+        descriptive=descriptive,
+        governance=cube_pb2.Governance(access_scope=labels.access_scope),  # type: ignore[arg-type]  # same
+        payload=cube_pb2.Payload(plaintext=cube_pb2.Plaintext(mem_cell=cell)),
+    )
+
+
+def kept_as(name: str, episode: Episode, *, created: bool) -> Kept:
+    """Return what became of an episode."""
+    times = [span.time for span in episode.spans if span.time is not None]
+    return Kept(
+        cube=name,
+        title=episode.title,
+        start=min(times, default=None),
+        end=max(times, default=None),
+        facts=len(episode.facts),
+        prospects=len(episode.prospects),
+        created=created,
+    )
+
+
+def kept(cube: cube_pb2.Cube, *, created: bool) -> Kept:
+    """Return a stored cube as what was kept."""
+    cell = cube.payload.plaintext.mem_cell
+    times = [time for span in cell.sources if (time := time_of(span, "time")) is not None]
+    return Kept(
+        cube=cube.name,
+        title=cube.descriptive.title,
+        start=min(times, default=None),
+        end=max(times, default=None),
+        facts=len(cell.facts),
+        prospects=len(cell.foresight),
+        created=created,
+    )
+
+
+def turns_of(cube: cube_pb2.Cube) -> Iterator[tuple[str, str]]:
+    """Yield each turn's id with the first fact made from it."""
+    for fact in cube.payload.plaintext.mem_cell.facts:
+        yield fact.source.locator, fact.text
+
+
+def prospects_of(cube: cube_pb2.Cube) -> Iterator[Prospect]:
+    """Yield what a cube lets expect."""
+    for one in cube.payload.plaintext.mem_cell.foresight:
+        start = time_of(one, "start_time")
+        if start is not None:
+            source = one.source
+            span = Span(source.source, source.locator, source.speaker, time_of(source, "time"))
+            yield Prospect(one.text, start, time_of(one, "end_time"), span)
+
+
+def time_of(message: Any, field: str) -> datetime | None:
+    """Return a timestamp field, aware, in UTC; None where it is absent."""
+    if not message.HasField(field):
+        return None
+    found: datetime = getattr(message, field).ToDatetime(tzinfo=UTC)
+    return found
+
+
+def span_out(span: Span) -> cube_pb2.SourceSpan:
+    """Return a span as its message."""
+    made = cube_pb2.SourceSpan(source=span.source, locator=span.locator, speaker=span.speaker)
+    if span.time is not None:
+        made.time.FromDatetime(span.time.astimezone(UTC))
+    return made
+
+
+def foresight_out(prospect: Prospect) -> cube_pb2.Foresight:
+    """Return an expectation as its message."""
+    made = cube_pb2.Foresight(text=prospect.text, source=span_out(prospect.span))
+    made.start_time.FromDatetime(prospect.start.astimezone(UTC))
+    if prospect.end is not None:
+        made.end_time.FromDatetime(prospect.end.astimezone(UTC))
+    return made

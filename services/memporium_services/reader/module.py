@@ -1,0 +1,46 @@
+"""The running reader service. It keeps nothing itself: all memory is the vault's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from memporium.reader.v1.reader_service_pb2_grpc import add_ReaderServiceServicer_to_server
+from memporium_services.reader.adapters.narrators import narrator_of
+from memporium_services.reader.adapters.vault_grpc import GrpcVault
+from memporium_services.reader.app.reading import Reading
+from memporium_services.reader.app.recalling import Recalling
+from memporium_services.reader.app.remembering import Remembering
+from memporium_services.reader.servicer import ReaderServicer
+from memporium_services.reader.settings import ReaderSettings
+
+if TYPE_CHECKING:
+    from memporium_platform.kernel import Kernel
+
+
+async def build(kernel: Kernel) -> ReaderModule:
+    """Build the service."""
+    return ReaderModule(kernel, ReaderSettings())
+
+
+class ReaderModule:
+    """Serves memory formation and recollection."""
+
+    name = "reader"
+
+    def __init__(self, kernel: Kernel, settings: ReaderSettings) -> None:
+        """Wire the parts."""
+        vault = GrpcVault(kernel.channels)
+        narrator = narrator_of(settings, kernel.channels)
+        self._servicer = ReaderServicer(
+            Remembering(vault, narrator, settings), Reading(vault, settings), Recalling(vault, settings), kernel.clock
+        )
+
+    def add_to(self, server: Any) -> None:
+        """Register the servicer."""
+        add_ReaderServiceServicer_to_server(self._servicer, server)
+
+    async def start(self) -> None:
+        """Nothing runs in the background."""
+
+    async def stop(self) -> None:
+        """Nothing is held."""

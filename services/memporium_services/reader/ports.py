@@ -1,0 +1,126 @@
+"""What the reader needs from others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from memporium_services.reader.domain.candidates import Candidate
+    from memporium_services.reader.domain.values import Episode, Prospect
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """What every cube of one call carries.
+
+    Attributes:
+        source: The session, file or URL.
+        persona: Role stream; "" for the principal's own.
+        tags: Labels.
+        language: BCP 47 tag; "" where not known.
+        semantic_type: Number of `memporium.cube.v1.SemanticType`.
+        access_scope: Number of `memporium.cube.v1.AccessScope`.
+    """
+
+    source: str
+    persona: str = ""
+    tags: tuple[str, ...] = ()
+    language: str = ""
+    semantic_type: int = 0
+    access_scope: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A cube that an episode became, or was."""
+
+    cube: str
+    title: str
+    start: datetime | None
+    end: datetime | None
+    facts: int
+    prospects: int
+    created: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the vault holds of a session: its cubes in order, and the start of each turn's text by the turn's id."""
+
+    cubes: tuple[Kept, ...] = ()
+    turns: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """Which memories may be recalled."""
+
+    tags_any: tuple[str, ...] = ()
+    tags_all: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    entities: tuple[str, ...] = ()
+    semantic_types: tuple[int, ...] = ()
+    persona: str = ""
+    start: datetime | None = None
+    end: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A mount that gave nothing."""
+
+    mount: str
+    agreement: str
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a search brought, best first."""
+
+    candidates: tuple[Candidate, ...]
+    refusals: tuple[Refused, ...] = ()
+
+
+class Vault(Protocol):
+    """The vault service."""
+
+    async def known(self, parent: str, session: str, *, persona: str) -> Known:
+        """Return what the vault holds of a session."""
+        ...
+
+    async def keep(
+        self, parent: str, episodes: Sequence[Episode], labels: Labels, *, request_id: str
+    ) -> tuple[list[Kept], int]:
+        """Store episodes as cubes, in one batch; return them and the vault's revision."""
+        ...
+
+    async def search(
+        self,
+        parent: str,
+        query: str,
+        *,
+        limit: int,
+        conditions: Conditions,
+        include_mounts: bool,
+        meaning_only: bool = False,
+    ) -> Found:
+        """Return the best statements for a query, with each leg's raw score."""
+        ...
+
+    async def prospects(self, parent: str, cubes: Sequence[str]) -> list[tuple[str, Prospect]]:
+        """Return what cubes of the vault let expect, each with its cube's name."""
+        ...
+
+
+class Narrator(Protocol):
+    """Turns the dialogue of an episode into prose."""
+
+    async def narrate(self, dialogue: str) -> str:
+        """Return the prose; the dialogue itself where no better one is to be had. Never fails for want of a model."""
+        ...

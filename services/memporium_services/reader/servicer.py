@@ -1,0 +1,46 @@
+"""The gRPC face of the reader: convert, call, convert back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from memporium.reader.v1.reader_service_pb2_grpc import ReaderServiceServicer
+from memporium_services.reader import convert
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from memporium.reader.v1 import recall_pb2, remember_pb2
+    from memporium_platform.kernel import Clock
+    from memporium_services.reader.app.reading import Reading
+    from memporium_services.reader.app.recalling import Recalling
+    from memporium_services.reader.app.remembering import Remembering
+
+
+class ReaderServicer(ReaderServiceServicer):
+    """Serves `memporium.reader.v1.ReaderService`."""
+
+    def __init__(self, remembering: Remembering, reading: Reading, recalling: Recalling, clock: Clock) -> None:
+        """Serve formation and recollection."""
+        self._remembering, self._reading, self._recalling, self._clock = remembering, reading, recalling, clock
+
+    async def Remember(
+        self,
+        requests: AsyncIterator[remember_pb2.RememberRequest],
+        context: Any,  # noqa: ARG002
+    ) -> remember_pb2.RememberResponse:
+        session = await convert.session_in(requests)
+        return convert.remembered_out(await self._remembering.remember(session, convert.turns_in(requests)))
+
+    async def RememberDocuments(
+        self,
+        requests: AsyncIterator[remember_pb2.RememberDocumentsRequest],
+        context: Any,  # noqa: ARG002
+    ) -> remember_pb2.RememberDocumentsResponse:
+        parent, labels, request_id = await convert.documents_header_in(requests)
+        pieces = convert.pieces_in(requests)
+        return convert.read_out(await self._reading.remember(parent, labels, pieces, request_id=request_id))
+
+    async def Recall(self, request: recall_pb2.RecallRequest, context: Any) -> recall_pb2.RecallResponse:  # noqa: ARG002
+        done = await self._recalling.recall(convert.asked_in(request, self._clock.now()))
+        return convert.recalled_out(done, surroundings=request.include_surroundings)

@@ -1,0 +1,30 @@
+"""Settings of the reader service (`MEMPORIUM_READER_*`)."""
+
+from __future__ import annotations
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class ReaderSettings(BaseSettings):
+    """Bounds of what one call takes in, and how deep recollection looks. Frozen."""
+
+    model_config = SettingsConfigDict(env_prefix="MEMPORIUM_READER_", frozen=True, extra="ignore")
+
+    max_turns: int = Field(5_000, ge=1, description="Turns of one Remember call.")
+    max_turn_chars: int = Field(32_768, ge=1, description="Characters of one turn.")
+    max_session_chars: int = Field(8 << 20, ge=1, description="Characters of all turns of one Remember call.")
+    max_document_chars: int = Field(16 << 20, ge=1, description="Characters of one document.")
+    max_documents: int = Field(10_000, ge=1, description="Documents of one RememberDocuments call.")
+    batch_facts: int = Field(
+        256, ge=1, description="Facts of one batch that the vault stores; bounds memory, and the time to embed it."
+    )
+    segment_gap_s: float = Field(1_800.0, gt=0, description="Silence that ends an episode.")
+    segment_turns: int = Field(24, ge=2, description="Most turns of an episode.")
+    candidates: int = Field(256, ge=20, le=1000, description="Statements that recollection weighs for a question.")
+    default_limit: int = Field(20, ge=1, le=200, description="Items of a recollection that names no limit.")
+    default_budget_tokens: int = Field(4_096, ge=64, description="Tokens of a context that names no budget.")
+    narrator_model: str = Field(
+        "", description="Generator that turns dialogue into prose; empty: the cleaned dialogue, without any model."
+    )
+    narrator_max_tokens: int = Field(512, ge=16, description="Most tokens that the narrator writes for an episode.")
