@@ -58,6 +58,7 @@ class Keyring:
         self._root = root
         self._signing = Ed25519PrivateKey.from_private_bytes(signing)
         self._cache: OrderedDict[str, _Cached] = OrderedDict()
+        self._destructions = 0
 
     @classmethod
     async def open(cls, database: Database, platform_key: PlatformKey, *, now: Callable[[], datetime]) -> Keyring:
@@ -121,12 +122,15 @@ class Keyring:
         if cached is not None and cached.until > time.monotonic():
             self._cache.move_to_end(name)
             return cached.key
+        destructions = self._destructions
         try:
             row = await self._rows.find(name) or await self._make(name, parent)
         except DestroyedError as error:
             raise not_found(name) from error
         key = await self._unwrap(row)
-        self._cache[name] = _Cached(key, time.monotonic() + CACHE_S)
+        # A key that was destroyed while it was being unwrapped must not come back into memory.
+        if destructions == self._destructions:
+            self._cache[name] = _Cached(key, time.monotonic() + CACHE_S)
         while len(self._cache) > CACHE_KEYS:
             self._cache.popitem(last=False)
         return key
@@ -146,6 +150,7 @@ class Keyring:
         return await self._platform_key.unwrap(row.kek_id, row.wrapped, _aad(row.name))
 
     def _forget(self, name: str) -> None:
+        self._destructions += 1
         for cached in [held for held in self._cache if held == name or held.startswith(f"{name}/")]:
             del self._cache[cached]
 
