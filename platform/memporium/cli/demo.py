@@ -22,13 +22,14 @@ def demo(
     ] = None,
     model: Annotated[str, typer.Option(help="Generator; empty: the default.")] = "",
     embedder: Annotated[str, typer.Option(help="Embedding model; empty: the default.")] = "",
+    keep: Annotated[Path | None, typer.Option(help="Empty folder to keep data and log in.")] = None,
 ) -> None:
     """Two organisations share a licensed memory, end to end, through the public API, on a fresh platform."""
     from memporium.demo.stage import Stage, UnexpectedError
     from memporium.demo.story import run
 
     try:
-        run(Stage(), data=data, model=model, embedder=embedder)
+        run(Stage(), data=data, model=model, embedder=embedder, keep=keep)
     except (UnexpectedError, RuntimeError, ValueError) as error:
         _output.errors.print(f"[red]the story broke off[/red] {escape(str(error))}")
         raise typer.Exit(code=1) from None

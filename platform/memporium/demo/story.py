@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,8 @@ from memporium.demo.server import platform
 from memporium.demo.world import World
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from memporium.demo.server import Running
     from memporium.demo.stage import Stage
 
@@ -42,14 +45,17 @@ _GO_ON = """
 """
 
 
-def run(stage: Stage, *, data: Path | None = None, model: str = "", embedder: str = "") -> None:
-    """Tell the whole story on a fresh platform; nothing is left behind or left running.
+def run(
+    stage: Stage, *, data: Path | None = None, model: str = "", embedder: str = "", keep: Path | None = None
+) -> None:
+    """Tell the whole story on a fresh platform; nothing is left running, nor behind unless it is to be kept.
 
     Args:
         stage: Where it is told.
         data: Folder, file, JSON lines or dialogue to remember; None: the Python language reference.
         model: Generator; "": the default.
         embedder: Embedding model of new vaults; "": the default.
+        keep: Empty folder for the platform's data and log, which stay there; None: a temporary one.
 
     Raises:
         UnexpectedError: Something that the story promises did not happen.
@@ -57,9 +63,9 @@ def run(stage: Stage, *, data: Path | None = None, model: str = "", embedder: st
     """
     settings = {"MEMPORIUM_VAULT_DEFAULT_EMBEDDING_MODEL": embedder} if embedder else {}
     began = time.perf_counter()
-    with tempfile.TemporaryDirectory(prefix="memporium-demo-", ignore_cleanup_errors=True) as folder:
+    with _folder(keep) as folder:
         stage.say("Starting all seven services in one process, with the embedded engines in a fresh folder ...")
-        with platform(Path(folder), settings) as running:
+        with platform(folder, settings) as running:
             stage.ok(f"listening on {running.address}", time.perf_counter() - began)
             tell(stage, running, data=data, model=model)
     stage.fact("the whole story", f"{time.perf_counter() - began:.0f} s")
@@ -76,3 +82,15 @@ def tell(stage: Stage, running: Running, *, data: Path | None = None, model: str
             scene.play(world, stage)
     finally:
         world.close()
+
+
+@contextmanager
+def _folder(keep: Path | None) -> Iterator[Path]:
+    if keep is None:
+        with tempfile.TemporaryDirectory(prefix="memporium-demo-", ignore_cleanup_errors=True) as folder:
+            yield Path(folder)
+        return
+    keep.mkdir(parents=True, exist_ok=True)
+    if any(keep.iterdir()):
+        raise ValueError(f"{keep} is not empty")
+    yield keep.resolve()
