@@ -67,24 +67,24 @@ async def _serve_echo(say: Callable[[dict[str, str]], None]) -> None:
 
 async def _serve_ours(say: Callable[[dict[str, str]], None]) -> None:
     from memporium.cube.v1 import cube_pb2
-    from memporium.vault.v1 import cubes_pb2, vault_pb2
+    from memporium.vault.v1 import vault_service_pb2
     from memporium.vault.v1.vault_service_pb2_grpc import VaultServiceStub
-    from support.platform import running_platform
+    from support.platform import present_services, running_platform
 
     os.environ.setdefault("MEMPORIUM_VAULT_DEFAULT_EMBEDDING_MODEL", "hashing-384")
     with tempfile.TemporaryDirectory() as folder:
-        services = ("governance", "vault", "inference")
+        services = [name for name in present_services() if name in {"governance", "vault", "inference"}]
         async with running_platform(services, data_dir=Path(folder), **_no_limits()) as platform:
             org = await platform.organisation("acme")
             vault = VaultServiceStub(platform.channel(org.owner_key))
-            await vault.CreateVault(vault_pb2.CreateVaultRequest(parent=org.name, vault_id="bench"))
+            await vault.CreateVault(vault_service_pb2.CreateVaultRequest(parent=org.name, vault_id="bench"))
             text = "The quick brown fox jumps over the lazy dog. " * 20
             document = cube_pb2.Document(title="fox", text=text)
             payload = cube_pb2.Payload(plaintext=cube_pb2.Plaintext(document=document))
             made = await vault.CreateCube(
-                cubes_pb2.CreateCubeRequest(parent=f"{org.name}/vaults/bench", cube=cube_pb2.Cube(payload=payload))
+                vault_service_pb2.CreateCubeRequest(parent=f"{org.name}/vaults/bench", cube=cube_pb2.Cube(payload=payload))
             )
-            request = cubes_pb2.GetCubeRequest(name=made.cube.name)
+            request = vault_service_pb2.GetCubeRequest(name=made.cube.name)
             say(_target(platform.address, "/memporium.vault.v1.VaultService/GetCube", request, org.owner_key))
             await asyncio.Event().wait()
 

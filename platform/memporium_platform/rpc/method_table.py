@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf import descriptor_pool, message_factory
@@ -16,7 +15,7 @@ from memporium_platform.rpc.required import compile_check
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from google.protobuf.descriptor import Descriptor, MethodDescriptor
+    from google.protobuf.descriptor import Descriptor, MethodDescriptor, ServiceDescriptor
     from google.protobuf.message import Message
 
 
@@ -59,18 +58,20 @@ def rows_of(service_name: str) -> dict[str, Row]:
     Raises:
         NoAccessOptionError: A method has no `access` option or its resource path is not in the request.
     """
-    _load(service_name)
-    service = descriptor_pool.Default().FindServiceByName(service_name)
+    service = _descriptor(service_name)
     rows = (_row(service_name, method) for method in service.methods)
     return {row.method: row for row in rows}
 
 
-def _load(service_name: str) -> None:
-    """Put a service of ours into the descriptor pool: its stubs import the files of its messages, not its own."""
-    package, _, _ = service_name.rpartition(".")
-    name = f"{package}.{package.split('.')[1]}_service_pb2"
-    if service_name.startswith("memporium.") and find_spec(package) and find_spec(name):
-        import_module(name)
+def _descriptor(service_name: str) -> ServiceDescriptor:
+    """Return a service's descriptor; its stubs import the files of its messages, which need not be its own."""
+    pool = descriptor_pool.Default()
+    try:
+        return pool.FindServiceByName(service_name)
+    except KeyError:
+        package = service_name.rpartition(".")[0]
+        import_module(f"{package}.{package.split('.')[1]}_service_pb2")
+        return pool.FindServiceByName(service_name)
 
 
 def _row(service_name: str, method: MethodDescriptor) -> Row:

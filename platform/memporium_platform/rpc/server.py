@@ -51,8 +51,11 @@ class RpcServer:
         self._server.add_generic_rpc_handlers(handlers)
 
     def add_registered_method_handlers(self, service_name: str, handlers: dict[str, Any]) -> None:
-        """Register a service's handlers by name (generated code calls this after the other)."""
-        self._server.add_registered_method_handlers(service_name, handlers)
+        """Do nothing: generated code calls this, too, but the generic handlers serve every method.
+
+        For registered methods grpc.aio keeps one accept in flight each and, for every single call, waits on all of
+        them: with the methods of all services that took longer than the call itself.
+        """
 
     async def start(self, *, internal_target: str = "") -> None:
         """Listen on the configured address and on `internal_target`, for instance `unix:/path`.
