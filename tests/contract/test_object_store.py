@@ -159,6 +159,18 @@ async def test_a_crash_leaves_no_half_written_object(tmp_path: Path) -> None:
     assert list((tmp_path / "objects" / "tmp").iterdir()) == []
 
 
+async def test_a_process_that_starts_leaves_the_uploads_of_others_alone(tmp_path: Path) -> None:
+    store = await open_object_store(Settings(tmp_path))
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"one "
+        await open_object_store(Settings(tmp_path))
+        yield b"two"
+
+    await store.put("k", pieces())
+    assert await _read(store, "k") == b"one two"
+
+
 @pytest.mark.servers
 async def test_s3_refuses_a_wrong_secret(s3_url: str, tmp_path: Path) -> None:
     parts = urlsplit(s3_url)

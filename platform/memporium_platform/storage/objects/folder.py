@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import re
-import shutil
 from typing import TYPE_CHECKING
 
 from memporium_platform.storage.objects.object_store import ObjectNotFoundError, ObjectTooLargeError
@@ -41,22 +41,24 @@ class FolderObjectStore:
         """Make the folders; remove what a crash left half written."""
         self._data = root / _DATA
         self._temporary = root / _TEMPORARY
-        shutil.rmtree(self._temporary, ignore_errors=True)
         for folder in (self._data, self._temporary):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for left in self._temporary.iterdir():
+            _remove_if_stale(left)
 
     async def put(self, key: str, data: bytes | AsyncIterable[bytes], *, size_bytes: int | None = None) -> None:
         """Write an object as a whole or not at all."""
         target = self._path(key)
-        temporary = self._temporary / os.urandom(16).hex()
+        descriptor, temporary = await asyncio.to_thread(_create, self._temporary)
         try:
-            written = await self._write(temporary, data)
+            written = await _write(descriptor, data)
             if size_bytes is not None and written != size_bytes:
                 message = f"the object has {written} bytes, not {size_bytes}"
                 raise ValueError(message)
             await asyncio.to_thread(self._publish, temporary, target)
         finally:
-            await asyncio.to_thread(temporary.unlink, missing_ok=True)
+            temporary.unlink(missing_ok=True)
+            os.close(descriptor)
 
     async def get(self, key: str, *, offset: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
         """Yield the object's bytes in pieces of at most 1 MiB."""
@@ -119,17 +121,6 @@ class FolderObjectStore:
     def _path(self, key: str) -> Path:
         return self._data / check_key(key)
 
-    async def _write(self, path: Path, data: bytes | AsyncIterable[bytes]) -> int:
-        descriptor = await asyncio.to_thread(os.open, path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb", buffering=0) as file:
-            if isinstance(data, bytes):
-                await asyncio.to_thread(_write_all, file.fileno(), data)
-            else:
-                async for piece in data:
-                    await asyncio.to_thread(_write_all, file.fileno(), piece)
-            await asyncio.to_thread(os.fsync, file.fileno())
-            return file.tell()
-
     def _publish(self, temporary: Path, target: Path) -> None:
         made = [folder for folder in target.parents if folder.is_relative_to(self._data) and not folder.exists()]
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -146,6 +137,46 @@ def _keys(data: Path, prefix: str) -> list[str]:
         return []
     found = (path.relative_to(data).as_posix() for path in start.rglob("*") if path.is_file())
     return sorted(key for key in found if key.startswith(prefix))
+
+
+def _create(folder: Path) -> tuple[int, Path]:
+    """Make a temporary file and lock it, so that a process that starts meanwhile does not take it for a leftover."""
+    while True:
+        path = folder / os.urandom(16).hex()
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if os.fstat(descriptor).st_nlink:
+            return descriptor, path
+        os.close(descriptor)  # It was removed before it was locked.
+
+
+def _remove_if_stale(path: Path) -> None:
+    """Remove a temporary file whose writer is gone."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        path.unlink(missing_ok=True)
+    except BlockingIOError:
+        return
+    finally:
+        os.close(descriptor)
+
+
+async def _write(descriptor: int, data: bytes | AsyncIterable[bytes]) -> int:
+    """Write everything and bring it to the disk; return the number of bytes."""
+    written = 0
+    if isinstance(data, bytes):
+        await asyncio.to_thread(_write_all, descriptor, data)
+        written = len(data)
+    else:
+        async for piece in data:
+            await asyncio.to_thread(_write_all, descriptor, piece)
+            written += len(piece)
+    await asyncio.to_thread(os.fsync, descriptor)
+    return written
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

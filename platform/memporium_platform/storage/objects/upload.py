@@ -72,6 +72,8 @@ class AsyncSource(io.RawIOBase):
             raise PuttingAbortedError(asyncio.CancelledError())
         try:
             self._pulling = asyncio.run_coroutine_threadsafe(_next(self._pieces), self._loop)
+            if self._abandoned.is_set():  # Between the first look and this pull; `__exit__` did not see it.
+                self._pulling.cancel()
             piece = self._pulling.result()
         except BaseException as error:
             raise PuttingAbortedError(error) from error
