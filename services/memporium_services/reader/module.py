@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+# Registers the descriptor that the server reads the methods' access from.
+from memporium.reader.v1 import reader_service_pb2 as _descriptor  # noqa: F401
 from memporium.reader.v1.reader_service_pb2_grpc import add_ReaderServiceServicer_to_server
 from memporium_services.reader.adapters.narrators import narrator_of
 from memporium_services.reader.adapters.vault_grpc import GrpcVault
