@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from memporium_services.vault.app.search import DEFAULT_LIMIT, MAX_LIMIT, Search
 from memporium_services.vault.domain.selection import Selection
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 
     from google.protobuf.message import Message
     from numpy.typing import NDArray
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from memporium.vault.v1.cubes_pb2 import CubeFilter, Vector
     from memporium_services.vault.app.cubes import Made
     from memporium_services.vault.app.search import Hit, SearchFound
+    from memporium_services.vault.app.transfer_streams import ExportStart
     from memporium_services.vault.app.watch import Event
     from memporium_services.vault.ports import GrantedUse
 
@@ -189,3 +190,44 @@ def event(one: Event) -> vault_service_pb2.CubeEvent:
     )
     set_time(message.time, one.change.time_us)
     return message
+
+
+async def first_header(stream: AsyncIterator[Any]) -> Any:
+    """Return the header that a client stream must begin with.
+
+    Raises:
+        PlatformError: INVALID_FIELD.
+    """
+    async for message in stream:
+        if message.WhichOneof("part") == "header":
+            return message.header
+        break
+    raise invalid("header", "must be the first message")
+
+
+async def rest(stream: AsyncIterator[Any], part: str) -> AsyncIterator[Any]:
+    """Yield one part of the messages after the header.
+
+    Raises:
+        PlatformError: INVALID_FIELD, for a second header.
+    """
+    async for message in stream:
+        if message.WhichOneof("part") != part:
+            raise invalid(message.WhichOneof("part") or part, f"only {part} may follow the header")
+        yield getattr(message, part)
+
+
+async def batches(stream: AsyncIterator[Any]) -> AsyncIterator[Sequence[cubes_pb2.PortableCube]]:
+    """Yield the batches of an import."""
+    async for batch in rest(stream, "batch"):
+        yield list(batch.cubes)
+
+
+def export_message(piece: ExportStart | list[cubes_pb2.PortableCube]) -> vault_service_pb2.ExportCubesResponse:
+    """Return one message of an export."""
+    if isinstance(piece, list):
+        return vault_service_pb2.ExportCubesResponse(cubes=piece)
+    header = vault_service_pb2.ExportHeader(
+        vault=piece.vault, cubes=piece.cubes, revision=piece.revision, licences=used(piece.uses)
+    )
+    return vault_service_pb2.ExportCubesResponse(header=header)

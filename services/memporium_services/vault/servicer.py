@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf.duration_pb2 import Duration
@@ -11,12 +12,15 @@ from memporium.vault.v1.vault_service_pb2_grpc import VaultServiceServicer
 from memporium_platform.call import current_call
 from memporium_platform.idempotency import RETENTION
 from memporium_services.vault import convert
+from memporium_services.vault.app.changing import Edit
 from memporium_services.vault.app.retention import seconds
 from memporium_services.vault.app.watch import DEFAULT_PROGRESS_S
+from memporium_services.vault.domain.lifecycle import Trigger
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from memporium.cube.v1.cube_pb2 import Cube
     from memporium_services.vault.app.service import VaultApp
 
 _api = vault_service_pb2
@@ -126,3 +130,215 @@ class VaultServicer(VaultServiceServicer):
         retention = Duration()
         retention.FromTimedelta(RETENTION)
         return _api.GetCapabilitiesResponse(**self._app.capabilities(), request_id_retention=retention)
+
+    async def UpdateCube(self, request: _api.UpdateCubeRequest, context: Any) -> _api.UpdateCubeResponse:
+        mask = request.update_mask if request.HasField("update_mask") else None
+        cube, revision = await self._app.updating.update(
+            current_call(), request.cube, mask, request.unit_vectors, request.reason
+        )
+        return _api.UpdateCubeResponse(cube=cube, revision=revision)
+
+    async def ForgetCubes(self, request: _api.ForgetCubesRequest, context: Any) -> _api.ForgetCubesResponse:
+        chosen = convert.selection_of(request.filter) if request.HasField("filter") else None
+        receipt, revision = await self._app.forgetting.forget(
+            current_call(), request.parent, request.names, chosen, request.reason
+        )
+        return _api.ForgetCubesResponse(receipt=receipt, revision=revision)
+
+    async def MergeCubes(self, request: _api.MergeCubesRequest, context: Any) -> _api.MergeCubesResponse:
+        cube, revision = await self._app.updating.merge(
+            current_call(),
+            request.parent,
+            request.names,
+            cube_id=request.cube_id,
+            given=request.cube if request.HasField("cube") else None,
+            vectors=request.unit_vectors,
+            reason=request.reason,
+        )
+        return _api.MergeCubesResponse(cube=cube, revision=revision)
+
+    async def UseCubes(self, request: _api.UseCubesRequest, context: Any) -> _api.UseCubesResponse:
+        found = await self._app.cubes.use(
+            current_call(),
+            request.parent,
+            request.names,
+            full=request.view != convert.BASIC,
+            action=request.action,
+            form=request.form,
+            tokens=request.tokens,
+        )
+        licences = convert.used(found.uses, found.cubes)
+        return _api.UseCubesResponse(cubes=found.cubes, licences=licences, revision=found.revision)
+
+    # Lifecycle.
+
+    async def ActivateCube(self, request: _api.ActivateCubeRequest, context: Any) -> _api.ActivateCubeResponse:
+        cube, revision = await self._change(request, Trigger.ACTIVATE)
+        return _api.ActivateCubeResponse(cube=cube, revision=revision)
+
+    async def ArchiveCube(self, request: _api.ArchiveCubeRequest, context: Any) -> _api.ArchiveCubeResponse:
+        cube, revision = await self._change(request, Trigger.ARCHIVE)
+        return _api.ArchiveCubeResponse(cube=cube, revision=revision)
+
+    async def ExpireCube(self, request: _api.ExpireCubeRequest, context: Any) -> _api.ExpireCubeResponse:
+        cube, revision = await self._change(request, Trigger.EXPIRE)
+        return _api.ExpireCubeResponse(cube=cube, revision=revision)
+
+    async def RestoreCube(self, request: _api.RestoreCubeRequest, context: Any) -> _api.RestoreCubeResponse:
+        cube, revision = await self._change(request, Trigger.RESTORE)
+        return _api.RestoreCubeResponse(cube=cube, revision=revision)
+
+    async def FreezeCube(self, request: _api.FreezeCubeRequest, context: Any) -> _api.FreezeCubeResponse:
+        cube, revision = await self._change(request, Trigger.FREEZE)
+        return _api.FreezeCubeResponse(cube=cube, revision=revision)
+
+    async def UnfreezeCube(self, request: _api.UnfreezeCubeRequest, context: Any) -> _api.UnfreezeCubeResponse:
+        cube, revision = await self._change(request, Trigger.UNFREEZE)
+        return _api.UnfreezeCubeResponse(cube=cube, revision=revision)
+
+    async def _change(self, request: Any, trigger: Trigger) -> tuple[Cube, int]:
+        edit = Edit(trigger, etag=request.etag, reason=request.reason)
+        return await self._app.changer.change(current_call(), request.name, edit)
+
+    # Versions.
+
+    async def ListCubeVersions(
+        self, request: _api.ListCubeVersionsRequest, context: Any
+    ) -> _api.ListCubeVersionsResponse:
+        page, following = await self._app.history.versions(
+            current_call(), request.name, size=request.page_size, token=request.page_token
+        )
+        return _api.ListCubeVersionsResponse(versions=page, next_page_token=following)
+
+    async def DiffCubeVersions(
+        self, request: _api.DiffCubeVersionsRequest, context: Any
+    ) -> _api.DiffCubeVersionsResponse:
+        changes, before, after, uses = await self._app.history.diff(
+            current_call(), request.name, request.from_version, request.to_version
+        )
+        return _api.DiffCubeVersionsResponse(
+            changes=changes, from_version=before, to_version=after, licences=convert.used(uses)
+        )
+
+    async def RollbackCube(self, request: _api.RollbackCubeRequest, context: Any) -> _api.RollbackCubeResponse:
+        cube, revision = await self._app.updating.rollback(
+            current_call(), request.name, request.version, request.etag, request.reason
+        )
+        return _api.RollbackCubeResponse(cube=cube, revision=revision)
+
+    # Relations and tags.
+
+    async def CreateRelation(self, request: _api.CreateRelationRequest, context: Any) -> _api.CreateRelationResponse:
+        relation, revision = await self._app.relations.create(current_call(), request.parent, request.relation)
+        return _api.CreateRelationResponse(relation=relation, revision=revision)
+
+    async def DeleteRelation(self, request: _api.DeleteRelationRequest, context: Any) -> _api.DeleteRelationResponse:
+        return _api.DeleteRelationResponse(revision=await self._app.relations.delete(current_call(), request.name))
+
+    async def ListRelations(self, request: _api.ListRelationsRequest, context: Any) -> _api.ListRelationsResponse:
+        page, following = await self._app.relations.list(
+            current_call(),
+            request.parent,
+            cube=request.cube,
+            kinds=request.kinds,
+            size=request.page_size,
+            token=request.page_token,
+        )
+        return _api.ListRelationsResponse(relations=page, next_page_token=following)
+
+    async def ListTags(self, request: _api.ListTagsRequest, context: Any) -> _api.ListTagsResponse:
+        page, following = await self._app.relations.tags(
+            current_call(), request.parent, prefix=request.prefix, size=request.page_size, token=request.page_token
+        )
+        tags = [cubes_pb2.TagCount(tag=tag, cubes=count) for tag, count in page]
+        return _api.ListTagsResponse(tags=tags, next_page_token=following)
+
+    # Blobs.
+
+    async def FindMissingBlobs(
+        self, request: _api.FindMissingBlobsRequest, context: Any
+    ) -> _api.FindMissingBlobsResponse:
+        found = await self._app.blobs.find_missing(request.parent, request.digests)
+        partial = [cubes_pb2.PartialBlob(digest=digest, committed_bytes=kept) for digest, kept in found.partial]
+        return _api.FindMissingBlobsResponse(missing=found.missing, partial=partial)
+
+    async def UploadBlob(
+        self, request_iterator: AsyncIterator[_api.UploadBlobRequest], context: Any
+    ) -> _api.UploadBlobResponse:
+        header = await convert.first_header(request_iterator)
+        chunks = convert.rest(request_iterator, "data")
+        present = await self._app.blobs.upload(current_call(), header.parent, header.digest, header.offset, chunks)
+        return _api.UploadBlobResponse(digest=header.digest, already_present=present)
+
+    async def DownloadBlob(
+        self, request: _api.DownloadBlobRequest, context: Any
+    ) -> AsyncIterator[_api.DownloadBlobResponse]:
+        pieces = self._app.blobs.download(
+            current_call(),
+            request.parent,
+            request.digest,
+            offset=request.offset,
+            limit=request.limit,
+            action=request.action,
+        )
+        async for data, offset, size in pieces:
+            yield _api.DownloadBlobResponse(data=data, offset=offset, size_bytes=size)
+
+    # Mounts.
+
+    async def CreateMount(self, request: _api.CreateMountRequest, context: Any) -> _api.CreateMountResponse:
+        mount = await self._app.mounts.create(current_call(), request.parent, request.mount_id, request.mount.vault)
+        return _api.CreateMountResponse(mount=mount)
+
+    async def ListMounts(self, request: _api.ListMountsRequest, context: Any) -> _api.ListMountsResponse:
+        page, following = await self._app.mounts.list(
+            current_call(), request.parent, size=request.page_size, token=request.page_token
+        )
+        return _api.ListMountsResponse(mounts=page, next_page_token=following)
+
+    async def DeleteMount(self, request: _api.DeleteMountRequest, context: Any) -> _api.DeleteMountResponse:
+        await self._app.mounts.delete(current_call(), request.name)
+        return _api.DeleteMountResponse()
+
+    # Transfer, housekeeping, receipts.
+
+    async def ImportCubes(
+        self, request_iterator: AsyncIterator[_api.ImportCubesRequest], context: Any
+    ) -> _api.ImportCubesResponse:
+        header = await convert.first_header(request_iterator)
+        batches = convert.batches(request_iterator)
+        done = await self._app.transfer.take_in(current_call(), header, batches)
+        return _api.ImportCubesResponse(
+            imported=done.imported,
+            deduplicated=done.deduplicated,
+            removed=done.removed,
+            embedded=done.embedded,
+            revision=done.revision,
+        )
+
+    async def ExportCubes(
+        self, request: _api.ExportCubesRequest, context: Any
+    ) -> AsyncIterator[_api.ExportCubesResponse]:
+        pieces = self._app.transfer.export(
+            current_call(),
+            request.parent,
+            request.names,
+            convert.selection_of(request.filter),
+            action=request.action,
+            vectors=not request.without_vectors,
+        )
+        async for piece in pieces:
+            yield convert.export_message(piece)
+
+    async def SweepVaults(self, request: _api.SweepVaultsRequest, context: Any) -> _api.SweepVaultsResponse:
+        swept = await self._app.sweep.sweep(current_call(), request.parent, request.cursor, request.limit)
+        return _api.SweepVaultsResponse(**asdict(swept))
+
+    async def DeleteVault(self, request: _api.DeleteVaultRequest, context: Any) -> _api.DeleteVaultResponse:
+        receipt = await self._app.forgetting.delete_vault(
+            current_call(), request.name, request.etag, erase=request.erase, reason=request.reason
+        )
+        return _api.DeleteVaultResponse(receipt=receipt)
+
+    async def GetReceipt(self, request: _api.GetReceiptRequest, context: Any) -> _api.GetReceiptResponse:
+        return _api.GetReceiptResponse(receipt=await self._app.forgetting.receipt(request.name))

@@ -139,6 +139,11 @@ class SqlCubes:
         query = query.order_by(column.desc() if descending else column, CUBES.c.cube_id).limit(limit)
         return [cube_of(row) for row in self.conn.execute(query)]
 
+    def select_held(self, vault_uid: str) -> list[CubeRow]:
+        """Return the cubes that are frozen or under legal hold."""
+        held = or_(CUBES.c.frozen.is_(True), CUBES.c.legal_hold.is_(True))
+        return [cube_of(row) for row in self.conn.execute(with_meta().where(CUBES.c.vault_uid == vault_uid, held))]
+
     def save_cube(self, row: CubeRow, *, expected_version: int) -> bool:
         """Write a cube if it is still at the version that the change was computed from; return whether it was."""
         query = update(CUBES).where(

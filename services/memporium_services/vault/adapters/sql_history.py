@@ -146,10 +146,10 @@ class SqlHistory:
         self.conn.execute(update(CUBES).where(*of_import).values(import_id="", revision=revision))
         return ids
 
-    def unfinished_imports(self) -> list[tuple[str, list[str]]]:
-        """Return the cubes of imports that were not finished, by vault."""
+    def unfinished_imports(self, before_us: int) -> list[tuple[str, list[str]]]:
+        """Return the cubes of imports that have not been finished since a time, by vault."""
         found: dict[str, list[str]] = {}
-        query = select(CUBES.c.vault_uid, CUBES.c.cube_id).where(CUBES.c.import_id != "")
+        query = select(CUBES.c.vault_uid, CUBES.c.cube_id).where(CUBES.c.import_id != "", CUBES.c.update_us < before_us)
         for row in self.conn.execute(query):
             found.setdefault(row.vault_uid, []).append(row.cube_id)
         return list(found.items())

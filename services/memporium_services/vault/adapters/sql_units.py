@@ -151,6 +151,15 @@ class SqlUnits:
         values = {"upserts": _pack(task.upserts), "deletes": _pack(task.deletes)}
         self.conn.execute(insert(INDEX_TASKS).values(vault_uid=vault_uid, revision=task.revision, **values))
 
+    def drop_task(self, vault_uid: str, revision: int) -> None:
+        """Remove the note of one revision, to write another."""
+        tasks = INDEX_TASKS.c
+        self.conn.execute(delete(INDEX_TASKS).where(tasks.vault_uid == vault_uid, tasks.revision == revision))
+
+    def mark_indexed(self, vault_uid: str, revision: int) -> None:
+        """Note that a revision changed what is indexed."""
+        self.conn.execute(update(VAULTS).where(VAULTS.c.uid == vault_uid).values(index_revision=revision))
+
     def tasks(self, vault_uid: str, *, after: int) -> list[IndexTask]:
         """Return the notes after a revision, in order."""
         query = select(INDEX_TASKS).where(INDEX_TASKS.c.vault_uid == vault_uid, INDEX_TASKS.c.revision > after)

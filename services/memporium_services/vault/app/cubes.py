@@ -13,7 +13,7 @@ from memporium_platform.paging import page_size
 from memporium_services.vault.app import codec, content
 from memporium_services.vault.app.changing import Edit
 from memporium_services.vault.app.drafting import Origin, Wanted, draft_cubes, matrix
-from memporium_services.vault.app.licensing import READ, asked_for, refuse_dead, reserve
+from memporium_services.vault.app.licensing import READ, asked_for, only_for_services, refuse_dead, reserve
 from memporium_services.vault.app.reading import (
     assemble,
     demand_readable,
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from memporium.cube.v1.cube_pb2 import Cube
     from memporium.vault.v1.cubes_pb2 import NewCube
     from memporium_platform.call import Call
-    from memporium_services.vault.app.cipher import VaultCipher
     from memporium_services.vault.app.changing import Changer
+    from memporium_services.vault.app.cipher import VaultCipher
     from memporium_services.vault.app.follower import IndexFollower
     from memporium_services.vault.app.runtime import Runtime
     from memporium_services.vault.app.uses import UseRecorder
@@ -174,6 +174,19 @@ class Cubes:
         await lease.commit()
         self._uses.note(vault.uid, [cube_id], "read")
         return cube, vault.revision, lease.uses
+
+    async def use(
+        self, call: Call, parent: str, cube_names: Sequence[str], *, full: bool, action: int, form: int, tokens: int
+    ) -> Found:
+        """Return cubes for a use that their licences must permit; without names, ask the vault's own licence.
+
+        Raises:
+            PlatformError: PERMISSION_DENIED (payloads for another use than reading are for services), and what
+                `batch_get` raises.
+        """
+        if full:
+            only_for_services(call, action, parent)
+        return await self.batch_get(call, parent, cube_names, full=full, action=action, form=form, tokens=tokens)
 
     async def batch_get(
         self, call: Call, parent: str, cube_names: Sequence[str], *, full: bool, action: int = READ, **asked: int

@@ -66,12 +66,16 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A cube to be made; `vectors` one a unit, or None: to be embedded."""
+    """A cube to be made; `vectors` one a unit, or None: to be embedded. The rest: as before, in a restore."""
 
     cube_id: str
     cube: Cube
     vectors: NDArray[np.float32] | None = None
     field: str = "cube"
+    owner: str = ""
+    create_us: int = 0
+    state: int = 0
+    frozen: bool = False
 
 
 async def vectors_for(
@@ -170,16 +174,17 @@ def _draft(
             uid=uid,
             version=1,
             payload_version=1,
-            state=int(origin.state),
+            state=one.state or int(origin.state),
+            frozen=one.frozen,
             form=0,
             semantic_type=0,
             origin=0,
             scope=_SHARED,
-            owner=origin.author,
+            owner=one.owner or origin.author,
             priority=0,
             dedup="",
             simhash=fingerprint,
-            create_us=origin.now_us,
+            create_us=one.create_us or origin.now_us,
             update_us=origin.now_us,
             size_bytes=len(stored) + sum(blob.size_bytes for blob in content.blobs_of(cube.payload)),
             last_use_us=origin.now_us,

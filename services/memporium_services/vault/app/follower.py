@@ -124,15 +124,20 @@ class IndexFollower:
         deletes: set[int] = set()
         for task in tasks:
             _merge(upserts, deletes, dict.fromkeys(task.upserts), task.deletes)
-        if after < fresh.tasks_floor or len(upserts) > _REBUILD_UNITS or (not tasks and after < fresh.index_revision):
+        if after < fresh.tasks_floor or (not tasks and after < fresh.index_revision):
             return await self._rebuild(fresh, cipher)
         wanted = list(upserts)
-        rows = await rt.db.read(lambda conn: rt.store(conn).units(vault.uid, wanted))
-        gone = [unit_id for unit_id in wanted if unit_id not in rows]
-        entries = await asyncio.to_thread(entries_of, list(rows.values()), cipher)
+        gone = set(deletes)
+        for start in range(0, len(wanted), _REBUILD_UNITS):
+            some = wanted[start : start + _REBUILD_UNITS]
+            rows = await rt.db.read(lambda conn, some=some: rt.store(conn).units(vault.uid, some))
+            gone.update(unit_id for unit_id in some if unit_id not in rows)
+            entries = await asyncio.to_thread(entries_of, list(rows.values()), cipher)
+            # The revision stays until the last piece is in: a crash between leaves work, never a gap.
+            await asyncio.to_thread(index.apply, upserts=entries, deletes=[], revision=after)
         reached = max(fresh.index_revision, tasks[-1].revision) if tasks else fresh.index_revision
-        await asyncio.to_thread(index.apply, upserts=entries, deletes=sorted({*deletes, *gone}), revision=reached)
-        _log.info("vault.index_caught_up", vault=vault.name, revision=reached, units=len(entries))
+        await asyncio.to_thread(index.apply, upserts=[], deletes=sorted(gone), revision=reached)
+        _log.info("vault.index_caught_up", vault=vault.name, revision=reached, units=len(wanted))
         return index
 
     async def _rebuild(self, vault: VaultRow, cipher: VaultCipher) -> VaultIndex:

@@ -5,10 +5,19 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from memporium_services.vault.app.blobs import Blobs
 from memporium_services.vault.app.changing import Changer
 from memporium_services.vault.app.cubes import Cubes
+from memporium_services.vault.app.entitlements import Entitlements
 from memporium_services.vault.app.follower import IndexFollower
+from memporium_services.vault.app.forgetting import MAX_FORGET_CUBES, Forgetting
+from memporium_services.vault.app.history import History
+from memporium_services.vault.app.mounts import Mounts
+from memporium_services.vault.app.relations import Relations
 from memporium_services.vault.app.search import MAX_LIMIT, Search
+from memporium_services.vault.app.sweep import Sweep
+from memporium_services.vault.app.transfer_streams import TransferStreams
+from memporium_services.vault.app.updating import Updating
 from memporium_services.vault.app.uses import UseRecorder
 from memporium_services.vault.app.vaults import Vaults
 from memporium_services.vault.app.watch import Wakers, Watch
@@ -17,7 +26,6 @@ if TYPE_CHECKING:
     from memporium_services.vault.app.runtime import Runtime
 
 MAX_CHUNK_BYTES = 1 << 20
-MAX_FORGET_CUBES = 10_000
 
 
 class VaultApp:
@@ -34,6 +42,15 @@ class VaultApp:
         self.cubes = Cubes(rt, self.follower, self.changer, self.uses)
         self.search = Search(rt, self.follower, self.uses)
         self.watch = Watch(rt, self.wakers)
+        self.updating = Updating(rt, self.changer, self.follower)
+        self.history = History(rt)
+        self.relations = Relations(rt)
+        self.mounts = Mounts(rt)
+        self.blobs = Blobs(rt)
+        self.forgetting = Forgetting(rt, self.follower, self.blobs)
+        self.transfer = TransferStreams(rt, self.follower, self.forgetting)
+        self.sweep = Sweep(rt, self.changer, self.forgetting, self.follower, self.blobs)
+        self.entitlements = Entitlements(rt, self.forgetting)
         self._tasks: list[asyncio.Task[None]] = []
 
     def capabilities(self) -> dict[str, Any]:
@@ -52,7 +69,8 @@ class VaultApp:
 
     async def start(self) -> None:
         """Begin background work."""
-        self._tasks.append(asyncio.create_task(self.uses.run()))
+        await self.entitlements.load()
+        self._tasks += [asyncio.create_task(self.uses.run()), asyncio.create_task(self.entitlements.run())]
 
     async def stop(self) -> None:
         """End background work; what was counted is written."""

@@ -1,0 +1,162 @@
+"""The two transactions of an import: staging what comes, hidden, and publishing all of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from memporium_services.vault.app import codec
+from memporium_services.vault.app.follower import Waiting
+from memporium_services.vault.app.writing import CREATED, FORGOTTEN, demand_blobs, fresh_vault, keep_quota
+from memporium_services.vault.domain.rows import ChangeRow, IndexTask, Removed
+from memporium_services.vault.domain.selection import Selection
+from memporium_services.vault.ports import VaultDelta
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from memporium_services.vault.app.cipher import VaultCipher
+    from memporium_services.vault.app.drafting import Draft
+    from memporium_services.vault.app.runtime import Runtime
+    from memporium_services.vault.domain.rows import CubeRow, VaultRow
+    from memporium_services.vault.ports import Store
+
+_PAGE = 1000
+
+
+@dataclass(slots=True)
+class Import:
+    """How far an import has come.
+
+    Attributes:
+        staged: Ids of hidden cubes.
+        changed: Cubes that take the place, and the id, of others: written with the publication.
+        ids: Ids that cubes of the import asked for.
+        kept: Ids of cubes that were there already, unchanged.
+    """
+
+    import_id: str
+    replaces: bool = False
+    staged: set[str] = field(default_factory=set)
+    changed: dict[str, Draft] = field(default_factory=dict)
+    ids: set[str] = field(default_factory=set)
+    kept: set[str] = field(default_factory=set)
+    deduplicated: int = 0
+    size_bytes: int = 0
+    units: int = 0
+    context_units: int = 0
+
+    @property
+    def cubes(self) -> int:
+        """Cubes that are taken in."""
+        return len(self.staged) + len(self.changed)
+
+
+def stage(
+    rt: Runtime, store: Store, vault: VaultRow, cipher: VaultCipher, drafts: Sequence[Draft], work: Import
+) -> VaultRow:
+    """Store drafts hidden; return the vault, whose length of vectors may be known now.
+
+    Raises:
+        PlatformError: QUOTA_EXCEEDED, BLOB_MISSING.
+    """
+    vault = fresh_vault(store, vault)
+    known = store.by_dedup(vault.uid, [draft.row.dedup for draft in drafts])
+    taken = store.cubes(vault.uid, [draft.row.cube_id for draft in drafts], hidden=True)
+    new: list[Draft] = []
+    for draft in drafts:
+        same = known.get(draft.row.dedup)
+        if same is not None and (not work.replaces or _same_words(vault, cipher, same, draft)):
+            work.kept.add(same.cube_id)
+            work.deduplicated += 1
+        elif same is not None or draft.row.cube_id in taken:
+            work.changed[draft.row.cube_id] = draft
+        else:
+            new.append(draft)
+    work.size_bytes += sum(draft.row.size_bytes for draft in new)
+    keep_quota(rt, vault, cubes=work.cubes + len(new), size_bytes=work.size_bytes)
+    demand_blobs(store, vault, [key for draft in drafts for key in draft.blob_keys])
+    if new:
+        insert_staged(store, vault, new, work)
+    dimensions = max((draft.dimensions for draft in drafts), default=0)
+    return replace(vault, dimensions=vault.dimensions or dimensions)
+
+
+def insert_staged(store: Store, vault: VaultRow, drafts: Sequence[Draft], work: Import) -> None:
+    """Write drafts to the tables; they carry the import's id, so nobody sees them."""
+    store.insert_cubes(
+        vault.uid,
+        cubes=[draft.row for draft in drafts],
+        versions=[draft.version for draft in drafts],
+        payloads=[draft.payload for draft in drafts],
+        terms=[term for draft in drafts for term in draft.terms],
+    )
+    for draft in drafts:
+        store.refer(vault.uid, draft.row.cube_id, draft.blob_keys)
+    works = [unit for draft in drafts for unit in draft.units]
+    store.insert_units(vault, [unit.row for unit in works])
+    work.staged.update(draft.row.cube_id for draft in drafts)
+    work.units += len(works)
+    work.context_units += sum(unit.row.has_context for unit in works)
+
+
+def publish(
+    rt: Runtime, store: Store, vault: VaultRow, cipher: VaultCipher, work: Import, *, now_us: int
+) -> tuple[Removed, int, Waiting | None, int]:
+    """Make an import visible in one transaction; return what was removed, revision, index work, cubes removed."""
+    dimensions = vault.dimensions
+    vault = fresh_vault(store, vault)
+    leaving = _leaving(store, vault, work) if work.replaces else []
+    removed = store.remove_cubes(vault.uid, [row.cube_id for row in leaving])
+    changed = [draft for cube_id, draft in work.changed.items() if cube_id not in work.kept]
+    if changed:
+        insert_staged(store, vault, changed, work)
+        work.size_bytes += sum(draft.row.size_bytes for draft in changed)
+    gone = len([row for row in leaving if row.cube_id not in work.staged])
+    delta = VaultDelta(
+        cubes=len(work.staged) - len(leaving),
+        bytes_used=work.size_bytes - removed.bytes_freed,
+        units=work.units - len(removed.unit_ids),
+        context_units=work.context_units - removed.context_units,
+        dimensions=0 if vault.dimensions else dimensions,
+    )
+    upserts = store.unit_ids(vault.uid, sorted(work.staged))
+    indexed = bool(upserts or removed.unit_ids)
+    if not work.staged and not leaving:
+        return removed, vault.revision, None, 0
+    revision = store.bump(vault, delta, indexed=indexed)
+    ids = store.publish_import(vault.uid, work.import_id, revision)
+    changes = [ChangeRow(revision, cube_id, CREATED, now_us) for cube_id in ids]
+    changes += [
+        ChangeRow(revision, row.cube_id, FORGOTTEN, now_us) for row in leaving if row.cube_id not in work.staged
+    ]
+    store.add_changes(vault.uid, changes)
+    if not indexed:
+        return removed, revision, None, gone
+    store.add_task(vault.uid, IndexTask(revision, tuple(upserts), removed.unit_ids))
+    # Read back from the store, piece by piece: an import may be far larger than memory should hold.
+    return removed, revision, Waiting(-1, (), ()), gone
+
+
+def _leaving(store: Store, vault: VaultRow, work: Import) -> list[CubeRow]:
+    """Return the cubes that the new release does not have as they are."""
+    everything = Selection(states=(1, 2, 3, 4, 5))
+    leaving: list[CubeRow] = []
+    after: tuple[object, str] | None = None
+    while True:
+        rows = store.select(vault.uid, everything, order="name", after=after, limit=_PAGE)
+        leaving += [row for row in rows if row.cube_id not in work.kept]
+        if len(rows) < _PAGE:
+            return leaving
+        after = (rows[-1].cube_id, rows[-1].cube_id)
+
+
+def _same_words(vault: VaultRow, cipher: VaultCipher, row: CubeRow, draft: Draft) -> bool:
+    """Return whether the cube that is there says of itself what the new one says."""
+    old = codec.cube_of(vault, row, cipher).descriptive
+    new = type(old)()
+    new.CopyFrom(draft.cube.descriptive)
+    for told in (old, new):
+        told.ClearField("create_time")
+        told.ClearField("update_time")
+    return old == new
