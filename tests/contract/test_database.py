@@ -5,6 +5,7 @@ import contextlib
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -12,6 +13,7 @@ from contextvars import ContextVar
 from functools import partial
 from typing import TYPE_CHECKING
 
+import psycopg
 import pytest
 from sqlalchemy import Connection, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
@@ -20,6 +22,7 @@ from memporium_platform.errors import PlatformError, Reason
 from memporium_platform.storage.sql import upsert
 from memporium_platform.storage.sql.migrate import SchemaError
 from memporium_platform.storage.sql.open_database import open_database
+from memporium_platform.storage.sql.postgres import open_postgres
 from support.counter_tables import MIGRATIONS, Settings, counters
 
 if TYPE_CHECKING:
@@ -269,3 +272,36 @@ async def test_scrub_on_every_engine(database: Database) -> None:
     with contextlib.suppress(IntegrityError):
         await database.write(_add("after"))
     assert await database.read(_names) == {"after"}
+
+
+@pytest.mark.servers
+async def test_connections_that_the_server_cut_are_made_anew(postgres_url: str, tmp_path: Path) -> None:
+    opened = await open_database(Settings(tmp_path, database_url=postgres_url), "counting", MIGRATIONS)
+    await opened.write(_add("before"))
+    await asyncio.gather(*(opened.read(_names) for _ in range(20)))
+    for number in range(2):
+        with psycopg.connect(postgres_url, autocommit=True) as admin:
+            admin.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+                " AND datname = current_database()"
+            )
+        names = [f"after-{number}-{i}" for i in range(1 + 5 * number)]
+        await asyncio.gather(*(opened.write(_add(name)) for name in names))
+        found = await asyncio.gather(*(opened.read(_names) for _ in range(20)))
+        assert all(set(names) <= each for each in found)
+    await opened.close()
+
+
+@pytest.mark.servers
+async def test_a_server_that_is_away_is_told_without_its_words(tmp_path: Path) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"postgresql://u:the-password@127.0.0.1:{unused.getsockname()[1]}/x"
+        opened = open_postgres(url, schema="counting")
+        for call in (opened.write(_names), opened.read(_names), opened.scrub()):
+            with pytest.raises(PlatformError) as failure:
+                await call
+            assert failure.value.reason is Reason.UNAVAILABLE
+            assert failure.value.retry_after_s
+            assert "password" not in failure.value.message
+        await opened.close()

@@ -49,7 +49,8 @@ class FolderObjectStore:
     async def put(self, key: str, data: bytes | AsyncIterable[bytes], *, size_bytes: int | None = None) -> None:
         """Write an object as a whole or not at all."""
         target = self._path(key)
-        descriptor, temporary = await asyncio.to_thread(_create, self._temporary)
+        # Not on a thread: it takes microseconds, and a cancellation in between would lose the descriptor.
+        descriptor, temporary = _create(self._temporary)
         try:
             written = await _write(descriptor, data)
             if size_bytes is not None and written != size_bytes:

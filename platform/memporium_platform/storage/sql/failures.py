@@ -24,6 +24,11 @@ def storage_failure(error: BaseException) -> BaseException:
     return error
 
 
+def disconnected(error: BaseException) -> bool:
+    """Tell whether the error is, or came from, the loss of the connection."""
+    return any(getattr(cause, "connection_invalidated", False) for cause in causes(error))
+
+
 def causes(error: BaseException) -> Iterator[BaseException]:
     """Yield the error and what it came from: a function may have wrapped the driver's error in its own."""
     seen: set[int] = set()
@@ -36,4 +41,4 @@ def causes(error: BaseException) -> Iterator[BaseException]:
         current = current.__cause__ or current.__context__
 
 
-__all__ = ["causes", "storage_failure"]
+__all__ = ["causes", "disconnected", "storage_failure"]

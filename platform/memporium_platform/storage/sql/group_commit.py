@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from memporium_platform.errors import PlatformError, Reason
-from memporium_platform.storage.sql.failures import storage_failure
+from memporium_platform.storage.sql.failures import disconnected, storage_failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -139,7 +139,7 @@ class GroupCommitWriter:
                 return self._alone(jobs[0]) if jobs[0].alone else self._attempt(jobs)
             except _GroupFailedError as lost:
                 cause = lost.__cause__ or lost
-                if not self._connections.must_retry(cause):
+                if not self._retryable(cause):
                     if len(jobs) > 1 and not isinstance(cause, PlatformError):
                         break
                     return [(job, None, storage_failure(cause)) for job in jobs]
@@ -169,7 +169,7 @@ class GroupCommitWriter:
             transaction.commit()
         except Exception as error:
             self._undo(transaction)
-            if getattr(error, "connection_invalidated", False):
+            if disconnected(error):
                 # Whether it was committed is not known, so it must not run again here.
                 message = "the store went away during a commit; whether it took place is not known"
                 raise _GroupFailedError from PlatformError(Reason.UNAVAILABLE, message, retry_after_s=1.0)
@@ -182,7 +182,7 @@ class GroupCommitWriter:
         try:
             result = job.context.run(job.fn, connection)
         except BaseException as error:
-            if self._connections.must_retry(error):
+            if self._retryable(error):
                 raise _GroupFailedError from error
             if savepoint:
                 connection.exec_driver_sql("ROLLBACK TO SAVEPOINT one")
@@ -191,6 +191,10 @@ class GroupCommitWriter:
         if savepoint:
             connection.exec_driver_sql("RELEASE SAVEPOINT one")
         return job, result, None
+
+    def _retryable(self, error: BaseException) -> bool:
+        # A connection that was lost before the commit took everything with it, so a new one may begin again.
+        return disconnected(error) or self._connections.must_retry(error)
 
     def _alone(self, job: _Job) -> list[_Outcome]:
         try:

@@ -9,7 +9,7 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, TypeVar
 
 from memporium_platform.errors import PlatformError, Reason
-from memporium_platform.storage.sql.failures import storage_failure
+from memporium_platform.storage.sql.failures import disconnected, storage_failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,7 +61,7 @@ class ReadPool:
         try:
             return self._once(fn)
         except Exception as error:
-            if not getattr(error, "connection_invalidated", False):
+            if not disconnected(error):
                 failure = storage_failure(error)
                 if failure is error:
                     raise
