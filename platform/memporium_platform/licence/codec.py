@@ -79,9 +79,9 @@ def terms_of(message: terms_pb2.LicenceTerms) -> Terms:
         unreadable = unreadable or any(value not in FORMS for value in prohibition.forms)
         unknown = unknown or unreadable or bool(len(UnknownFieldSet(prohibition)))
         forms = [FORMS[value] for value in prohibition.forms if value in FORMS] or list(Form)
-        for value in prohibition.actions:
+        for action in (ACTIONS[value] for value in prohibition.actions if value in ACTIONS):
             for form in forms:
-                rules.pop((ACTIONS.get(value, Action.READ), form), None)
+                rules.pop((action, form), None)
     unknown = unknown or any(duty.kind not in DUTIES or len(UnknownFieldSet(duty)) for duty in message.duties)
     return Terms(
         rules=rules,
