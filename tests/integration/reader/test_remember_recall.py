@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import grpc
 import pytest
+
 from memporium.reader.v1 import recall_pb2, remember_pb2
 from memporium.reader.v1.reader_service_pb2_grpc import ReaderServiceStub
 from memporium.vault.v1 import vault_pb2, vault_service_pb2
@@ -170,7 +171,9 @@ async def test_personas_are_separate_streams(reader):
 
 async def test_documents_become_passages_with_their_headings(reader):
     parent = await reader.vault()
-    text = "# Kiln manual\n\nRead first.\n\n## Firing\n\nHeat slowly to 1250 degrees.\n\n## Cooling\n\nOpen after a day.\n"
+    text = (
+        "# Kiln manual\n\nRead first.\n\n## Firing\n\nHeat slowly to 1250 degrees.\n\n## Cooling\n\nOpen after a day.\n"
+    )
 
     async def requests():
         yield remember_pb2.RememberDocumentsRequest(header=remember_pb2.RememberDocumentsHeader(parent=parent))
