@@ -58,6 +58,15 @@ async def test_generate_streams_text_usage_and_times(stub):
     assert finished.timings.time_to_first_token.ToNanoseconds() > 0
 
 
+async def test_a_client_that_goes_frees_the_model(stub):
+    endless = stub.Generate(generate_pb2.GenerateRequest(model="tiny-random", prompt="x", max_tokens=1024))
+    assert (await endless.read()).HasField("started")
+    endless.cancel()
+    request = generate_pb2.GenerateRequest(model="tiny-random", prompt="x", max_tokens=2)
+    finished = (await collect(stub.Generate(request)))[-1].finished
+    assert finished.timings.queue.ToMilliseconds() < 1000
+
+
 async def test_the_same_seed_gives_the_same_text(stub):
     def ask(seed):
         return stub.Generate(

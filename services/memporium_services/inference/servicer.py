@@ -9,7 +9,7 @@ from memporium.inference.v1 import inference_service_pb2
 from memporium.inference.v1.inference_service_pb2_grpc import InferenceServiceServicer
 from memporium_platform.call import current_call
 from memporium_platform.paging import PageTokens, page_size
-from memporium_services.inference import convert
+from memporium_services.inference.convert import calls, events
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -41,41 +41,41 @@ class InferenceServicer(InferenceServiceServicer):
         self._settings = settings
 
     async def Embed(self, request: embed_pb2.EmbedRequest, _context: Any) -> embed_pb2.EmbedResponse:
-        texts = convert.texts_of(request.texts, self._settings)
+        texts = calls.texts_of(request.texts, self._settings)
         embedder = self._registry.embedder(request.model)
         vectors = await embedder.embed(texts)
-        return convert.embeddings(embedder.info, vectors)
+        return events.embeddings(embedder.info, vectors)
 
     async def Generate(
         self, request: generate_pb2.GenerateRequest, _context: Any
     ) -> AsyncIterator[generate_pb2.GenerateResponse]:
-        call = convert.generate_call(request, self._settings)
-        async with aclosing(self._generation.generate(call, tenant=current_call().principal.org)) as events:
-            async for event in events:
-                yield convert.generate_event(event)
+        call = calls.generate_call(request, self._settings)
+        async with aclosing(self._generation.generate(call, tenant=current_call().principal.org)) as steps:
+            async for step in steps:
+                yield events.generate_event(step)
 
     async def BuildActivation(
         self, request: convert_pb2.BuildActivationRequest, _context: Any
     ) -> AsyncIterator[convert_pb2.BuildActivationResponse]:
-        call, caller = convert.build_call(request, self._settings), current_call().principal
+        call, caller = calls.build_call(request, self._settings), current_call().principal
         steps = self._conversion.build_activation(call, tenant=caller.org, principal=caller.name)
         async with aclosing(steps):
             async for step in steps:
-                yield convert.build_event(step)
+                yield events.build_event(step)
 
     async def TrainParameter(
         self, request: convert_pb2.TrainParameterRequest, _context: Any
     ) -> AsyncIterator[convert_pb2.TrainParameterResponse]:
-        call, caller = convert.train_call(request, self._settings), current_call().principal
+        call, caller = calls.train_call(request, self._settings), current_call().principal
         steps = self._conversion.train_parameter(call, tenant=caller.org, principal=caller.name)
         async with aclosing(steps):
             async for step in steps:
-                yield convert.train_event(step)
+                yield events.train_event(step)
 
     async def CountTokens(
         self, request: inference_service_pb2.CountTokensRequest, _context: Any
     ) -> inference_service_pb2.CountTokensResponse:
-        texts = convert.texts_of(request.texts, self._settings)
+        texts = calls.texts_of(request.texts, self._settings)
         model, counts = await self._registry.count_tokens(request.model, texts)
         return inference_service_pb2.CountTokensResponse(model=model, token_counts=counts)
 
@@ -84,16 +84,16 @@ class InferenceServicer(InferenceServiceServicer):
     ) -> inference_service_pb2.ListModelsResponse:
         scope, size = f"ListModels {request.kind}", page_size(request.page_size)
         begin = int(self._tokens.open(scope, request.page_token).get("begin", 0))
-        models = self._registry.models(convert.kind_of(request.kind))
+        models = self._registry.models(calls.kind_of(request.kind))
         defaults = (self._registry.default_embedder, self._registry.default_generator)
         return inference_service_pb2.ListModelsResponse(
-            models=[convert.model_of(info, default=info.name in defaults) for info in models[begin : begin + size]],
+            models=[events.model_of(info, default=info.name in defaults) for info in models[begin : begin + size]],
             next_page_token=self._tokens.seal(scope, {"begin": begin + size}) if begin + size < len(models) else "",
         )
 
     async def GetCapabilities(
         self, _request: inference_service_pb2.GetCapabilitiesRequest, _context: Any
     ) -> inference_service_pb2.GetCapabilitiesResponse:
-        return convert.capabilities(
+        return events.capabilities(
             self._settings, embedder=self._registry.default_embedder, generator=self._registry.default_generator
         )

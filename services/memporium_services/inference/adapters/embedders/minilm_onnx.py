@@ -26,9 +26,9 @@ NAME = "minilm-l6-v2-int8"
 DIMENSIONS = 384
 # The window that the model was trained for (max_seq_length of its sentence-transformers configuration).
 WINDOW_TOKENS = 256
-# Texts of like length are run together, at most so many padded tokens at once: bounds memory, and one long text does
-# not make thirty short ones pay for its padding.
-_BATCH_TOKENS = 2048
+# Texts of like length are run together, at most so many padded tokens at once: beyond, the activations leave the
+# processor's cache (on dialogue turns: 142 texts/s singly, 198 in batches of 512 tokens, 152 of 2048, 93 of 8192).
+_BATCH_TOKENS = 512
 
 
 def packaged_file(package: str, *parts: str) -> Path | None:

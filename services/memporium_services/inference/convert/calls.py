@@ -1,0 +1,128 @@
+"""Requests of the protos as the calls of the app, their fields checked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from memporium.inference.v1 import convert_pb2, generate_pb2, model_pb2
+from memporium_platform.errors import invalid
+from memporium_services.inference.domain.requests import ConvertCall, GenerateCall
+from memporium_services.inference.domain.values import Kind, Sampling, Speaker, TrainingPlan, Turn
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from memporium_services.inference.settings import InferenceSettings
+
+_SPEAKERS = {
+    generate_pb2.ROLE_SYSTEM: Speaker.SYSTEM,
+    generate_pb2.ROLE_USER: Speaker.USER,
+    generate_pb2.ROLE_ASSISTANT: Speaker.ASSISTANT,
+}
+_KINDS: dict[int, Kind] = {model_pb2.MODEL_KIND_EMBEDDER: Kind.EMBEDDER, model_pb2.MODEL_KIND_GENERATOR: Kind.GENERATOR}
+_MAX_STOPS = 8
+_MAX_STOP_CHARACTERS = 64
+_MAX_TEMPERATURE = 2.0
+_MAX_RANK = 64
+_MAX_EPOCHS = 50
+_MAX_TITLE_CHARACTERS = 300
+_MAX_LEARNING_RATE = 0.1
+
+
+def texts_of(texts: Sequence[str], settings: InferenceSettings) -> list[str]:
+    """Return the texts of an Embed or CountTokens, within the limits."""
+    if len(texts) > settings.max_embed_texts:
+        raise invalid("texts", f"are {len(texts)}; at most {settings.max_embed_texts} in one call")
+    size = sum(len(text.encode()) for text in texts)
+    if size > settings.max_embed_bytes:
+        raise invalid("texts", f"have {size} bytes; at most {settings.max_embed_bytes} in one call")
+    return list(texts)
+
+
+def generate_call(request: generate_pb2.GenerateRequest, settings: InferenceSettings) -> GenerateCall:
+    """Return what a Generate asks for, its fields checked."""
+    if bool(request.messages) == bool(request.prompt):
+        raise invalid("messages", "exactly one of messages and prompt must be given")
+    if not 0 <= request.max_tokens <= settings.max_new_tokens:
+        raise invalid("max_tokens", f"must be 0 to {settings.max_new_tokens}")
+    if not 0 <= request.temperature <= _MAX_TEMPERATURE:
+        raise invalid("temperature", f"must be 0 to {_MAX_TEMPERATURE:g}")
+    if not 0 <= request.top_p <= 1:
+        raise invalid("top_p", "must be 0 to 1")
+    if len(request.stop) > _MAX_STOPS or any(not 0 < len(text) <= _MAX_STOP_CHARACTERS for text in request.stop):
+        raise invalid("stop", f"at most {_MAX_STOPS} texts of 1 to {_MAX_STOP_CHARACTERS} characters")
+    if any(message.role not in _SPEAKERS for message in request.messages):
+        raise invalid("messages", "each needs a role")
+    cubes = _cubes([mount.cube for mount in request.mounts], "mounts", settings)
+    return GenerateCall(
+        model=request.model,
+        turns=tuple(Turn(_SPEAKERS[message.role], message.content) for message in request.messages),
+        prompt=request.prompt,
+        cubes=cubes,
+        sampling=Sampling(
+            max_tokens=request.max_tokens or min(settings.default_new_tokens, settings.max_new_tokens),
+            temperature=request.temperature,
+            top_p=request.top_p,
+            seed=request.seed,
+            stop=tuple(request.stop),
+        ),
+    )
+
+
+def build_call(request: convert_pb2.BuildActivationRequest, settings: InferenceSettings) -> ConvertCall:
+    """Return what a BuildActivation asks for, its fields checked."""
+    return _convert_call(request, settings, TrainingPlan())
+
+
+def train_call(request: convert_pb2.TrainParameterRequest, settings: InferenceSettings) -> ConvertCall:
+    """Return what a TrainParameter asks for, its fields checked."""
+    options, default = request.options, TrainingPlan()
+    if not 0 <= options.rank <= _MAX_RANK:
+        raise invalid("options.rank", f"must be 0 to {_MAX_RANK}")
+    if not 0 <= options.epochs <= _MAX_EPOCHS:
+        raise invalid("options.epochs", f"must be 0 to {_MAX_EPOCHS}")
+    if not 0 <= options.learning_rate <= _MAX_LEARNING_RATE:
+        raise invalid("options.learning_rate", f"must be 0 to {_MAX_LEARNING_RATE}")
+    rank = options.rank or default.rank
+    if not 0 <= options.alpha <= 16 * rank:
+        raise invalid("options.alpha", "must be 0 to sixteen times the rank")
+    plan = TrainingPlan(
+        rank=rank,
+        alpha=options.alpha or 2.0 * rank,
+        epochs=options.epochs or default.epochs,
+        learning_rate=options.learning_rate or default.learning_rate,
+        seed=options.seed,
+        max_tokens=settings.max_training_tokens,
+    )
+    return _convert_call(request, settings, plan)
+
+
+def _convert_call(
+    request: convert_pb2.BuildActivationRequest | convert_pb2.TrainParameterRequest,
+    settings: InferenceSettings,
+    plan: TrainingPlan,
+) -> ConvertCall:
+    if len(request.title) > _MAX_TITLE_CHARACTERS:
+        raise invalid("title", f"at most {_MAX_TITLE_CHARACTERS} characters")
+    return ConvertCall(
+        parent=request.parent,
+        request_id=request.request_id,
+        cubes=_cubes(request.cubes, "cubes", settings),
+        model=request.model,
+        cube_id=request.cube_id,
+        title=request.title,
+        tags=tuple(request.tags),
+        reason=request.reason,
+        plan=plan,
+    )
+
+
+def _cubes(cubes: Sequence[str], field: str, settings: InferenceSettings) -> tuple[str, ...]:
+    if len(cubes) > settings.max_mounts:
+        raise invalid(field, f"are {len(cubes)}; at most {settings.max_mounts} in one call")
+    return tuple(cubes)
+
+
+def kind_of(kind: int) -> Kind | None:
+    """Return a kind of models, or None for all."""
+    return _KINDS.get(kind)
