@@ -11,18 +11,8 @@ from memporium_platform.names import org_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from memporium_platform.authz.entries import Grouping
-
 # Member -> the roles that it is directly given.
 Edges = dict[str, frozenset[str]]
-
-
-def edges_of(groupings: Iterable[Grouping]) -> Edges:
-    """Return the direct roles of each member."""
-    collected: dict[str, set[str]] = {}
-    for grouping in groupings:
-        collected.setdefault(grouping.member, set()).add(grouping.role)
-    return {member: frozenset(roles) for member, roles in collected.items()}
 
 
 def reached(start: Iterable[str], edges: Edges, shared: Edges) -> tuple[str, ...]:

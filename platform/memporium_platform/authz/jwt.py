@@ -9,12 +9,13 @@ from __future__ import annotations
 import binascii
 import json
 import re
+import warnings
 from base64 import urlsafe_b64decode
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from joserfc import jwt
-from joserfc.errors import JoseError
+from joserfc.errors import JoseError, SecurityWarning
 from joserfc.jwk import KeySet
 
 from memporium_platform.errors import PlatformError, Reason
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from memporium_platform.authz.entries import IssuerState
 
 # Asymmetric signatures alone: with a public key set, a symmetric one would let anybody sign.
-ALGORITHMS = frozenset({"EdDSA", "ES256", "ES384", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512"})
+ALGORITHMS = frozenset({"Ed25519", "EdDSA", "ES256", "ES384", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512"})
 # Clocks of issuers may differ by this much.
 SKEW_S = 30
 # Longest token that is looked at; an identity provider's are one or two KiB.
@@ -76,7 +77,10 @@ class JwtVerifier:
             raise invalid_credential()
         algorithms = [name for name in issuer.algorithms if name in ALGORITHMS]
         try:
-            decoded = jwt.decode(token, self._key_set(issuer), algorithms=algorithms)
+            with warnings.catch_warnings():
+                # RFC 9864 renames EdDSA to Ed25519; most issuers still use the old name.
+                warnings.simplefilter("ignore", SecurityWarning)
+                decoded = jwt.decode(token, self._key_set(issuer), algorithms=algorithms)
         except (JoseError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise invalid_credential() from error
         claims = decoded.claims
@@ -111,13 +115,15 @@ def parse_key_set(text: str) -> KeySet:
     try:
         document = json.loads(text)
         keys = document["keys"]
-        if not keys or any(key["kty"] not in ("RSA", "EC", "OKP") or "d" in key for key in keys):
-            message = "must hold public RSA, EC or OKP keys, and nothing else"
-            raise ValueError(message)
-        return KeySet.import_key_set(document)
-    except (JoseError, KeyError, TypeError, AttributeError) as error:
+        public = bool(keys) and all(key["kty"] in ("RSA", "EC", "OKP") and "d" not in key for key in keys)
+        found = KeySet.import_key_set(document) if public else None
+    except (JoseError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         message = "is not a JSON Web Key Set"
         raise ValueError(message) from error
+    if found is None:
+        message = "must hold public RSA, EC or OKP keys, and nothing else"
+        raise ValueError(message)
+    return found
 
 
 def invalid_credential() -> PlatformError:

@@ -44,7 +44,9 @@ class Issuer(_message.Message):
     """Claim that holds the id of the principal; `sub` where empty."""
     @_builtins.property
     def algorithms(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Signature algorithms that are accepted, of EdDSA, ES256, ES384, RS256, RS384, RS512, PS256, PS384, PS512."""
+        """Signature algorithms that are accepted, of Ed25519, EdDSA (its older name), ES256, ES384, RS256, RS384, RS512, PS256,
+        PS384, PS512.
+        """
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
