@@ -1,4 +1,4 @@
-"""Stand-ins for what transfer needs: a vault that takes cubes in and out, a marketplace, a detector of e-mail addresses.
+"""Stand-ins for what transfer needs: vaults that take cubes in and out, a marketplace, a detector of e-mail addresses.
 
 They keep the contract of the real services where transfer depends on it: an import is visible as a whole at its end,
 licences forbid redistribution, agreements have states.

@@ -2,5 +2,5 @@
 
 `docs/bundle-format.md` is the specification. The modules, from the bottom: `limits`, `steps`, `padme`, `merkle`,
 `protobuf`, `dsse`, `chunked`, `compression`, `records`, `tensors`, `keys`, `segments`, `documents`, `grants`,
-`freshness`, `writer`, `content`, `verifier`, `hygiene`. `folder` alone reads files, for bundles outside the platform.
+`freshness`, `writer`, `content`, `verifier`, `hygiene`. `offline` alone reads files.
 """

@@ -10,20 +10,6 @@ from hashlib import sha256
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-from support.bundles import (
-    AGREEMENT,
-    NOW,
-    PUBLISHER,
-    READER,
-    READER_KEY,
-    SIGNER,
-    TERMS,
-    Publisher,
-    load,
-    policy,
-    secret,
-    tensor_file,
-)
 
 from memporium.transfer.v1.bundle_pb2 import BundleKind, Envelope, EnvelopeSignature, Grant, Manifest
 from memporium_platform.bundle import dsse
@@ -44,6 +30,20 @@ from memporium_platform.bundle.segments import seal_segment
 from memporium_platform.bundle.steps import VerificationStep
 from memporium_platform.bundle.verifier import BundleVerifier
 from memporium_platform.errors import PlatformError, Reason
+from support.bundles import (
+    AGREEMENT,
+    NOW,
+    PUBLISHER,
+    READER,
+    READER_KEY,
+    SIGNER,
+    TERMS,
+    Publisher,
+    load,
+    policy,
+    secret,
+    tensor_file,
+)
 
 RECORDS = [b"first memory", b"second memory"]
 OTHER = Ed25519PrivateKey.from_private_bytes(secret("other"))

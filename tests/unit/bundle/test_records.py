@@ -50,7 +50,7 @@ def _records(count: int, size: int, seed: int) -> list[bytes]:
 def test_a_change_in_the_middle_leaves_the_other_segments_as_they_are():
     records = _records(400, 64 * 1024, seed=1)
     before = _segments(records)
-    after = _segments(records[:200] + [b"new"] + records[200:])
+    after = _segments([*records[:200], b"new", *records[200:]])
     assert len(before) >= 4
     assert len(set(after) - set(before)) <= 2
     assert b"".join(before) == b"".join(map(delimited, records))

@@ -10,7 +10,7 @@ from google.protobuf.message import DecodeError, Message
 
 from memporium.transfer.v1.record_pb2 import BundleRecord
 from memporium_platform.bundle.hygiene import visible
-from memporium_platform.bundle.protobuf import has_unknown_fields
+from memporium_platform.bundle.protobuf import is_plain
 from memporium_platform.bundle.records import RecordError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def parse(record: bytes) -> BundleRecord:
         parsed = BundleRecord.FromString(record)
     except DecodeError as err:
         raise RecordError("a record is malformed") from err
-    if parsed.WhichOneof("record") is None or has_unknown_fields(parsed):
+    if parsed.WhichOneof("record") is None or not is_plain(parsed, len(record)):
         raise RecordError("a record is of an unknown kind")
     return parsed
 

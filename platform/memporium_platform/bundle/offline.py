@@ -1,0 +1,112 @@
+"""Verifies a bundle that lies in a folder, away from any platform. The only module here that reads files.
+
+The folder holds what `DownloadBundleObject` returns, each object under its own name: `manifest`, `snapshot`, `timestamp`,
+`grant` if there is one, and the segments by their digests.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from memporium.transfer.v1.bundle_pb2 import Grant as GrantMessage
+from memporium.transfer.v1.bundle_pb2 import GrantTerms, Manifest
+from memporium_platform.bundle import dsse
+from memporium_platform.bundle.documents import Documents, decode
+from memporium_platform.bundle.grants import ExpectedAgreement, Recipient
+from memporium_platform.bundle.limits import GRANT_MAX, MANIFEST_MAX, SEGMENT_OBJECT_MAX, SIGNED_TIME_MAX, SNAPSHOT_MAX
+from memporium_platform.bundle.segments import check_stored
+from memporium_platform.bundle.steps import DOCUMENT_STEPS, SEGMENT_STEPS, VerificationStep, rejected
+from memporium_platform.bundle.verifier import BundleVerifier, Policy
+from memporium_platform.errors import invalid
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+
+def trust_root(keys: Sequence[str], *, threshold: int = 1) -> dsse.TrustRoot:
+    """Return the trust root of a publisher's Ed25519 keys, given as 64 hexadecimal digits each.
+
+    Raises:
+        PlatformError: INVALID_FIELD, where a key is malformed or the threshold does not fit.
+    """
+    try:
+        parsed = [Ed25519PublicKey.from_public_bytes(bytes.fromhex(key)) for key in keys]
+        return dsse.TrustRoot.of(parsed, threshold=threshold)
+    except ValueError as err:
+        raise invalid("key", "must be an Ed25519 public key of 64 hexadecimal digits, once for each key") from err
+
+
+def verify_folder(
+    folder: Path, trust: dsse.TrustRoot, *, now: datetime | None = None, key: X25519PrivateKey | None = None
+) -> Iterator[VerificationStep]:
+    """Verify the bundle in a folder; yield each check that was passed.
+
+    Args:
+        folder: Where the objects lie.
+        trust: Whose signatures count; never taken from the folder.
+        now: The time to verify for, such as that of the download; None: the present time.
+        key: The recipient's key. Without it the content stays closed: the checks end with the digests of the segments.
+
+    Raises:
+        PlatformError: BUNDLE_REJECTED at the check that failed.
+    """
+    grant = _read(folder, "grant", GRANT_MAX) if key is not None else None
+    documents = Documents(
+        manifest=_read(folder, "manifest", MANIFEST_MAX),
+        snapshot=_read(folder, "snapshot", SNAPSHOT_MAX),
+        signed_time=_read(folder, "timestamp", SIGNED_TIME_MAX),
+        grant=grant,
+    )
+    recipient, agreement = _expected(grant, key)
+    policy = Policy(
+        trust=trust,
+        publisher=_publisher(documents.manifest),
+        now=now or datetime.now(UTC),
+        recipient=recipient,
+        agreement=agreement,
+    )
+    verifier = BundleVerifier(policy)
+    yield from verifier.documents(documents)
+    if key is None:
+        for segment in verifier.manifest.segments:
+            data = _read(folder, segment.sha256.hex(), SEGMENT_OBJECT_MAX)
+            check_stored(data, digest=segment.sha256, size_bytes=segment.size_bytes)
+        yield VerificationStep.SEGMENT_DIGEST
+        return
+    content = verifier.content()
+    for index, segment in enumerate(verifier.manifest.segments):
+        content.segment(index, _read(folder, segment.sha256.hex(), SEGMENT_OBJECT_MAX))
+    content.finish()
+    yield from SEGMENT_STEPS
+
+
+def _read(folder: Path, name: str, limit_bytes: int) -> bytes:
+    """Return a file of at most `limit_bytes`; names are our own words or digests, never paths from a document."""
+    step = VerificationStep.SEGMENT_DIGEST if limit_bytes == SEGMENT_OBJECT_MAX else DOCUMENT_STEPS[0]
+    try:
+        with (folder / name).open("rb") as file:
+            data = file.read(limit_bytes + 1)
+    except OSError as err:
+        raise rejected(step, f"{name} cannot be read") from err
+    if len(data) > limit_bytes:
+        raise rejected(step, f"{name} is above its cap")
+    return data
+
+
+def _publisher(envelope: bytes) -> str:
+    """Return who the manifest says it is of; that counts only because the trust root's keys signed it."""
+    return decode(Manifest, dsse.parse(envelope).payload).publisher
+
+
+def _expected(envelope: bytes | None, key: X25519PrivateKey | None) -> tuple[Recipient | None, ExpectedAgreement]:
+    """Return the recipient and agreement that a grant names: away from the platform nobody else knows them."""
+    if envelope is None or key is None:
+        return None, ExpectedAgreement()
+    terms = decode(GrantTerms, decode(GrantMessage, dsse.parse(envelope).payload).terms)
+    return Recipient(terms.recipient, key), ExpectedAgreement(terms.agreement, terms_sha256=terms.terms_sha256)
