@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,9 @@ async def _serve(
     for number in _SIGNALS:
         loop.add_signal_handler(number, _ask_to_stop, loop, stop)
     async with running(settings, services) as platform:
+        # What start-up made stays: the collector need not look at it again and again.
+        gc.collect()
+        gc.freeze()
         if ready is not None:
             await ready(platform)
         await stop.wait()

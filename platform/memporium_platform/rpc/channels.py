@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import grpc
@@ -16,6 +17,7 @@ from memporium_platform.call import Call, maybe_call, service_principal
 from memporium_platform.errors import Reason
 from memporium_platform.rpc import identity
 from memporium_platform.rpc.errors_client import reason_of
+from memporium_platform.rpc.method_table import is_mutation
 from memporium_platform.tokens import TokenIssuer, without_via
 
 if TYPE_CHECKING:
@@ -190,6 +192,10 @@ class _Stream(_Method):
 class _Unary(_Method):
     """A unary method: tried again while the service does not answer, if the request may be repeated."""
 
+    @cached_property
+    def _mutation(self) -> bool:
+        return is_mutation(self._method)
+
     async def __call__(
         self,
         request: Any,
@@ -206,20 +212,17 @@ class _Unary(_Method):
                     request, timeout=left, metadata=(*channels.metadata(self._service, call), *metadata)
                 )
             except grpc.aio.AioRpcError as error:
-                if attempt == _ATTEMPTS or not _may_repeat(error, request):
+                if attempt == _ATTEMPTS or not _may_repeat(error, request, mutation=self._mutation):
                     raise
             # Full jitter, so that callers who lost the same peer do not come back together.
             await asyncio.sleep(random.uniform(0, _BACKOFF_S * 2**attempt))
         raise AssertionError  # the last attempt returns or raises
 
 
-def _may_repeat(error: grpc.aio.AioRpcError, request: Any) -> bool:
-    """Whether an attempt may be made again: the service was away, and the request is the same when sent twice.
-
-    Requests of mutations carry a request id, so one that has the field and leaves it empty is not repeated.
-    """
+def _may_repeat(error: grpc.aio.AioRpcError, request: Any, *, mutation: bool) -> bool:
+    """Whether an attempt may be made again: the service was away, and sending twice does no more than sending once."""
     if error.code() is not grpc.StatusCode.UNAVAILABLE:
         return False
-    if reason_of(error).reason not in (Reason.UNAVAILABLE, Reason.POLICY_STALE):
+    if reason_of(error).reason not in {Reason.UNAVAILABLE, Reason.POLICY_STALE}:
         return False
-    return "request_id" not in request.DESCRIPTOR.fields_by_name or bool(request.request_id)
+    return not mutation or bool(getattr(request, "request_id", ""))

@@ -63,6 +63,12 @@ def rows_of(service_name: str) -> dict[str, Row]:
     return {row.method: row for row in rows}
 
 
+def is_mutation(method: str) -> bool:
+    """Whether a full gRPC method changes state."""
+    service, _, name = method.lstrip("/").partition("/")
+    return bool(_descriptor(service).methods_by_name[name].GetOptions().Extensions[access_pb2.access].mutation)
+
+
 def _descriptor(service_name: str) -> ServiceDescriptor:
     """Return a service's descriptor; its stubs import the files of its messages, which need not be its own."""
     pool = descriptor_pool.Default()

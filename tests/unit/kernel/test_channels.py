@@ -115,9 +115,7 @@ async def test_a_peers_error_passes_through(echo: Echo, stub: Any) -> None:
     assert refusal.error.metadata == {"agreement": "a"}
 
 
-@pytest.mark.parametrize(
-    ("method", "request_id", "attempts"), [("Inside", "r", 4), ("Inside", "", 1), ("Anybody", "", 4)]
-)
+@pytest.mark.parametrize(("method", "request_id", "attempts"), [("Change", "r", 4), ("Change", "", 1), ("Echo", "", 4)])
 async def test_what_may_be_repeated_is_tried_again(
     echo: Echo, stub: Any, method: str, request_id: str, attempts: int
 ) -> None:
@@ -128,9 +126,9 @@ async def test_what_may_be_repeated_is_tried_again(
         raise PlatformError(Reason.UNAVAILABLE, "away")
 
     echo.module.on_call = away
-    request = EchoRequest(name=NAME, request_id=request_id) if method == "Inside" else EmptyRequest()
-    with refused(Reason.UNAVAILABLE):
-        await getattr(stub, method)(request)
+    user = echo.module.kernel.authz.authenticate(echo.key, echo.module.kernel.clock.now())
+    with acting_as(user), refused(Reason.UNAVAILABLE):
+        await getattr(stub, method)(EchoRequest(name=NAME, request_id=request_id))
     assert calls == [request_id] * attempts
 
 
