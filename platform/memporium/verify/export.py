@@ -139,21 +139,21 @@ def _authentic(found: _File, tree: SignedTree) -> tuple[Sequence[bytes] | None, 
 
 def _compare(entries: Sequence[_Entry], leaves: Sequence[bytes], *, missing_matters: bool) -> list[str]:
     places = {leaf: place for place, leaf in enumerate(leaves)}
-    known = [(entry, places[entry.leaf]) for entry in entries if entry.leaf in places]
-    moved = _moved([place for _, place in known])
     altered = [entry for entry in entries if entry.leaf not in places]
     problems = [f"row {entry.index} (line {entry.line}) was altered" for entry in altered]
-    seen: set[int] = set()
-    for number, (entry, place) in enumerate(known):
-        if place in seen:
+    first: dict[int, _Entry] = {}
+    for entry in entries:
+        place = places.get(entry.leaf)
+        if place is not None and first.setdefault(place, entry) is not entry:
             problems.append(f"row {place} is there again at line {entry.line}")
-        elif number in moved:
+    moved = _moved(list(first))
+    for position, (place, entry) in enumerate(first.items()):
+        if position in moved:
             problems.append(f"row {place} was moved: it stands at line {entry.line}, out of order")
         elif entry.index != place:
             problems.append(f"row {place} (line {entry.line}) was renumbered: it says {entry.index}")
-        seen.add(place)
     if missing_matters:
-        gone = sorted(set(range(len(leaves))) - seen - {entry.index for entry in altered})
+        gone = sorted(set(range(len(leaves))) - set(first) - {entry.index for entry in altered})
         problems += [f"row {place} was deleted" for place in gone]
     if len(problems) > _MAX_NAMED:
         rest = len(problems) - _MAX_NAMED

@@ -88,10 +88,10 @@ def verify_note(note: str, key: VerifierKey) -> SignedTree:
         NoteError: It is malformed, or no signature of the key is good.
     """
     text, separator, signatures = note.rpartition("\n\n")
-    if not separator or len(note) > _MAX_NOTE_CHARS:
+    if not separator or not signatures.endswith("\n") or len(note) > _MAX_NOTE_CHARS:
         raise NoteError("the checkpoint is malformed")
     text += "\n"
-    for line in signatures.splitlines():
+    for line in signatures[:-1].split("\n"):
         parts = line.removeprefix(_DASH).split(" ")
         if not line.startswith(_DASH) or len(parts) != 2:  # noqa: PLR2004 - name and signature
             raise NoteError("a signature of the checkpoint is malformed")
