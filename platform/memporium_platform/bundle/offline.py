@@ -1,7 +1,7 @@
 """Verifies a bundle that lies in a folder, away from any platform. The only module here that reads files.
 
-The folder holds what `DownloadBundleObject` returns, each object under its own name: `manifest`, `snapshot`, `timestamp`,
-`grant` if there is one, and the segments by their digests.
+The folder holds what `DownloadBundleObject` returns, each object under its own name: `manifest`, `snapshot`,
+`timestamp`, `grant` if there is one, and the segments by their digests.
 """
 
 from __future__ import annotations

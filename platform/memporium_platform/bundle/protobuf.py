@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.unknown_fields import UnknownFieldSet
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ def has_unknown_fields(message: Message) -> bool:
     if len(UnknownFieldSet(message)):
         return True
     for field, value in message.ListFields():
-        if field.type != FieldDescriptor.TYPE_MESSAGE or field.message_type.GetOptions().map_entry:
+        if field.message_type is None or field.message_type.GetOptions().map_entry:
             continue
         if any(has_unknown_fields(child) for child in (value if field.is_repeated else (value,))):
             return True

@@ -41,7 +41,6 @@ class TransferModule:
 
     def __init__(self, kernel: Kernel, database: Database, settings: TransferSettings) -> None:
         """Wire the parts."""
-        self._database = database
         rows, imports, store = SqlBundleRows(), SqlImportRows(), StoredBundles(kernel.objects)
         vaults, market = GrpcVaults(kernel.channels), GrpcMarket(kernel.channels)
         scanner = GrpcPiiScanner(kernel.channels)
@@ -75,5 +74,4 @@ class TransferModule:
         await self._drafts.sweep()
 
     async def stop(self) -> None:
-        """Release what is held."""
-        await self._database.close()
+        """Nothing runs in the background; the kernel closes the database."""

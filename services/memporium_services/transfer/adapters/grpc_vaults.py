@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 # Largest piece of a blob in bytes that the vault takes.
 _PIECE = 1 << 20
 _PAGE = 1000
-# An export carries its vectors: a batch of 1 MiB of cubes stays below the limit of a message with this many cubes.
-_CUBES_PER_MESSAGE = 200
 
 
 class GrpcVaults:
@@ -136,9 +134,7 @@ class GrpcVaults:
             yield pb.ImportCubesRequest(header=header)
             try:
                 async for batch in batches:
-                    for start in range(0, len(batch), _CUBES_PER_MESSAGE):
-                        cubes = batch[start : start + _CUBES_PER_MESSAGE]
-                        yield pb.ImportCubesRequest(batch=pb.ImportCubesBatch(cubes=cubes))
+                    yield pb.ImportCubesRequest(batch=pb.ImportCubesBatch(cubes=batch))
             except Exception as error:
                 # Raised again below: gRPC tells the caller of a failing request stream nothing but that it was cut.
                 failed.append(error)

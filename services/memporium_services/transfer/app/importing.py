@@ -217,12 +217,12 @@ class _Intake:
                 elif parsed.HasField("relation"):
                     self.relations.append(self._moved(parsed.relation, old))
                 else:
+                    if batch and (len(batch) >= _BATCH_CUBES or size + len(record) > _BATCH_BYTES):
+                        yield await self._scanned(batch)
+                        batch, size = [], 0
                     self._take_in(parsed.cube, old)
                     batch.append(parsed.cube)
                     size += len(record)
-                if len(batch) >= _BATCH_CUBES or size >= _BATCH_BYTES:
-                    yield await self._scanned(batch)
-                    batch, size = [], 0
         if batch:
             yield await self._scanned(batch)
 

@@ -1,0 +1,104 @@
+"""Dump, erase and load over the real vault."""
+
+from __future__ import annotations
+
+import uuid
+from hashlib import sha256
+
+import pytest
+
+from memporium.cube.v1.cube_pb2 import Cube
+from memporium.transfer.v1 import transfer_service_pb2 as pb
+from memporium.transfer.v1.transfer_service_pb2_grpc import TransferServiceStub
+from memporium.vault.v1 import vault_service_pb2 as vault_pb
+from memporium.vault.v1.cubes_pb2 import CubeView, Relation
+from memporium.vault.v1.vault_service_pb2_grpc import VaultServiceStub
+from support.bundles import tensor_file
+from support.integration_transfer import STEPS, collect
+from support.platform import running_platform
+
+VAULT = "orgs/acme/vaults/notes"
+
+
+@pytest.fixture
+async def stubs(tmp_path, monkeypatch):
+    monkeypatch.setenv("MEMPORIUM_VAULT_DEFAULT_EMBEDDING_MODEL", "hashing-384")
+    services = ("governance", "vault", "inference", "transfer")
+    async with running_platform(services, data_dir=tmp_path) as platform:
+        org = await platform.organisation("acme")
+        channel = platform.channel(org.owner_key)
+        yield VaultServiceStub(channel), TransferServiceStub(channel)
+
+
+async def fill(vaults):
+    await vaults.CreateVault(vault_pb.CreateVaultRequest(parent="orgs/acme", vault_id="notes"))
+    for index, text in enumerate(["the sky is blue", "water is wet", "fire is hot"]):
+        cube = Cube()
+        cube.payload.plaintext.document.text = text
+        cube.descriptive.tags.append(f"tag{index}")
+        await vaults.CreateCube(vault_pb.CreateCubeRequest(parent=VAULT, cube_id=f"c{index}", cube=cube))
+    blob = tensor_file({"a": [0.25] * 1000})
+
+    async def upload():
+        header = vault_pb.UploadBlobHeader(parent=VAULT)
+        header.digest.sha256, header.digest.size_bytes = sha256(blob).hexdigest(), len(blob)
+        yield vault_pb.UploadBlobRequest(header=header)
+        yield vault_pb.UploadBlobRequest(data=blob)
+
+    digest = (await vaults.UploadBlob(upload())).digest
+    cube = Cube()
+    activation = cube.payload.activation
+    activation.blob.CopyFrom(digest)
+    activation.model_fingerprint = activation.tokenizer_fingerprint = activation.token_ids_sha256 = "ab" * 32
+    activation.token_count, activation.layers, activation.heads, activation.head_size = 10, 2, 2, 4
+    activation.dtype = "float32"
+    activation.source_cubes.append(f"{VAULT}/cubes/c0")
+    await vaults.CreateCube(vault_pb.CreateCubeRequest(parent=VAULT, cube_id="kv", cube=cube))
+    relation = Relation(source=f"{VAULT}/cubes/c0", kind=7, target=f"{VAULT}/cubes/c1", note="both true")
+    await vaults.CreateRelation(vault_pb.CreateRelationRequest(parent=VAULT, relation=relation))
+    await vaults.ArchiveCube(vault_pb.ArchiveCubeRequest(name=f"{VAULT}/cubes/c2"))
+    await vaults.FreezeCube(vault_pb.FreezeCubeRequest(name=f"{VAULT}/cubes/c1"))
+    return digest, blob
+
+
+async def everything(vaults):
+    request = vault_pb.ListCubesRequest(parent=VAULT, page_size=100, view=CubeView.CUBE_VIEW_FULL)
+    cubes = (await vaults.ListCubes(request)).cubes
+    shown = {}
+    for cube in cubes:
+        for field in ("etag", "revision", "uid"):
+            cube.ClearField(field)
+        cube.descriptive.ClearField("update_time")
+        cube.ClearField("behavioural")
+        shown[cube.name] = cube
+    return shown
+
+
+async def found(vaults, query):
+    request = vault_pb.SearchCubesRequest(parent=VAULT, query=query, limit=1)
+    return [hit.cube.name async for response in vaults.SearchCubes(request) for hit in response.hits]
+
+
+async def test_dump_erase_load_equals(stubs):
+    vaults, transfer = stubs
+    digest, blob = await fill(vaults)
+    before = await everything(vaults)
+    _, bundle = await collect(transfer.DumpVault(pb.DumpVaultRequest(vault=VAULT, request_id=str(uuid.uuid4()))))
+    assert bundle.cube_count == 4
+    await vaults.UnfreezeCube(vault_pb.UnfreezeCubeRequest(name=f"{VAULT}/cubes/c1"))
+    await vaults.DeleteVault(vault_pb.DeleteVaultRequest(name=VAULT, erase=True, request_id=str(uuid.uuid4())))
+    load = pb.LoadBundleRequest(parent="orgs/acme", bundle=bundle.name, vault_id="notes", request_id=str(uuid.uuid4()))
+    steps, result = await collect(transfer.LoadBundle(load))
+    assert steps == STEPS
+    assert (result.cube_count, result.blob_count) == (4, 1)
+    after = await everything(vaults)
+    assert set(after) == set(before)
+    for name, cube in before.items():
+        assert after[name] == cube
+    assert (await found(vaults, "sky blue"))[0] == f"{VAULT}/cubes/c0"
+    data = [part.data async for part in vaults.DownloadBlob(vault_pb.DownloadBlobRequest(parent=VAULT, digest=digest))]
+    assert b"".join(data) == blob
+    relations = (await vaults.ListRelations(vault_pb.ListRelationsRequest(parent=VAULT))).relations
+    assert [(one.source, one.target, one.note) for one in relations if one.kind == 7] == [
+        (f"{VAULT}/cubes/c0", f"{VAULT}/cubes/c1", "both true")
+    ]
