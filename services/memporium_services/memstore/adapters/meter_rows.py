@@ -78,9 +78,11 @@ class SqlMeter:
             return True
         if draw.amount > limit:
             return False
-        first = {**_key(agreement, draw), "used": 0, "reserved": draw.amount}
+        # An insert's row count is not known on every engine, so the new counter begins empty and is added to as any.
+        first = {**_key(agreement, draw), "used": 0, "reserved": 0}
         keys = ["agreement", "unit", "period", "pool", "window_us"]
-        return self._conn.execute(upsert(tables.quota_counters, first, index_elements=keys)).rowcount > 0
+        self._conn.execute(upsert(tables.quota_counters, first, index_elements=keys))
+        return self._conn.execute(add).rowcount > 0
 
     def give_back(self, agreement: str, draws: Iterable[Draw]) -> None:
         """Take from the reserved parts what was never used."""
