@@ -96,6 +96,22 @@ async def test_committing_less_gives_the_rest_back_and_more_is_refused(market):
     assert (balance.used, balance.reserved, balance.remaining) == (30, 0, 70)
 
 
+async def test_a_second_service_may_need_more_for_the_same_use(market):
+    terms = licence(calls=5)
+    quotas = terms.permissions[0].constraints.quotas
+    quotas.add(unit="USE_UNIT_MEMORIES", limit=10, period="QUOTA_PERIOD_AGREEMENT")
+    agreement = await market.agreement(terms)
+    await market.reserve(agreement.name, "u", units=terms_pb2.UseUnits(calls=1, memories=3))
+    grown = await market.reserve(agreement.name, "u", units=terms_pb2.UseUnits(calls=1, memories=8))
+    assert grown.reservation.units.memories == 8
+    assert {each.quota.unit: each.remaining for each in grown.balances} == {1: 4, 2: 2}
+    with refused("LICENCE_QUOTA_EXHAUSTED"):
+        await market.reserve(agreement.name, "u", units=terms_pb2.UseUnits(calls=1, memories=11))
+    await market.commit(agreement.name, "u", units=terms_pb2.UseUnits(calls=1, memories=7))
+    left = {each.quota.unit: (each.used, each.reserved) for each in (await _entitlement(market, agreement)).balances}
+    assert left == {1: (1, 0), 2: (7, 0)}
+
+
 async def test_a_daily_quota_begins_anew(market, clock):
     terms = licence(calls=None)
     terms.permissions[0].constraints.quotas.add(unit="USE_UNIT_CALLS", limit=1, period="QUOTA_PERIOD_DAY")

@@ -11,7 +11,15 @@ from memporium_platform.licence.terms import Action, Constraints, Form, Period, 
 from memporium_platform.storage.sql.times import from_us, to_us
 from memporium_services.memstore.domain.agreements import end_of
 from memporium_services.memstore.domain.audience import Audience, Scope, audience
-from memporium_services.memstore.domain.entitlements import Units, checked_units, draws_of, window_of
+from memporium_services.memstore.domain.entitlements import (
+    Draw,
+    Units,
+    checked_units,
+    draws_of,
+    merged_draws,
+    used_of,
+    window_of,
+)
 from memporium_services.memstore.domain.prices import PlanKind, Price, PricePlan, amount_due, check_plan, periods_begun
 from memporium_services.memstore.domain.releases import parse_version
 
@@ -61,6 +69,14 @@ def test_a_use_is_at_least_one_call_and_draws_only_what_it_takes():
     assert [(draw.unit, draw.amount) for draw in draws] == [(Unit.CALLS, 1)]
     with pytest.raises(PlatformError):
         checked_units(Units(calls=1, tokens=-1))
+
+
+def test_what_was_drawn_in_two_periods_is_used_once():
+    draw = Draw(Unit.TOKENS, Period.HOUR, "p", 1, 5)
+    later = Draw(Unit.TOKENS, Period.HOUR, "p", 2, 4)
+    assert merged_draws([draw, later, draw]) == (Draw(Unit.TOKENS, Period.HOUR, "p", 1, 10), later)
+    for tokens, used in ((0, [0, 0]), (4, [4, 0]), (7, [5, 2]), (9, [5, 4]), (12, [5, 4])):
+        assert [each.amount for each in used_of([later, draw], Units(tokens=tokens))] == used
 
 
 def test_prices():

@@ -9,7 +9,7 @@ from sqlalchemy import func, insert, select, tuple_, update
 from memporium_platform.storage.sql.upsert import upsert
 from memporium_services.memstore.adapters import tables
 from memporium_services.memstore.adapters.entity_rows import Body
-from memporium_services.memstore.domain.entitlements import Draw, Reservation, ReservationState, Units, Usage
+from memporium_services.memstore.domain.entitlements import Draw, Reservation, ReservationState, Units, Usage, used_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -95,14 +95,11 @@ class SqlMeter:
 
     def use_up(self, agreement: str, draws: Iterable[Draw], units: Units) -> None:
         """Move from reserved to used; what was reserved beyond `units` is given back."""
-        for draw in draws:
+        drawn = tuple(draws)
+        self.give_back(agreement, drawn)
+        for draw in used_of(drawn, units):
             self._conn.execute(
-                update(tables.quota_counters)
-                .where(_is(agreement, draw))
-                .values(
-                    reserved=_COUNTER.reserved - draw.amount,
-                    used=_COUNTER.used + min(units.of(draw.unit), draw.amount),
-                )
+                update(tables.quota_counters).where(_is(agreement, draw)).values(used=_COUNTER.used + draw.amount)
             )
 
     def count(self, agreement: str, draw: Draw) -> tuple[int, int]:

@@ -24,6 +24,7 @@ from memporium_services.memstore.domain.entitlements import (
     Units,
     Usage,
     checked_units,
+    merged_draws,
 )
 
 if TYPE_CHECKING:
@@ -156,6 +157,8 @@ class Entitlements:
             known = self._new(tx, allowance, request, now)
         elif (known.action, known.form) != (request.action.value, request.form.value):
             raise invalid("use_id", "was used for another action")
+        elif known.state is ReservationState.RESERVED and not request.units.within(known.units):
+            known = _grown(tx, allowance, known, request.units)
         return Granted(known, terms.attribution, terms.duties, agreement.terms_sha256, allowance.balances())
 
     def _new(self, tx: Transaction, allowance: Allowance, request: UseRequest, now: datetime) -> Reservation:
@@ -221,6 +224,14 @@ def _use(request: UseRequest, agreement: Agreement, now: datetime) -> Use:
         off_platform=request.off_platform,
         memories=request.units.memories or None,
     )
+
+
+def _grown(tx: Transaction, allowance: Allowance, known: Reservation, units: Units) -> Reservation:
+    """Let a reservation cover what a second service needs for the same call of the user."""
+    more = allowance.take(units.beyond(known.units))
+    grown = replace(known, units=known.units.joined(units), draws=merged_draws((*known.draws, *more)))
+    tx.meter.put_reservation(grown)
+    return grown
 
 
 def _reservation(tx: Transaction, agreement: str, use_id: str) -> Reservation:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -31,6 +31,14 @@ class Units:
     def of(self, unit: Unit) -> int:
         """Return the number of one unit."""
         return int(getattr(self, unit.value.lower()))
+
+    def joined(self, other: Units) -> Units:
+        """Return the greater number of each unit."""
+        return Units(*(max(self.of(unit), other.of(unit)) for unit in Unit))
+
+    def beyond(self, other: Units) -> Units:
+        """Return by how much each number is above the other's."""
+        return Units(*(max(self.of(unit) - other.of(unit), 0) for unit in Unit))
 
     def within(self, other: Units) -> bool:
         """Return whether no number is above the other's."""
@@ -161,6 +169,30 @@ def draws_of(quotas: Iterable[Quota], units: Units, now_us: int) -> tuple[Draw, 
         for quota in sorted(quotas)
         if units.of(quota.unit) > 0
     )
+
+
+def merged_draws(draws: Iterable[Draw]) -> tuple[Draw, ...]:
+    """Return draws with one for each counter."""
+    amounts: dict[Draw, int] = {}
+    for draw in draws:
+        counter = replace(draw, amount=0)
+        amounts[counter] = amounts.get(counter, 0) + draw.amount
+    return tuple(replace(counter, amount=amount) for counter, amount in amounts.items())
+
+
+def used_of(draws: Iterable[Draw], units: Units) -> tuple[Draw, ...]:
+    """Return what a use of `units` takes for good of what was drawn, counter by counter.
+
+    Where a period began between two draws, the earlier period's counter is filled first.
+    """
+    left: dict[tuple[Unit, Period, str], int] = {}
+    taken = []
+    for draw in sorted(draws, key=lambda each: each.window_us):
+        key = (draw.unit, draw.period, draw.pool)
+        amount = min(left.get(key, units.of(draw.unit)), draw.amount)
+        left[key] = left.get(key, units.of(draw.unit)) - amount
+        taken.append(replace(draw, amount=amount))
+    return tuple(taken)
 
 
 def _us(time: datetime) -> int:
