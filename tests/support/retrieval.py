@@ -15,9 +15,12 @@ if TYPE_CHECKING:
 
 _WORD = re.compile(r"\w+")
 _STEM = snowballstemmer.stemmer("english").stemWord
-_STOP = frozenset(
-    ["a", "an", "and", "are", "as", "at", "be", "been", "but", "by", "did", "do", "does", "for", "from", "had", "has", "have", "he", "her", "him", "his", "how", "i", "if", "in", "is", "it", "its", "me", "my", "of", "on", "or", "our", "she", "so", "that", "the", "their", "them", "then", "there", "they", "this", "to", "was", "we", "were", "what", "when", "where", "which", "who", "why", "will", "with", "would", "you", "your"]
-)
+_STOP_WORDS = """
+a an and are as at be been but by did do does for from had has have he her him his how i if in is it its me my of on or
+our she so that the their them then there they this to was we were what when where which who why will with would you
+your
+"""
+_STOP = frozenset(_STOP_WORDS.split())
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,8 @@ def entities(texts: Iterable[str], speakers: Iterable[str]) -> tuple[str, ...]:
                 name = _trim(match.group())
                 if not name or len(name) > _LONGEST:
                     continue
-                if sentence[: match.start()].strip("\"'( \u201c\u2018*-"):
+                before = sentence[: match.start() + match.group().index(name.split()[0])]
+                if before.strip("\"'( \u201c\u2018*-"):
                     inside[name] += 1
                 else:
                     leading.append(name)
