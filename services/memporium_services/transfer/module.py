@@ -46,7 +46,7 @@ class TransferModule:
         scanner = GrpcPiiScanner(kernel.channels)
         keyed: dict[str, Any] = {"keys": kernel.keys, "clock": kernel.clock}
         publications = Publications(database, rows, life_s=settings.signed_time_life_s, **keyed)
-        granting = Granting(store, **keyed)
+        granting = Granting(store, publications, **keyed)
         catalogue = Catalogue(database, rows, store=store, clock=kernel.clock)
         admission = Admission(catalogue, market)
         shared: dict[str, Any] = {"store": store, "publications": publications, "granting": granting}

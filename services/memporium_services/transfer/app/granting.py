@@ -14,6 +14,7 @@ from memporium_platform.names import new_id
 if TYPE_CHECKING:
     from memporium_platform.crypto.keyring import Keyring
     from memporium_platform.kernel import Clock
+    from memporium_services.transfer.app.publications import Publications
     from memporium_services.transfer.domain.bundles import Bundle
     from memporium_services.transfer.ports.services import Terms
     from memporium_services.transfer.ports.store import BundleStore
@@ -25,9 +26,9 @@ _FOR_EVER = datetime(9999, 12, 31, tzinfo=UTC)
 class Granting:
     """Signs grants with the publishers' keys."""
 
-    def __init__(self, stored: BundleStore, *, keys: Keyring, clock: Clock) -> None:
+    def __init__(self, stored: BundleStore, publications: Publications, *, keys: Keyring, clock: Clock) -> None:
         """Use the organisations' keys."""
-        self._stored, self._keys, self._clock = stored, keys, clock
+        self._stored, self._publications, self._keys, self._clock = stored, publications, keys, clock
 
     async def trust_root(self, org: str) -> dsse.TrustRoot:
         """Return whose signatures count for a publisher."""
@@ -80,6 +81,7 @@ class Granting:
             terms_sha256=agreed.sha256 if agreed else "",
             start_time=stamp(now),
             end_time=stamp(end_time),
+            revocation_epoch=await self._publications.revocation_epoch(bundle.org),
         )
 
     async def _sign(self, bundle: Bundle, terms: GrantTerms, bundle_key: bytes, org: str) -> bytes:

@@ -78,6 +78,11 @@ class Publications:
         self._cache[org] = _Cached(published, newest.revision, now + self._life / 2)
         return published
 
+    async def revocation_epoch(self, org: str) -> int:
+        """Return how many revocations an organisation has made."""
+        publisher = await self._database.read(lambda conn: self._rows.publisher(conn, org))
+        return publisher.revocation_epoch if publisher else 0
+
     def _take(self, conn: Connection, org: str) -> tuple[Publisher, list[Bundle], list[bytes]]:
         self._rows.next_signed_time(conn, org)
         publisher = self._rows.publisher(conn, org)
