@@ -138,7 +138,7 @@ def _publish(world: World, stage: Stage) -> None:
     world.offer = owner.create_offer(parent=world.listing, offer_id="fifty-calls", offer=offer).offer.name
     owner.submit_listing(name=world.listing, reason="ready")
     owner.publish_listing(name=world.listing, reason="reviewed")
-    stage.ok(f"published [bold]{world.listing}[/bold]: {made.cube_count} memories, {made.plaintext_bytes / 1e6:.1f} MB")
+    stage.ok(f"published [bold]{world.listing}[/bold]: {made.cube_count} memories, {made.sealed_bytes / 1e6:.1f} MB")
     stage.say(
         f"  terms: READ, RETRIEVE, INFER_WITH for {DAYS} days, {CALLS} calls; no redistribution, no LoRA; attribution"
     )
