@@ -23,7 +23,9 @@ async def test_archived_cubes_leave_search_are_listed_and_come_back_when_read(pl
     done = await place.stub.ArchiveCube(api.ArchiveCubeRequest(name=name, reason="cold"))
     assert done.cube.behavioural.tier == cube_pb2.STORAGE_TIER_ARCHIVE
     assert not (await search(place.stub, vault, "cold memory")).hits
-    assert [hit.cube.name for hit in (await search(place.stub, vault, mode=1, filter={"tags_any": ["cold"]})).hits] == [name]
+    assert [hit.cube.name for hit in (await search(place.stub, vault, mode=1, filter={"tags_any": ["cold"]})).hits] == [
+        name
+    ]
     read = await place.stub.GetCube(api.GetCubeRequest(name=name))
     assert read.cube.payload.plaintext.mem_cell.facts[0].text == "a cold memory"
     assert read.cube.governance.state == cube_pb2.CUBE_STATE_ACTIVATED

@@ -331,7 +331,7 @@ class DeleteVaultRequest(_message.Message):
     erase: _builtins.bool
     """True: also when it still holds cubes."""
     reason: _builtins.str
-    """Why; kept in the version and the audit log."""
+    """Why; kept readable in the audit log: name nothing there that is to be forgotten."""
     request_id: _builtins.str
     """Idempotency: the same id with the same request returns the first answer, for 24 hours."""
     def __init__(
@@ -392,7 +392,7 @@ class CreateCubeRequest(_message.Message):
     cube_id: _builtins.str
     """Chosen id; empty: the vault makes one."""
     reason: _builtins.str
-    """Why; kept in the version and the audit log."""
+    """Why; kept in the version, sealed like its content."""
     request_id: _builtins.str
     """Idempotency: the same id with the same request returns the first answer, for 24 hours."""
     @_builtins.property
@@ -472,7 +472,7 @@ class BatchCreateCubesRequest(_message.Message):
     parent: _builtins.str
     """The vault: `orgs/{org}/vaults/{vault}`."""
     reason: _builtins.str
-    """Why; kept in the version and the audit log."""
+    """Why; kept in the version, sealed like its content."""
     request_id: _builtins.str
     """Idempotency: the same id with the same request returns the first answer, for 24 hours."""
     @_builtins.property
@@ -753,7 +753,7 @@ class UpdateCubeRequest(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     reason: _builtins.str
-    """Why; kept in the version and the audit log."""
+    """Why; kept in the version, sealed like its content."""
     request_id: _builtins.str
     """Idempotency: the same id with the same request returns the first answer, for 24 hours."""
     @_builtins.property
@@ -827,7 +827,7 @@ class ForgetCubesRequest(_message.Message):
     parent: _builtins.str
     """The vault: `orgs/{org}/vaults/{vault}`."""
     reason: _builtins.str
-    """Why; kept in the version and the audit log."""
+    """Why; kept readable in the audit log: name nothing there that is to be forgotten."""
     request_id: _builtins.str
     """Idempotency: the same id with the same request returns the first answer, for 24 hours."""
     @_builtins.property
@@ -898,7 +898,7 @@ class ActivateCubeRequest(_message.Message):
     etag: _builtins.str
     """Only if this is still the etag; empty: in any case."""
     reason: _builtins.str
-    """Why; kept in the version and the audit log."""
+    """Why; kept in the version, sealed like its content."""
     request_id: _builtins.str
     """Idempotency: the same id with the same request returns the first answer, for 24 hours."""
     def __init__(
@@ -960,7 +960,7 @@ class ArchiveCubeRequest(_message.Message):
     etag: _builtins.str
     """Only if this is still the etag; empty: in any case."""
     reason: _builtins.str
-    """Why; kept in the version and the audit log."""
+    """Why; kept in the version, sealed like its content."""
     request_id: _builtins.str
     """Idempotency: the same id with the same request returns the first answer, for 24 hours."""
     def __init__(
@@ -1022,7 +1022,7 @@ class ExpireCubeRequest(_message.Message):
     etag: _builtins.str
     """Only if this is still the etag; empty: in any case."""
     reason: _builtins.str
-    """Why; kept in the version and the audit log."""
+    """Why; kept in the version, sealed like its content."""
     request_id: _builtins.str
     """Idempotency: the same id with the same request returns the first answer, for 24 hours."""
     def __init__(
@@ -1084,7 +1084,7 @@ class RestoreCubeRequest(_message.Message):
     etag: _builtins.str
     """Only if this is still the etag; empty: in any case."""
     reason: _builtins.str
-    """Why; kept in the version and the audit log."""
+    """Why; kept in the version, sealed like its content."""
     request_id: _builtins.str
     """Idempotency: the same id with the same request returns the first answer, for 24 hours."""
     def __init__(
@@ -1146,7 +1146,7 @@ class FreezeCubeRequest(_message.Message):
     etag: _builtins.str
     """Only if this is still the etag; empty: in any case."""
     reason: _builtins.str
-    """Why; kept in the version and the audit log."""
+    """Why; kept in the version, sealed like its content."""
     request_id: _builtins.str
     """Idempotency: the same id with the same request returns the first answer, for 24 hours."""
     def __init__(
@@ -1208,7 +1208,7 @@ class UnfreezeCubeRequest(_message.Message):
     etag: _builtins.str
     """Only if this is still the etag; empty: in any case."""
     reason: _builtins.str
-    """Why; kept in the version and the audit log."""
+    """Why; kept in the version, sealed like its content."""
     request_id: _builtins.str
     """Idempotency: the same id with the same request returns the first answer, for 24 hours."""
     def __init__(
@@ -1273,7 +1273,7 @@ class MergeCubesRequest(_message.Message):
     cube_id: _builtins.str
     """Chosen id; empty: the vault makes one."""
     reason: _builtins.str
-    """Why; kept in the version and the audit log."""
+    """Why; kept in the version, sealed like its content."""
     request_id: _builtins.str
     """Idempotency: the same id with the same request returns the first answer, for 24 hours."""
     @_builtins.property
@@ -1479,7 +1479,7 @@ class RollbackCubeRequest(_message.Message):
     etag: _builtins.str
     """Only if this is still the etag; empty: in any case."""
     reason: _builtins.str
-    """Why; kept in the version and the audit log."""
+    """Why; kept in the version, sealed like its content."""
     request_id: _builtins.str
     """Idempotency: the same id with the same request returns the first answer, for 24 hours."""
     def __init__(

@@ -69,7 +69,7 @@ class Edit:
     etag: str = ""
     reason: str = ""
     change: Callable[[Cube], Cube] | None = None
-    vectors: Callable[[int, int], NDArray[object] | None] | None = None
+    vectors: Callable[[int, int], NDArray[Any] | None] | None = None
     by_itself: bool = False
 
 
@@ -257,7 +257,7 @@ class Changer:
                 raise _StaleError
             store = rt.store(conn)
             outcome = _apply(rt, store, vault, plan)
-            details = {"change": edit.trigger.value, "version": str(plan.new.version), "reason": edit.reason}
+            details = {"change": edit.trigger.value, "version": str(plan.new.version)}
             audit.record_in(conn, call, resource=f"{vault.name}/cubes/{cube_id}", details=details)
             return outcome
 

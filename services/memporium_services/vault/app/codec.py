@@ -43,7 +43,7 @@ def meta_of(cube: Cube) -> bytes:
     for field in ("create_time", "update_time"):
         meta.descriptive.ClearField(field)
     for field in ("owner", "state", "frozen", "expire_time", "purge_time"):
-        meta.governance.ClearField(field)
+        meta.governance.ClearField(field)  # type: ignore[arg-type]
     return meta.SerializeToString()
 
 

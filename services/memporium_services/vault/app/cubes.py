@@ -99,7 +99,7 @@ class Cubes:
             outcome = write_drafts(rt, rt.store(conn), vault, cipher, drafts, now_us=now_us)
             made = [one.row.cube_id for one in outcome.written if not one.deduplicated]
             resource = f"{vault.name}/cubes/{made[0]}" if len(made) == 1 else vault.name
-            audit.record_in(conn, call, resource=resource, details={"cubes": str(len(made)), "reason": reason})
+            audit.record_in(conn, call, resource=resource, details={"cubes": str(len(made))})
             return outcome
 
         def remember(outcome: WriteOutcome) -> str:

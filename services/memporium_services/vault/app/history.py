@@ -121,7 +121,7 @@ def _version_of(name: str, vault: VaultRow, row: CubeRow, cipher: VaultCipher, o
 def _plain(cube: Cube) -> dict[str, Any]:
     """Return what versions are compared by: content and settings, not times and counters."""
     full = MessageToDict(cube, preserving_proto_field_name=True)
-    told = {key: full[key] for key in ("descriptive", "governance", "payload") if key in full}
+    told: dict[str, Any] = {key: full[key] for key in ("descriptive", "governance", "payload") if key in full}
     for part, fields in (
         ("descriptive", ("create_time", "update_time")),
         ("governance", ("state", "frozen", "owner", "expire_time", "purge_time")),

@@ -46,6 +46,12 @@ class Import:
     units: int = 0
     context_units: int = 0
 
+    def copy(self) -> Import:
+        """Return a copy: a transaction may run twice, so it works on one of its own."""
+        return replace(
+            self, staged=set(self.staged), changed=dict(self.changed), ids=set(self.ids), kept=set(self.kept)
+        )
+
     @property
     def cubes(self) -> int:
         """Cubes that are taken in."""
@@ -54,13 +60,13 @@ class Import:
 
 def stage(
     rt: Runtime, store: Store, vault: VaultRow, cipher: VaultCipher, drafts: Sequence[Draft], work: Import
-) -> VaultRow:
-    """Store drafts hidden; return the vault, whose length of vectors may be known now.
+) -> tuple[VaultRow, Import]:
+    """Store drafts hidden; return the vault, whose length of vectors may be known now, and how far the import is.
 
     Raises:
         PlatformError: QUOTA_EXCEEDED, BLOB_MISSING.
     """
-    vault = fresh_vault(store, vault)
+    vault, work = fresh_vault(store, vault), work.copy()
     known = store.by_dedup(vault.uid, [draft.row.dedup for draft in drafts])
     taken = store.cubes(vault.uid, [draft.row.cube_id for draft in drafts], hidden=True)
     new: list[Draft] = []
@@ -79,7 +85,7 @@ def stage(
     if new:
         insert_staged(store, vault, new, work)
     dimensions = max((draft.dimensions for draft in drafts), default=0)
-    return replace(vault, dimensions=vault.dimensions or dimensions)
+    return replace(vault, dimensions=vault.dimensions or dimensions), work
 
 
 def insert_staged(store: Store, vault: VaultRow, drafts: Sequence[Draft], work: Import) -> None:
@@ -100,12 +106,22 @@ def insert_staged(store: Store, vault: VaultRow, drafts: Sequence[Draft], work: 
     work.context_units += sum(unit.row.has_context for unit in works)
 
 
-def publish(
-    rt: Runtime, store: Store, vault: VaultRow, cipher: VaultCipher, work: Import, *, now_us: int
-) -> tuple[Removed, int, Waiting | None, int]:
-    """Make an import visible in one transaction; return what was removed, revision, index work, cubes removed."""
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What the publication of an import did; `gone` counts cubes whose ids are no longer there."""
+
+    removed: Removed
+    revision: int
+    waiting: Waiting | None
+    cubes: int
+    gone: int
+
+
+def publish(store: Store, vault: VaultRow, work: Import, *, now_us: int) -> Published:
+    """Make an import visible in one transaction."""
     dimensions = vault.dimensions
-    vault = fresh_vault(store, vault)
+    vault, work = fresh_vault(store, vault), work.copy()
+    cubes = work.cubes
     leaving = _leaving(store, vault, work) if work.replaces else []
     removed = store.remove_cubes(vault.uid, [row.cube_id for row in leaving])
     changed = [draft for cube_id, draft in work.changed.items() if cube_id not in work.kept]
@@ -123,7 +139,7 @@ def publish(
     upserts = store.unit_ids(vault.uid, sorted(work.staged))
     indexed = bool(upserts or removed.unit_ids)
     if not work.staged and not leaving:
-        return removed, vault.revision, None, 0
+        return Published(removed, vault.revision, None, 0, 0)
     revision = store.bump(vault, delta, indexed=indexed)
     ids = store.publish_import(vault.uid, work.import_id, revision)
     changes = [ChangeRow(revision, cube_id, CREATED, now_us) for cube_id in ids]
@@ -132,10 +148,10 @@ def publish(
     ]
     store.add_changes(vault.uid, changes)
     if not indexed:
-        return removed, revision, None, gone
+        return Published(removed, revision, None, cubes, gone)
     store.add_task(vault.uid, IndexTask(revision, tuple(upserts), removed.unit_ids))
     # Read back from the store, piece by piece: an import may be far larger than memory should hold.
-    return removed, revision, Waiting(-1, (), ()), gone
+    return Published(removed, revision, Waiting(-1, (), ()), cubes, gone)
 
 
 def _leaving(store: Store, vault: VaultRow, work: Import) -> list[CubeRow]:

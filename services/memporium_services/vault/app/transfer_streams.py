@@ -136,10 +136,8 @@ class TransferStreams:
         try:
             async for cubes in batches:
                 drafts = await self._draft(call, vault, cipher, header, cubes, work, counts)
-                vault = await rt.db.write(
-                    lambda conn, drafts=drafts, vault=vault: stage(rt, rt.store(conn), vault, cipher, drafts, work)
-                )
-            removed, waiting = await self._publish(call, vault, cipher, header, work, counts)
+                vault, work = await self._stage(vault, cipher, drafts, work)
+            removed, waiting = await self._publish(call, vault, header, work, counts)
         except BaseException:
             await self._drop(vault, work)
             raise
@@ -150,29 +148,35 @@ class TransferStreams:
             await self._follower.follow(vault, counts.revision)
         return counts
 
+    async def _stage(
+        self, vault: VaultRow, cipher: VaultCipher, drafts: Sequence[Draft], work: Import
+    ) -> tuple[VaultRow, Import]:
+        rt = self._rt
+        return await rt.db.write(lambda conn: stage(rt, rt.store(conn), vault, cipher, drafts, work))
+
     async def _publish(
         self,
         call: Call,
         vault: VaultRow,
-        cipher: VaultCipher,
         header: ImportCubesHeader,
         work: Import,
         counts: Imported,
     ) -> tuple[Removed | None, Waiting | None]:
         rt = self._rt
+        now_us = rt.now_us()
 
         def run(conn: Connection) -> tuple[Removed | None, Waiting | None, str]:
-            removed, revision, waiting, gone = publish(rt, rt.store(conn), vault, cipher, work, now_us=rt.now_us())
-            details = {"cubes": str(work.cubes), "removed": str(gone), "reason": header.reason}
+            done = publish(rt.store(conn), vault, work, now_us=now_us)
+            details = {"cubes": str(done.cubes), "removed": str(done.gone)}
             audit.record_in(conn, call, resource=vault.name, details=details)
             kept = {
-                "imported": work.cubes,
+                "imported": done.cubes,
                 "deduplicated": work.deduplicated,
-                "removed": gone,
+                "removed": done.gone,
                 "embedded": counts.embedded,
-                "revision": revision,
+                "revision": done.revision,
             }
-            return removed, waiting, orjson.dumps(kept).decode()
+            return done.removed, done.waiting, orjson.dumps(kept).decode()
 
         def recall(_conn: Connection, kept: str) -> tuple[Removed | None, Waiting | None, str]:
             return None, None, kept

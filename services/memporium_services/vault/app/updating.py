@@ -204,7 +204,7 @@ class Updating:
                 for row in rows
             ]
             store.insert_relations(vault.uid, relations)
-            details = {"parents": str(len(rows)), "reason": reason}
+            details = {"parents": str(len(rows))}
             audit.record_in(conn, call, resource=f"{vault.name}/cubes/{draft.row.cube_id}", details=details)
             return outcome.written[0].row, outcome.revision, waiting
 
