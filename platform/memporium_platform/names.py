@@ -14,6 +14,11 @@ from datetime import UTC, datetime
 from memporium_platform.errors import invalid
 
 _DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
+_ID_BYTES = 10
+_IDS_DRAWN = 256
+# Ids not yet given out; popping is atomic, so threads never get the same. A forked child draws its own.
+_DRAWN: list[bytes] = []
+os.register_at_fork(after_in_child=_DRAWN.clear)
 _PAIRS = [first + second for first in _DIGITS for second in _DIGITS]
 _CHOSEN = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
 _ANY = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -24,9 +29,22 @@ def new_id(now: datetime | None = None) -> str:
     """Return a new lower-case ULID: 26 characters, sorts by time."""
     moment_ms = int((now or datetime.now(UTC)).timestamp() * 1000)
     # 48 bits of time and 80 random ones, five bits a character; each call makes one, so it is done in few steps.
-    number = moment_ms << 80 | int.from_bytes(os.urandom(10), "big")
+    number = moment_ms << 80 | int.from_bytes(_random(), "big")
     high, low = divmod(number, 1 << 65)
     return _thirteen(high) + _thirteen(low)
+
+
+def _random() -> bytes:
+    """Return ten bytes of the system's randomness, drawn for many ids at once.
+
+    Drawing them one by one would let go of the interpreter's lock in every call, and busy threads give it back late.
+    """
+    try:
+        return _DRAWN.pop()
+    except IndexError:
+        drawn = os.urandom(_ID_BYTES * _IDS_DRAWN)
+        _DRAWN.extend(drawn[at : at + _ID_BYTES] for at in range(0, len(drawn), _ID_BYTES))
+        return os.urandom(_ID_BYTES)
 
 
 def _thirteen(number: int) -> str:

@@ -56,9 +56,7 @@ async def _serve_echo(say: Callable[[dict[str, str]], None]) -> None:
         return EchoResponse(payload=request.payload)
 
     with tempfile.TemporaryDirectory() as folder:
-        async with running_platform(
-            data_dir=Path(folder), modules=[EchoModule(answer)], **_no_limits()
-        ) as platform:
+        async with running_platform(data_dir=Path(folder), modules=[EchoModule(answer)], **_no_limits()) as platform:
             org = await platform.organisation("acme")
             request = EchoRequest(name="orgs/acme/vaults/v/cubes/c", payload=bytes(_PAYLOAD_BYTES))
             say(_target(platform.address, f"/{SERVICE}/Echo", request, org.owner_key))
@@ -82,7 +80,9 @@ async def _serve_ours(say: Callable[[dict[str, str]], None]) -> None:
             document = cube_pb2.Document(title="fox", text=text)
             payload = cube_pb2.Payload(plaintext=cube_pb2.Plaintext(document=document))
             made = await vault.CreateCube(
-                vault_service_pb2.CreateCubeRequest(parent=f"{org.name}/vaults/bench", cube=cube_pb2.Cube(payload=payload))
+                vault_service_pb2.CreateCubeRequest(
+                    parent=f"{org.name}/vaults/bench", cube=cube_pb2.Cube(payload=payload)
+                )
             )
             request = vault_service_pb2.GetCubeRequest(name=made.cube.name)
             say(_target(platform.address, "/memporium.vault.v1.VaultService/GetCube", request, org.owner_key))

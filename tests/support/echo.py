@@ -123,7 +123,7 @@ class EchoModule:
     async def stop(self) -> None:
         return
 
-    def _handler(self, name: str, client: bool, answers: bool) -> Any:  # noqa: FBT001 - rows of METHODS
+    def _handler(self, name: str, client: bool, answers: bool) -> Any:
         async def heard(request: Message) -> Any:
             answer = await self.on_call(name, request) if self.on_call is not None else None
             return answer if answer is not None else EchoResponse(text=request.text)

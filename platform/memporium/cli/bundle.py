@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +11,7 @@ from rich.progress import Progress
 
 from memporium.cli._context import Session, session
 from memporium.cli._output import as_dict, console, print_json, show, show_all
+from memporium.client import MemporiumError
 from memporium.transfer.v1 import transfer_pb2
 
 if TYPE_CHECKING:
@@ -79,11 +81,14 @@ def verify(
     context: typer.Context,
     bundle: Annotated[str, typer.Argument(help="A bundle of yours by id or full name, or a folder with one.")],
     agreement: Annotated[str, typer.Option(help="Agreement, for a bundle of another organisation.")] = "",
+    trust: Annotated[
+        list[str], typer.Option(help="For a folder: the publisher's signing_public_key, from `org keys`, in base64.")
+    ] = [],
 ) -> None:
     """Verify a bundle step by step and import nothing; a folder is verified offline."""
     run = session(context)
     if Path(bundle).is_dir():
-        _verify_folder(run, Path(bundle))
+        _verify_folder(run, Path(bundle), trust)
         return
     name = run.absolute(bundle, "bundles")
     follow(run, run.client.transfer.verify_bundle(parent=run.org, bundle=name, agreement=agreement))
@@ -110,9 +115,26 @@ def follow(run: Session, responses: Iterable[Any]) -> None:
                 show(value, as_json=False, title=kind)
 
 
-def _verify_folder(run: Session, folder: Path) -> None:
-    from memporium_platform.bundle.offline import verify_folder
+def _verify_folder(run: Session, folder: Path, trust: list[str]) -> None:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-    for step in verify_folder(folder):
-        if not run.as_json:
-            console.print(f"[green]ok[/green] {step}")
+    from memporium_platform.bundle.dsse import TrustRoot
+    from memporium_platform.bundle.offline import verify_folder
+    from memporium_platform.errors import PlatformError
+
+    try:
+        root = TrustRoot.of(Ed25519PublicKey.from_public_bytes(base64.b64decode(key, validate=True)) for key in trust)
+    except ValueError:
+        raise typer.BadParameter("needs the publisher's public key, 32 bytes in base64", param_hint="--trust") from None
+    passed: list[str] = []
+    try:
+        for step in verify_folder(folder, root):
+            passed.append(step.name.lower())
+            if not run.as_json:
+                console.print(f"[green]ok[/green] {passed[-1].replace('_', ' ')}")
+    except PlatformError as error:
+        raise MemporiumError(
+            code="DATA_LOSS", reason=error.reason, message=error.message, metadata=error.metadata
+        ) from None
+    if run.as_json:
+        print_json({"passed": passed})

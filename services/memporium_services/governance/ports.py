@@ -151,8 +151,8 @@ class Directory(Protocol):
 class AuditStore(Protocol):
     """The logs."""
 
-    async def append(self, records: Sequence[LogRecord], *, now_us: int) -> int:
-        """Sequence records, each once in each of its logs, in one durable transaction; return how many were new."""
+    async def append(self, records: Sequence[LogRecord], *, now_us: int) -> set[str]:
+        """Sequence records, each once in each of its logs, in one durable transaction; return the decisions new there."""  # noqa: E501
         ...
 
     async def tree(self, org: str) -> TreeState:

@@ -1,4 +1,3 @@
-# ruff: noqa: ARG002 - gRPC hands every method a context
 """The gRPC face of the marketplace: convert, call, convert back."""
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ class ReaderServicer(ReaderServiceServicer):
     async def Remember(
         self,
         requests: AsyncIterator[remember_pb2.RememberRequest],
-        context: Any,  # noqa: ARG002
+        context: Any,
     ) -> remember_pb2.RememberResponse:
         session = await convert.session_in(requests)
         return convert.remembered_out(await self._remembering.remember(session, convert.turns_in(requests)))
@@ -35,12 +35,12 @@ class ReaderServicer(ReaderServiceServicer):
     async def RememberDocuments(
         self,
         requests: AsyncIterator[remember_pb2.RememberDocumentsRequest],
-        context: Any,  # noqa: ARG002
+        context: Any,
     ) -> remember_pb2.RememberDocumentsResponse:
         parent, labels, request_id = await convert.documents_header_in(requests)
         pieces = convert.pieces_in(requests)
         return convert.read_out(await self._reading.remember(parent, labels, pieces, request_id=request_id))
 
-    async def Recall(self, request: recall_pb2.RecallRequest, context: Any) -> recall_pb2.RecallResponse:  # noqa: ARG002
+    async def Recall(self, request: recall_pb2.RecallRequest, context: Any) -> recall_pb2.RecallResponse:
         done = await self._recalling.recall(convert.asked_in(request, self._clock.now()))
         return convert.recalled_out(done, surroundings=request.include_surroundings)

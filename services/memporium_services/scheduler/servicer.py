@@ -25,15 +25,15 @@ class SchedulerServicer(SchedulerServiceServicer):
         """Serve jobs and placements."""
         self._jobs, self._placements, self._tokens = jobs, placements, page_tokens
 
-    async def CreateJob(self, request: pb.CreateJobRequest, context: Any) -> pb.CreateJobResponse:  # noqa: ARG002
+    async def CreateJob(self, request: pb.CreateJobRequest, context: Any) -> pb.CreateJobResponse:
         kind, spec = convert.spec_in(request.spec)
         job = await self._jobs.create(convert.org_in(request.parent), kind, spec, priority=request.priority)
         return pb.CreateJobResponse(job=convert.job_out(job))
 
-    async def GetJob(self, request: pb.GetJobRequest, context: Any) -> pb.GetJobResponse:  # noqa: ARG002
+    async def GetJob(self, request: pb.GetJobRequest, context: Any) -> pb.GetJobResponse:
         return pb.GetJobResponse(job=convert.job_out(await self._jobs.get(*convert.job_name_in(request.name))))
 
-    async def ListJobs(self, request: pb.ListJobsRequest, context: Any) -> pb.ListJobsResponse:  # noqa: ARG002
+    async def ListJobs(self, request: pb.ListJobsRequest, context: Any) -> pb.ListJobsResponse:
         states = convert.states_in(request.states)
         scope = f"scheduler.jobs:{request.parent}:{','.join(sorted(states))}"
         before, limit = self._tokens.open(scope, request.page_token).get("before", ""), page_size(request.page_size)
@@ -42,15 +42,15 @@ class SchedulerServicer(SchedulerServiceServicer):
         more = self._tokens.seal(scope, {"before": found[limit - 1].job_id}) if len(found) > limit else ""
         return pb.ListJobsResponse(jobs=[convert.job_out(job) for job in found[:limit]], next_page_token=more)
 
-    async def CancelJob(self, request: pb.CancelJobRequest, context: Any) -> pb.CancelJobResponse:  # noqa: ARG002
+    async def CancelJob(self, request: pb.CancelJobRequest, context: Any) -> pb.CancelJobResponse:
         return pb.CancelJobResponse(job=convert.job_out(await self._jobs.cancel(*convert.job_name_in(request.name))))
 
-    async def WatchJob(self, request: pb.WatchJobRequest, context: Any) -> AsyncIterator[pb.WatchJobResponse]:  # noqa: ARG002
+    async def WatchJob(self, request: pb.WatchJobRequest, context: Any) -> AsyncIterator[pb.WatchJobResponse]:
         org, job_id = convert.job_name_in(request.name)
         async for job in self._jobs.watch(org, job_id, request.after_revision):
             yield pb.WatchJobResponse(job=convert.job_out(job))
 
-    async def ListStrategies(self, request: pb.ListStrategiesRequest, context: Any) -> pb.ListStrategiesResponse:  # noqa: ARG002
+    async def ListStrategies(self, request: pb.ListStrategiesRequest, context: Any) -> pb.ListStrategiesResponse:
         scope, limit = "scheduler.strategies", page_size(request.page_size)
         start = int(self._tokens.open(scope, request.page_token).get("start", 0))
         named = sorted(STRATEGIES.values(), key=lambda one: one.name)
@@ -58,7 +58,7 @@ class SchedulerServicer(SchedulerServiceServicer):
         more = self._tokens.seal(scope, {"start": start + limit}) if len(shown) > start + limit else ""
         return pb.ListStrategiesResponse(strategies=shown[start : start + limit], next_page_token=more)
 
-    async def PlanPlacement(self, request: pb.PlanPlacementRequest, context: Any) -> pb.PlanPlacementResponse:  # noqa: ARG002
+    async def PlanPlacement(self, request: pb.PlanPlacementRequest, context: Any) -> pb.PlanPlacementResponse:
         decided, truncated = await self._placements.plan(
             request.parent, strategy=request.strategy, budget_bytes=request.budget_bytes, labels=request.labels
         )

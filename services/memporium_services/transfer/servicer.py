@@ -27,16 +27,16 @@ class TransferServicer(TransferServiceServicer):
         """Serve transfers and bundles."""
         self._transfers, self._catalogue, self._downloads, self._tokens = transfers, catalogue, downloads, page_tokens
 
-    async def SealRelease(self, request: pb.SealReleaseRequest, context: Any) -> pb.SealReleaseResponse:  # noqa: ARG002
+    async def SealRelease(self, request: pb.SealReleaseRequest, context: Any) -> pb.SealReleaseResponse:
         plan, selection = convert.plan_in(request), convert.selection_in(request.selection)
         sealed = await self._transfers.seal_release(plan, selection, convert.profile_in(request.pii_profile))
         return pb.SealReleaseResponse(bundle=convert.bundle_out(sealed.bundle), findings=sealed.findings)
 
-    async def RevokeBundle(self, request: pb.RevokeBundleRequest, context: Any) -> pb.RevokeBundleResponse:  # noqa: ARG002
+    async def RevokeBundle(self, request: pb.RevokeBundleRequest, context: Any) -> pb.RevokeBundleResponse:
         bundle = await self._catalogue.revoke(request.name, reason=request.reason)
         return pb.RevokeBundleResponse(bundle=convert.bundle_out(bundle))
 
-    async def PullBundle(self, request: pb.PullBundleRequest, context: Any) -> AsyncIterator[pb.PullBundleResponse]:  # noqa: ARG002
+    async def PullBundle(self, request: pb.PullBundleRequest, context: Any) -> AsyncIterator[pb.PullBundleResponse]:
         async for event in self._transfers.pull(
             convert.org_in(request.parent),
             agreement=request.agreement,
@@ -49,7 +49,7 @@ class TransferServicer(TransferServiceServicer):
     async def VerifyBundle(
         self,
         request: pb.VerifyBundleRequest,
-        context: Any,  # noqa: ARG002
+        context: Any,
     ) -> AsyncIterator[pb.VerifyBundleResponse]:
         org = convert.org_in(request.parent)
         async for event in self._transfers.verify(
@@ -57,20 +57,20 @@ class TransferServicer(TransferServiceServicer):
         ):
             yield convert.event_out(pb.VerifyBundleResponse, event)
 
-    async def DumpVault(self, request: pb.DumpVaultRequest, context: Any) -> AsyncIterator[pb.DumpVaultResponse]:  # noqa: ARG002
+    async def DumpVault(self, request: pb.DumpVaultRequest, context: Any) -> AsyncIterator[pb.DumpVaultResponse]:
         async for event in self._transfers.dump(request.vault, request.bundle_id):
             yield convert.dump_out(event)
 
-    async def LoadBundle(self, request: pb.LoadBundleRequest, context: Any) -> AsyncIterator[pb.LoadBundleResponse]:  # noqa: ARG002
+    async def LoadBundle(self, request: pb.LoadBundleRequest, context: Any) -> AsyncIterator[pb.LoadBundleResponse]:
         org = convert.org_in(request.parent)
         async for event in self._transfers.load(org, request.bundle, request.vault_id):
             yield convert.event_out(pb.LoadBundleResponse, event)
 
-    async def GetBundle(self, request: pb.GetBundleRequest, context: Any) -> pb.GetBundleResponse:  # noqa: ARG002
+    async def GetBundle(self, request: pb.GetBundleRequest, context: Any) -> pb.GetBundleResponse:
         bundle, segments = await self._catalogue.get(request.name)
         return pb.GetBundleResponse(bundle=convert.bundle_out(bundle, segments))
 
-    async def ListBundles(self, request: pb.ListBundlesRequest, context: Any) -> pb.ListBundlesResponse:  # noqa: ARG002
+    async def ListBundles(self, request: pb.ListBundlesRequest, context: Any) -> pb.ListBundlesResponse:
         org, scope = convert.org_in(request.parent), f"transfer.bundles:{request.parent}:{request.line}"
         cursor, limit = self._tokens.open(scope, request.page_token), page_size(request.page_size)
         before = (int(cursor["time_us"]), str(cursor["id"])) if cursor else None
@@ -79,14 +79,14 @@ class TransferServicer(TransferServiceServicer):
         more = self._tokens.seal(scope, {"time_us": to_us(last.create_time), "id": last.bundle_id}) if last else ""
         return pb.ListBundlesResponse(bundles=map(convert.bundle_out, found[:limit]), next_page_token=more)
 
-    async def DeleteBundle(self, request: pb.DeleteBundleRequest, context: Any) -> pb.DeleteBundleResponse:  # noqa: ARG002
+    async def DeleteBundle(self, request: pb.DeleteBundleRequest, context: Any) -> pb.DeleteBundleResponse:
         objects, freed = await self._catalogue.delete(request.name)
         return pb.DeleteBundleResponse(removed_objects=objects, removed_bytes=freed)
 
     async def DownloadBundleObject(
         self,
         request: pb.DownloadBundleObjectRequest,
-        context: Any,  # noqa: ARG002
+        context: Any,
     ) -> AsyncIterator[pb.DownloadBundleObjectResponse]:
         org, named = convert.org_in(request.parent), {"agreement": request.agreement, "wanted": request.object}
         size, data = await self._downloads.read(org, request.bundle, offset=request.offset, **named)

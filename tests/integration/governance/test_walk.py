@@ -3,35 +3,13 @@
 import asyncio
 import time
 
-import grpc
-import pytest
-
 from memporium.governance.v1 import organisation_pb2, policy_pb2, principal_pb2
-from memporium.governance.v1.governance_service_pb2_grpc import GovernanceServiceStub
 from memporium_platform.errors import Reason
-from memporium_platform.rpc.errors_client import reason_of
-from support.platform import running_platform
 
 
-@pytest.fixture
-async def platform(tmp_path):
-    async with running_platform(("governance",), data_dir=tmp_path) as running:
-        yield running
-
-
-def stub(platform, key, **metadata):
-    return GovernanceServiceStub(platform.channel(key, **metadata))
-
-
-async def refusal(call):
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await call
-    return reason_of(caught.value)
-
-
-async def test_owner_manages_the_organisation(platform):
+async def test_owner_manages_the_organisation(platform, stub):
     acme = await platform.organisation("acme")
-    owner = stub(platform, acme.owner_key)
+    owner = stub(acme.owner_key)
     me = await owner.WhoAmI(policy_pb2.WhoAmIRequest())
     assert me.principal.name == acme.owner
     assert "organisation-owner" in me.roles
@@ -42,52 +20,52 @@ async def test_owner_manages_the_organisation(platform):
     assert len(keys.keys.signing_public_key) == len(keys.keys.hpke_public_key) == 32
 
 
-async def test_the_first_key_is_in_the_operators_file(platform, tmp_path):
+async def test_the_first_key_is_in_the_operators_file(platform, tmp_path, stub):
     path = tmp_path / "operator.key"
     assert path.stat().st_mode & 0o777 == 0o600
-    me = await stub(platform, path.read_text().strip()).WhoAmI(policy_pb2.WhoAmIRequest())
+    me = await stub(path.read_text().strip()).WhoAmI(policy_pb2.WhoAmIRequest())
     assert me.principal.name == "orgs/platform/principals/operator"
     assert list(me.roles) == ["platform-operator"]
 
 
-async def test_operator_cannot_look_into_a_tenant(platform):
+async def test_operator_cannot_look_into_a_tenant(platform, stub, refusal):
     await platform.organisation("acme")
-    operator = stub(platform, platform.operator_key)
+    operator = stub(platform.operator_key)
     error = await refusal(operator.ListPrincipals(principal_pb2.ListPrincipalsRequest(parent="orgs/acme")))
     assert error.reason is Reason.PERMISSION_DENIED
 
 
-async def test_revoked_key_is_refused_at_once(platform):
+async def test_revoked_key_is_refused_at_once(platform, stub, refusal):
     acme = await platform.organisation("acme")
     key = await platform.principal("acme", "robot", roles=["agent"])
-    robot = stub(platform, key)
+    robot = stub(key)
     await robot.WhoAmI(policy_pb2.WhoAmIRequest())
-    owner = stub(platform, acme.owner_key)
+    owner = stub(acme.owner_key)
     listed = await owner.ListApiKeys(principal_pb2.ListApiKeysRequest(parent="orgs/acme/principals/robot"))
     began = time.monotonic()
     revoked = await owner.RevokeApiKey(principal_pb2.RevokeApiKeyRequest(name=listed.api_keys[0].name))
     assert revoked.api_key.HasField("revoke_time")
-    demanding = stub(platform, key, at_least_epoch=str(revoked.epoch))
+    demanding = stub(key, at_least_epoch=str(revoked.epoch))
     assert (await refusal(demanding.WhoAmI(policy_pb2.WhoAmIRequest()))).reason is Reason.CREDENTIAL_REVOKED
     assert (await refusal(robot.WhoAmI(policy_pb2.WhoAmIRequest()))).reason is Reason.CREDENTIAL_REVOKED
     assert time.monotonic() - began < 1.0
 
 
-async def test_disabled_principal_is_refused_and_comes_back(platform):
+async def test_disabled_principal_is_refused_and_comes_back(platform, stub, refusal):
     acme = await platform.organisation("acme")
     key = await platform.principal("acme", "robot")
-    owner, name = stub(platform, acme.owner_key), "orgs/acme/principals/robot"
+    owner, name = stub(acme.owner_key), "orgs/acme/principals/robot"
     await owner.DisablePrincipal(principal_pb2.DisablePrincipalRequest(name=name))
-    error = await refusal(stub(platform, key).WhoAmI(policy_pb2.WhoAmIRequest()))
+    error = await refusal(stub(key).WhoAmI(policy_pb2.WhoAmIRequest()))
     assert error.reason is Reason.CREDENTIAL_REVOKED
     await owner.EnablePrincipal(principal_pb2.EnablePrincipalRequest(name=name))
-    assert (await stub(platform, key).WhoAmI(policy_pb2.WhoAmIRequest())).principal.name == name
+    assert (await stub(key).WhoAmI(policy_pb2.WhoAmIRequest())).principal.name == name
 
 
-async def test_one_organisation_never_sees_another(platform):
+async def test_one_organisation_never_sees_another(platform, stub, refusal):
     acme, other = await platform.organisation("acme"), await platform.organisation("other")
     for key, org in ((acme.owner_key, "other"), (other.owner_key, "acme"), (acme.owner_key, "absent")):
-        calls = stub(platform, key)
+        calls = stub(key)
         requests = [
             calls.GetOrganisation(organisation_pb2.GetOrganisationRequest(name=f"orgs/{org}")),
             calls.ListPrincipals(principal_pb2.ListPrincipalsRequest(parent=f"orgs/{org}")),
@@ -99,9 +77,9 @@ async def test_one_organisation_never_sees_another(platform):
         assert {error.reason for error in errors} == {Reason.PERMISSION_DENIED}
 
 
-async def test_an_id_is_given_once(platform):
+async def test_an_id_is_given_once(platform, stub, refusal):
     acme = await platform.organisation("acme")
-    operator = stub(platform, platform.operator_key)
+    operator = stub(platform.operator_key)
     error = await refusal(
         operator.CreateOrganisation(organisation_pb2.CreateOrganisationRequest(organisation_id="acme"))
     )
@@ -113,26 +91,24 @@ async def test_an_id_is_given_once(platform):
     assert acme.owner_key.startswith("mpk_")
 
 
-async def test_deleted_organisation_is_refused_and_its_keys_are_gone(platform):
+async def test_deleted_organisation_is_refused_and_its_keys_are_gone(platform, stub, refusal):
     acme, other = await platform.organisation("acme"), await platform.organisation("other")
-    operator = stub(platform, platform.operator_key)
+    operator = stub(platform.operator_key)
     await platform.kernel.keys.org_signing_key("acme")
     await operator.DeleteOrganisation(organisation_pb2.DeleteOrganisationRequest(name="orgs/acme"))
-    error = await refusal(stub(platform, acme.owner_key).WhoAmI(policy_pb2.WhoAmIRequest()))
+    error = await refusal(stub(acme.owner_key).WhoAmI(policy_pb2.WhoAmIRequest()))
     assert error.reason is Reason.CREDENTIAL_REVOKED
     error = await refusal(
-        stub(platform, other.owner_key).GetOrganisationKeys(
-            organisation_pb2.GetOrganisationKeysRequest(name="orgs/acme")
-        )
+        stub(other.owner_key).GetOrganisationKeys(organisation_pb2.GetOrganisationKeysRequest(name="orgs/acme"))
     )
     assert error.reason is Reason.PERMISSION_DENIED
     listed = await operator.ListOrganisations(organisation_pb2.ListOrganisationsRequest())
     assert [found.name for found in listed.organisations] == ["orgs/other", "orgs/platform"]
 
 
-async def test_lists_go_on_from_page_to_page(platform):
+async def test_lists_go_on_from_page_to_page(platform, stub, refusal):
     acme = await platform.organisation("acme")
-    owner = stub(platform, acme.owner_key)
+    owner = stub(acme.owner_key)
     await asyncio.gather(
         *(
             owner.CreatePrincipal(principal_pb2.CreatePrincipalRequest(parent="orgs/acme", principal_id=f"p{number}"))

@@ -89,7 +89,7 @@ async def test_a_pack_is_released_pulled_mounted_renewed_and_revoked(market):
     await owner.CreateVault(vault_pb.CreateVaultRequest(parent="orgs/buyer", vault_id="desk"))
     await remember(owner, DESK, "mine", "my own note about the sky")
 
-    vaults, transfer = stubs(market, "buyer", subscriber)
+    _, transfer = stubs(market, "buyer", subscriber)
     steps, result = await pull(transfer, agreement.name, mount_into=DESK)
     assert steps == STEPS
     assert (result.vault, result.cube_count, result.blob_count) == (PACK, 3, 1)

@@ -122,6 +122,16 @@ def test_no_candidate_is_lost_and_none_is_needed():
     assert sorted(rank(found, analyse("Who?", NOW), names=(), levers=Levers()).order) == list(range(30))
 
 
+def test_the_statement_after_a_matching_question_answers_it():
+    found = [
+        candidate("Which bread do you bake?", speaker="Ben", ordinal=0, score=0.9),
+        candidate("Mostly rye.", ordinal=1, score=0.2),
+        candidate("Mostly oak.", ordinal=7, score=0.2),
+    ]
+    ranked = rank(found, analyse("bread", NOW), names=(), levers=replace(OFF, neighbours=True))
+    assert ranked.parts["neighbours"][1] > ranked.parts["neighbours"][2] == 0
+
+
 def test_scaling_stands_unknown_scores():
     scaled = features.scale(np.array([np.nan, 1.0, 3.0, 2.0]))
     assert scaled.tolist() == [0.0, 0.0, 1.0, 0.5]
@@ -139,7 +149,7 @@ def test_a_second_round_is_for_what_is_not_covered():
 def test_a_rewritten_question_has_new_words_of_the_best():
     found = [candidate("Biscuit is a greyhound.", score=0.9), candidate("Nothing here.", ordinal=1, score=0.1)]
     question = analyse("dog", NOW)
-    again = rewritten(found, rank(found, question, names=(), levers=OFF), question)
+    again = rewritten(rank(found, question, names=(), levers=OFF), question)
     assert again.startswith("dog ")
     assert set(terms("greyhound")) <= set(again.split())
 
@@ -172,7 +182,7 @@ def test_nearly_equal_statements_stand_back():
 def test_feedback_counts_the_words_of_the_best():
     found = [candidate(f"{word} bread", ordinal=number) for number, word in enumerate(["rye"] * 3 + ["oak"] * 9)]
     scores = np.array([1.0] * 3 + [0.0] * 9)
-    gained = features.feedback(found, analyse("bread", NOW), scores)
+    gained = features.feedback(features.words_of(found), analyse("bread", NOW), scores)
     assert gained[0] > gained[-1]
 
 

@@ -189,7 +189,7 @@ def test_searches_and_changes_from_many_threads(tmp_path: Path) -> None:
                 unit_id = number * 50 + i + 1
                 index.apply(upserts=[_entry(unit_id, "w", rows[unit_id - 1])], deletes=[], revision=unit_id)
                 assert unit_id in index.search_dense(rows[unit_id - 1], k=1).ids
-        except BaseException as error:  # noqa: BLE001 - told by the test
+        except BaseException as error:
             errors.append(error)
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]

@@ -38,13 +38,13 @@ class SqlAuditStore:
         self._database = database
         self._clock = clock
 
-    async def append(self, records: Sequence[LogRecord], *, now_us: int) -> int:
-        """Sequence records, each once in each of its logs, in one durable transaction; return how many were new.
+    async def append(self, records: Sequence[LogRecord], *, now_us: int) -> set[str]:
+        """Sequence records, each once in each of its logs, in one durable transaction; return the decisions new there.
 
         Only organisations that exist, or did, have a log: a caller who invents names makes none.
         """
 
-        def run(conn: Connection) -> int:
+        def run(conn: Connection) -> set[str]:
             exist = _existing(conn, {org for record in records for org in record.logs()})
             by_org: dict[str, dict[str, LogRecord]] = {}
             for record in records:
@@ -53,7 +53,7 @@ class SqlAuditStore:
             new: set[str] = set()
             for org in sorted(by_org):
                 new |= _append(conn, org, by_org[org], now_us)
-            return len(new)
+            return new
 
         return await self._database.write(run)
 

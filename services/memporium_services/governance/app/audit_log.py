@@ -39,7 +39,7 @@ class SignedState:
 @dataclass(slots=True)
 class _Batch:
     records: list[LogRecord] = field(default_factory=list)
-    done: asyncio.Future[int] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    done: asyncio.Future[set[str]] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
 class AuditLog:
@@ -64,7 +64,8 @@ class AuditLog:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         batch.records.extend(records)
-        return await asyncio.shield(batch.done)
+        new = await asyncio.shield(batch.done)
+        return len(new & {record.decision_id for record in records})
 
     async def stop(self) -> None:
         """Finish what is gathered."""

@@ -12,7 +12,6 @@ from memporium_services.reader.domain.foresight import valid_at
 from memporium_services.reader.domain.question import Question, analyse, names_in, without_names
 from memporium_services.reader.domain.ranking import Levers, Ranked, rank
 from memporium_services.reader.domain.sufficiency import ENOUGH, coverage, rewritten
-from memporium_services.reader.domain.terms import terms
 from memporium_services.reader.ports import Conditions, Found, Refused
 
 if TYPE_CHECKING:
@@ -180,7 +179,7 @@ def _further(weighed: _Weighed, question: Question, covered: float, levers: Leve
     """Return what to search for beside the question: its parts, and where it is not covered, a rewritten one."""
     found = list(question.parts) if levers.decomposition else []
     if levers.second_round and weighed.candidates and covered < ENOUGH:
-        again = rewritten(weighed.candidates, weighed.ranked, question)
+        again = rewritten(weighed.ranked, question)
         found.extend([again] if again else [])
     return found
 
@@ -189,7 +188,7 @@ def _fit(weighed: _Weighed, asked: Asked) -> tuple[tuple[int, ...], Context]:
     candidates = weighed.candidates
     order = [int(index) for index in weighed.ranked.order]
     if asked.levers.diversity:
-        order = distinct(order, lambda index: frozenset(terms(candidates[index].said)))
+        order = distinct(order, lambda index: weighed.ranked.words[index])
     entries = [_entry(candidates[index]) for index in order]
     context = compose(entries, budget_tokens=asked.budget_tokens, limit=asked.limit)
     return tuple(order[index] for index in context.chosen), context

@@ -14,20 +14,21 @@ from memporium_services.reader.domain.sentences import is_question, sentences
 from memporium_services.reader.domain.terms import terms
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Hashable, Sequence
 
     from numpy.typing import NDArray
 
     from memporium_services.reader.domain.candidates import Candidate
     from memporium_services.reader.domain.question import Question
 
-# From so many stems on, a statement is as full as it needs to be.
-_SUBSTANCE_TERMS = 12
+# From so many stems on, a statement is full; two thirds of its fullness it has at half of that.
+_SUBSTANCE_TERMS = 24
 # Statements that feedback learns from, and words it learns.
 _FEEDBACK_TOP = 5
 _FEEDBACK_WORDS = 15
-# A speaker that the question names tells nothing where all candidates are that speaker's.
+# Roles whose statements are the asker's own.
 _ASKING_ROLES = frozenset({"user", "human"})
+_FIRST_PERSON = re.compile(r"\b(?:I|my|we|our)\b")
 _TIME_WORDS = re.compile(
     r"\b(?:yesterday|today|tonight|tomorrow|last|next|ago|week|weekend|month|year|morning|recently|since|summer|winter|"
     r"spring|autumn|fall|(?:mon|tues|wednes|thurs|fri|satur|sun)day|january|february|march|april|may|june|july|august|"
@@ -99,9 +100,35 @@ def timed(candidates: Sequence[Candidate], question: Question) -> NDArray[np.flo
     return np.array([float(_TIME_WORDS.search(one.said) is not None) for one in candidates])
 
 
-def substance(candidates: Sequence[Candidate]) -> NDArray[np.float64]:
-    """Return how much a statement says, by its stems: "Wow, thanks!" says nothing."""
-    return np.array([min(1.0, len(terms(one.said)) / _SUBSTANCE_TERMS) for one in candidates])
+def telling(candidates: Sequence[Candidate], question: Question, names: Sequence[str]) -> NDArray[np.float64]:
+    """Return 1 where a question about a person meets a statement in the first person: people tell of themselves."""
+    if not names and not question.asker:
+        return np.zeros(len(candidates))
+    return np.array([float(_FIRST_PERSON.search(one.said) is not None) for one in candidates])
+
+
+def words_of(candidates: Sequence[Candidate]) -> list[frozenset[str]]:
+    """Return the stems of each statement."""
+    return [frozenset(terms(one.said)) for one in candidates]
+
+
+def substance(words: Sequence[frozenset[str]]) -> NDArray[np.float64]:
+    """Return how much each statement says, by its stems: "Wow, thanks!" says nothing."""
+    shares = np.array([len(one) / _SUBSTANCE_TERMS for one in words])
+    return (2 * np.minimum(1.0, 2 * shares) + np.minimum(1.0, shares)) / 3  # type: ignore[no-any-return]
+
+
+def answering(
+    candidates: Sequence[Candidate], scores: NDArray[np.float64], asks: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return how well the statement right before matches, as far as that is a question: this one answers it."""
+    place = {one.key: index for index, one in enumerate(candidates)}
+    found = np.zeros(len(candidates))
+    for index, one in enumerate(candidates):
+        before = place.get((one.cube, one.ordinal - 1))
+        if before is not None:
+            found[index] = scores[before] * asks[before]
+    return found
 
 
 def neighbours(candidates: Sequence[Candidate], scores: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -116,37 +143,31 @@ def neighbours(candidates: Sequence[Candidate], scores: NDArray[np.float64]) -> 
     return found
 
 
-def session_best(candidates: Sequence[Candidate], scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the best score in each statement's source."""
-    best: dict[tuple[str, str], float] = {}
-    keys = [(one.mount, one.source or one.cube) for one in candidates]
+def group_best(keys: Sequence[Hashable], scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the best score in each statement's group, for instance its episode or session."""
+    best: dict[Hashable, float] = {}
     for key, score in zip(keys, scores, strict=True):
         best[key] = max(best.get(key, 0.0), float(score))
     return np.array([best[key] for key in keys])
 
 
-def feedback(candidates: Sequence[Candidate], question: Question, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+def feedback(words: Sequence[frozenset[str]], question: Question, scores: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return how many of the rare words of the best statements each one holds."""
-    expansion = expansion_terms(candidates, question, scores)
-    if not expansion:
-        return np.zeros(len(candidates))
-    found = np.array(
-        [sum(expansion.get(term, 0.0) for term in set(terms(one.said))) for one in candidates], dtype=np.float64
-    )
-    return scale(found)
+    expansion = expansion_terms(words, question, scores)
+    return scale(np.array([sum(expansion.get(term, 0.0) for term in one) for one in words], dtype=np.float64))
 
 
 def expansion_terms(
-    candidates: Sequence[Candidate], question: Question, scores: NDArray[np.float64]
+    words: Sequence[frozenset[str]], question: Question, scores: NDArray[np.float64]
 ) -> dict[str, float]:
     """Return words of the best statements that the question lacks, weighted by their rarity among the candidates."""
     top = np.argsort(-scores, kind="stable")[:_FEEDBACK_TOP]
-    spread = Counter(term for one in candidates for term in set(terms(one.said)))
-    asked = set(question.terms)
-    gained: Counter[str] = Counter()
+    spread = Counter(term for one in words for term in one)
+    asked = frozenset(question.terms)
+    gained: dict[str, float] = {}
     for index in top:
-        for term in set(terms(candidates[index].said)) - asked:
-            rarity = math.log(1 + len(candidates) / spread[term])
-            gained[term] += float(max(scores[index], 0.0)) * rarity  # type: ignore[assignment]  # Counter adds floats
-    best = gained.most_common(_FEEDBACK_WORDS)
+        for term in words[index] - asked:
+            rarity = math.log(1 + len(words) / spread[term])
+            gained[term] = gained.get(term, 0.0) + float(max(scores[index], 0.0)) * rarity
+    best = sorted(gained.items(), key=lambda pair: (-pair[1], pair[0]))[:_FEEDBACK_WORDS]
     return {term: weight / best[0][1] for term, weight in best} if best and best[0][1] > 0 else {}

@@ -56,9 +56,12 @@ class Weights:
     period: float = 0.20
     asking: float = 0.20
     timed: float = 0.15
-    length: float = 0.10
+    telling: float = 0.05
+    substance: float = 0.15
     neighbours: float = 0.10
+    answering: float = 0.15
     session: float = 0.10
+    episode: float = 0.10
     feedback: float = 0.05
     further: float = 0.20
 
@@ -72,12 +75,14 @@ class Ranked:
         scores: (n,) score of each candidate, in the candidates' order.
         parts: (n,) by part (`legs`, `analysis`, `neighbours`, `session`), in the candidates' order.
         weights: Weight of each leg that was used.
+        words: Stems of each candidate.
     """
 
     order: NDArray[np.int64]
     scores: NDArray[np.float64]
     parts: Mapping[str, NDArray[np.float64]]
     weights: Mapping[str, float]
+    words: Sequence[frozenset[str]]
 
 
 def rank(
@@ -98,21 +103,43 @@ def rank(
         weights: How much each part counts.
     """
     weights = weights or Weights()
-    legs = _legs(candidates)
+    legs, words = _legs(candidates), features.words_of(candidates)
     leg_weights = _leg_weights(legs, weights, adaptive=levers.adaptive_fusion)
     zeros = np.zeros(len(candidates))
     base = sum((leg_weights[name] * scores for name, scores in legs.items()), zeros)
-    analysis = _analysis(candidates, question, names, weights) if levers.query_analysis else zeros
+    analysis = zeros
+    if levers.query_analysis:
+        analysis = _analysis(candidates, question, names, weights) + weights.substance * features.substance(words)
+    first = base + analysis
     if levers.feedback:
-        analysis = analysis + weights.feedback * features.feedback(candidates, question, base + analysis)
-    beside = weights.neighbours * features.neighbours(candidates, legs[DENSE]) if levers.neighbours else zeros
+        analysis = analysis + weights.feedback * features.feedback(words, question, first)
     if levers.decomposition or levers.second_round:
         analysis = analysis + weights.further * np.array([one.further for one in candidates])
-    session = weights.session * features.session_best(candidates, legs[CONTEXT]) if levers.session_scores else zeros
+    beside = _beside(candidates, legs, weights) if levers.neighbours else zeros
+    session = _session(candidates, legs, first, weights) if levers.session_scores else zeros
     scores = base + analysis + beside + session
-    order = np.argsort(-scores, kind="stable")
     parts = {"legs": base, "analysis": analysis, "neighbours": beside, "session": session}
-    return Ranked(order=order, scores=scores, parts=parts, weights=leg_weights)
+    order = np.argsort(-scores, kind="stable")
+    return Ranked(order=order, scores=scores, parts=parts, weights=leg_weights, words=words)
+
+
+def _beside(
+    candidates: Sequence[Candidate], legs: Mapping[str, NDArray[np.float64]], weights: Weights
+) -> NDArray[np.float64]:
+    answering = features.answering(candidates, legs["focus"], features.asking(candidates))
+    return weights.neighbours * features.neighbours(candidates, legs[DENSE]) + weights.answering * answering
+
+
+def _session(
+    candidates: Sequence[Candidate],
+    legs: Mapping[str, NDArray[np.float64]],
+    first: NDArray[np.float64],
+    weights: Weights,
+) -> NDArray[np.float64]:
+    sources = [(one.mount, one.source or one.cube) for one in candidates]
+    by_session = features.group_best(sources, legs[CONTEXT])
+    by_episode = features.group_best([one.cube for one in candidates], first)
+    return weights.session * by_session + weights.episode * by_episode
 
 
 def _legs(candidates: Sequence[Candidate]) -> dict[str, NDArray[np.float64]]:
@@ -144,5 +171,5 @@ def _analysis(
         + weights.period * features.period_match(candidates, question)
         - weights.asking * features.asking(candidates)
         + weights.timed * features.timed(candidates, question)
-        + weights.length * features.substance(candidates)
+        + weights.telling * features.telling(candidates, question, names)
     )

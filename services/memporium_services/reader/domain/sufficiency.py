@@ -30,8 +30,8 @@ def coverage(candidates: Sequence[Candidate], ranked: Ranked, question: Question
     return sum(term in held for term in question.terms) / len(question.terms)
 
 
-def rewritten(candidates: Sequence[Candidate], ranked: Ranked, question: Question) -> str:
+def rewritten(ranked: Ranked, question: Question) -> str:
     """Return the question with the most telling new words of the best statements; "" where there are none."""
-    words = expansion_terms(candidates, question, ranked.scores)
+    words = expansion_terms(ranked.words, question, ranked.scores)
     best = sorted(words, key=lambda word: (-words[word], word))[:_NEW_WORDS]
     return f"{question.text} {' '.join(best)}" if best else ""

@@ -125,11 +125,12 @@ class Opening:
     async def _received(self) -> Documents:
         shared, bundle = self._shared, self._bundle
         manifest = await shared.store.manifest(bundle)
-        published = await shared.publications.current(bundle.org)
         if self._terms is None:
             grant = await shared.store.own_grant(bundle)
         else:
             grant = await shared.granting.for_recipient(bundle, self._terms, life_s=shared.grant_life_s)
+        # After the grant: a snapshot must know the revocation epoch that the grant names.
+        published = await shared.publications.current(bundle.org)
         return Documents(manifest, published.snapshot, published.signed_time, grant)
 
     async def contents(self) -> AsyncIterator[Advanced | Passed]:

@@ -136,7 +136,7 @@ class Blobs:
                 del buffer[:SEGMENT_BYTES]
                 segment += 1
                 kept = BlobRow(key, digest.size_bytes, segment, complete=False, update_us=rt.now_us())
-                await rt.db.write(lambda conn, kept=kept: rt.store(conn).save_blob(vault.uid, kept))
+                await rt.db.write(lambda conn, kept=kept: rt.store(conn).save_blob(vault.uid, kept))  # type: ignore[misc]
         if received != digest.size_bytes:
             raise _mismatch("size", str(digest.size_bytes), str(received))
         if hasher.hexdigest() != digest.sha256:

@@ -6,7 +6,7 @@ The change is computed from what was read and written only if the cube is still 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from memporium.cube.v1.cube_pb2 import Cube
 from memporium_platform import audit, idempotency
@@ -220,7 +220,7 @@ class Changer:
         if units_before != units_after or language_changed:
             content.check_units(units_after, rt.settings)
             given = edit.vectors(len(units_after), vault.dimensions) if edit.vectors else None
-            [vectors] = await vectors_for(rt, vault, [units_after], [given])  # type: ignore[list-item]
+            [vectors] = await vectors_for(rt, vault, [units_after], [given])
             units, terms = unit_works(cipher, old.cube_id, cube.descriptive.language, units_after, vectors)
             fingerprint = simhash(terms)
         size = len(body) + sum(blob.size_bytes for blob in content.blobs_of(cube.payload))
@@ -273,7 +273,7 @@ class Changer:
         return await rt.db.write(write)
 
 
-def _apply(rt: Runtime, store: Store, vault: VaultRow, plan: _Plan) -> tuple[CubeRow, int, Waiting | None]:
+def _apply(rt: Runtime, store: Store, vault: VaultRow, plan: _Plan) -> tuple[CubeRow, int, Waiting | None]:  # noqa: C901, PLR0912
     """Write a plan within the transaction."""
     old, new = plan.old, plan.new
     vault = fresh_vault(store, vault)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -113,7 +114,7 @@ def open_unit(row: UnitRow, cipher: VaultCipher) -> StoredUnit:
     body = cipher.open(row.body_sealed, "unit", row.cube_id, row.ordinal)
     lengths = _LENGTHS.unpack_from(body)
     ends = np.cumsum((_LENGTHS.size, *lengths)).tolist()
-    unit, title, language = (body[start:end] for start, end in zip(ends, ends[1:], strict=False))
+    unit, title, language = (body[start:end] for start, end in pairwise(ends))
     tail = body[ends[-1] :]
     vector = np.frombuffer(tail, "<f2").astype(np.float32) if tail else None
     return StoredUnit(Unit.FromString(unit), title.decode(), language.decode(), vector)

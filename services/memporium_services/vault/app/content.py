@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, NamedTuple
 
-from memporium.cube.v1.cube_pb2 import AtomicFact, Cube, Payload, SourceSpan
 from memporium_platform.errors import invalid
 from memporium_services.vault.domain.passages import passages
 
@@ -13,6 +12,7 @@ if TYPE_CHECKING:
     from google.protobuf.timestamp_pb2 import Timestamp
 
     from memporium.common.v1.digest_pb2 import Digest
+    from memporium.cube.v1.cube_pb2 import AtomicFact, Cube, Payload, SourceSpan
     from memporium_services.vault.settings import VaultSettings
 
 MAX_TAGS = 64
@@ -94,7 +94,7 @@ def text_of(units: list[UnitDraft]) -> str:
     return "\n".join(unit.text for unit in units)
 
 
-def check_cube(cube: Cube, settings: VaultSettings, *, field: str = "cube") -> None:
+def check_cube(cube: Cube, settings: VaultSettings, *, field: str = "cube") -> None:  # noqa: C901
     """Refuse what the vault does not store.
 
     Raises:

@@ -123,7 +123,7 @@ class Cubes:
             await self._follower.follow(outcome.vault, outcome.revision)
         return [self._made(call, outcome.vault, cipher, one) for one in outcome.written], outcome.revision
 
-    async def get(
+    async def get(  # noqa: C901
         self, call: Call, name: str, *, full: bool, version: int = 0, read_time_us: int | None = None
     ) -> tuple[Cube, int, list[GrantedUse]]:
         """Return a cube, now or as it was; reading its payload activates it.
@@ -165,7 +165,7 @@ class Cubes:
                 await self._changer.change(replace(call, request_id=""), name, edit)
                 vault, row = await rt.db.read(load)
                 if vault is None or row is None:
-                    raise not_found(name)
+                    raise not_found(name)  # noqa: TRY301
                 asked_row = row
             [cube] = await assemble(rt, vault, [asked_row], cipher, full=True)
         except BaseException:

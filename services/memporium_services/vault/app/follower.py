@@ -130,7 +130,7 @@ class IndexFollower:
         gone = set(deletes)
         for start in range(0, len(wanted), _REBUILD_UNITS):
             some = wanted[start : start + _REBUILD_UNITS]
-            rows = await rt.db.read(lambda conn, some=some: rt.store(conn).units(vault.uid, some))
+            rows = await rt.db.read(lambda conn, some=some: rt.store(conn).units(vault.uid, some))  # type: ignore[misc]
             gone.update(unit_id for unit_id in some if unit_id not in rows)
             entries = await asyncio.to_thread(entries_of, list(rows.values()), cipher)
             # The revision stays until the last piece is in: a crash between leaves work, never a gap.
@@ -149,7 +149,7 @@ class IndexFollower:
         while True:
             start = after
             rows = await rt.db.read(
-                lambda conn, start=start: rt.store(conn).indexed_units(vault.uid, after=start, limit=_REBUILD_UNITS)
+                lambda conn, start=start: rt.store(conn).indexed_units(vault.uid, after=start, limit=_REBUILD_UNITS)  # type: ignore[misc]
             )
             if not rows:
                 break

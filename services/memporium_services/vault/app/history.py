@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from google.protobuf.json_format import MessageToDict
 
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from memporium_services.vault.app.runtime import Runtime
     from memporium_services.vault.domain.rows import CubeRow, VaultRow, VersionRow
     from memporium_services.vault.ports import GrantedUse
+
+
+_COMPARED: tuple[Literal["descriptive", "governance", "payload"], ...] = ("descriptive", "governance", "payload")
 
 
 class History:

@@ -59,6 +59,12 @@ def copy(source: Message, target: Message, paths: Iterable[str]) -> None:
             getattr(taker, name).CopyFrom(value)
 
 
+def clear(message: Message, names: Iterable[str]) -> None:
+    """Clear fields."""
+    for name in names:
+        message.ClearField(name)
+
+
 def _present(message: Message, path: str) -> bool:
     *parents, name = path.split(".")
     for parent in parents:

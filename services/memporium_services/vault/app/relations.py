@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from typing import TYPE_CHECKING
 
 from memporium.vault.v1.cubes_pb2 import Relation
@@ -153,7 +154,7 @@ class Relations:
 
     async def tags(
         self, call: Call, parent: str, *, prefix: str, size: int, token: str
-    ) -> tuple[list[tuple[str, int]], str]:
+    ) -> tuple[builtins.list[tuple[str, int]], str]:
         """Return one page of (tag, cubes) in order, and the next page's token.
 
         Raises:

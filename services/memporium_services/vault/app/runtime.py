@@ -82,6 +82,15 @@ class Runtime:
         self._ciphers.pop(vault_uid, None)
 
 
+def bind(
+    rt: Runtime,
+    use: Callable[[Store], T],
+    tokens: Callable[[str, str], str] | None = None,  # type: ignore[name-defined]
+) -> Callable[[Connection], T]:  # noqa: F821  # type: ignore[name-defined]
+    """Return `use` as a function of a connection; loops bind their variables by calling this."""
+    return lambda conn: use(rt.store(conn, tokens))
+
+
 def refuse_read_only(vault: VaultRow) -> None:
     """Refuse changes to a read-only vault.
 

@@ -167,7 +167,7 @@ class Search:
             uses=uses,
         )
 
-    async def _sources(self, call: Call, parent: str, include_mounts: bool) -> tuple[list[_Source], list[Refusal]]:
+    async def _sources(self, call: Call, parent: str, include_mounts: bool) -> tuple[list[_Source], list[Refusal]]:  # noqa: FBT001
         """Return the vaults to search, the own one first, and the mounts that are refused."""
         rt = self._rt
         ids = names.VAULT.parse(parent, "parent")
@@ -301,7 +301,7 @@ class Search:
         hits: list[Hit] = []
         for source in sources:
             rows = await rt.db.read(
-                lambda conn, source=source: rt.store(conn, source.cipher.token).select(
+                lambda conn, source=source: rt.store(conn, source.cipher.token).select(  # type: ignore[misc]
                     source.vault.uid, asked.selection, order="create_time", after=None, limit=asked.limit
                 )
             )

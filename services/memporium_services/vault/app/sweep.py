@@ -180,5 +180,5 @@ class Sweep:
         now = rt.clock.now()
         oldest_us = rt.now_us() - _DEAD_IMPORT_US
         for vault_uid, ids in await rt.db.read(lambda conn: rt.store(conn).unfinished_imports(oldest_us)):
-            await rt.db.write(lambda conn, uid=vault_uid, ids=ids: rt.store(conn).remove_cubes(uid, ids))
+            await rt.db.write(lambda conn, uid=vault_uid, ids=ids: rt.store(conn).remove_cubes(uid, ids))  # type: ignore[misc]
         await rt.db.write(lambda conn: idempotency.sweep(conn, now=now))

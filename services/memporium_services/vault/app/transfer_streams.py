@@ -3,7 +3,7 @@
 An import stays hidden until its last transaction, which makes all of it visible, removes what a new release no longer
 has, and bumps the revision once. One that breaks off leaves nothing but hidden rows, which are removed at once or, after
 a crash, by the sweep.
-"""
+"""  # noqa: E501
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ class TransferStreams:
         self,
         call: Call,
         vault: VaultRow,
-        header: ImportCubesHeader,
+        header: ImportCubesHeader,  # noqa: ARG002
         work: Import,
         counts: Imported,
     ) -> tuple[Removed | None, Waiting | None]:
@@ -263,7 +263,7 @@ class TransferStreams:
         after: tuple[object, str] | None = None
         while True:
             rows = await rt.db.read(
-                lambda conn, after=after: rt.store(conn, cipher.token).select(
+                lambda conn, after=after: rt.store(conn, cipher.token).select(  # type: ignore[misc]
                     vault.uid, asked, order="name", after=after, limit=_PAGE
                 )
             )

@@ -22,7 +22,9 @@ from memporium_services.vault.domain.rows import ChangeRow, IndexTask, RelationR
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
     from google.protobuf.field_mask_pb2 import FieldMask
+    from numpy.typing import NDArray
     from sqlalchemy import Connection
 
     from memporium.vault.v1.cubes_pb2 import Vector
@@ -87,10 +89,10 @@ class Updating:
                 raise invalid("cube.payload", "must keep its form")
             return before
 
-        def given(count: int, dimensions: int) -> object:
+        def given(count: int, dimensions: int) -> NDArray[np.float32] | None:
             return matrix(vectors, count=count, dimensions=dimensions, field="unit_vectors")
 
-        edit = Edit(Trigger.UPDATE, etag=cube.etag, reason=reason, change=change, vectors=given)  # type: ignore[arg-type]
+        edit = Edit(Trigger.UPDATE, etag=cube.etag, reason=reason, change=change, vectors=given)
         return await self._changer.change(call, cube.name, edit)
 
     async def rollback(self, call: Call, name: str, version: int, etag: str, reason: str) -> tuple[Cube, int]:

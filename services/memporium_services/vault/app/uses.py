@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, defaultdict
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import orjson
@@ -60,7 +61,7 @@ class UseRecorder:
             items = list(uses.items())
             for start in range(0, len(items), _PER_WRITE):
                 some = dict(items[start : start + _PER_WRITE])
-                await self._rt.db.write(lambda conn, some=some, uid=vault_uid: self._write(conn, uid, some, now_us))
+                await self._rt.db.write(partial(self._write, vault_uid=vault_uid, uses=some, now_us=now_us))
 
     def _write(self, conn: Connection, vault_uid: str, uses: dict[str, Counter[str]], now_us: int) -> None:
         store = self._rt.store(conn)

@@ -10,7 +10,7 @@ from memporium_platform import audit, idempotency, names
 from memporium_platform.errors import PlatformError, Reason, already_exists, etag_mismatch, invalid, not_found
 from memporium_platform.paging import page_size
 from memporium_services.vault.app import codec, masks
-from memporium_services.vault.app.retention import settings_of
+from memporium_services.vault.app.retention import seconds, settings_of
 from memporium_services.vault.domain.rows import VaultRow
 
 if TYPE_CHECKING:
@@ -214,9 +214,9 @@ def _check(vault: Vault) -> None:
         if len(getattr(vault, name)) > _MAX_TEXT_CHARS:
             raise invalid(f"vault.{name}", f"at most {_MAX_TEXT_CHARS} characters")
     policy, weights = vault.retention, vault.leg_weights
-    for name in ("default_ttl", "grace_period", "half_life", "archive_after"):
-        if policy.HasField(name) and getattr(policy, name).ToTimedelta().total_seconds() < 0:
-            raise invalid(f"vault.retention.{name}", "must not be negative")
+    for field, value in policy.ListFields():
+        if field.message_type is not None and seconds(value) < 0:
+            raise invalid(f"vault.retention.{field.name}", "must not be negative")
     if policy.archive_below_heat < 0:
         raise invalid("vault.retention.archive_below_heat", "must not be negative")
     if vault.quota.max_cubes < 0 or vault.quota.max_bytes < 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,7 @@ def simhash(terms: Sequence[str]) -> int:
     if len(terms) < MIN_TERMS:
         return 0
     counts = Counter(terms)
-    counts.update(f"{a} {b}" for a, b in zip(terms, terms[1:], strict=False))
+    counts.update(f"{a} {b}" for a, b in itertools.pairwise(terms))
     digests = b"".join(hashlib.blake2b(term.encode(), digest_size=8).digest() for term in counts)
     bits = np.unpackbits(np.frombuffer(digests, np.uint8).reshape(-1, 8), axis=1).astype(np.int64)
     weights = np.fromiter(counts.values(), np.int64, len(counts))
