@@ -152,7 +152,7 @@ class AuditStore(Protocol):
     """The logs."""
 
     async def append(self, records: Sequence[LogRecord], *, now_us: int) -> set[str]:
-        """Sequence records, each once in each of its logs, in one durable transaction; return the new ones."""  # noqa: E501
+        """Sequence records, each once in each of its logs, in one durable transaction; return the new ones."""
         ...
 
     async def tree(self, org: str) -> TreeState:

@@ -1,0 +1,146 @@
+import asyncio
+import socket
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from memporium_platform.authz.roles import policies_dir
+from memporium_platform.errors import PlatformError, Reason
+from memporium_services.governance.adapters.policy_files import load_pii_rules, load_retention
+from memporium_services.governance.adapters.presidio import PresidioDetector
+from memporium_services.governance.app.pii import Pii
+from memporium_services.governance.domain.pii import EntityRule, Finding, Mode, PiiRules, redact, relevant
+
+RULES = PiiRules({"A": EntityRule(True, 0.5), "B": EntityRule(False, 0.2)})
+
+
+def test_findings_below_their_rules_score_or_of_other_kinds_do_not_count():
+    found = [Finding("A", 0, 2, 0.4), Finding("B", 3, 5, 0.3), Finding("C", 6, 8, 1.0), Finding("B", 9, 9, 1.0)]
+    assert relevant(found, RULES, min_score=0) == [Finding("B", 3, 5, 0.3)]
+    assert relevant(found, RULES, min_score=0.4) == [Finding("A", 0, 2, 0.4)]
+
+
+def test_of_overlapping_findings_the_surer_then_the_longer_stays():
+    found = [Finding("A", 0, 5, 0.6), Finding("B", 4, 8, 0.9), Finding("B", 10, 12, 0.5), Finding("A", 10, 14, 0.5)]
+    assert relevant(found, RULES, min_score=0) == [Finding("B", 4, 8, 0.9), Finding("A", 10, 14, 0.5)]
+
+
+FINDINGS = st.lists(
+    st.builds(Finding, st.sampled_from("AB"), st.integers(0, 20), st.integers(0, 20), st.floats(0, 1)), max_size=8
+)
+
+
+@given(FINDINGS, st.sampled_from(Mode))
+def test_redaction_leaves_the_rest_as_it_was(findings, mode):
+    text = "abcdefghijklmnopqrst"
+    kept = relevant(findings, RULES, min_score=0)
+    assert all(one.end <= two.start for one, two in pairwise(kept))
+    rest = "".join(
+        letter for place, letter in enumerate(text) if not any(found.start <= place < found.end for found in kept)
+    )
+    redacted = redact(text, kept, mode, key=b"k")
+    for found in kept:
+        assert mode is Mode.PSEUDONYM or text[found.start : found.end] not in redacted
+    remaining = iter(redacted)
+    assert all(letter in remaining for letter in rest)
+
+
+def test_masking_keeps_the_last_four_of_a_number():
+    card = "4111-1111-1111-1234"
+    assert redact(card, [Finding("A", 0, 19, 1)], Mode.MASK, key=b"") == "****-****-****-1234"
+    assert redact("1234567", [Finding("A", 0, 7, 1)], Mode.MASK, key=b"") == "*******"
+    assert redact("ann@x.org", [Finding("A", 0, 9, 1)], Mode.MASK, key=b"") == "***@*.***"
+
+
+def test_pseudonyms_are_equal_for_equal_values_under_one_key_alone():
+    def pseudonym(text, key):
+        return redact(text, [Finding("A", 0, len(text), 1)], Mode.PSEUDONYM, key=key)
+
+    assert pseudonym("Ann@X.org", b"k") == pseudonym("ann@x.org", b"k")
+    assert pseudonym("ann@x.org", b"k") != pseudonym("ann@x.org", b"l")
+    assert pseudonym("ann@x.org", b"k") != pseudonym("bob@x.org", b"k")
+
+
+class Words:
+    def detect(self, text, entities):
+        return [Finding(entities[0], 0, 3, 1.0)] if text.startswith("ann") else []
+
+
+@pytest.fixture
+async def pii():
+    pii = Pii(Words(), RULES, secret=b"s")
+    yield pii
+    await pii.stop()
+
+
+async def test_texts_keep_their_order(pii):
+    texts = ["bob", "ann is here", ""]
+    found = await pii.detect(texts, entities=[], min_score=0, language="")
+    assert found == [[], [Finding("A", 0, 3, 1.0)], []]
+    assert pii.redact(texts, found, Mode.REPLACE, org="acme") == ["bob", "<A> is here", ""]
+    one, two = (pii.redact(texts, found, Mode.PSEUDONYM, org=org)[1] for org in ("acme", "other"))
+    assert one != two
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"texts": ["x"] * 1001},
+        {"texts": ["x" * (2 << 20), "y"]},
+        {"entities": ["C"]},
+        {"min_score": 2.0},
+        {"language": "de"},
+    ],
+)
+async def test_too_much_or_unknown_is_refused(pii, fields):
+    options = {"texts": ["x"], "entities": [], "min_score": 0, "language": "", **fields}
+    with pytest.raises(PlatformError) as caught:
+        await pii.detect(options.pop("texts"), **options)
+    assert caught.value.reason is Reason.INVALID_FIELD
+
+
+def test_shipped_rules_find_personal_data_without_the_network(monkeypatch):
+    def refuse(*_args, **_options):
+        raise AssertionError("the network was asked")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    rules = load_pii_rules(policies_dir())
+    detector = PresidioDetector()
+    samples = {
+        "EMAIL_ADDRESS": "write to ann.lee@example.co.uk today",
+        "IBAN_CODE": "my IBAN is DE89370400440532013000",
+        "CREDIT_CARD": "card 4111 1111 1111 1111 please",
+        "IP_ADDRESS": "from 192.168.17.4 at night",
+        "US_SSN": "his social security number is 536-90-4399",
+        "PHONE_NUMBER": "call my phone +44 20 7946 0958 after six",
+    }
+    for entity, text in samples.items():
+        found = relevant(detector.detect(text, tuple(rules.entities)), rules, min_score=0)
+        assert entity in {finding.entity for finding in found}, text
+    plain = "The loop statement repeats its body while the condition is true."
+    assert not relevant(detector.detect(plain, tuple(rules.entities)), rules, min_score=0)
+
+
+def test_shipped_retention():
+    retention = load_retention(policies_dir())
+    assert retention.audit_records is None
+    assert retention.removed_rows.days == 7
+
+
+async def test_detection_leaves_the_event_loop_free():
+    class Slow(Words):
+        def detect(self, text, entities):
+            event.wait(5)
+            return []
+
+    import threading
+
+    event = threading.Event()
+    pii = Pii(Slow(), RULES, secret=b"s")
+    task = asyncio.create_task(pii.detect(["x"], entities=[], min_score=0, language="en"))
+    await asyncio.sleep(0)
+    event.set()
+    assert await task == [[]]
+    await pii.stop()
