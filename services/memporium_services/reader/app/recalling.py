@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -98,17 +99,19 @@ class Recalling:
             focus = without_names(question.text, names)
             candidates = _focused(candidates, await self._search(asked, focus, meaning_only=True))
             searches.append(focus)
-        weighed = _weigh(candidates, question, names, levers)
+        weighed = await asyncio.to_thread(_weigh, candidates, question, names, levers)
         covered = coverage(weighed.candidates, weighed.ranked, question)
         more = _further(weighed, question, covered, levers)
         for query in more:
             candidates = _joined(candidates, await self._search(asked, query))
         if more:
             searches.extend(more)
-            weighed = _weigh(candidates, question, names, levers)
+            weighed = await asyncio.to_thread(_weigh, candidates, question, names, levers)
             covered = coverage(weighed.candidates, weighed.ranked, question)
-        places, context = _fit(weighed, asked)
-        prospects = await self._prospects(asked, [candidates[place] for place in places]) if levers.foresight else ()
+        places, context = await asyncio.to_thread(_fit, weighed, asked)
+        prospects = (
+            await self._prospects(asked, [weighed.candidates[place] for place in places]) if levers.foresight else ()
+        )
         trace = Trace(question, names, tuple(searches), 2 if more else 1, covered)
         return Recalled(weighed.candidates, weighed.ranked, places, context, prospects, found.refusals, trace)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import uuid
 from dataclasses import dataclass, replace
@@ -86,7 +87,8 @@ class Remembering:
             gap=timedelta(seconds=self._settings.segment_gap_s),
             most_turns=self._settings.segment_turns,
         )
-        episodes = form(
+        episodes = await asyncio.to_thread(
+            form,
             turns,
             session=session.labels.source,
             title=clean_line(session.title)[:_MOST_ID_CHARS],

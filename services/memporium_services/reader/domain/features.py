@@ -116,7 +116,7 @@ def substance(words: Sequence[frozenset[str]]) -> NDArray[np.float64]:
     """Return how much each statement says, by its stems: "Wow, thanks!" says nothing."""
     shares = np.array([len(one) / _SUBSTANCE_TERMS for one in words])
     full: NDArray[np.float64] = (2 * np.minimum(1.0, 2 * shares) + np.minimum(1.0, shares)) / 3
-    return full  # type: ignore[no-any-return]
+    return full
 
 
 def answering(
