@@ -171,15 +171,13 @@ class _Scene:
         )
         return agreement, f"orgs/buyer/vaults/{vault_id}"
 
-    def search(self, vault: str, stub: Any = None) -> Awaitable[Any]:
+    def search(self, vault: str) -> Awaitable[Any]:
         """Search a pack."""
-        from memporium.vault.v1 import vault_service_pb2
+        from memporium.vault.v1 import search_pb2, vault_service_pb2
 
-        request = vault_service_pb2.SearchCubesRequest(
-            parent=vault, query="sky", mode=vault_service_pb2.SearchCubesRequest.DESCRIPTOR.fields_by_name["mode"]
-            .enum_type.values_by_name["SEARCH_MODE_FULL_TEXT"].number, limit=5,
-        )  # fmt: skip
-        return _drain((stub or self.vaults["buyer"]).SearchCubes(request))
+        full_text = search_pb2.SEARCH_MODE_FULL_TEXT
+        request = vault_service_pb2.SearchCubesRequest(parent=vault, query="sky", mode=full_text, limit=5)
+        return _drain(self.vaults["buyer"].SearchCubes(request))
 
     async def move(self, agreement: str, verb: str) -> None:
         """Suspend, resume or revoke an agreement as the seller."""
