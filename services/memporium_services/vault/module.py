@@ -51,7 +51,7 @@ async def build(kernel: Kernel) -> VaultModule:
         gate=MemstoreGate(kernel.channels),
         clock=kernel.clock,
         page_tokens=kernel.page_tokens,
-        authz=kernel.authz,  # type: ignore[arg-type]
+        authz=kernel.authz,
         settings=VaultSettings(),
     )
     return VaultModule(VaultApp(runtime))

@@ -183,7 +183,7 @@ class SqlHistory:
             needed = exists().where(BLOB_REFS.c.vault_uid == vault_uid, BLOB_REFS.c.blob_key == BLOBS.c.blob_key)
             unneeded = (BLOBS.c.vault_uid == vault_uid, BLOBS.c.blob_key.in_(some), ~needed)
             for row in self.conn.execute(select(BLOBS).where(*unneeded)):
-                dropped.append(BlobRow(row.blob_key, row.size_bytes, row.segments, row.complete, row.update_us))  # noqa: PERF401
+                dropped.append(BlobRow(row.blob_key, row.size_bytes, row.segments, row.complete, row.update_us))  # noqa: PERF401 - the list serves the next statement too
             self.conn.execute(
                 delete(BLOBS).where(
                     BLOBS.c.vault_uid == vault_uid, BLOBS.c.blob_key.in_([blob.blob_key for blob in dropped])

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from memporium_platform import audit
@@ -17,18 +18,21 @@ from memporium_platform.errors import PlatformError, Reason, invalid, not_found
 from memporium_platform.storage.objects.object_store import ObjectNotFoundError
 from memporium_services.vault.app.licensing import READ, asked_for, only_for_services, reserve
 from memporium_services.vault.app.reading import assemble, reader_of, refuse_private
-from memporium_services.vault.app.runtime import refuse_read_only
+from memporium_services.vault.app.runtime import bind, refuse_read_only
 from memporium_services.vault.app.writing import keep_quota
 from memporium_services.vault.domain.rows import BlobRow
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
+    from sqlalchemy import Connection
+
     from memporium.common.v1.digest_pb2 import Digest
     from memporium_platform.call import Call
     from memporium_services.vault.app.cipher import VaultCipher
     from memporium_services.vault.app.runtime import Runtime
-    from memporium_services.vault.domain.rows import VaultRow
+    from memporium_services.vault.domain.rows import CubeRow, VaultRow
+    from memporium_services.vault.ports import Store
 
 # Plaintext of one stored object: what an upload can lose, and what a small read opens.
 SEGMENT_BYTES = 4 << 20
@@ -100,9 +104,9 @@ class Blobs:
         segments = await self._store(vault, cipher, key, digest, offset, chunks)
         done = BlobRow(key, digest.size_bytes, segments, complete=True, update_us=rt.now_us())
 
-        def write(conn: object) -> None:
-            rt.store(conn).save_blob(vault.uid, done)  # type: ignore[arg-type]
-            audit.record_in(conn, call, resource=vault.name, details={"blob_bytes": str(digest.size_bytes)})  # type: ignore[arg-type]
+        def write(conn: Connection) -> None:
+            rt.store(conn).save_blob(vault.uid, done)
+            audit.record_in(conn, call, resource=vault.name, details={"blob_bytes": str(digest.size_bytes)})
 
         await rt.db.write(write)
         return False
@@ -136,7 +140,7 @@ class Blobs:
                 del buffer[:SEGMENT_BYTES]
                 segment += 1
                 kept = BlobRow(key, digest.size_bytes, segment, complete=False, update_us=rt.now_us())
-                await rt.db.write(lambda conn, kept=kept: rt.store(conn).save_blob(vault.uid, kept))  # type: ignore[misc]
+                await rt.db.write(bind(rt, partial(_save, vault.uid, kept)))
         if received != digest.size_bytes:
             raise _mismatch("size", str(digest.size_bytes), str(received))
         if hasher.hexdigest() != digest.sha256:
@@ -190,15 +194,15 @@ class Blobs:
         """Ask the licences of the cubes that refer to the blob; one that nobody may see is absent."""
         rt = self._rt
 
-        def load(conn: object) -> list[object]:
-            store = rt.store(conn)  # type: ignore[arg-type]
+        def load(conn: Connection) -> list[CubeRow]:
+            store = rt.store(conn)
             return list(store.cubes(vault.uid, store.referring(vault.uid, key)).values())
 
         rows = await rt.db.read(load)
         only_for_services(call, action, vault.name)
-        if rows and all(row.scope == 1 and row.owner != reader_of(call) for row in rows if reader_of(call)):  # type: ignore[attr-defined]
-            refuse_private(call, vault, rows[0])  # type: ignore[arg-type]
-        cubes = await assemble(rt, vault, rows, cipher, full=False)  # type: ignore[arg-type]
+        if rows and all(row.scope == 1 and row.owner != reader_of(call) for row in rows if reader_of(call)):
+            refuse_private(call, vault, rows[0])
+        cubes = await assemble(rt, vault, rows, cipher, full=False)
         lease = await reserve(rt, call, asked_for(cubes, action, always=vault.agreement))
         await lease.commit()
 
@@ -228,6 +232,10 @@ class Blobs:
             raise invalid(f"{field}.sha256", "must be 64 lower-case hexadecimal characters")
         if not 0 <= digest.size_bytes <= self._rt.settings.max_blob_bytes:
             raise invalid(f"{field}.size_bytes", f"must be 0 to {self._rt.settings.max_blob_bytes}")
+
+
+def _save(vault_uid: str, row: BlobRow, store: Store) -> None:
+    store.save_blob(vault_uid, row)
 
 
 def _object_key(vault_uid: str, key: str, number: int) -> str:

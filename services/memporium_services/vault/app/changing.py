@@ -14,7 +14,7 @@ from memporium_platform.errors import PlatformError, Reason, denied, etag_mismat
 from memporium_services.vault.app import codec, content
 from memporium_services.vault.app.columns import columns_of, unit_works, words_of
 from memporium_services.vault.app.drafting import vectors_for
-from memporium_services.vault.app.follower import Waiting
+from memporium_services.vault.app.plans import Plan, StaleError, apply_plan
 from memporium_services.vault.app.reading import (
     condition_of,
     find_cubes,
@@ -23,27 +23,23 @@ from memporium_services.vault.app.reading import (
 )
 from memporium_services.vault.app.retention import retention_of
 from memporium_services.vault.app.runtime import refuse_read_only, vault_name_of
-from memporium_services.vault.app.writing import UPDATED, demand_blobs, fresh_vault, keep_quota
-from memporium_services.vault.domain.lifecycle import State, Trigger, searchable, step
+from memporium_services.vault.domain.lifecycle import State, Trigger, step
 from memporium_services.vault.domain.lifespan import purge_us
-from memporium_services.vault.domain.rows import ChangeRow, IndexTask, PayloadRow, VersionRow
+from memporium_services.vault.domain.rows import PayloadRow, VersionRow
 from memporium_services.vault.domain.simhash import simhash
 from memporium_services.vault.domain.versions import VersionStamp, etag, follow
-from memporium_services.vault.ports import VaultDelta
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
     from sqlalchemy import Connection
 
     from memporium_platform.call import Call
     from memporium_services.vault.app.cipher import VaultCipher
-    from memporium_services.vault.app.columns import UnitWork
-    from memporium_services.vault.app.follower import IndexFollower
+    from memporium_services.vault.app.follower import IndexFollower, Waiting
     from memporium_services.vault.app.runtime import Runtime
-    from memporium_services.vault.domain.rows import CubeRow, TermRow, VaultRow
-    from memporium_services.vault.ports import Store
+    from memporium_services.vault.domain.rows import CubeRow, VaultRow
 
 _TRIES = 8
 _READ_ONLY_SCOPE = 3
@@ -73,25 +69,6 @@ class Edit:
     by_itself: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """A change ready to be written."""
-
-    old: CubeRow
-    new: CubeRow
-    version: VersionRow
-    payload: PayloadRow | None
-    moved: PayloadRow | None
-    terms: tuple[TermRow, ...] | None
-    units: tuple[UnitWork, ...] | None
-    blob_keys: tuple[str, ...] | None
-    drop_object: str = ""
-
-
-class _StaleError(Exception):
-    """The cube has moved on since the plan was made."""
-
-
 class Changer:
     """Changes cubes."""
 
@@ -112,7 +89,7 @@ class Changer:
             vault = await self._rt.vault(vault_name)
             cipher = await self._rt.cipher(vault)
             failure: PlatformError | None = None
-            plan: _Plan | None = None
+            plan: Plan | None = None
             try:
                 plan = await self._plan(call, vault, cipher, cube_id, edit)
             except PlatformError as error:
@@ -122,7 +99,7 @@ class Changer:
                 failure = error
             try:
                 row, revision, waiting = await self._write(call, vault, cube_id, plan, failure, edit)
-            except _StaleError:
+            except StaleError:
                 continue
             if waiting is not None:
                 self._follower.offer(vault.uid, revision, waiting)
@@ -132,7 +109,7 @@ class Changer:
             return codec.cube_of(vault, row, cipher), revision
         raise PlatformError(Reason.CONFLICT, f"{name} is changed too often", metadata={"resource": name})
 
-    async def _plan(self, call: Call, vault: VaultRow, cipher: VaultCipher, cube_id: str, edit: Edit) -> _Plan:
+    async def _plan(self, call: Call, vault: VaultRow, cipher: VaultCipher, cube_id: str, edit: Edit) -> Plan:
         rt = self._rt
         [old] = await rt.db.read(lambda conn: find_cubes(rt.store(conn), call, vault, [cube_id]))
         name = f"{vault.name}/cubes/{cube_id}"
@@ -157,7 +134,7 @@ class Changer:
 
     async def _plan_transition(
         self, call: Call, vault: VaultRow, cipher: VaultCipher, old: CubeRow, new: CubeRow, edit: Edit
-    ) -> _Plan:
+    ) -> Plan:
         """Plan a change of state alone; the payload may move between tiers."""
         rt = self._rt
         meta = cipher.seal(cipher.open(old.meta_sealed, "meta", old.uid, old.version), "meta", old.uid, new.version)
@@ -172,7 +149,7 @@ class Changer:
             sealed = cipher.seal(body, "payload", old.uid, old.payload_version)
             moved, drop = replace(payload, body_sealed=sealed, object_key=""), payload.object_key
             new = replace(new, tier=HOT)
-        return _Plan(
+        return Plan(
             old=old,
             new=replace(new, meta_sealed=meta),
             version=_version(call, cipher, new, old, meta, edit),
@@ -197,7 +174,7 @@ class Changer:
 
     async def _plan_content(
         self, call: Call, vault: VaultRow, cipher: VaultCipher, old: CubeRow, new: CubeRow, edit: Edit
-    ) -> _Plan:
+    ) -> Plan:
         """Plan a change of metadata or payload."""
         rt = self._rt
         keys = [(old.cube_id, old.payload_version)]
@@ -228,7 +205,7 @@ class Changer:
         if content.ttl_s_of(before) == content.ttl_s_of(cube):
             new = replace(new, expire_us=old.expire_us)
         meta = cipher.seal(codec.meta_of(cube), "meta", old.uid, new.version)
-        return _Plan(
+        return Plan(
             old=old,
             new=replace(new, meta_sealed=meta),
             version=_version(call, cipher, new, old, meta, edit),
@@ -244,7 +221,7 @@ class Changer:
         call: Call,
         vault: VaultRow,
         cube_id: str,
-        plan: _Plan | None,
+        plan: Plan | None,
         failure: PlatformError | None,
         edit: Edit,
     ) -> tuple[CubeRow, int, Waiting | None]:
@@ -254,9 +231,9 @@ class Changer:
             if failure is not None:
                 raise failure
             if plan is None:
-                raise _StaleError
+                raise StaleError
             store = rt.store(conn)
-            outcome = _apply(rt, store, vault, plan)
+            outcome = apply_plan(rt, store, vault, plan)
             details = {"change": edit.trigger.value, "version": str(plan.new.version)}
             audit.record_in(conn, call, resource=f"{vault.name}/cubes/{cube_id}", details=details)
             return outcome
@@ -271,59 +248,6 @@ class Changer:
             )
 
         return await rt.db.write(write)
-
-
-def _apply(rt: Runtime, store: Store, vault: VaultRow, plan: _Plan) -> tuple[CubeRow, int, Waiting | None]:  # noqa: C901, PLR0912
-    """Write a plan within the transaction."""
-    old, new = plan.old, plan.new
-    vault = fresh_vault(store, vault)
-    keep_quota(rt, vault, cubes=0, size_bytes=max(0, new.size_bytes - old.size_bytes))
-    was, now = (searchable(condition_of(row, 0)) for row in (old, new))
-    deletes: Sequence[int] = ()
-    upserts: Sequence[int] = ()
-    units = contexts = 0
-    if plan.units is not None:
-        deletes, gone_contexts = store.delete_units(vault.uid, [old.cube_id])
-        upserts = store.insert_units(vault, [work.row for work in plan.units])
-        units = len(upserts) - len(deletes)
-        contexts = sum(work.row.has_context for work in plan.units) - gone_contexts
-        upserts = upserts if now else ()
-    elif was and not now:
-        deletes = store.unit_ids(vault.uid, [old.cube_id])
-    elif now and not was:
-        upserts = store.unit_ids(vault.uid, [old.cube_id])
-    indexed = bool(upserts or deletes)
-    delta = VaultDelta(bytes_used=new.size_bytes - old.size_bytes, units=units, context_units=contexts)
-    if plan.units:
-        vector = plan.units[0].vector
-        delta = delta._replace(dimensions=0 if vector is None or vault.dimensions else len(vector))
-    revision = store.bump(vault, delta, indexed=indexed)
-    new = replace(new, revision=revision)
-    if not store.save_cube(new, expected_version=old.version):
-        raise _StaleError
-    store.insert_version(vault.uid, replace(plan.version, revision=revision))
-    if plan.payload is not None:
-        store.insert_payload(vault.uid, plan.payload)
-    if plan.moved is not None:
-        store.move_payload(vault.uid, plan.moved)
-    if plan.blob_keys:
-        demand_blobs(store, vault, plan.blob_keys)
-        store.refer(vault.uid, old.cube_id, plan.blob_keys)
-    if plan.terms is not None:
-        store.replace_terms(vault.uid, old.cube_id, plan.terms)
-    store.add_changes(vault.uid, [ChangeRow(revision, old.cube_id, UPDATED, new.update_us)])
-    waiting = None
-    if indexed:
-        store.add_task(vault.uid, IndexTask(revision, tuple(upserts), tuple(deletes)))
-        if plan.units is not None and now:
-            entries = [work.entry(unit_id) for work, unit_id in zip(plan.units, upserts, strict=True)]
-            waiting = Waiting(vault.index_revision, entries, deletes)
-        elif not upserts:
-            waiting = Waiting(vault.index_revision, (), deletes)
-        else:
-            # Comes back into the index: read from the store, under a number that never fits the chain.
-            waiting = Waiting(-1, (), ())
-    return new, revision, waiting
 
 
 def _with_times(vault: VaultRow, old: CubeRow, new: CubeRow, trigger: Trigger, now_us: int) -> CubeRow:

@@ -11,6 +11,7 @@ import orjson
 
 from memporium.cube.v1.cube_pb2 import Cube, Payload
 from memporium.vault.v1.cubes_pb2 import Unit
+from memporium_services.vault.app import masks
 from memporium_services.vault.domain.versions import etag
 
 if TYPE_CHECKING:
@@ -41,10 +42,8 @@ def meta_of(cube: Cube) -> bytes:
     meta.content_digest = cube.content_digest
     meta.behavioural.lineage.CopyFrom(cube.behavioural.lineage)
     meta.behavioural.embedding_model = cube.behavioural.embedding_model
-    for field in ("create_time", "update_time"):
-        meta.descriptive.ClearField(field)
-    for field in ("owner", "state", "frozen", "expire_time", "purge_time"):
-        meta.governance.ClearField(field)  # type: ignore[arg-type]
+    masks.clear(meta.descriptive, ("create_time", "update_time"))
+    masks.clear(meta.governance, ("owner", "state", "frozen", "expire_time", "purge_time"))
     return meta.SerializeToString()
 
 

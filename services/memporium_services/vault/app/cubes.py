@@ -123,7 +123,7 @@ class Cubes:
             await self._follower.follow(outcome.vault, outcome.revision)
         return [self._made(call, outcome.vault, cipher, one) for one in outcome.written], outcome.revision
 
-    async def get(  # noqa: C901
+    async def get(
         self, call: Call, name: str, *, full: bool, version: int = 0, read_time_us: int | None = None
     ) -> tuple[Cube, int, list[GrantedUse]]:
         """Return a cube, now or as it was; reading its payload activates it.
@@ -136,18 +136,7 @@ class Cubes:
             raise invalid("read_time", "not together with version")
         if version < 0:
             raise invalid("version", "must not be negative")
-        vault_name, cube_id = vault_name_of(name)
-        ids = names.VAULT.parse(vault_name)
-
-        def load(conn: Connection) -> tuple[VaultRow | None, CubeRow | None]:
-            store = rt.store(conn)
-            vault = store.vault(ids["org"], ids["vault"])
-            return vault, store.cubes(vault.uid, [cube_id]).get(cube_id) if vault else None
-
-        vault, row = await rt.db.read(load)
-        if vault is None or row is None:
-            raise not_found(name)
-        refuse_private(call, vault, row)
+        vault, row = await self._find(call, name)
         cipher = await rt.cipher(vault)
         asked_row = row
         if version or read_time_us is not None:
@@ -163,17 +152,31 @@ class Cubes:
             if row.state == State.ARCHIVED and asked_row is row and not row.frozen:
                 edit = Edit(Trigger.USE, reason="read", by_itself=True)
                 await self._changer.change(replace(call, request_id=""), name, edit)
-                vault, row = await rt.db.read(load)
-                if vault is None or row is None:
-                    raise not_found(name)  # noqa: TRY301
-                asked_row = row
+                vault, asked_row = await self._find(call, name)
             [cube] = await assemble(rt, vault, [asked_row], cipher, full=True)
         except BaseException:
             await lease.release()
             raise
         await lease.commit()
-        self._uses.note(vault.uid, [cube_id], "read")
+        self._uses.note(vault.uid, [row.cube_id], "read")
         return cube, vault.revision, lease.uses
+
+    async def _find(self, call: Call, name: str) -> tuple[VaultRow, CubeRow]:
+        """Return a cube's row with its vault's, of one snapshot."""
+        rt = self._rt
+        vault_name, cube_id = vault_name_of(name)
+        ids = names.VAULT.parse(vault_name)
+
+        def load(conn: Connection) -> tuple[VaultRow | None, CubeRow | None]:
+            store = rt.store(conn)
+            vault = store.vault(ids["org"], ids["vault"])
+            return vault, store.cubes(vault.uid, [cube_id]).get(cube_id) if vault else None
+
+        vault, row = await rt.db.read(load)
+        if vault is None or row is None:
+            raise not_found(name)
+        refuse_private(call, vault, row)
+        return vault, row
 
     async def use(
         self, call: Call, parent: str, cube_names: Sequence[str], *, full: bool, action: int, form: int, tokens: int

@@ -10,12 +10,14 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import OrderedDict
+from operator import methodcaller
 from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 
 from memporium_platform.storage.index.vault_index import IndexEntry
 from memporium_services.vault.app.codec import open_unit
+from memporium_services.vault.app.runtime import bind
 from memporium_services.vault.domain.text import terms_of
 
 if TYPE_CHECKING:
@@ -130,7 +132,7 @@ class IndexFollower:
         gone = set(deletes)
         for start in range(0, len(wanted), _REBUILD_UNITS):
             some = wanted[start : start + _REBUILD_UNITS]
-            rows = await rt.db.read(lambda conn, some=some: rt.store(conn).units(vault.uid, some))  # type: ignore[misc]
+            rows = await rt.db.read(bind(rt, methodcaller("units", vault.uid, some)))
             gone.update(unit_id for unit_id in some if unit_id not in rows)
             entries = await asyncio.to_thread(entries_of, list(rows.values()), cipher)
             # The revision stays until the last piece is in: a crash between leaves work, never a gap.
@@ -147,9 +149,8 @@ class IndexFollower:
         index, _ = await asyncio.to_thread(self._open, vault)
         after = 0
         while True:
-            start = after
             rows = await rt.db.read(
-                lambda conn, start=start: rt.store(conn).indexed_units(vault.uid, after=start, limit=_REBUILD_UNITS)  # type: ignore[misc]
+                bind(rt, methodcaller("indexed_units", vault.uid, after=after, limit=_REBUILD_UNITS))
             )
             if not rows:
                 break

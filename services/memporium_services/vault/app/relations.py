@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 from typing import TYPE_CHECKING
 
 from memporium.vault.v1.cubes_pb2 import Relation
@@ -19,6 +18,7 @@ from memporium_services.vault.domain.selection import PRIVATE, TAG
 from memporium_services.vault.ports import VaultDelta
 
 if TYPE_CHECKING:
+    import builtins
     from collections.abc import Sequence
 
     from sqlalchemy import Connection

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from memporium_platform import names
 from memporium_platform.errors import PlatformError, Reason, invalid, not_found
@@ -11,7 +11,11 @@ from memporium_platform.storage.sql.times import to_us
 from memporium_services.vault.app.cipher import VaultCipher
 
 if TYPE_CHECKING:
-    from memporium_platform.authz.client import AuthzClient
+    from collections.abc import Callable
+
+    from sqlalchemy import Connection
+
+    from memporium_platform.authz.ports import Authorizer
     from memporium_platform.crypto.keyring import Keyring
     from memporium_platform.kernel import Clock
     from memporium_platform.paging import PageTokens
@@ -19,8 +23,10 @@ if TYPE_CHECKING:
     from memporium_platform.storage.objects.object_store import ObjectStore
     from memporium_platform.storage.sql.database import Database
     from memporium_services.vault.domain.rows import VaultRow
-    from memporium_services.vault.ports import Embedder, LicenceGate, OpenStore
+    from memporium_services.vault.ports import Embedder, LicenceGate, OpenStore, Store
     from memporium_services.vault.settings import VaultSettings
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -40,7 +46,7 @@ class Runtime:
     gate: LicenceGate
     clock: Clock
     page_tokens: PageTokens
-    authz: AuthzClient
+    authz: Authorizer
     settings: VaultSettings
     dead: dict[str, str] = field(default_factory=dict)
     _ciphers: dict[str, VaultCipher] = field(default_factory=dict)
@@ -83,11 +89,9 @@ class Runtime:
 
 
 def bind(
-    rt: Runtime,
-    use: Callable[[Store], T],
-    tokens: Callable[[str, str], str] | None = None,  # type: ignore[name-defined]
-) -> Callable[[Connection], T]:  # noqa: F821  # type: ignore[name-defined]
-    """Return `use` as a function of a connection; loops bind their variables by calling this."""
+    rt: Runtime, use: Callable[[Store], T], tokens: Callable[[str, str], str] | None = None
+) -> Callable[[Connection], T]:
+    """Return `use` as a function of a connection."""
     return lambda conn: use(rt.store(conn, tokens))
 
 

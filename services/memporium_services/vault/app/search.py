@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field, replace
+from operator import methodcaller
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +20,7 @@ from memporium_services.vault.app.licensing import RETRIEVE, Lease, agreements_o
 from memporium_services.vault.app.ranking import HYBRID, SEMANTIC, TAGS, Candidates, Ranked, Ranking, rank
 from memporium_services.vault.app.reading import assemble, reader_of
 from memporium_services.vault.app.retention import settings_of, weights_of
+from memporium_services.vault.app.runtime import bind
 from memporium_services.vault.domain.selection import Selection
 from memporium_services.vault.ports import UseAsked
 
@@ -138,7 +140,7 @@ class Search:
         """
         started = time.perf_counter_ns()
         _check(asked)
-        sources, refusals = await self._sources(call, parent, asked.include_mounts)
+        sources, refusals = await self._sources(call, parent, include_mounts=asked.include_mounts)
         try:
             selection = replace(asked.selection, reader=reader_of(call), now_us=self._rt.now_us())
             asked = replace(asked, selection=selection)
@@ -167,7 +169,7 @@ class Search:
             uses=uses,
         )
 
-    async def _sources(self, call: Call, parent: str, include_mounts: bool) -> tuple[list[_Source], list[Refusal]]:  # noqa: FBT001
+    async def _sources(self, call: Call, parent: str, *, include_mounts: bool) -> tuple[list[_Source], list[Refusal]]:
         """Return the vaults to search, the own one first, and the mounts that are refused."""
         rt = self._rt
         ids = names.VAULT.parse(parent, "parent")
@@ -301,8 +303,17 @@ class Search:
         hits: list[Hit] = []
         for source in sources:
             rows = await rt.db.read(
-                lambda conn, source=source: rt.store(conn, source.cipher.token).select(  # type: ignore[misc]
-                    source.vault.uid, asked.selection, order="create_time", after=None, limit=asked.limit
+                bind(
+                    rt,
+                    methodcaller(
+                        "select",
+                        source.vault.uid,
+                        asked.selection,
+                        order="create_time",
+                        after=None,
+                        limit=asked.limit,
+                    ),
+                    source.cipher.token,
                 )
             )
             cubes = await assemble(rt, source.vault, rows, source.cipher, full=asked.full)

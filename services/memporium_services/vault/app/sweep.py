@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from operator import methodcaller
 from typing import TYPE_CHECKING
 
 from memporium_platform import idempotency, names
 from memporium_platform.errors import PlatformError, Reason
 from memporium_services.vault.app.changing import Edit
 from memporium_services.vault.app.retention import retention_of
+from memporium_services.vault.app.runtime import bind
 from memporium_services.vault.domain.heat import is_cold
 from memporium_services.vault.domain.lifecycle import Trigger
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from memporium_services.vault.app.forgetting import Forgetting
     from memporium_services.vault.app.runtime import Runtime
     from memporium_services.vault.domain.rows import CubeRow, VaultRow
+    from memporium_services.vault.ports import Store
 
 DEFAULT_LIMIT, MAX_LIMIT = 500, 5000
 # Vaults looked at in one call, however little there is to do in each.
@@ -112,8 +115,8 @@ class Sweep:
             return 0
         ids = [row.cube_id for row in rows]
 
-        def choose(store: object) -> list[CubeRow]:
-            present = store.cubes(vault.uid, ids)  # type: ignore[attr-defined]
+        def choose(store: Store) -> list[CubeRow]:
+            present = store.cubes(vault.uid, ids)
             return [present[row.cube_id] for row in rows if row.cube_id in present and present[row.cube_id] == row]
 
         cipher = await self._rt.cipher(vault)
@@ -180,5 +183,5 @@ class Sweep:
         now = rt.clock.now()
         oldest_us = rt.now_us() - _DEAD_IMPORT_US
         for vault_uid, ids in await rt.db.read(lambda conn: rt.store(conn).unfinished_imports(oldest_us)):
-            await rt.db.write(lambda conn, uid=vault_uid, ids=ids: rt.store(conn).remove_cubes(uid, ids))  # type: ignore[misc]
+            await rt.db.write(bind(rt, methodcaller("remove_cubes", vault_uid, ids)))
         await rt.db.write(lambda conn: idempotency.sweep(conn, now=now))

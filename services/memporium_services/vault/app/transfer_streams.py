@@ -1,13 +1,14 @@
 """Exports cubes with units and vectors, and takes such cubes in as one.
 
 An import stays hidden until its last transaction, which makes all of it visible, removes what a new release no longer
-has, and bumps the revision once. One that breaks off leaves nothing but hidden rows, which are removed at once or, after
-a crash, by the sweep.
-"""  # noqa: E501
+has, and bumps the revision once. One that breaks off leaves nothing but hidden rows, removed at once or, after a crash,
+by the sweep.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from operator import methodcaller
 from typing import TYPE_CHECKING
 
 import orjson
@@ -19,7 +20,7 @@ from memporium_services.vault.app.drafting import Origin, Wanted, draft_cubes, m
 from memporium_services.vault.app.importing import Import, publish, stage
 from memporium_services.vault.app.licensing import EXPORT_BUNDLE, asked_for, reserve
 from memporium_services.vault.app.reading import assemble, demand_readable, find_cubes, reader_of
-from memporium_services.vault.app.runtime import cube_ids_in
+from memporium_services.vault.app.runtime import bind, cube_ids_in
 from memporium_services.vault.app.vaults import vault_of
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ class TransferStreams:
             async for cubes in batches:
                 drafts = await self._draft(call, vault, cipher, header, cubes, work, counts)
                 vault, work = await self._stage(vault, cipher, drafts, work)
-            removed, waiting = await self._publish(call, vault, header, work, counts)
+            removed, waiting = await self._publish(call, vault, work, counts)
         except BaseException:
             await self._drop(vault, work)
             raise
@@ -158,7 +159,6 @@ class TransferStreams:
         self,
         call: Call,
         vault: VaultRow,
-        header: ImportCubesHeader,  # noqa: ARG002
         work: Import,
         counts: Imported,
     ) -> tuple[Removed | None, Waiting | None]:
@@ -263,8 +263,10 @@ class TransferStreams:
         after: tuple[object, str] | None = None
         while True:
             rows = await rt.db.read(
-                lambda conn, after=after: rt.store(conn, cipher.token).select(  # type: ignore[misc]
-                    vault.uid, asked, order="name", after=after, limit=_PAGE
+                bind(
+                    rt,
+                    methodcaller("select", vault.uid, asked, order="name", after=after, limit=_PAGE),
+                    cipher.token,
                 )
             )
             take(rows)

@@ -1,17 +1,16 @@
-"""What the vault's app needs from the world: the store within a transaction, embedder, licence gate."""
+"""The port to the relational store: what may be read and written within one transaction."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import Callable, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
     from sqlalchemy import Connection
 
-    from memporium_platform.call import Call
     from memporium_services.vault.domain.rows import (
         BlobRow,
         ChangeRow,
@@ -341,81 +340,4 @@ class OpenStore(Protocol):
 
     def __call__(self, conn: Connection, tokens: Callable[[str, str], str] | None = None) -> Store:
         """Return the store on `conn`; `tokens` gives the keyed form of words, for selections."""
-        ...
-
-
-class Embedder(Protocol):
-    """Turns texts into vectors."""
-
-    async def embed(self, model: str, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Return (n, d) float32, rows of unit length.
-
-        Raises:
-            PlatformError: MODEL_UNAVAILABLE, UNAVAILABLE.
-        """
-        ...
-
-
-class GrantedUse(NamedTuple):
-    """A use that an agreement permits.
-
-    Attributes:
-        agreement: Its name.
-        use_id: The use; the same for every step of one user call.
-        attribution: Text to show.
-        duties: Names of the duties.
-        terms_sha256: Digest of the terms.
-    """
-
-    agreement: str
-    use_id: str
-    attribution: str = ""
-    duties: tuple[str, ...] = ()
-    terms_sha256: str = ""
-
-
-class UseAsked(NamedTuple):
-    """A use to be permitted; `action` and `form` are numbers of the licence terms' enums."""
-
-    agreement: str
-    action: int
-    form: int = 1
-    memories: int = 0
-    tokens: int = 0
-    bytes_used: int = 0
-
-
-class EntitlementChange(NamedTuple):
-    """The state of an agreement. `dead`: uses are refused; `ended`: it never comes back; `erase`: copies must go."""
-
-    agreement: str
-    state: str
-    revision: int
-    dead: bool
-    ended: bool
-    erase: bool
-
-
-class LicenceGate(Protocol):
-    """Asks whoever keeps the agreements; idempotent by use id."""
-
-    async def reserve(self, call: Call, asked: UseAsked, use_id: str) -> GrantedUse:
-        """Return the permission.
-
-        Raises:
-            PlatformError: LICENCE_NOT_PERMITTED, LICENCE_EXPIRED, LICENCE_REVOKED, LICENCE_SUSPENDED,
-                LICENCE_QUOTA_EXHAUSTED.
-        """
-        ...
-
-    async def commit(self, use: GrantedUse, asked: UseAsked) -> None:
-        """Count the use."""
-        ...
-
-    async def release(self, use: GrantedUse) -> None:
-        """Give the reservation back."""
-        ...
-
-    def watch(self, after_revision: int) -> AsyncIterator[EntitlementChange]:
-        """Yield every agreement's state, then changes, until the connection ends."""
         ...
