@@ -21,7 +21,7 @@ class ReaderSettings(BaseSettings):
     )
     segment_gap_s: float = Field(1_800.0, gt=0, description="Silence that ends an episode.")
     segment_turns: int = Field(24, ge=2, description="Most turns of an episode.")
-    candidates: int = Field(256, ge=20, le=1000, description="Statements that recollection weighs for a question.")
+    candidates: int = Field(128, ge=20, le=1000, description="Least statements that are weighed for a question.")
     default_limit: int = Field(20, ge=1, le=200, description="Items of a recollection that names no limit.")
     default_budget_tokens: int = Field(4_096, ge=64, description="Tokens of a context that names no budget.")
     narrator_model: str = Field(

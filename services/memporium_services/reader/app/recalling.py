@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 MOST_QUERY_CHARS = 4_096
 MOST_ITEMS = 200
 LEAST_BUDGET, MOST_BUDGET = 64, 65_536
+# Statements weighed for each one that is returned; fewer lose what other levers lift.
+_CANDIDATES_PER_ITEM = 2
 # Cubes whose expectations are read: those of the best items.
 _FORESIGHT_CUBES = 5
 _MOST_PROSPECTS = 10
@@ -132,7 +134,7 @@ class Recalling:
         return await self._vault.search(
             asked.parent,
             query,
-            limit=self._settings.candidates,
+            limit=max(self._settings.candidates, _CANDIDATES_PER_ITEM * asked.limit),
             conditions=asked.conditions,
             include_mounts=asked.include_mounts,
             meaning_only=meaning_only,
