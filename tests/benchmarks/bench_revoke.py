@@ -1,9 +1,9 @@
-"""From a revocation to the refusal, across services, through gRPC: agreements and credentials.
+"""From a revocation to the first refusal, through gRPC: credentials and roles, over many rounds.
 
-A subscriber reads a licensed pack in a loop. Its provider suspends the agreement (and in the last rounds revokes it for
-good): the time runs from the provider's call going out to the reader's first refusal, and no read that began after the
-provider had its answer may succeed. The same for an API key that its organisation revokes. Reads go through the vault,
-which asks the memstore; keys are known to every service by the stream from governance.
+Each round gives something to a principal, uses it, takes it away, and calls until the call is refused. `answered_ms` is
+the time of the revoking call itself; `refused_ms` counts from its start to the first refusal, so a use that began
+after the answer and was still allowed would show in `allowed_after_answer`. `with_epoch` presents the epoch that the
+revocation returned, and must be refused at its first call.
 """
 
 from __future__ import annotations
@@ -11,265 +11,156 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
-import platform as machine
-import statistics
 import sys
 import tempfile
 import time
-import uuid
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import grpc
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "platform"), str(ROOT / "services"), str(ROOT / "tests")]
+
+import grpc  # noqa: E402
+
+from memporium.governance.v1 import policy_pb2, principal_pb2  # noqa: E402
+from memporium.governance.v1.governance_service_pb2_grpc import GovernanceServiceStub  # noqa: E402
+from support.platform import running_platform  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "platform"), str(ROOT / "services"), str(ROOT / "tests")]
-os.environ.setdefault("MEMPORIUM_VAULT_DEFAULT_EMBEDDING_MODEL", "hashing-384")
+    from support.platform import Platform
 
-SERVICES = ("governance", "vault", "memstore", "transfer", "inference")
-LISTING = "orgs/seller/listings/pack"
+_REFUSED = (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
+_NAME = "orgs/acme/principals/robot"
 
 
-@dataclass
-class Seen:
-    """What the rounds showed: milliseconds to the first refusal, of the revoking call itself, and faults."""
+async def is_refused(call: Awaitable[Any]) -> bool:
+    """Make a call; return whether it was refused."""
+    try:
+        await call
+    except grpc.aio.AioRpcError as error:
+        if error.code() not in _REFUSED:
+            raise
+        return True
+    return False
 
-    refusal_ms: list[float] = field(default_factory=list)
-    call_ms: list[float] = field(default_factory=list)
-    late_reads: int = 0
-    reasons: dict[str, int] = field(default_factory=dict)
 
-    def report(self) -> dict[str, Any]:
-        """Return the figures."""
+class Rounds:
+    """The times of one kind of revocation."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self.refused_ms: list[float] = []
+        self.answered_ms: list[float] = []
+        self.allowed_after_answer = 0
+        self.with_epoch_allowed = 0
+
+    async def run(
+        self, use: Callable[[], Awaitable[Any]], revoke: Callable[[], Awaitable[int]], demanding: Callable[[int], Any]
+    ) -> None:
+        """Run one round: `use` is allowed until `revoke` takes hold; `demanding` uses with the epoch presented."""
+        if await is_refused(use()):
+            raise SystemExit("the use was refused before the revocation")
+        began = time.perf_counter()
+        revoking = asyncio.ensure_future(revoke())
+        while True:
+            answered = revoking.done()
+            if await is_refused(use()):
+                break
+            self.allowed_after_answer += answered
+        self.refused_ms.append((time.perf_counter() - began) * 1000)
+        epoch = await revoking
+        self.answered_ms.append((time.perf_counter() - began) * 1000)
+        self.with_epoch_allowed += not await is_refused(demanding(epoch))
+
+    def figures(self) -> dict[str, Any]:
+        """Return what was measured."""
         return {
-            "rounds": len(self.refusal_ms),
-            "to_refusal_ms": _percentiles(self.refusal_ms),
-            "call_ms": _percentiles(self.call_ms),
-            "reads_allowed_after_the_answer": self.late_reads,
-            "reasons": self.reasons,
+            "rounds": len(self.refused_ms),
+            "refused_ms": _quantiles(self.refused_ms),
+            "answered_ms": _quantiles(self.answered_ms),
+            "allowed_after_answer": self.allowed_after_answer,
+            "with_epoch_allowed": self.with_epoch_allowed,
         }
 
 
-def _percentiles(values: list[float]) -> dict[str, float]:
-    ordered = sorted(values)
-    last = len(ordered) - 1
+def _quantiles(spent: list[float]) -> dict[str, float]:
+    ordered = sorted(spent)
     return {
-        "p50": round(statistics.median(ordered), 2),
-        "p99": round(ordered[min(last, int(len(ordered) * 0.99))], 2),
-        "max": round(ordered[last], 2),
+        "p50": round(ordered[len(ordered) // 2], 2),
+        "p99": round(ordered[min(len(ordered) * 99 // 100, len(ordered) - 1)], 2),
+        "max": round(ordered[-1], 2),
     }
 
 
-async def race(seen: Seen, read: Callable[[], Awaitable[Any]], revoke: Callable[[], Awaitable[Any]]) -> None:
-    """Let `read` run in a loop while `revoke` is called once; note the time to the first refusal."""
-    from memporium_platform.rpc.errors_client import reason_of
+async def credentials(platform: Platform, owner: Any, rounds: int) -> dict[str, Any]:
+    """Revoke API keys."""
+    measured = Rounds()
+    for _ in range(rounds):
+        made = await owner.CreateApiKey(principal_pb2.CreateApiKeyRequest(parent=_NAME))
+        robot = GovernanceServiceStub(platform.channel(made.secret))
 
-    answered = asyncio.Event()
-    refused: asyncio.Future[tuple[float, str]] = asyncio.get_running_loop().create_future()
+        async def revoke(name: str = made.api_key.name) -> int:
+            return int((await owner.RevokeApiKey(principal_pb2.RevokeApiKeyRequest(name=name))).epoch)
 
-    async def reader() -> None:
-        while True:
-            after_the_answer = answered.is_set()
-            try:
-                await read()
-            except grpc.aio.AioRpcError as error:
-                refused.set_result((time.perf_counter(), reason_of(error).reason.value))
-                return
-            seen.late_reads += after_the_answer
+        def use(robot: Any = robot) -> Awaitable[Any]:
+            return robot.WhoAmI(policy_pb2.WhoAmIRequest())
 
-    task = asyncio.create_task(reader())
-    await asyncio.sleep(0.005)
-    began = time.perf_counter()
-    await revoke()
-    seen.call_ms.append((time.perf_counter() - began) * 1e3)
-    answered.set()
-    at, reason = await asyncio.wait_for(refused, 10)
-    await task
-    seen.refusal_ms.append((at - began) * 1e3)
-    seen.reasons[reason] = seen.reasons.get(reason, 0) + 1
+        def demanding(epoch: int, robot: Any = robot) -> Awaitable[Any]:
+            return robot.WhoAmI(policy_pb2.WhoAmIRequest(), metadata=(("memporium-at-least-epoch", str(epoch)),))
+
+        await measured.run(use, revoke, demanding)
+    return measured.figures()
 
 
-async def _drain(stream: Any) -> Any:
-    last = None
-    async for last in stream:  # noqa: B007
-        pass
-    return last
-
-
-class _Scene:
-    """A seller with a release, and a buyer with packs of it."""
-
-    def __init__(self, platform: Any, seller: Any, buyer: Any) -> None:
-        from memporium.governance.v1.governance_service_pb2_grpc import GovernanceServiceStub
-        from memporium.memstore.v1.memstore_service_pb2_grpc import MemstoreServiceStub
-        from memporium.transfer.v1.transfer_service_pb2_grpc import TransferServiceStub
-        from memporium.vault.v1.vault_service_pb2_grpc import VaultServiceStub
-
-        self.platform = platform
-        self.market = {org.id: MemstoreServiceStub(platform.channel(org.owner_key)) for org in (seller, buyer)}
-        self.vaults = {org.id: VaultServiceStub(platform.channel(org.owner_key)) for org in (seller, buyer)}
-        self.transfer = TransferServiceStub(platform.channel(buyer.owner_key))
-        self.governance = GovernanceServiceStub(platform.channel(buyer.owner_key))
-        self.vault_stub = VaultServiceStub
-        self.offer = ""
-
-    async def publish(self) -> None:
-        """Fill the seller's vault and publish it as a release with an offer that agrees by itself."""
-        from memporium.cube.v1.cube_pb2 import Cube
-        from memporium.memstore.v1 import listing_calls_pb2, listing_pb2, offer_pb2, release_calls_pb2
-        from memporium.vault.v1 import vault_service_pb2
-        from support.market import licence
-
-        vaults, market = self.vaults["seller"], self.market["seller"]
-        await vaults.CreateVault(vault_service_pb2.CreateVaultRequest(parent="orgs/seller", vault_id="expert"))
-        for number in range(20):
-            cube = Cube()
-            cube.payload.plaintext.document.text = f"fact {number}: the sky is blue"
-            await vaults.CreateCube(vault_service_pb2.CreateCubeRequest(parent="orgs/seller/vaults/expert", cube=cube))
-        audience = listing_pb2.Audience(scope="SCOPE_PUBLIC")
-        terms = licence(calls=None)
-        listing = listing_pb2.Listing(title="Pack", audience=audience, terms=terms)
-        await market.CreateListing(
-            listing_calls_pb2.CreateListingRequest(parent="orgs/seller", listing_id="pack", listing=listing)
-        )
-        await market.SubmitListing(listing_calls_pb2.SubmitListingRequest(name=LISTING))
-        await market.PublishListing(listing_calls_pb2.PublishListingRequest(name=LISTING))
-        await market.CreateRelease(
-            release_calls_pb2.CreateReleaseRequest(
-                parent=LISTING, version="1.0.0", vault="orgs/seller/vaults/expert", request_id=str(uuid.uuid4())
+async def roles(owner: Any, robot: Any, rounds: int) -> dict[str, Any]:
+    """Take roles away."""
+    measured = Rounds()
+    request = policy_pb2.ListRolesRequest(parent="orgs/acme")
+    for _ in range(rounds):
+        given = await owner.CreateRoleBinding(
+            policy_pb2.CreateRoleBindingRequest(
+                parent="orgs/acme", role_binding=policy_pb2.RoleBinding(member=_NAME, role="auditor")
             )
         )
-        offer = offer_pb2.Offer(terms=terms, auto_agree=True)
-        made = await market.CreateOffer(
-            release_calls_pb2.CreateOfferRequest(parent=LISTING, offer_id="free", offer=offer)
+
+        async def revoke(name: str = given.role_binding.name) -> int:
+            return int((await owner.DeleteRoleBinding(policy_pb2.DeleteRoleBindingRequest(name=name))).epoch)
+
+        await measured.run(
+            lambda: robot.ListRoles(request),
+            revoke,
+            lambda epoch: robot.ListRoles(request, metadata=(("memporium-at-least-epoch", str(epoch)),)),
         )
-        self.offer = made.offer.name
-
-    async def agree_and_pull(self, vault_id: str) -> tuple[str, str]:
-        """Return a new agreement and the buyer's pack vault under it."""
-        from memporium.memstore.v1 import negotiation_calls_pb2
-        from memporium.transfer.v1 import transfer_service_pb2
-
-        market = self.market["buyer"]
-        asked = await market.RequestNegotiation(negotiation_calls_pb2.RequestNegotiationRequest(offer=self.offer))
-        talks = asked.negotiation
-        closed = await market.VerifyNegotiation(
-            negotiation_calls_pb2.VerifyNegotiationRequest(name=talks.name, sequence=talks.sequence)
-        )
-        agreement = closed.negotiation.agreement
-        await _drain(
-            self.transfer.PullBundle(
-                transfer_service_pb2.PullBundleRequest(
-                    parent="orgs/buyer", agreement=agreement, vault_id=vault_id, request_id=str(uuid.uuid4())
-                )
-            )
-        )
-        return agreement, f"orgs/buyer/vaults/{vault_id}"
-
-    def search(self, vault: str) -> Awaitable[Any]:
-        """Search a pack."""
-        from memporium.vault.v1 import search_pb2, vault_service_pb2
-
-        full_text = search_pb2.SEARCH_MODE_FULL_TEXT
-        request = vault_service_pb2.SearchCubesRequest(parent=vault, query="sky", mode=full_text, limit=5)
-        return _drain(self.vaults["buyer"].SearchCubes(request))
-
-    async def move(self, agreement: str, verb: str) -> None:
-        """Suspend, resume or revoke an agreement as the seller."""
-        from memporium.memstore.v1 import agreement_calls_pb2
-
-        request = getattr(agreement_calls_pb2, f"{verb}AgreementRequest")(name=agreement, reason="benchmark")
-        await getattr(self.market["seller"], f"{verb}Agreement")(request)
+    return measured.figures()
 
 
-async def _agreements(scene: _Scene, rounds: int, ends: int) -> tuple[Seen, Seen]:
-    suspended, revoked = Seen(), Seen()
-    agreement, pack = await scene.agree_and_pull("pack")
-    for _ in range(rounds):
-        await race(suspended, lambda: scene.search(pack), lambda: scene.move(agreement, "Suspend"))
-        await scene.move(agreement, "Resume")
-        await _until_allowed(lambda: scene.search(pack))
-    for number in range(ends):
-        agreement, pack = await scene.agree_and_pull(f"pack-{number}")
-        await race(revoked, lambda pack=pack: scene.search(pack), lambda name=agreement: scene.move(name, "Revoke"))
-    return suspended, revoked
-
-
-async def _until_allowed(read: Callable[[], Awaitable[Any]]) -> None:
-    """Wait for the services to know that the agreement is in force again."""
-    for _ in range(1000):
-        try:
-            await read()
-        except grpc.aio.AioRpcError:
-            await asyncio.sleep(0.005)
-            continue
-        return
-    raise TimeoutError("a resumed agreement stayed refused")
-
-
-async def _credentials(scene: _Scene, rounds: int) -> Seen:
-    from memporium.governance.v1 import principal_pb2
-    from memporium.vault.v1 import vault_service_pb2
-
-    seen = Seen()
-    await scene.vaults["buyer"].CreateVault(vault_service_pb2.CreateVaultRequest(parent="orgs/buyer", vault_id="own"))
-    for _ in range(rounds):
-        made = await scene.governance.CreateApiKey(
-            principal_pb2.CreateApiKeyRequest(parent="orgs/buyer/principals/owner")
-        )
-        await scene.platform.kernel.authz.wait_for(made.epoch, 10)
-        stub = scene.vault_stub(scene.platform.channel(made.secret))
-        request = vault_service_pb2.GetVaultRequest(name="orgs/buyer/vaults/own")
-        await race(
-            seen,
-            lambda stub=stub, request=request: stub.GetVault(request),
-            lambda name=made.api_key.name: scene.governance.RevokeApiKey(principal_pb2.RevokeApiKeyRequest(name=name)),
-        )
-    return seen
-
-
-async def measure(rounds: int, ends: int) -> dict[str, Any]:
-    """Return the figures of all three kinds of revocation."""
-    from support.platform import running_platform
-
+async def measure(rounds: int) -> dict[str, Any]:
+    """Run a platform and all kinds of revocation."""
     with tempfile.TemporaryDirectory() as folder:
-        async with running_platform(SERVICES, data_dir=Path(folder), tenant_calls_per_s=0.0) as platform:
-            scene = _Scene(platform, await platform.organisation("seller"), await platform.organisation("buyer"))
-            await scene.publish()
-            suspended, revoked = await _agreements(scene, rounds, ends)
-            credentials = await _credentials(scene, rounds)
-    return {
-        "agreement_suspended": suspended.report(),
-        "agreement_revoked": revoked.report(),
-        "credential_revoked": credentials.report(),
-    }
+        async with running_platform(("governance",), data_dir=Path(folder)) as platform:
+            acme = await platform.organisation("acme")
+            key = await platform.principal("acme", "robot", roles=["guest"])
+            owner = GovernanceServiceStub(platform.channel(acme.owner_key))
+            robot = GovernanceServiceStub(platform.channel(key))
+            return {
+                "credentials": await credentials(platform, owner, rounds),
+                "roles": await roles(owner, robot, rounds),
+            }
 
 
 def main() -> None:
-    """Run the benchmark; the last line on standard output is one JSON object."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, help="not used; every benchmark takes it")
-    parser.add_argument("--out", type=Path)
     parser.add_argument("--rounds", type=int, default=100)
-    parser.add_argument("--ends", type=int, default=20, help="rounds that revoke an agreement for good")
+    parser.add_argument("--data", type=Path, help="not used")
+    parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
-    figures = asyncio.run(measure(arguments.rounds, arguments.ends))
-    report = {
-        "benchmark": "revoke",
-        "python": machine.python_version(),
-        "grpc": grpc.__version__,
-        "cores": os.cpu_count(),
-        **figures,
-    }
-    text = json.dumps(report)
+    result = {"bench": "revoke", **asyncio.run(measure(arguments.rounds))}
     if arguments.out:
-        arguments.out.write_text(text + "\n")
-    print(text)
+        arguments.out.write_text(json.dumps(result, indent=1))
+    print(json.dumps(result))
 
 
 if __name__ == "__main__":

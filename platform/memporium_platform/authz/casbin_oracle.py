@@ -46,8 +46,10 @@ class RowsAdapter(Adapter):  # type: ignore[misc]  # Casbin has no type hints
 
     def load_policy(self, model: Any) -> None:
         """Put all rows into Casbin's model."""
-        model["p"]["p"].policy.extend(self._rules)
-        model["g"]["g"].policy.extend(self._groupings)
+        # FastEnforcer's policy is no list: it can append alone.
+        for section, rows in (("p", self._rules), ("g", self._groupings)):
+            for row in rows:
+                model[section][section].policy.append(row)
 
 
 class CasbinOracle:
