@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import TypeAdapter
-from sqlalchemy import exists, or_, select
+from sqlalchemy import bindparam, exists, or_, select
 
 from memporium_platform.storage.sql.upsert import upsert
 from memporium_services.memstore.adapters import tables
@@ -49,7 +50,7 @@ class EntityRows(Generic[E]):
 
     def get(self, name: str) -> E | None:
         """Return the entity of that name, or None."""
-        found = self._conn.execute(select(self._table.c.body).where(self._table.c.name == name)).scalar_one_or_none()
+        found = self._conn.execute(_get(self._table), {"of_name": name}).scalar_one_or_none()
         return None if found is None else self._body.read(found)
 
     def put(self, entity: E) -> None:
@@ -95,6 +96,12 @@ class EntityRows(Generic[E]):
             if value != "":
                 query = query.where(table[column] == value)
         return [self._body.read(text) for text in self._conn.execute(query).scalars()]
+
+
+@cache
+def _get(table: Table) -> Any:
+    """Return the statement that reads one entity; building it takes longer than running it."""
+    return select(table.c.body).where(table.c.name == bindparam("of_name"))
 
 
 def visible(name: Any, org: str) -> Any:

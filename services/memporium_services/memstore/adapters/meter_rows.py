@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, insert, select, tuple_, update
+from sqlalchemy import func, select, tuple_
 
-from memporium_platform.storage.sql.upsert import upsert
+from memporium_services.memstore.adapters import meter_statements as statements
 from memporium_services.memstore.adapters import tables
 from memporium_services.memstore.adapters.entity_rows import Body
 from memporium_services.memstore.domain.entitlements import Draw, Reservation, ReservationState, Units, Usage, used_of
@@ -17,28 +17,9 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 _BODY: Body[Reservation] = Body(Reservation)
-_COUNTER = tables.quota_counters.c
 _RESERVATION = tables.reservations.c
 _USAGE = tables.usage.c
 _UNIT_COLUMNS = (_USAGE.calls, _USAGE.memories, _USAGE.tokens, _USAGE.bytes, _USAGE.derivations)
-
-
-def _key(agreement: str, draw: Draw) -> dict[str, Any]:
-    return {
-        "agreement": agreement,
-        "unit": draw.unit.value,
-        "period": draw.period.value,
-        "pool": draw.pool,
-        "window_us": draw.window_us,
-    }
-
-
-def _is(agreement: str, draw: Draw) -> Any:
-    parts = [_COUNTER[column] == value for column, value in _key(agreement, draw).items()]
-    condition = parts[0]
-    for part in parts[1:]:
-        condition = condition & part
-    return condition
 
 
 class SqlMeter:
@@ -50,62 +31,49 @@ class SqlMeter:
 
     def reservation(self, agreement: str, use_id: str) -> Reservation | None:
         """Return a reservation, or None."""
-        query = select(_RESERVATION.body).where(_RESERVATION.agreement == agreement, _RESERVATION.use_id == use_id)
-        found = self._conn.execute(query).scalar_one_or_none()
+        key = {"of_agreement": agreement, "of_use": use_id}
+        found = self._conn.execute(statements.RESERVATION, key).scalar_one_or_none()
         return None if found is None else _BODY.read(found)
 
     def put_reservation(self, reservation: Reservation) -> None:
         """Insert a reservation, or take the place of the one of its use id."""
-        values = {
-            "agreement": reservation.agreement,
-            "use_id": reservation.use_id,
-            "state": reservation.state.value,
-            "reserve_us": reservation.reserve_us,
-            "expire_us": reservation.expire_us,
-            "body": _BODY.write(reservation),
+        row = {
+            "new_agreement": reservation.agreement,
+            "new_use_id": reservation.use_id,
+            "new_state": reservation.state.value,
+            "new_reserve_us": reservation.reserve_us,
+            "new_expire_us": reservation.expire_us,
+            "new_body": _BODY.write(reservation),
         }
-        changed = ["state", "reserve_us", "expire_us", "body"]
-        self._conn.execute(upsert(tables.reservations, values, index_elements=["agreement", "use_id"], set_=changed))
+        self._conn.execute(statements.PUT_RESERVATION, row)
 
     def take(self, agreement: str, draw: Draw, limit: int) -> bool:
         """Add to a counter's reserved part, unless that would go beyond the limit; return whether it was added."""
-        add = (
-            update(tables.quota_counters)
-            .where(_is(agreement, draw), _COUNTER.used + _COUNTER.reserved + draw.amount <= limit)
-            .values(reserved=_COUNTER.reserved + draw.amount)
-        )
-        if self._conn.execute(add).rowcount:
+        counter = statements.at(agreement, draw)
+        change = {**counter, "amount": draw.amount, "at_most": limit}
+        if self._conn.execute(statements.ADD, change).rowcount:
             return True
         if draw.amount > limit:
             return False
         # An insert's row count is not known on every engine, so the new counter begins empty and is added to as any.
-        first = {**_key(agreement, draw), "used": 0, "reserved": 0}
-        keys = ["agreement", "unit", "period", "pool", "window_us"]
-        self._conn.execute(upsert(tables.quota_counters, first, index_elements=keys))
-        return self._conn.execute(add).rowcount > 0
+        self._conn.execute(statements.BEGIN, counter)
+        return self._conn.execute(statements.ADD, change).rowcount > 0
 
     def give_back(self, agreement: str, draws: Iterable[Draw]) -> None:
         """Take from the reserved parts what was never used."""
         for draw in draws:
-            self._conn.execute(
-                update(tables.quota_counters)
-                .where(_is(agreement, draw))
-                .values(reserved=_COUNTER.reserved - draw.amount)
-            )
+            self._conn.execute(statements.GIVE_BACK, {**statements.at(agreement, draw), "amount": draw.amount})
 
     def use_up(self, agreement: str, draws: Iterable[Draw], units: Units) -> None:
         """Move from reserved to used; what was reserved beyond `units` is given back."""
         drawn = tuple(draws)
         self.give_back(agreement, drawn)
         for draw in used_of(drawn, units):
-            self._conn.execute(
-                update(tables.quota_counters).where(_is(agreement, draw)).values(used=_COUNTER.used + draw.amount)
-            )
+            self._conn.execute(statements.USE_UP, {**statements.at(agreement, draw), "amount": draw.amount})
 
     def count(self, agreement: str, draw: Draw) -> tuple[int, int]:
         """Return used and reserved of a counter."""
-        query = select(_COUNTER.used, _COUNTER.reserved).where(_is(agreement, draw))
-        row = self._conn.execute(query).one_or_none()
+        row = self._conn.execute(statements.COUNT, statements.at(agreement, draw)).one_or_none()
         return (0, 0) if row is None else (row.used, row.reserved)
 
     def open_uses(self, agreement: str, now_us: int) -> int:
@@ -139,18 +107,16 @@ class SqlMeter:
     def record(self, usage: Usage) -> None:
         """Meter a use; its key makes a second row impossible."""
         units = {column.name: getattr(usage.units, column.name) for column in _UNIT_COLUMNS}
-        self._conn.execute(
-            insert(tables.usage).values(
-                agreement=usage.agreement,
-                use_id=usage.use_id,
-                time_us=usage.time_us,
-                principal=usage.principal,
-                action=usage.action,
-                form=usage.form,
-                purpose=usage.purpose,
-                **units,
-            )
-        )
+        row = {
+            "agreement": usage.agreement,
+            "use_id": usage.use_id,
+            "time_us": usage.time_us,
+            "principal": usage.principal,
+            "action": usage.action,
+            "form": usage.form,
+            "purpose": usage.purpose,
+        }
+        self._conn.execute(statements.RECORD, row | units)
 
     def usage(
         self, agreement: str, *, start_us: int, end_us: int, limit: int, before: tuple[int, str] | None

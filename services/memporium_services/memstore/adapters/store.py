@@ -40,6 +40,9 @@ _RELEASE: Body[Release] = Body(Release)
 _OFFER: Body[Offer] = Body(Offer)
 _NEGOTIATION: Body[Negotiation] = Body(Negotiation)
 _AGREEMENT: Body[Agreement] = Body(Agreement)
+# Documents by digest whose bytes were checked: what a digest names never changes. At most 64 KiB each.
+_VERIFIED: dict[str, bytes] = {}
+_VERIFIED_LIMIT = 1024
 _LIVING = (AgreementState.ACTIVE.value, AgreementState.SUSPENDED.value)
 
 
@@ -98,11 +101,17 @@ class SqlTransaction:
         """
         if not sha256:
             return b""
+        known = _VERIFIED.get(sha256)
+        if known is not None:
+            return known
         query = select(tables.documents.c.content).where(tables.documents.c.sha256 == sha256)
         content = self._conn.execute(query).scalar_one_or_none()
         if content is None or hashlib.sha256(content).hexdigest() != sha256:
             metadata = {"resource": sha256}
             raise PlatformError(Reason.INTEGRITY_FAILURE, "a stored document is damaged", metadata=metadata)
+        if len(_VERIFIED) >= _VERIFIED_LIMIT:
+            _VERIFIED.clear()
+        _VERIFIED[sha256] = bytes(content)
         return bytes(content)
 
     def set_audience(self, resource: str, orgs: Sequence[str]) -> None:
