@@ -1,9 +1,10 @@
-"""From a revocation to the first refusal, through gRPC: credentials and roles, over many rounds.
+"""From a revocation to the first refusal, through gRPC: credentials, roles and agreements, over many rounds.
 
 Each round gives something to a principal, uses it, takes it away, and calls until the call is refused. `answered_ms` is
 the time of the revoking call itself; `refused_ms` counts from its start to the first refusal, so a use that began
 after the answer and was still allowed would show in `allowed_after_answer`. `with_epoch` presents the epoch that the
-revocation returned, and must be refused at its first call.
+revocation returned, and must be refused at its first call. Agreements end across services: `support.ended_agreements`
+says how.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import grpc  # noqa: E402
 
 from memporium.governance.v1 import policy_pb2, principal_pb2  # noqa: E402
 from memporium.governance.v1.governance_service_pb2_grpc import GovernanceServiceStub  # noqa: E402
+from support.ended_agreements import agreements  # noqa: E402
 from support.platform import running_platform  # noqa: E402
 
 if TYPE_CHECKING:
@@ -154,10 +156,12 @@ def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=100)
+    parser.add_argument("--ends", type=int, default=20, help="rounds that revoke an agreement for good")
     parser.add_argument("--data", type=Path, help="not used")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
-    result = {"bench": "revoke", **asyncio.run(measure(arguments.rounds))}
+    ended = asyncio.run(agreements(arguments.rounds, arguments.ends))
+    result = {"bench": "revoke", **asyncio.run(measure(arguments.rounds)), **ended}
     if arguments.out:
         arguments.out.write_text(json.dumps(result, indent=1))
     print(json.dumps(result))
