@@ -2,8 +2,8 @@
 
 `snapshot` is the bare decision, `client` what the kernel calls at each request; times are by `perf_counter_ns` around
 each single decision, and `cpu` the same by the thread's own CPU clock (its reading takes 0.4 us), which other work on
-the machine does not disturb. `agreement` asks the same random questions of the snapshot and of Casbin's plain Enforcer, over
-many small sets of policies with denials, wildcards, circles of roles and names in other organisations.
+the machine does not disturb. `agreement` asks the same random questions of the snapshot and of Casbin's plain
+Enforcer, over many small sets of policies with denials, wildcards, circles of roles and names in other organisations.
 """
 
 from __future__ import annotations

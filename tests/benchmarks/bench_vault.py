@@ -75,7 +75,11 @@ async def _fill(place: VaultPlace, vault: str, corpus: Corpus, count: int) -> fl
         cubes = []
         for _ in range(min(BATCH, count - start)):
             text = corpus.text()
-            cubes.append(NewCube(cube=cell(text, context=f"{corpus.text()} {text}"), unit_vectors=[Vector(values=corpus.vector())]))
+            cubes.append(
+                NewCube(
+                    cube=cell(text, context=f"{corpus.text()} {text}"), unit_vectors=[Vector(values=corpus.vector())]
+                )
+            )
         request = api.BatchCreateCubesRequest(parent=vault, cubes=cubes)
         began = time.perf_counter()
         await place.stub.BatchCreateCubes(request)
@@ -163,7 +167,7 @@ async def measure(sizes: list[int], vaults: int) -> dict[str, object]:
             found["query_embedding_ms"] = {MODEL: await _embedding(place, corpus, MODEL)}
             try:
                 found["query_embedding_ms"]["minilm-l6-v2-int8"] = await _embedding(place, corpus, "minilm-l6-v2-int8")
-            except Exception as error:  # noqa: BLE001 - the model may not be installed; its absence is the figure
+            except Exception as error:
                 found["query_embedding_ms"]["minilm-l6-v2-int8"] = str(type(error).__name__)
     return found
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 
+from memporium_platform.errors import not_found
 from memporium_platform.storage.index.vault_index import IndexEntry
 from memporium_services.vault.app.codec import open_unit
 from memporium_services.vault.app.runtime import bind
@@ -34,6 +35,8 @@ _log = structlog.get_logger(__name__)
 _REBUILD_UNITS = 2000
 # Writes whose entries wait in memory; beyond, they are read back.
 _MAX_WAITING = 4096
+# Looks at the writes in memory before the store is read instead.
+_CHAIN_TRIES = 2
 # Set by the crash test: the process ends between the commit and the index.
 _FAULT = "MEMPORIUM_FAULT"
 
@@ -54,6 +57,7 @@ class IndexFollower:
         self._rt = runtime
         self._locks: dict[str, asyncio.Lock] = {}
         self._waiting: dict[str, OrderedDict[int, Waiting]] = {}
+        self._reached: dict[str, int] = {}
         self.repaired = 0
 
     def offer(self, vault_uid: str, revision: int, waiting: Waiting) -> None:
@@ -63,64 +67,74 @@ class IndexFollower:
         while len(queue) > _MAX_WAITING:
             queue.popitem(last=False)
 
-    async def index(self, vault: VaultRow) -> VaultIndex:
-        """Return the vault's index, up to the vault's index revision; the vault has vectors."""
-        index, reached = await asyncio.to_thread(self._open, vault)
-        if reached < vault.index_revision:
-            index = await self._catch_up(vault, vault.index_revision)
-        return index
-
     async def follow(self, vault: VaultRow, revision: int) -> None:
-        """Bring the index up to a revision that was just committed."""
+        """Bring the index up to a revision that was committed; the vault has vectors."""
         if os.environ.get(_FAULT) == "vault.after_commit":
             os._exit(137)
-        await self._catch_up(vault, revision)
+        async with self._lock(vault.uid):
+            # A write before this one in the queue may have taken it along.
+            if self._reached.get(vault.uid, 0) >= revision:
+                return
+            await self._catch_up(vault, revision)
+
+    async def repair(self, vault: VaultRow) -> None:
+        """Bring an index up to date that was found behind.
+
+        Raises:
+            PlatformError: NOT_FOUND, where the vault was deleted meanwhile.
+        """
+        async with self._lock(vault.uid):
+            await self._catch_up(vault, vault.index_revision)
+            if self._reached[vault.uid] < vault.index_revision:
+                self.forget(vault.uid)
+                raise not_found(vault.name)
 
     def forget(self, vault_uid: str) -> None:
         """Drop what is remembered of a vault."""
         self._locks.pop(vault_uid, None)
         self._waiting.pop(vault_uid, None)
+        self._reached.pop(vault_uid, None)
 
     def _open(self, vault: VaultRow) -> tuple[VaultIndex, int]:
         index = self._rt.indexes.open(vault.uid, dimensions=vault.dimensions)
         return index, index.revision
 
-    async def _catch_up(self, vault: VaultRow, revision: int) -> VaultIndex:
-        async with self._lock(vault.uid):
-            index, reached = await asyncio.to_thread(self._open, vault)
-            if reached < revision and not await self._apply_waiting(vault.uid, index, reached, revision):
-                index = await self._apply_tasks(vault, index, reached)
-            return index
+    async def _catch_up(self, vault: VaultRow, revision: int) -> None:
+        for _ in range(_CHAIN_TRIES):
+            queue = self._waiting.get(vault.uid, OrderedDict())
+            index, reached = await asyncio.to_thread(self._apply_waiting, vault, dict(queue))
+            for number in [number for number in queue if number <= reached]:
+                del queue[number]
+            if reached >= revision:
+                self._reached[vault.uid] = reached
+                return
+            # Writes of one group commit together: those before this one are about to hand over their part.
+            await asyncio.sleep(0)
+        self._reached[vault.uid] = await self._apply_tasks(vault, index, reached)
 
-    async def _apply_waiting(self, vault_uid: str, index: VaultIndex, reached: int, revision: int) -> bool:
-        """Apply an unbroken chain of writes from memory; return whether it reached `revision`."""
-        queue = self._waiting.get(vault_uid, OrderedDict())
-        chain: list[tuple[int, Waiting]] = []
-        for done in [number for number in queue if number <= reached]:
-            del queue[done]
-        by_start = {waiting.follows: (number, waiting) for number, waiting in queue.items()}
-        while reached in by_start:
-            chain.append(by_start[reached])
-            reached = chain[-1][0]
-        if reached < revision:
-            return False
+    def _apply_waiting(self, vault: VaultRow, queue: Mapping[int, Waiting]) -> tuple[VaultIndex, int]:
+        """Apply the unbroken chain of writes in memory that begins where the index is; return where it is then."""
+        index, reached = self._open(vault)
+        by_start = {waiting.follows: (number, waiting) for number, waiting in queue.items() if number > reached}
         upserts: dict[int, IndexEntry] = {}
         deletes: set[int] = set()
-        for number, waiting in chain:
+        start = reached
+        while reached in by_start:
+            reached, waiting = by_start[reached]
             _merge(upserts, deletes, {entry.unit_id: entry for entry in waiting.entries}, waiting.deletes)
-            del queue[number]
-        await asyncio.to_thread(index.apply, upserts=list(upserts.values()), deletes=sorted(deletes), revision=reached)
-        return True
+        if reached > start:
+            index.apply(upserts=list(upserts.values()), deletes=sorted(deletes), revision=reached)
+        return index, reached
 
-    async def _apply_tasks(self, vault: VaultRow, index: VaultIndex, after: int) -> VaultIndex:
-        """Bring an index up to date from the store."""
+    async def _apply_tasks(self, vault: VaultRow, index: VaultIndex, after: int) -> int:
+        """Bring an index up to date from the store; return the revision that it has reached."""
         rt = self._rt
         cipher = await rt.cipher(vault)
         fresh, tasks = await rt.db.read(
             lambda conn: (rt.store(conn).vault_by_uid(vault.uid), rt.store(conn).tasks(vault.uid, after=after))
         )
         if fresh is None:
-            return index
+            return after
         self.repaired += 1
         upserts: dict[int, None] = {}
         deletes: set[int] = set()
@@ -140,9 +154,9 @@ class IndexFollower:
         reached = max(fresh.index_revision, tasks[-1].revision) if tasks else fresh.index_revision
         await asyncio.to_thread(index.apply, upserts=[], deletes=sorted(gone), revision=reached)
         _log.info("vault.index_caught_up", vault=vault.name, revision=reached, units=len(wanted))
-        return index
+        return reached
 
-    async def _rebuild(self, vault: VaultRow, cipher: VaultCipher) -> VaultIndex:
+    async def _rebuild(self, vault: VaultRow, cipher: VaultCipher) -> int:
         """Build an index from nothing; what is written meanwhile has later tasks."""
         rt = self._rt
         await asyncio.to_thread(rt.indexes.destroy, vault.uid)
@@ -159,7 +173,7 @@ class IndexFollower:
             after = rows[-1].unit_id
         await asyncio.to_thread(index.apply, upserts=[], deletes=[], revision=vault.index_revision)
         _log.info("vault.index_built", vault=vault.name, revision=vault.index_revision)
-        return index
+        return vault.index_revision
 
     def _lock(self, vault_uid: str) -> asyncio.Lock:
         return self._locks.setdefault(vault_uid, asyncio.Lock())

@@ -1,8 +1,8 @@
-"""Ranks the units of one vault: which may be found, what the index says, one fused score."""
+"""Ranks the units of one vault: which may be found, what the index says, one fused score. Runs on a reader's thread."""
 
 from __future__ import annotations
 
-import asyncio
+import threading
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -14,21 +14,36 @@ from memporium_services.vault.domain.fusion import CONTEXT, DENSE, OWN, fit_weig
 from memporium_services.vault.domain.text import terms_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from memporium_platform.storage.index.vault_index import VaultIndex
+    from memporium_platform.storage.index.vault_index import IndexStore, VaultIndex
     from memporium_services.vault.app.cipher import VaultCipher
-    from memporium_services.vault.app.follower import IndexFollower
-    from memporium_services.vault.app.runtime import Runtime
     from memporium_services.vault.domain.rows import VaultRow
     from memporium_services.vault.domain.selection import Selection
+    from memporium_services.vault.ports import Store
 
 TAGS, FULL_TEXT, SEMANTIC, HYBRID = 1, 2, 3, 4
 _MODE_LEGS = {FULL_TEXT: (OWN, CONTEXT), SEMANTIC: (DENSE,), HYBRID: (DENSE, OWN, CONTEXT)}
 # Of one filter at one revision: 0.8 MB at 100,000 units.
 _MAX_CACHED_FILTERS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What to rank by, in one vault.
+
+    Attributes:
+        vector: Of the query, by the vault's model; None: no dense leg.
+        count: Candidates that each leg brings.
+    """
+
+    mode: int
+    query: str
+    vector: NDArray[np.float32] | None
+    selection: Selection
+    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +56,7 @@ class Candidates:
         unit_ids: (n,) int64.
         scores: (n,) float64 by leg; NaN or 0 where the leg has none.
         ranks: Rank from 1 by unit, by leg, among the leg's own candidates.
+        index_us: Time in the index, microseconds.
     """
 
     vault: VaultRow
@@ -48,6 +64,7 @@ class Candidates:
     unit_ids: NDArray[np.int64]
     scores: Mapping[str, NDArray[np.float64]]
     ranks: Mapping[str, Mapping[int, int]]
+    index_us: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,79 +83,85 @@ class Ranked:
 
 
 class Ranking:
-    """Searches the indexes."""
+    """Searches the indexes. Safe to use from several threads."""
 
-    def __init__(self, rt: Runtime, follower: IndexFollower) -> None:
-        """Work on these ports."""
-        self._rt = rt
-        self._follower = follower
+    def __init__(self, indexes: IndexStore) -> None:
+        """Search these indexes."""
+        self._indexes = indexes
         self._allowed: OrderedDict[tuple[object, ...], NDArray[np.int64]] = OrderedDict()
+        self._lock = threading.Lock()
 
-    async def candidates(
-        self,
-        vault: VaultRow,
-        cipher: VaultCipher,
-        *,
-        mount: str,
-        mode: int,
-        query: str,
-        vector: NDArray[np.float32] | None,
-        selection: Selection,
-        count: int,
-    ) -> tuple[Candidates, int]:
-        """Return the candidates of one vault, and the time in the index in microseconds."""
+    def candidates(
+        self, store: Store, vault: VaultRow, cipher: VaultCipher, *, mount: str, asked: Question
+    ) -> Candidates | None:
+        """Return the candidates of one vault; None: its index is behind and must be repaired first.
+
+        Args:
+            store: A snapshot that has seen every write that was acknowledged.
+            vault: As that snapshot has it.
+            cipher: Its cipher.
+            mount: Name of the mount; "": the vault itself.
+            asked: The question.
+        """
         empty = Candidates(vault, mount, np.zeros(0, np.int64), {}, {})
         if vault.units == 0 or vault.dimensions == 0:
-            return empty, 0
-        index = await self._follower.index(vault)
-        allowed = await self._allowed_units(vault, cipher, selection)
+            return empty
+        index = self._indexes.open(vault.uid, dimensions=vault.dimensions)
+        if index.revision < vault.index_revision:
+            return None
+        allowed = self._allowed_units(store, vault, asked.selection)
         if allowed is not None and len(allowed) == 0:
-            return empty, 0
-        legs = list(_MODE_LEGS[mode])
-        terms: list[str] = []
-        for language in dict.fromkeys(("", *selection.languages)):
-            terms += terms_of(query, language)
-        keyed = list(dict.fromkeys(cipher.terms(terms)))
-        if not keyed:
-            legs = [leg for leg in legs if leg == DENSE]
-        if vector is None or len(vector) != vault.dimensions:
-            legs = [leg for leg in legs if leg != DENSE]
-        if vault.context_units == 0:
-            legs = [leg for leg in legs if leg != CONTEXT]
+            return empty
+        legs, terms = _legs(vault, cipher, asked)
         started = time.perf_counter_ns()
-        found = await asyncio.to_thread(_search, index, legs, keyed, vector, count, allowed)
-        return Candidates(vault, mount, *found), (time.perf_counter_ns() - started) // 1000
+        found = search_legs(index, legs, terms, asked.vector, asked.count, allowed)
+        return Candidates(vault, mount, *found, index_us=(time.perf_counter_ns() - started) // 1000)
 
-    async def _allowed_units(
-        self, vault: VaultRow, cipher: VaultCipher, selection: Selection
-    ) -> NDArray[np.int64] | None:
+    def _allowed_units(self, store: Store, vault: VaultRow, selection: Selection) -> NDArray[np.int64] | None:
         """Return the units that may be found, sorted; None: all that are indexed."""
-        rt = self._rt
-        if selection.unconditional:
-            hidden = await rt.db.read(lambda conn: rt.store(conn).hides_something(vault.uid, selection))
-            if not hidden:
-                return None
+        if selection.unconditional and not store.hides_something(vault.uid, selection):
+            return None
         # A filter's answer holds for one revision, and until the next cube's life is over: one second is near enough
         # for what stays cached, and the hit itself is checked again.
         key = (vault.uid, vault.revision, selection.now_us // 1_000_000, selection.key())
-        known = self._allowed.get(key)
+        with self._lock:
+            known = self._allowed.get(key)
         if known is None:
-            known = await rt.db.read(lambda conn: rt.store(conn, cipher.token).allowed(vault.uid, selection))
-            self._allowed[key] = known
-            while len(self._allowed) > _MAX_CACHED_FILTERS:
-                self._allowed.popitem(last=False)
+            known = store.allowed(vault.uid, selection)
+            with self._lock:
+                self._allowed[key] = known
+                while len(self._allowed) > _MAX_CACHED_FILTERS:
+                    self._allowed.popitem(last=False)
         return known
 
 
-def _search(
+def _legs(vault: VaultRow, cipher: VaultCipher, asked: Question) -> tuple[list[str], list[str]]:
+    """Return the legs that the vault and the question have, and the keyed terms to ask for."""
+    words: dict[str, None] = {}
+    for language in dict.fromkeys(("", *asked.selection.languages)):
+        words.update(dict.fromkeys(terms_of(asked.query, language)))
+    terms = list(dict.fromkeys(cipher.terms(list(words))))
+    has = {
+        DENSE: asked.vector is not None and len(asked.vector) == vault.dimensions,
+        OWN: bool(terms),
+        CONTEXT: bool(terms) and vault.context_units > 0,
+    }
+    return [leg for leg in _MODE_LEGS[asked.mode] if has[leg]], terms
+
+
+def search_legs(
     index: VaultIndex,
-    legs: list[str],
-    terms: list[str],
+    legs: Sequence[str],
+    terms: Sequence[str],
     vector: NDArray[np.float32] | None,
     count: int,
     allowed: NDArray[np.int64] | None,
 ) -> tuple[NDArray[np.int64], dict[str, NDArray[np.float64]], dict[str, dict[int, int]]]:
-    """Ask each leg for its best, and give every candidate a score in every leg."""
+    """Ask each leg for its best, and give every candidate a score in every leg.
+
+    Returns:
+        Sorted ids (n,), scores (n,) by leg, ranks by leg.
+    """
     hits = {}
     for leg in legs:
         if leg == DENSE and vector is not None:
@@ -162,7 +185,7 @@ def _search(
 
 
 def rank(
-    found: list[Candidates], given: Mapping[str, float] | None, limit: int
+    found: Sequence[Candidates], given: Mapping[str, float] | None, limit: int
 ) -> tuple[list[Ranked], dict[str, float]]:
     """Fuse the candidates of all vaults together; return the best, and the weights that were used.
 

@@ -17,7 +17,7 @@ from memporium_platform import names
 from memporium_platform.errors import PlatformError, invalid, not_found
 from memporium_services.vault.app import codec
 from memporium_services.vault.app.licensing import RETRIEVE, Lease, agreements_of, asked_for, reserve
-from memporium_services.vault.app.ranking import HYBRID, SEMANTIC, TAGS, Candidates, Ranked, Ranking, rank
+from memporium_services.vault.app.ranking import HYBRID, SEMANTIC, TAGS, Candidates, Question, Ranked, Ranking, rank
 from memporium_services.vault.app.reading import assemble, reader_of
 from memporium_services.vault.app.retention import settings_of, weights_of
 from memporium_services.vault.app.runtime import bind
@@ -128,7 +128,8 @@ class Search:
     def __init__(self, rt: Runtime, follower: IndexFollower, uses: UseRecorder) -> None:
         """Work on these ports."""
         self._rt = rt
-        self._ranking = Ranking(rt, follower)
+        self._ranking = Ranking(rt.indexes)
+        self._follower = follower
         self._uses = uses
 
     async def search(self, call: Call, parent: str, asked: SearchAsked) -> SearchFound:
@@ -206,28 +207,40 @@ class Search:
         vectors, embed_us = await self._query_vectors(sources, asked)
         wanted = asked.limit * (_GROUP_FACTOR if asked.group_by_cube else 1)
         count = max(rt.settings.leg_candidates, 2 * wanted)
-        found: list[Candidates] = []
-        index_us = 0
-        for source in sources:
-            candidates, spent_us = await self._ranking.candidates(
-                source.vault,
-                source.cipher,
-                mount=source.mount,
-                mode=asked.mode,
-                query=asked.query,
-                vector=vectors.get(source.vault.embedding_model),
-                selection=asked.selection,
-                count=count,
+        found = [
+            await self._candidates(
+                source,
+                Question(
+                    mode=asked.mode,
+                    query=asked.query,
+                    vector=vectors.get(source.vault.embedding_model),
+                    selection=asked.selection,
+                    count=count,
+                ),
             )
-            index_us += spent_us
-            found.append(candidates)
+            for source in sources
+        ]
         given = asked.weights
         if given is None and settings_of(sources[0].vault.settings).HasField("leg_weights"):
             given = weights_of(settings_of(sources[0].vault.settings).leg_weights)
-
         ranked, weights = rank(found, given if asked.mode == HYBRID else None, wanted)
         hits = await self._hits(sources, ranked, weights, asked)
+        index_us = sum(one.index_us for one in found)
         return hits, sum(len(one.unit_ids) for one in found), weights, embed_us, index_us
+
+    async def _candidates(self, source: _Source, asked: Question) -> Candidates:
+        """Return the candidates of one vault, in one visit to a reader's thread unless its index is behind."""
+        rt, vault = self._rt, source.vault
+
+        def look(conn: Connection) -> Candidates | None:
+            store = rt.store(conn, source.cipher.token)
+            return self._ranking.candidates(store, vault, source.cipher, mount=source.mount, asked=asked)
+
+        found = await rt.db.read(look)
+        while found is None:
+            await self._follower.repair(vault)
+            found = await rt.db.read(look)
+        return found
 
     async def _query_vectors(
         self, sources: Sequence[_Source], asked: SearchAsked

@@ -105,7 +105,7 @@ class Sweep:
             swept.archived += await self._archive(call, vault, now_us, room)
         if vault.dimensions and vault.index_revision:
             before = self._follower.repaired
-            await self._follower.index(vault)
+            await self._follower.repair(vault)
             swept.repaired += self._follower.repaired - before
         swept.dropped_blobs += await self._drop_blobs(vault, now_us)
         await self._compact(vault)
