@@ -20,6 +20,7 @@ from memporium_platform.authz.compile import Compiler
 from memporium_platform.authz.credentials import PREFIX, find_credential
 from memporium_platform.authz.jwt import JwtVerifier, invalid_credential
 from memporium_platform.authz.ports import Decision
+from memporium_platform.authz.refusal import CallerRefusedError
 from memporium_platform.authz.snapshot import Snapshot
 from memporium_platform.authz.wire import entry_from_wire
 from memporium_platform.call import Principal
@@ -140,10 +141,15 @@ class AuthzClient:
             PlatformError: CREDENTIAL_REVOKED or CREDENTIAL_INVALID; POLICY_STALE without a snapshot.
         """
         snapshot = self._fresh()
-        self._principal(snapshot, principal.name, "")
+        self._principal(snapshot, principal.name, principal.credential)
         credential = snapshot.credentials.get(principal.credential)
         if credential is not None and credential.revoked:
-            raise PlatformError(Reason.CREDENTIAL_REVOKED, "the API key was revoked")
+            raise CallerRefusedError(
+                Reason.CREDENTIAL_REVOKED,
+                "the API key was revoked",
+                principal=principal.name,
+                credential=principal.credential,
+            )
 
     def decide(
         self, principal: Principal, action: str, resource_org: str, resource: str, context: Mapping[str, str]
@@ -223,7 +229,12 @@ class AuthzClient:
             raise invalid_credential()
         org = snapshot.orgs.get(state.org)
         if state.disabled or org is None or not org.active:
-            raise PlatformError(Reason.CREDENTIAL_REVOKED, "the principal or its organisation is disabled")
+            raise CallerRefusedError(
+                Reason.CREDENTIAL_REVOKED,
+                "the principal or its organisation is disabled",
+                principal=name,
+                credential=credential,
+            )
         return Principal(name=state.name, org=state.org, kind=state.kind, credential=credential)
 
     def _attributes(

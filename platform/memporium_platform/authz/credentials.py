@@ -7,7 +7,8 @@ import hmac
 from typing import TYPE_CHECKING
 
 from memporium_platform.authz.jwt import invalid_credential
-from memporium_platform.errors import PlatformError, Reason
+from memporium_platform.authz.refusal import CallerRefusedError
+from memporium_platform.errors import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,7 +35,8 @@ def find_credential(text: str, credentials: Mapping[str, Credential], *, now_us:
     """Return the credential of an API key.
 
     Raises:
-        PlatformError: CREDENTIAL_INVALID; or, for who holds the secret, CREDENTIAL_REVOKED or CREDENTIAL_EXPIRED.
+        PlatformError: CREDENTIAL_INVALID.
+        CallerRefusedError: CREDENTIAL_REVOKED or CREDENTIAL_EXPIRED, for who holds the secret.
     """
     key_id, _, secret = text.removeprefix(PREFIX).partition("_")
     found = credentials.get(key_id)
@@ -43,8 +45,16 @@ def find_credential(text: str, credentials: Mapping[str, Credential], *, now_us:
     if found is None or not good:
         raise invalid_credential()
     if found.revoked:
-        raise PlatformError(Reason.CREDENTIAL_REVOKED, "the API key was revoked")
+        raise CallerRefusedError(
+            Reason.CREDENTIAL_REVOKED, "the API key was revoked", principal=found.principal, credential=key_id
+        )
     if found.expire_us and now_us >= found.expire_us:
         expired = {"expire_time": str(found.expire_us // 1_000_000)}
-        raise PlatformError(Reason.CREDENTIAL_EXPIRED, "the API key has expired", metadata=expired)
+        raise CallerRefusedError(
+            Reason.CREDENTIAL_EXPIRED,
+            "the API key has expired",
+            principal=found.principal,
+            credential=key_id,
+            metadata=expired,
+        )
     return found

@@ -18,6 +18,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError, SecurityWarning
 from joserfc.jwk import KeySet
 
+from memporium_platform.authz.refusal import CallerRefusedError
 from memporium_platform.errors import PlatformError, Reason
 from memporium_platform.names import PRINCIPAL
 
@@ -56,7 +57,8 @@ class JwtVerifier:
         """Return the issuer of a token and the name of the principal that it stands for.
 
         Raises:
-            PlatformError: CREDENTIAL_INVALID or CREDENTIAL_EXPIRED.
+            PlatformError: CREDENTIAL_INVALID.
+            CallerRefusedError: CREDENTIAL_EXPIRED.
         """
         found = self._verified.get(token)
         if found is None or issuers.get(found.issuer.issuer) is not found.issuer:
@@ -66,7 +68,13 @@ class JwtVerifier:
                 self._verified.popitem(last=False)
         if now_s >= found.expire_s + SKEW_S:
             expired = {"expire_time": str(int(found.expire_s))}
-            raise PlatformError(Reason.CREDENTIAL_EXPIRED, "the token has expired", metadata=expired)
+            raise CallerRefusedError(
+                Reason.CREDENTIAL_EXPIRED,
+                "the token has expired",
+                principal=found.principal,
+                credential=f"issuers/{found.issuer.id}",
+                metadata=expired,
+            )
         if now_s < found.not_before_s - SKEW_S:
             raise invalid_credential()
         return found.issuer, found.principal

@@ -11,9 +11,10 @@ import grpc
 import structlog
 
 from memporium_platform.audit import RECORDED, AuditRecord, record_of
+from memporium_platform.authz.refusal import CallerRefusedError
 from memporium_platform.call import Call, Principal, PrincipalKind, enter
 from memporium_platform.errors import PlatformError, Reason
-from memporium_platform.names import new_id
+from memporium_platform.names import new_id, org_of
 from memporium_platform.rpc.errors_client import reason_of
 from memporium_platform.rpc.gate import Gate, RefusedError, parse
 from memporium_platform.rpc.identity import POLICY_EPOCH, Identity, Metadata, read_metadata, trace_id_of
@@ -45,6 +46,7 @@ class Passage:
         "_identity",
         "_metadata",
         "_names",
+        "_refused",
         "_row",
         "_span",
         "_started",
@@ -66,6 +68,7 @@ class Passage:
             self._metadata = self._metadata._replace(traceparent=traceparent_of(self._span))
         self._identity: Identity | None = None
         self._names: tuple[str, ...] = ()
+        self._refused: Principal | None = None
         self.call: Call | None = None
 
     async def identify(self) -> None:
@@ -146,6 +149,10 @@ class Passage:
         elif isinstance(error, PlatformError):
             if isinstance(error, RefusedError):
                 self.call = error.call
+            elif isinstance(error, CallerRefusedError):
+                self._refused = Principal(
+                    error.principal, org_of(error.principal), PrincipalKind.USER, credential=error.credential
+                )
             return error, ""
         elif isinstance(error, TimeoutError):
             return PlatformError(Reason.DEADLINE_EXCEEDED, "the call took too long"), ""
@@ -188,7 +195,7 @@ class Passage:
                 # The mutation's own record has the id already and says that it was done.
                 record = replace(record, decision_id=new_id(now), details={"decision": record.decision_id})
             return record
-        principal = self._identity.principal if self._identity is not None else _NOBODY
+        principal = self._identity.principal if self._identity is not None else self._refused or _NOBODY
         return AuditRecord(
             decision_id=new_id(now),
             time_us=int(now.timestamp() * 1_000_000),

@@ -52,6 +52,22 @@ async def test_allowed_and_refused_calls_are_in_both_logs(platform, acme, owner,
     assert any(entry.record.effect == audit_pb2.AUDIT_EFFECT_ALLOW for entry in allowed)
 
 
+async def test_a_refused_key_is_in_its_organisations_log_and_a_guess_at_it_is_not(platform, owner, stub, refusal):
+    key = await platform.principal("acme", "robot", roles=["agent"])
+    request = policy_pb2.WhoAmIRequest()
+    key_id = (await stub(key).WhoAmI(request)).credential
+    await owner.DisablePrincipal(principal_pb2.DisablePrincipalRequest(name="orgs/acme/principals/robot"))
+    guess = key[:-1] + ("a" if key[-1] != "a" else "b")
+    assert (await refusal(stub(guess).WhoAmI(request))).reason is Reason.CREDENTIAL_INVALID
+    assert (await refusal(stub(key).WhoAmI(request))).reason is Reason.CREDENTIAL_REVOKED
+    entries = await settled(owner, "orgs/acme", lambda record: record.reason == "CREDENTIAL_REVOKED")
+    refused = [entry.record for entry in entries if entry.record.effect == audit_pb2.AUDIT_EFFECT_DENY]
+    assert [(record.principal, record.credential) for record in refused] == [("orgs/acme/principals/robot", key_id)]
+    operator = stub(platform.operator_key)
+    entries = await settled(operator, "orgs/platform", lambda record: record.reason == "CREDENTIAL_INVALID")
+    assert not [entry for entry in entries if entry.record.reason and entry.record.principal]
+
+
 async def test_names_that_nobody_has_make_no_log(platform, owner, refusal, stub):
     await refusal(owner.ListPrincipals(principal_pb2.ListPrincipalsRequest(parent="orgs/absent")))
     await settled(owner, "orgs/acme", lambda record: record.resource == "orgs/absent")
