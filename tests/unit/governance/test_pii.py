@@ -123,6 +123,22 @@ def test_shipped_rules_find_personal_data_without_the_network(monkeypatch):
     assert not relevant(detector.detect(plain, tuple(rules.entities)), rules, min_score=0)
 
 
+@pytest.mark.parametrize(
+    ("text", "counts"),
+    [
+        ("the largest value is 2147483647 on such machines", False),
+        ("format(1234567890) gives a thousands separator", False),
+        ("call her cell phone 2025550147 tonight", True),
+        ("reach her at 202-555-0147 tonight", True),
+        ("reach her at +12025550147 tonight", True),
+    ],
+)
+def test_bare_digits_are_a_phone_number_only_beside_a_word_that_says_so(text, counts):
+    rules = load_pii_rules(policies_dir())
+    found = relevant(PresidioDetector().detect(text, ("PHONE_NUMBER",)), rules, min_score=0)
+    assert bool(found) is counts
+
+
 def test_shipped_retention():
     retention = load_retention(policies_dir())
     assert retention.audit_records is None
