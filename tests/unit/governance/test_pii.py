@@ -16,6 +16,9 @@ from memporium_services.governance.domain.pii import EntityRule, Finding, Mode, 
 RULES = PiiRules({"A": EntityRule(True, 0.5), "B": EntityRule(False, 0.2)})
 
 
+PRESIDIO = PresidioDetector()
+
+
 def test_findings_below_their_rules_score_or_of_other_kinds_do_not_count():
     found = [Finding("A", 0, 2, 0.4), Finding("B", 3, 5, 0.3), Finding("C", 6, 8, 1.0), Finding("B", 9, 9, 1.0)]
     assert relevant(found, RULES, min_score=0) == [Finding("B", 3, 5, 0.3)]
@@ -123,6 +126,13 @@ def test_shipped_rules_find_personal_data_without_the_network(monkeypatch):
     assert not relevant(detector.detect(plain, tuple(rules.entities)), rules, min_score=0)
 
 
+@pytest.mark.parametrize("before", range(1650, 2050, 7))
+def test_what_lies_on_the_edge_of_a_window_is_found_whole(before):
+    text = "x" * before + " ann.lee@example.org " + "y " * 900
+    found = relevant(PRESIDIO.detect(text, ("EMAIL_ADDRESS",)), load_pii_rules(policies_dir()), min_score=0)
+    assert [text[one.start : one.end] for one in found] == ["ann.lee@example.org"]
+
+
 @pytest.mark.parametrize(
     ("text", "counts"),
     [
@@ -135,7 +145,7 @@ def test_shipped_rules_find_personal_data_without_the_network(monkeypatch):
 )
 def test_bare_digits_are_a_phone_number_only_beside_a_word_that_says_so(text, counts):
     rules = load_pii_rules(policies_dir())
-    found = relevant(PresidioDetector().detect(text, ("PHONE_NUMBER",)), rules, min_score=0)
+    found = relevant(PRESIDIO.detect(text, ("PHONE_NUMBER",)), rules, min_score=0)
     assert bool(found) is counts
 
 

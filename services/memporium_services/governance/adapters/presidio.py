@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 _LANGUAGE = "en"
 _LOWER_CASE = "memporium_lower_case"
+# The analyser walks a whole text once for each finding, so a long text is read through windows; what a cut divides
+# lies whole in the overlap.
+_WINDOW_CHARS, _OVERLAP_CHARS = 2000, 300
 # A number that is only digits is a phone number where a word beside it says so: this score then rises by 0.35.
 _BARE_NUMBER_SCORE = 0.3
 _WRITTEN_NUMBER = re.compile(r"\+|\d\D+\d")
@@ -29,8 +32,13 @@ class PresidioDetector:
 
     def detect(self, text: str, entities: Sequence[str]) -> list[Finding]:
         """Return all that may be personal data of these kinds."""
-        results = self._loaded().analyze(text=text, language=_LANGUAGE, entities=list(entities))
-        return [Finding(found.entity_type, found.start, found.end, float(found.score)) for found in results]
+        engine, scores = self._loaded(), dict[tuple[str, int, int], float]()
+        for offset in range(0, max(1, len(text) - _OVERLAP_CHARS), _WINDOW_CHARS - _OVERLAP_CHARS):
+            window = text[offset : offset + _WINDOW_CHARS]
+            for found in engine.analyze(text=window, language=_LANGUAGE, entities=list(entities)):
+                place = (found.entity_type, offset + found.start, offset + found.end)
+                scores[place] = max(scores.get(place, 0.0), float(found.score))
+        return [Finding(*place, score) for place, score in scores.items()]
 
     def _loaded(self) -> Any:
         with self._lock:
