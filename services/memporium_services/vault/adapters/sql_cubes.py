@@ -5,13 +5,24 @@ from __future__ import annotations
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, delete, func, insert, or_, select, tuple_, update
+from sqlalchemy import and_, bindparam, delete, func, insert, or_, select, tuple_, update
 
+from memporium_services.vault.adapters.cube_rows import (
+    CUBE_NAMES,
+    CUBES_BY_DEDUP,
+    CUBES_BY_ID,
+    LOCATE,
+    SEEN_CUBES_BY_ID,
+    WITH_META,
+    cube_of,
+    located,
+    signed,
+)
 from memporium_services.vault.adapters.selection_sql import has_unit, on_cubes, visible_to
 from memporium_services.vault.adapters.sql_vaults import in_chunks
 from memporium_services.vault.adapters.tables import CUBE_TERMS, CUBES, PAYLOADS, VERSIONS
 from memporium_services.vault.domain.lifecycle import State
-from memporium_services.vault.domain.rows import CubeRow, PayloadRow, VersionRow
+from memporium_services.vault.domain.rows import PayloadRow, VersionRow
 from memporium_services.vault.domain.selection import BAND, TAG
 
 if TYPE_CHECKING:
@@ -19,11 +30,10 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Row, Select
 
-    from memporium_services.vault.domain.rows import TermRow
+    from memporium_services.vault.domain.rows import CubeRow, Located, TermRow
     from memporium_services.vault.domain.selection import Selection
 
-_NAMES = tuple(field.name for field in fields(CubeRow))
-_COLUMNS = tuple(name for name in _NAMES if name != "meta_sealed")
+_COLUMNS = tuple(name for name in CUBE_NAMES if name != "meta_sealed")
 _LIVE = (int(State.GENERATED), int(State.ACTIVATED), int(State.MERGED))
 
 # Orders of lists: the column, and whether the greatest comes first.
@@ -36,31 +46,16 @@ ORDERS = {
 }
 
 
-def _signed(value: int) -> int:
-    return value - (1 << 64) if value >= 1 << 63 else value
-
-
-def cube_of(row: Row[Any]) -> CubeRow:
-    """Return the cube in a row of `with_meta`."""
-    values = {name: getattr(row, name) for name in _NAMES}
-    values["simhash"] &= (1 << 64) - 1
-    return CubeRow(**values)
-
-
 def _columns(row: CubeRow) -> dict[str, Any]:
     values = {name: getattr(row, name) for name in _COLUMNS}
-    values["simhash"] = _signed(row.simhash)
+    values["simhash"] = signed(row.simhash)
     return values
 
 
-def with_meta() -> Select[Any]:
-    """Return cubes with the metadata of their newest version."""
-    newest = and_(
-        VERSIONS.c.vault_uid == CUBES.c.vault_uid,
-        VERSIONS.c.cube_id == CUBES.c.cube_id,
-        VERSIONS.c.version == CUBES.c.version,
-    )
-    return select(CUBES, VERSIONS.c.meta_sealed).join(VERSIONS, newest)
+_PAYLOADS_BY_KEY = select(PAYLOADS).where(
+    PAYLOADS.c.vault_uid == bindparam("vault_uid"),
+    tuple_(PAYLOADS.c.cube_id, PAYLOADS.c.payload_version).in_(bindparam("keys", expanding=True)),
+)
 
 
 class SqlCubes:
@@ -87,23 +82,23 @@ class SqlCubes:
     def cubes(self, vault_uid: str, cube_ids: Sequence[str], *, hidden: bool = False) -> dict[str, CubeRow]:
         """Return cubes by id; those of unfinished imports only where `hidden`."""
         found: dict[str, CubeRow] = {}
+        query = CUBES_BY_ID if hidden else SEEN_CUBES_BY_ID
         for some in in_chunks(cube_ids):
-            query = with_meta().where(CUBES.c.vault_uid == vault_uid, CUBES.c.cube_id.in_(some))
-            query = query if hidden else query.where(CUBES.c.import_id == "")
-            found.update((row.cube_id, cube_of(row)) for row in self.conn.execute(query))
+            rows = self.conn.execute(query, {"vault_uid": vault_uid, "cube_ids": some})
+            found.update((row.cube_id, cube_of(row)) for row in rows)
         return found
+
+    def locate(self, org: str, vault_id: str, cube_id: str) -> Located | None:
+        """Return a vault by its ids, with one of its cubes and the cube's payload; None: no such vault."""
+        values = {"org": org, "vault": vault_id, "cube_id": cube_id}
+        return located(self.conn.execute(LOCATE, values).one_or_none())
 
     def by_dedup(self, vault_uid: str, tokens: Sequence[str]) -> dict[str, CubeRow]:
         """Return cubes that are not EXPIRED by their keyed digest."""
         found: dict[str, CubeRow] = {}
         for some in in_chunks(tokens):
-            query = with_meta().where(
-                CUBES.c.vault_uid == vault_uid,
-                CUBES.c.dedup.in_(some),
-                CUBES.c.state != int(State.EXPIRED),
-                CUBES.c.import_id == "",
-            )
-            found.update((row.dedup, cube_of(row)) for row in self.conn.execute(query))
+            rows = self.conn.execute(CUBES_BY_DEDUP, {"vault_uid": vault_uid, "tokens": some})
+            found.update((row.dedup, cube_of(row)) for row in rows)
         return found
 
     def by_band(self, vault_uid: str, tokens: Sequence[str], *, limit: int) -> list[CubeRow]:
@@ -114,7 +109,7 @@ class SqlCubes:
             .where(term.vault_uid == vault_uid, term.kind == BAND, term.token.in_(tokens))
             .limit(limit)
         )
-        query = with_meta().where(
+        query = WITH_META.where(
             CUBES.c.vault_uid == vault_uid,
             CUBES.c.cube_id.in_(holders),
             CUBES.c.state.in_(_LIVE),
@@ -135,14 +130,14 @@ class SqlCubes:
             value, cube_id = after
             beyond = column < value if descending else column > value
             conditions.append(or_(beyond, and_(column == value, CUBES.c.cube_id > cube_id)))
-        query = with_meta().where(*conditions)
+        query = WITH_META.where(*conditions)
         query = query.order_by(column.desc() if descending else column, CUBES.c.cube_id).limit(limit)
         return [cube_of(row) for row in self.conn.execute(query)]
 
     def select_held(self, vault_uid: str) -> list[CubeRow]:
         """Return the cubes that are frozen or under legal hold."""
         held = or_(CUBES.c.frozen.is_(True), CUBES.c.legal_hold.is_(True))
-        return [cube_of(row) for row in self.conn.execute(with_meta().where(CUBES.c.vault_uid == vault_uid, held))]
+        return [cube_of(row) for row in self.conn.execute(WITH_META.where(CUBES.c.vault_uid == vault_uid, held))]
 
     def save_cube(self, row: CubeRow, *, expected_version: int) -> bool:
         """Write a cube if it is still at the version that the change was computed from; return whether it was."""
@@ -186,12 +181,8 @@ class SqlCubes:
     def payloads(self, vault_uid: str, keys: Sequence[tuple[str, int]]) -> dict[tuple[str, int], PayloadRow]:
         """Return payloads by cube and payload version."""
         found: dict[tuple[str, int], PayloadRow] = {}
-        column = PAYLOADS.c
         for some in in_chunks(keys, 200):
-            query = select(PAYLOADS).where(
-                column.vault_uid == vault_uid, tuple_(column.cube_id, column.payload_version).in_(some)
-            )
-            for row in self.conn.execute(query):
+            for row in self.conn.execute(_PAYLOADS_BY_KEY, {"vault_uid": vault_uid, "keys": some}):
                 payload = PayloadRow(row.cube_id, row.payload_version, row.body_sealed, row.object_key)
                 found[row.cube_id, row.payload_version] = payload
         return found

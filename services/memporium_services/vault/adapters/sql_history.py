@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, exists, func, insert, or_, select, update
 
-from memporium_services.vault.adapters.sql_cubes import cube_of, with_meta
+from memporium_services.vault.adapters.cube_rows import WITH_META, cube_of
 from memporium_services.vault.adapters.sql_vaults import in_chunks
 from memporium_services.vault.adapters.tables import (
     BLOB_REFS,
@@ -161,13 +161,13 @@ class SqlHistory:
             over = (column.state == int(State.EXPIRED)) & (column.purge_us <= now_us) & column.legal_hold.is_(False)
         else:
             over = (column.state != int(State.EXPIRED)) & (column.expire_us <= now_us)
-        query = with_meta().where(column.vault_uid == vault_uid, over, column.frozen.is_(False), column.import_id == "")
+        query = WITH_META.where(column.vault_uid == vault_uid, over, column.frozen.is_(False), column.import_id == "")
         return [cube_of(row) for row in self.conn.execute(query.order_by(column.cube_id).limit(limit))]
 
     def idle(self, vault_uid: str, *, before_us: int, after: str, limit: int) -> list[CubeRow]:
         """Return live cubes that were last used before a time, by id."""
         column = CUBES.c
-        query = with_meta().where(
+        query = WITH_META.where(
             column.vault_uid == vault_uid,
             column.cube_id > after,
             column.state.in_(_LIVE),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from memporium_platform.storage.sql.upsert import upsert
+from memporium_services.vault.adapters.cube_rows import VAULT_BY_NAME, VAULT_BY_UID, VAULT_NAMES, vault_of
 from memporium_services.vault.adapters.tables import (
     AGREEMENTS,
     BLOBS,
@@ -20,20 +21,18 @@ from memporium_services.vault.adapters.tables import (
     VAULTS,
     VERSIONS,
 )
-from memporium_services.vault.domain.rows import BlobRow, MountRow, Removed, VaultRow
+from memporium_services.vault.domain.rows import BlobRow, MountRow, Removed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import Connection, Row
+    from sqlalchemy import Connection
 
+    from memporium_services.vault.domain.rows import VaultRow
     from memporium_services.vault.ports import VaultDelta
 
-_NAMES = tuple(field.name for field in fields(VaultRow))
-
-
-def _vault(row: Row[Any] | None) -> VaultRow | None:
-    return None if row is None else VaultRow(**{name: getattr(row, name) for name in _NAMES})
+_VAULTS = select(*(VAULTS.c[name] for name in VAULT_NAMES))
+_MOUNTS_OF = select(MOUNTS).where(MOUNTS.c.vault_uid == bindparam("uid")).order_by(MOUNTS.c.mount_id)
 
 
 class SqlVaults:
@@ -49,27 +48,26 @@ class SqlVaults:
 
     def vault(self, org: str, vault_id: str) -> VaultRow | None:
         """Return a vault by its ids."""
-        query = select(VAULTS).where(VAULTS.c.org == org, VAULTS.c.vault_id == vault_id)
-        return _vault(self.conn.execute(query).one_or_none())
+        return vault_of(self.conn.execute(VAULT_BY_NAME, {"org": org, "vault": vault_id}).one_or_none())
 
     def vault_by_uid(self, uid: str) -> VaultRow | None:
         """Return a vault by its uid."""
-        return _vault(self.conn.execute(select(VAULTS).where(VAULTS.c.uid == uid)).one_or_none())
+        return vault_of(self.conn.execute(VAULT_BY_UID, {"uid": uid}).one_or_none())
 
     def vaults(self, org: str, *, after: str, limit: int) -> list[VaultRow]:
         """Return an organisation's vaults by id."""
-        query = select(VAULTS).where(VAULTS.c.org == org, VAULTS.c.vault_id > after)
+        query = _VAULTS.where(VAULTS.c.org == org, VAULTS.c.vault_id > after)
         return self._list(query.order_by(VAULTS.c.vault_id).limit(limit))
 
     def all_vaults(self, *, after_uid: str, limit: int, org: str = "") -> list[VaultRow]:
         """Return vaults by uid, of all organisations or of one."""
-        query = select(VAULTS).where(VAULTS.c.uid > after_uid)
+        query = _VAULTS.where(VAULTS.c.uid > after_uid)
         query = query.where(VAULTS.c.org == org) if org else query
         return self._list(query.order_by(VAULTS.c.uid).limit(limit))
 
     def vaults_of_agreement(self, agreement: str) -> list[VaultRow]:
         """Return the vaults that hold a pack under the agreement."""
-        return self._list(select(VAULTS).where(VAULTS.c.agreement == agreement))
+        return self._list(_VAULTS.where(VAULTS.c.agreement == agreement))
 
     def save_vault(self, row: VaultRow) -> None:
         """Write what `UpdateVault` may change, with the edition."""
@@ -124,8 +122,8 @@ class SqlVaults:
 
     def mounts(self, vault_uid: str) -> list[MountRow]:
         """Return a vault's mounts by id."""
-        query = select(MOUNTS).where(MOUNTS.c.vault_uid == vault_uid).order_by(MOUNTS.c.mount_id)
-        return [MountRow(**row._mapping) for row in self.conn.execute(query)]  # noqa: SLF001 - SQLAlchemy's own name
+        rows = self.conn.execute(_MOUNTS_OF, {"uid": vault_uid})
+        return [MountRow(**row._mapping) for row in rows]  # noqa: SLF001 - SQLAlchemy's own name
 
     def delete_mount(self, vault_uid: str, mount_id: str) -> bool:
         """Remove a mount; return whether it was there."""
@@ -157,7 +155,7 @@ class SqlVaults:
         return self.conn.execute(select(func.max(AGREEMENTS.c.revision))).scalar() or 0
 
     def _list(self, query: Any) -> list[VaultRow]:
-        return [vault for row in self.conn.execute(query) if (vault := _vault(row))]
+        return [vault for row in self.conn.execute(query) if (vault := vault_of(row))]
 
 
 def in_chunks(values: Sequence[Any], size: int = 500) -> list[Sequence[Any]]:

@@ -19,10 +19,11 @@ from memporium_services.vault.app.reading import (
     demand_readable,
     find_cubes,
     load_payloads,
+    open_payload,
     reader_of,
     refuse_private,
 )
-from memporium_services.vault.app.runtime import cube_ids_in, refuse_read_only, vault_name_of
+from memporium_services.vault.app.runtime import cube_ids_in, refuse_read_only
 from memporium_services.vault.app.writing import WriteOutcome, Written, write_drafts
 from memporium_services.vault.domain.lifecycle import State, Trigger
 
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from memporium_services.vault.app.follower import IndexFollower
     from memporium_services.vault.app.runtime import Runtime
     from memporium_services.vault.app.uses import UseRecorder
-    from memporium_services.vault.domain.rows import CubeRow, VaultRow
+    from memporium_services.vault.domain.rows import CubeRow, PayloadRow, VaultRow
     from memporium_services.vault.domain.selection import Selection
     from memporium_services.vault.ports import GrantedUse
 
@@ -136,7 +137,7 @@ class Cubes:
             raise invalid("read_time", "not together with version")
         if version < 0:
             raise invalid("version", "must not be negative")
-        vault, row = await self._find(call, name)
+        vault, row, payload = await self._find(call, name)
         cipher = await rt.cipher(vault)
         asked_row = row
         if version or read_time_us is not None:
@@ -152,8 +153,14 @@ class Cubes:
             if row.state == State.ARCHIVED and asked_row is row and not row.frozen:
                 edit = Edit(Trigger.USE, reason="read", by_itself=True)
                 await self._changer.change(replace(call, request_id=""), name, edit)
-                vault, asked_row = await self._find(call, name)
-            [cube] = await assemble(rt, vault, [asked_row], cipher, full=True)
+                vault, asked_row, payload = await self._find(call, name)
+                cube = codec.cube_of(vault, asked_row, cipher)
+            if payload is not None and payload.payload_version == asked_row.payload_version:
+                stored: bytes | None = await open_payload(rt, payload, row.uid, cipher)
+            else:
+                stored = (await load_payloads(rt, vault, [asked_row], cipher)).get(row.cube_id)
+            if stored:
+                cube.payload.MergeFromString(stored)
         except BaseException:
             await lease.release()
             raise
@@ -161,22 +168,15 @@ class Cubes:
         self._uses.note(vault.uid, [row.cube_id], "read")
         return cube, vault.revision, lease.uses
 
-    async def _find(self, call: Call, name: str) -> tuple[VaultRow, CubeRow]:
-        """Return a cube's row with its vault's, of one snapshot."""
+    async def _find(self, call: Call, name: str) -> tuple[VaultRow, CubeRow, PayloadRow | None]:
+        """Return a cube's row with its vault's and its payload's, of one snapshot, in one visit."""
         rt = self._rt
-        vault_name, cube_id = vault_name_of(name)
-        ids = names.VAULT.parse(vault_name)
-
-        def load(conn: Connection) -> tuple[VaultRow | None, CubeRow | None]:
-            store = rt.store(conn)
-            vault = store.vault(ids["org"], ids["vault"])
-            return vault, store.cubes(vault.uid, [cube_id]).get(cube_id) if vault else None
-
-        vault, row = await rt.db.read(load)
-        if vault is None or row is None:
+        ids = names.CUBE.parse(name)
+        found = await rt.db.read(lambda conn: rt.store(conn).locate(ids["org"], ids["vault"], ids["cube"]))
+        if found is None or found.cube is None:
             raise not_found(name)
-        refuse_private(call, vault, row)
-        return vault, row
+        refuse_private(call, found.vault, found.cube)
+        return found.vault, found.cube, found.payload
 
     async def use(
         self, call: Call, parent: str, cube_names: Sequence[str], *, full: bool, action: int, form: int, tokens: int

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +116,14 @@ class PayloadRow:
     payload_version: int
     body_sealed: bytes
     object_key: str = ""
+
+
+class Located(NamedTuple):
+    """A vault with one of its cubes and that cube's present payload, all of one snapshot; None: there is none."""
+
+    vault: VaultRow
+    cube: CubeRow | None
+    payload: PayloadRow | None
 
 
 @dataclass(frozen=True, slots=True)

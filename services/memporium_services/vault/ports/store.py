@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         ChangeRow,
         CubeRow,
         IndexTask,
+        Located,
         MountRow,
         PayloadRow,
         RelationRow,
@@ -115,6 +116,10 @@ class CubeStore(Protocol):
 
     def cubes(self, vault_uid: str, cube_ids: Sequence[str], *, hidden: bool = False) -> dict[str, CubeRow]:
         """Return cubes by id; those of unfinished imports only where `hidden`."""
+        ...
+
+    def locate(self, org: str, vault_id: str, cube_id: str) -> Located | None:
+        """Return a vault by its ids, with one of its cubes and the cube's payload; None: no such vault."""
         ...
 
     def by_dedup(self, vault_uid: str, tokens: Sequence[str]) -> dict[str, CubeRow]:
