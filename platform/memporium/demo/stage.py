@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.rule import Rule
 from rich.table import Table
@@ -16,6 +18,10 @@ from memporium.client import MemporiumError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+
+# Columns between the parts of a table.
+_GAP = 2
 
 
 class UnexpectedError(Exception):
@@ -44,18 +50,36 @@ class Stage:
     def ok(self, text: str, took_s: float | None = None) -> None:
         """Print something that was done, with the time it took."""
         took = "" if took_s is None else f"  [dim]{_time(took_s)}[/dim]"
-        self.console.print(f"  [green]✓[/green] {text}{took}")
+        self._line("[green]✓[/green]", f"{text}{took}")
 
     def fact(self, name: str, value: str) -> None:
         """Keep a figure for the summary."""
         self.facts.append((name, value))
 
-    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Print a table; cells are taken as plain text."""
-        table = Table(*columns, box=None, padding=(0, 2), header_style="bold dim")
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: Sequence[int] = ()) -> None:
+        """Print a table; cells are taken as plain text, and the last column is cut where the terminal ends.
+
+        Args:
+            columns: Heads.
+            rows: Cells by row.
+            numbers: Columns that are set flush right.
+        """
+        table = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="bold dim")
+        widths = [max(cell_len(row[index]) for row in (columns, *rows)) for index in range(len(columns))]
+        # Where a table is too wide, rich would rather narrow the short columns away.
+        widths[-1] = min(widths[-1], max(_GAP, self.console.width - _GAP - sum(widths[:-1]) - _GAP * len(widths)))
+        for index, column in enumerate(columns):
+            justify: Literal["left", "right"] = "right" if index in numbers else "left"
+            table.add_column(column, width=widths[index], justify=justify, no_wrap=True, overflow="ellipsis")
         for row in rows:
             table.add_row(*(escape(cell) for cell in row))
-        self.console.print(table)
+        self.console.print(Padding(table, (0, 0, 0, _GAP)))
+
+    def _line(self, mark: str, text: str) -> None:
+        """Print a marked line; where it is too long, it goes on beneath its text."""
+        line = Table.grid(padding=(0, 1, 0, 0))
+        line.add_row(f"  {mark}", text)
+        self.console.print(line)
 
     @contextmanager
     def timed(self, text: str) -> Iterator[None]:
@@ -87,7 +111,7 @@ class Stage:
         except MemporiumError as error:
             if error.reason not in reasons:
                 raise UnexpectedError(f"{what}: refused as {error}, expected {' or '.join(reasons)}") from error
-            self.console.print(f"  [red]✗[/red] {what}: [bold]{error.reason}[/bold] [dim]{escape(error.message)}[/dim]")
+            self._line("[red]✗[/red]", f"{what}: [bold]{error.reason}[/bold] [dim]{escape(error.message)}[/dim]")
             return error
         raise UnexpectedError(f"{what}: went through, but should have been refused")
 

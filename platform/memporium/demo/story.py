@@ -31,16 +31,19 @@ if TYPE_CHECKING:
 _SCENES = (organisations, knowledge, search, publish, subscribe, use, refusals, updates, audit)
 _GO_ON = """
 [bold]Go on:[/bold]
-  memporium serve                        the platform on 127.0.0.1:7600, its data in ./memporium-data
-  memporium org create acme              an organisation and its owner's key
+  memporium serve              on 127.0.0.1:7600, its data in ./memporium-data
+  memporium org create acme    an organisation and its owner's key
 
   [dim]# the client's first ten lines[/dim]
   from memporium import Client
   with Client("127.0.0.1:7600", api_key="mpk_...") as client:
-      vault = client.vault.create_vault(parent="orgs/acme", vault_id="notes").vault
-      client.vault.create_cube(parent=vault.name, cube={"payload": {"plaintext": {"document": {
-          "title": "Door", "text": "The code of the side door is on the blue card."}}}})
-      answer = client.reader.recall(parent=vault.name, query="How do I get in?")
+      made = client.vault.create_vault(parent="orgs/acme", vault_id="notes")
+      note = {"title": "Door", "text": "The door's code is on the blue card."}
+      cube = {"payload": {"plaintext": {"document": note}}}
+      client.vault.create_cube(parent=made.vault.name, cube=cube)
+      answer = client.reader.recall(
+          parent=made.vault.name, query="How do I get in?"
+      )
       print(answer.context)
 """
 
@@ -70,7 +73,7 @@ def run(
             tell(stage, running, data=data, model=model)
     stage.fact("the whole story", f"{time.perf_counter() - began:.0f} s")
     stage.summary()
-    stage.console.print(_GO_ON)
+    stage.console.print(_GO_ON, soft_wrap=True)
 
 
 def tell(stage: Stage, running: Running, *, data: Path | None = None, model: str = "") -> None:

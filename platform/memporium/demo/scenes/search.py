@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from memporium.demo.world import World
 
 TITLE = "It searches by tags, words, meaning, and all of them"
-_SHOWN_CHARS = 70
 _MODES = (
     ("tags", search_pb2.SEARCH_MODE_TAGS),
     ("full text", search_pb2.SEARCH_MODE_FULL_TEXT),
@@ -44,9 +43,12 @@ def play(world: World, stage: Stage) -> None:
         took_ms = (time.perf_counter() - start) * 1000
         hits = [hit for response in responses for hit in response.hits]
         for index, hit in enumerate(hits[:2]):
-            legs = "  ".join(f"{leg.leg} {leg.score:.2f} (#{leg.rank})" for leg in hit.legs)
-            text = " ".join(hit.unit.text.split())[:_SHOWN_CHARS]
-            rows.append((label if index == 0 else "", f"{hit.score:.3f}", text, legs, f"{took_ms:.0f} ms"))
+            text = hit.unit.text or f"{hit.cube.descriptive.title} (tag {chosen})"
+            took = f"{took_ms:.0f} ms" if index == 0 else ""
+            rows.append((label if index == 0 else "", took, f"{hit.score:.3f}", " ".join(text.split())))
+            legs = ", ".join(f"{leg.leg} {leg.score:.2f} (#{leg.rank})" for leg in hit.legs if leg.rank)
+            if legs:
+                rows.append(("", "", "", f"  by {legs}"))
         if mode == search_pb2.SEARCH_MODE_HYBRID:
             stage.fact("hybrid search, query embedding included", f"{took_ms:.0f} ms")
-    stage.table(("mode", "score", "best passages", "why", "took"), rows)
+    stage.table(("mode", "took", "score", "best passages, and each leg's score and rank"), rows, numbers=(1, 2))

@@ -73,7 +73,7 @@ def pull(world: World, stage: Stage, *, agreement: str, vault_id: str, show: boo
             else:
                 result = response.result
     if show:
-        stage.table(("", "verified", "took", ""), rows)
+        stage.table(("", "verified", "took", ""), rows, numbers=(0, 2))
     if result is None:
         raise UnexpectedError("the pull ended without a result")
     return result

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
+from rich.markup import escape
 
 from memporium.cube.v1 import cube_pb2
 from memporium.demo.stage import UnexpectedError
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from memporium.demo.world import World
 
 TITLE = "The pack beside its own memories; the same answer from text and from KV"
-_SHOWN_CHARS = 90
 _NEW_TOKENS = 24
 _OWN = (
     ("Ada", "We open the ledger file with a with statement, so that it is closed even when a report fails."),
@@ -42,13 +42,13 @@ def play(world: World, stage: Stage) -> None:
     """Remember a little dialogue, recall over both, generate twice."""
     agent = world.subscriber.agent
     agent.reader.remember(_dialogue(world.desk))
-    response = agent.reader.recall(parent=world.desk, query=world.question, limit=6, budget_tokens=600)
+    response = agent.reader.recall(parent=world.desk, query=world.question, limit=6, budget_tokens=1500)
     world.calls += 1
     rows = []
     for item in response.items:
         whose = "pack" if item.agreement else "own"
-        rows.append((f"[{item.citation}]", whose, f"{item.score:.2f}", " ".join(item.text.split())[:_SHOWN_CHARS]))
-    stage.table(("", "whose", "score", "recalled from the desk vault and its mount"), rows)
+        rows.append((f"[{item.citation}]", whose, f"{item.score:.2f}", " ".join(item.text.split())))
+    stage.table(("", "whose", "score", "recalled from the desk vault and its mount"), rows, numbers=(2,))
     credit = {item.attribution for item in response.items if item.attribution}
     stage.ok(f"{response.context_tokens} tokens of context; attribution: {'; '.join(sorted(credit)) or 'none'}")
     _same_tokens(world, stage)
@@ -62,12 +62,20 @@ def _same_tokens(world: World, stage: Stage) -> None:
         raise UnexpectedError(f"text and KV memory gave different tokens: {as_text.text!r} and {as_kv.text!r}")
     gain = as_text.first_token_s / as_kv.first_token_s
     stage.table(
-        ("memory mounted as", "first token", "tokens from the cache", "answer"),
+        ("memory mounted as", "first token", "from the cache", "answer"),
         (
-            ("text in the prompt", f"{as_text.first_token_s * 1000:.0f} ms", "0", " ".join(as_text.text.split())),
-            ("KV memory", f"{as_kv.first_token_s * 1000:.0f} ms", str(as_kv.cached_tokens), "the same tokens"),
+            ("text in the prompt", f"{as_text.first_token_s * 1000:.0f} ms", "0 tokens", "see below"),
+            (
+                "KV memory",
+                f"{as_kv.first_token_s * 1000:.0f} ms",
+                f"{as_kv.cached_tokens} tokens",
+                f"the same {len(as_kv.tokens)} tokens",
+            ),
         ),
+        numbers=(1, 2),
     )
+    shown = "".join(letter if letter.isprintable() else " " for letter in as_kv.text)
+    stage.say(f"  [italic]{escape(' '.join(shown.split()))} ...[/italic]")
     stage.fact("time to first token, text / KV", f"{as_text.first_token_s:.2f} s / {as_kv.first_token_s:.2f} s")
     stage.fact("gain of KV memory", f"{gain:.1f} x, same {len(as_kv.tokens)} tokens")
 
