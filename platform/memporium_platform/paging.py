@@ -1,4 +1,4 @@
-"""Page tokens: sealed, bound to the query they continue, and never an authorisation."""
+"""Page tokens: sealed, bound to the caller and the query that they continue, and never an authorisation."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from memporium_platform.call import maybe_call
 from memporium_platform.errors import PlatformError, Reason, invalid
 
 # AES-GCM's nonce: 96 random bits, for one token each.
@@ -21,7 +22,11 @@ _MAX_TOKEN_CHARS = 4096
 
 
 class PageTokens:
-    """Seals and opens page tokens. The scope (method, parent, filter, order) is authenticated, not stored."""
+    """Seals and opens page tokens.
+
+    The scope (method, parent, filter, order), and the principal and method of the call in progress, are authenticated,
+    not stored.
+    """
 
     def __init__(self, key: bytes) -> None:
         """Take a 32-byte key; replicas share it, so a token opens on each."""
@@ -37,7 +42,8 @@ class PageTokens:
         """Return the cursor in `token`; an empty token gives an empty cursor: the first page.
 
         Raises:
-            PlatformError: INVALID_PAGE_TOKEN, where it is malformed, from elsewhere, or `scope` is another one.
+            PlatformError: INVALID_PAGE_TOKEN, where it is malformed, of another key, principal or method, or `scope` is
+                another one.
         """
         if not token:
             return {}
@@ -67,4 +73,6 @@ def page_size(requested: int, default: int = 50, maximum: int = 1000) -> int:
 
 
 def _digest(scope: str) -> bytes:
-    return hashlib.sha256(scope.encode()).digest()
+    call = maybe_call()
+    bound = f"{call.principal.name}\0{call.method}\0{scope}" if call is not None else scope
+    return hashlib.sha256(bound.encode()).digest()

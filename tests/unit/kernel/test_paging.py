@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from memporium_platform.call import Call, Principal, PrincipalKind, in_call
 from memporium_platform.errors import PlatformError, Reason
 from memporium_platform.paging import PageTokens, page_size
 
@@ -49,3 +50,16 @@ def test_page_sizes() -> None:
     with pytest.raises(PlatformError) as caught:
         page_size(-1)
     assert caught.value.fields[0].field == "page_size"
+
+
+def test_a_token_is_good_for_its_principal_and_method_alone() -> None:
+    tokens = PageTokens(bytes(32))
+    ann, bob = (Principal(f"orgs/acme/principals/{name}", "acme", PrincipalKind.USER) for name in ("ann", "bob"))
+    calls = [Call(ann, "/s/List"), Call(bob, "/s/List"), Call(ann, "/s/Search")]
+    with in_call(calls[0]):
+        token = tokens.seal("scope", {"after": 1})
+        assert tokens.open("scope", token) == {"after": 1}
+    for call in calls[1:]:
+        with in_call(call), pytest.raises(PlatformError) as caught:
+            tokens.open("scope", token)
+        assert caught.value.reason is Reason.INVALID_PAGE_TOKEN
