@@ -63,18 +63,23 @@ def own_listing(tx: Transaction, name: str) -> Listing:
     return listing
 
 
-def visible_listing(tx: Transaction, name: str) -> Listing:
+def visible_listing(tx: Transaction, name: str, *, asked: str = "") -> Listing:
     """Return a listing that the caller may see, or has an agreement on.
+
+    Args:
+        tx: The transaction.
+        name: The listing.
+        asked: What the caller asked for, where that is below the listing: all that a refusal may name.
 
     Raises:
         PlatformError: PERMISSION_DENIED, also where it does not exist.
     """
     listing = tx.listings.get(name)
     if listing is None:
-        refuse(name)
+        refuse(asked or name)
     org = caller_org()
     if not (sees_all() or listing.visible_to(org) or tx.has_agreement(name, org)):
-        refuse(name)
+        refuse(asked or name)
     return listing
 
 

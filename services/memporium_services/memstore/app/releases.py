@@ -111,7 +111,7 @@ class Releases:
             release = tx.releases.get(name)
             if release is None:
                 refuse(name)
-            listing = visible_listing(tx, release.listing)
+            listing = visible_listing(tx, release.listing, asked=name)
             if release.state not in _SHOWN and caller_org() != listing.org and not sees_all():
                 refuse(name)
             return release
