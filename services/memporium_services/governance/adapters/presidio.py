@@ -54,7 +54,7 @@ def _engine() -> Any:
     from presidio_analyzer.nlp_engine import SpacyNlpEngine
     from spacy.language import Language
 
-    @Language.component(_LOWER_CASE)
+    @Language.component(_LOWER_CASE)  # type: ignore[untyped-decorator]  # spaCy has no type hints
     def lower_case(doc: Any) -> Any:
         # Words of context are compared with lemmas, which a blank pipeline leaves empty.
         for token in doc:
