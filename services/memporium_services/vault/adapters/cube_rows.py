@@ -56,13 +56,17 @@ CUBES_BY_DEDUP = _OF_VAULT.where(
     CUBES.c.import_id == "",
 )
 
-# A vault with one of its cubes and that cube's payload, where it has them.
+# A vault, once for each of some of its cubes, with the cubes and their payloads; once alone where it has none of them.
 LOCATE = (
     select(*_VAULT_COLUMNS, *_CUBE_COLUMNS, *_PAYLOAD_COLUMNS)
     .select_from(
         VAULTS.outerjoin(
             CUBES.join(VERSIONS, _NEWEST).outerjoin(PAYLOADS, _PRESENT),
-            and_(CUBES.c.vault_uid == VAULTS.c.uid, CUBES.c.cube_id == bindparam("cube_id"), CUBES.c.import_id == ""),
+            and_(
+                CUBES.c.vault_uid == VAULTS.c.uid,
+                CUBES.c.cube_id.in_(bindparam("cube_ids", expanding=True)),
+                CUBES.c.import_id == "",
+            ),
         )
     )
     .where(VAULTS.c.org == bindparam("org"), VAULTS.c.vault_id == bindparam("vault"))
@@ -84,15 +88,19 @@ def cube_of(row: Sequence[Any]) -> CubeRow:
     return _cube(list(row))
 
 
-def located(row: Sequence[Any] | None) -> Located | None:
-    """Return what is in a row of `LOCATE`."""
-    if row is None:
+def located(rows: Sequence[Sequence[Any]]) -> Located | None:
+    """Return what is in the rows of `LOCATE`."""
+    if not rows:
         return None
-    values = list(row)
-    vault = VaultRow(*values[:_CUBE_AT])
-    cube = None if values[_CUBE_AT] is None else _cube(values[_CUBE_AT:_PAYLOAD_AT])
-    payload = None if values[_PAYLOAD_AT] is None else PayloadRow(*values[_PAYLOAD_AT:])
-    return Located(vault, cube, payload)
+    found = Located(VaultRow(*rows[0][:_CUBE_AT]), {}, {})
+    for row in rows:
+        if row[_CUBE_AT] is not None:
+            cube = _cube(list(row[_CUBE_AT:_PAYLOAD_AT]))
+            found.cubes[cube.cube_id] = cube
+        if row[_PAYLOAD_AT] is not None:
+            payload = PayloadRow(*row[_PAYLOAD_AT:])
+            found.payloads[payload.cube_id] = payload
+    return found
 
 
 def _cube(values: list[Any]) -> CubeRow:

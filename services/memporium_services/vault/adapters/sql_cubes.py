@@ -88,10 +88,10 @@ class SqlCubes:
             found.update((row.cube_id, cube_of(row)) for row in rows)
         return found
 
-    def locate(self, org: str, vault_id: str, cube_id: str) -> Located | None:
-        """Return a vault by its ids, with one of its cubes and the cube's payload; None: no such vault."""
-        values = {"org": org, "vault": vault_id, "cube_id": cube_id}
-        return located(self.conn.execute(LOCATE, values).one_or_none())
+    def locate(self, org: str, vault_id: str, cube_ids: Sequence[str]) -> Located | None:
+        """Return a vault by its ids, with some of its cubes and their present payloads; None: no such vault."""
+        values = {"org": org, "vault": vault_id, "cube_ids": cube_ids}
+        return located(self.conn.execute(LOCATE, values).all())
 
     def by_dedup(self, vault_uid: str, tokens: Sequence[str]) -> dict[str, CubeRow]:
         """Return cubes that are not EXPIRED by their keyed digest."""

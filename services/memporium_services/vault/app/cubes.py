@@ -14,6 +14,7 @@ from memporium_services.vault.app import codec, content
 from memporium_services.vault.app.changing import Edit
 from memporium_services.vault.app.drafting import Origin, Wanted, draft_cubes, matrix
 from memporium_services.vault.app.licensing import READ, asked_for, only_for_services, refuse_dead, reserve
+from memporium_services.vault.app.locating import Locator
 from memporium_services.vault.app.reading import (
     assemble,
     demand_readable,
@@ -38,9 +39,10 @@ if TYPE_CHECKING:
     from memporium_services.vault.app.changing import Changer
     from memporium_services.vault.app.cipher import VaultCipher
     from memporium_services.vault.app.follower import IndexFollower
+    from memporium_services.vault.app.locating import LocatedCube
     from memporium_services.vault.app.runtime import Runtime
     from memporium_services.vault.app.uses import UseRecorder
-    from memporium_services.vault.domain.rows import CubeRow, PayloadRow, VaultRow
+    from memporium_services.vault.domain.rows import CubeRow, VaultRow
     from memporium_services.vault.domain.selection import Selection
     from memporium_services.vault.ports import GrantedUse
 
@@ -73,6 +75,7 @@ class Cubes:
         self._follower = follower
         self._changer = changer
         self._uses = uses
+        self._locator = Locator(rt)
 
     async def create(
         self, call: Call, parent: str, news: Sequence[NewCube], reason: str, *, batch: bool
@@ -168,15 +171,11 @@ class Cubes:
         self._uses.note(vault.uid, [row.cube_id], "read")
         return cube, vault.revision, lease.uses
 
-    async def _find(self, call: Call, name: str) -> tuple[VaultRow, CubeRow, PayloadRow | None]:
-        """Return a cube's row with its vault's and its payload's, of one snapshot, in one visit."""
-        rt = self._rt
-        ids = names.CUBE.parse(name)
-        found = await rt.db.read(lambda conn: rt.store(conn).locate(ids["org"], ids["vault"], ids["cube"]))
-        if found is None or found.cube is None:
-            raise not_found(name)
+    async def _find(self, call: Call, name: str) -> LocatedCube:
+        """Return a cube's row with its vault's and its payload's, of one snapshot."""
+        found = await self._locator.locate(name)
         refuse_private(call, found.vault, found.cube)
-        return found.vault, found.cube, found.payload
+        return found
 
     async def use(
         self, call: Call, parent: str, cube_names: Sequence[str], *, full: bool, action: int, form: int, tokens: int

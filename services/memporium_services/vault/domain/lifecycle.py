@@ -103,7 +103,7 @@ def step(condition: Condition, trigger: Trigger, *, resource: str = "") -> Condi
             f"{resource} is {state.name}: {trigger.value} is not possible",
             metadata={"resource": resource, "state": state.name, "trigger": trigger.value},
         )
-    return replace(condition, state=target, frozen=trigger is Trigger.FREEZE)
+    return Condition(target, trigger is Trigger.FREEZE, condition.legal_hold)
 
 
 def searchable(condition: Condition) -> bool:

@@ -119,11 +119,11 @@ class PayloadRow:
 
 
 class Located(NamedTuple):
-    """A vault with one of its cubes and that cube's present payload, all of one snapshot; None: there is none."""
+    """A vault with some of its cubes and their present payloads, by cube id; all of one snapshot."""
 
     vault: VaultRow
-    cube: CubeRow | None
-    payload: PayloadRow | None
+    cubes: dict[str, CubeRow]
+    payloads: dict[str, PayloadRow]
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,8 +118,8 @@ class CubeStore(Protocol):
         """Return cubes by id; those of unfinished imports only where `hidden`."""
         ...
 
-    def locate(self, org: str, vault_id: str, cube_id: str) -> Located | None:
-        """Return a vault by its ids, with one of its cubes and the cube's payload; None: no such vault."""
+    def locate(self, org: str, vault_id: str, cube_ids: Sequence[str]) -> Located | None:
+        """Return a vault by its ids, with some of its cubes and their present payloads; None: no such vault."""
         ...
 
     def by_dedup(self, vault_uid: str, tokens: Sequence[str]) -> dict[str, CubeRow]:
