@@ -10,6 +10,7 @@ import os
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 
 from memporium_platform.errors import invalid
 
@@ -21,7 +22,8 @@ _DRAWN: list[bytes] = []
 os.register_at_fork(after_in_child=_DRAWN.clear)
 _PAIRS = [first + second for first in _DIGITS for second in _DIGITS]
 _CHOSEN = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
-_ANY = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_ANY_ID = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_ANY = re.compile(_ANY_ID)
 _VARIABLE = re.compile(r"\{(\w+)\}")
 
 
@@ -84,20 +86,8 @@ class Pattern:
 
     def match(self, name: str) -> dict[str, str] | None:
         """Return the ids in `name` by variable, or None where it has another shape."""
-        parts, shape = name.split("/"), self.template.split("/")
-        if len(parts) != len(shape):
-            return None
-        found: dict[str, str] = {}
-        for part, expected in zip(parts, shape, strict=True):
-            variable = _VARIABLE.fullmatch(expected)
-            if variable is None:
-                if part != expected:
-                    return None
-            elif _ANY.fullmatch(part) is None:
-                return None
-            else:
-                found[variable.group(1)] = part
-        return found
+        found = _shape(self.template).fullmatch(name)
+        return None if found is None else found.groupdict()
 
     def parse(self, name: str, field: str = "name") -> dict[str, str]:
         """Return the ids in `name` by variable.
@@ -109,6 +99,12 @@ class Pattern:
         if found is None:
             raise invalid(field, f"must have the form {self.template}")
         return found
+
+
+@cache
+def _shape(template: str) -> re.Pattern[str]:
+    """Return the expression that names of a template match; literal parts are letters and slashes alone."""
+    return re.compile(_VARIABLE.sub(lambda variable: f"(?P<{variable.group(1)}>{_ANY_ID})", template))
 
 
 ORG = Pattern("orgs/{org}")
