@@ -1,6 +1,6 @@
 """Unary calls through the whole platform beside a bare grpc.aio echo: rate, latency and CPU, in interleaved rounds.
 
-`ours` is GetCube of a cube of about 1 KB on a running platform (credential, authorisation, limits, metrics and audit
+`ours` is GetCube, over 256 cubes of about 1 KB, on a running platform (credential, authorisation, limits, metrics and audit
 on); `echo` is the kernel alone, a handler that only returns; `bare` is grpc.aio with the same bytes and nothing else.
 Each server is a process of its own, all with uvloop, the client beside them.
 """
@@ -33,9 +33,11 @@ sys.path[:0] = [str(ROOT / "platform"), str(ROOT / "services"), str(ROOT / "test
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _BARE = "/bare.Echo/Echo"
 _PAYLOAD_BYTES = 1024
+# Cubes that are read in turn, so that no two calls in flight ask for the same.
+_CUBES = 256
 
 
-async def _serve_bare(say: Callable[[dict[str, str]], None]) -> None:
+async def _serve_bare(say: Callable[[dict[str, Any]], None]) -> None:
     async def echo(request: bytes, context: Any) -> bytes:
         return request
 
@@ -44,11 +46,11 @@ async def _serve_bare(say: Callable[[dict[str, str]], None]) -> None:
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("bare.Echo", handlers),))
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
-    say({"address": f"127.0.0.1:{port}", "method": _BARE, "request": "", "key": ""})
+    say({"address": f"127.0.0.1:{port}", "method": _BARE, "requests": [""], "key": ""})
     await server.wait_for_termination()
 
 
-async def _serve_echo(say: Callable[[dict[str, str]], None]) -> None:
+async def _serve_echo(say: Callable[[dict[str, Any]], None]) -> None:
     from support.echo import SERVICE, EchoModule, EchoRequest, EchoResponse
     from support.platform import running_platform
 
@@ -59,11 +61,11 @@ async def _serve_echo(say: Callable[[dict[str, str]], None]) -> None:
         async with running_platform(data_dir=Path(folder), modules=[EchoModule(answer)], **_no_limits()) as platform:
             org = await platform.organisation("acme")
             request = EchoRequest(name="orgs/acme/vaults/v/cubes/c", payload=bytes(_PAYLOAD_BYTES))
-            say(_target(platform.address, f"/{SERVICE}/Echo", request, org.owner_key))
+            say(_target(platform.address, f"/{SERVICE}/Echo", [request], org.owner_key))
             await asyncio.Event().wait()
 
 
-async def _serve_ours(say: Callable[[dict[str, str]], None]) -> None:
+async def _serve_ours(say: Callable[[dict[str, Any]], None]) -> None:
     from memporium.cube.v1 import cube_pb2
     from memporium.vault.v1 import vault_service_pb2
     from memporium.vault.v1.vault_service_pb2_grpc import VaultServiceStub
@@ -77,19 +79,18 @@ async def _serve_ours(say: Callable[[dict[str, str]], None]) -> None:
             vault = VaultServiceStub(platform.channel(org.owner_key))
             await vault.CreateVault(vault_service_pb2.CreateVaultRequest(parent=org.name, vault_id="bench"))
             text = "The quick brown fox jumps over the lazy dog. " * 20
-            document = cube_pb2.Document(title="fox", text=text)
-            payload = cube_pb2.Payload(plaintext=cube_pb2.Plaintext(document=document))
-            made = await vault.CreateCube(
-                vault_service_pb2.CreateCubeRequest(
-                    parent=f"{org.name}/vaults/bench", cube=cube_pb2.Cube(payload=payload)
-                )
-            )
-            request = vault_service_pb2.GetCubeRequest(name=made.cube.name)
-            say(_target(platform.address, "/memporium.vault.v1.VaultService/GetCube", request, org.owner_key))
+            requests = []
+            for number in range(_CUBES):
+                document = cube_pb2.Document(title=f"fox {number}", text=text)
+                cube = cube_pb2.Cube(payload=cube_pb2.Payload(plaintext=cube_pb2.Plaintext(document=document)))
+                request = vault_service_pb2.CreateCubeRequest(parent=f"{org.name}/vaults/bench", cube=cube)
+                made = await vault.CreateCube(request)
+                requests.append(vault_service_pb2.GetCubeRequest(name=made.cube.name))
+            say(_target(platform.address, "/memporium.vault.v1.VaultService/GetCube", requests, org.owner_key))
             await asyncio.Event().wait()
 
 
-_SERVERS: dict[str, Callable[[Callable[[dict[str, str]], None]], Awaitable[None]]] = {
+_SERVERS: dict[str, Callable[[Callable[[dict[str, Any]], None]], Awaitable[None]]] = {
     "bare": _serve_bare,
     "echo": _serve_echo,
     "ours": _serve_ours,
@@ -100,12 +101,13 @@ def _no_limits() -> dict[str, Any]:
     return {"tenant_calls_per_s": 0}
 
 
-def _target(address: str, method: str, request: Any, key: str) -> dict[str, str]:
-    return {"address": address, "method": method, "request": request.SerializeToString().hex(), "key": key}
+def _target(address: str, method: str, requests: list[Any], key: str) -> dict[str, Any]:
+    sent = [request.SerializeToString().hex() for request in requests]
+    return {"address": address, "method": method, "requests": sent, "key": key}
 
 
 @contextlib.asynccontextmanager
-async def _server(name: str) -> AsyncIterator[tuple[int, dict[str, str]]]:
+async def _server(name: str) -> AsyncIterator[tuple[int, dict[str, Any]]]:
     process = subprocess.Popen(
         [sys.executable, __file__, "--serve", name], stdout=subprocess.PIPE, text=True, env={**os.environ}
     )
@@ -128,19 +130,19 @@ def _cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
 
 
-async def _round(target: dict[str, str], pid: int, *, calls: int, in_flight: int) -> dict[str, float]:
-    request = bytes.fromhex(target["request"]) or bytes(_PAYLOAD_BYTES)
+async def _round(target: dict[str, Any], pid: int, *, calls: int, in_flight: int) -> dict[str, float]:
+    requests = [bytes.fromhex(request) or bytes(_PAYLOAD_BYTES) for request in target["requests"]]
     metadata = (("authorization", f"Bearer {target['key']}"),) if target["key"] else ()
     latencies: list[float] = []
     async with grpc.aio.insecure_channel(target["address"]) as channel:
         call = channel.unary_unary(target["method"])
-        await call(request, metadata=metadata)
+        await call(requests[0], metadata=metadata)
         left = iter(range(calls))
 
         async def worker() -> None:
-            for _ in left:
+            for number in left:
                 began = time.perf_counter()
-                await call(request, metadata=metadata)
+                await call(requests[number % len(requests)], metadata=metadata)
                 latencies.append(time.perf_counter() - began)
 
         before = _cpu_s(pid)
