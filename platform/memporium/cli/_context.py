@@ -25,19 +25,33 @@ class Session:
         key: API key or JWT.
         as_json: Print JSON for programs instead of tables for people.
         ca_file: Certificates to trust; switches TLS on.
+        certificate_file: Own certificate for mutual TLS.
+        private_key_file: Key of the own certificate.
         purpose: Purpose declared with every call.
+        region: Region declared with every call.
     """
 
     address: str
     key: str
     as_json: bool
     ca_file: Path | None = None
+    certificate_file: Path | None = None
+    private_key_file: Path | None = None
     purpose: str = ""
+    region: str = ""
 
     @cached_property
     def client(self) -> Client:
         """The client, connected at first use."""
-        return Client(self.address, api_key=self.key, ca_file=self.ca_file, purpose=self.purpose)
+        return Client(
+            self.address,
+            api_key=self.key,
+            ca_file=self.ca_file,
+            certificate_file=self.certificate_file,
+            key_file=self.private_key_file,
+            purpose=self.purpose,
+            region=self.region,
+        )
 
     @cached_property
     def org(self) -> str:
@@ -56,16 +70,51 @@ class Session:
         return org if org.startswith("orgs/") else f"orgs/{org}"
 
 
-def default_key(environment: Mapping[str, str] = os.environ) -> str:
-    """Return MEMPORIUM_API_KEY, else the operator's key of a data folder on this machine, else ""."""
-    key = environment.get("MEMPORIUM_API_KEY", "")
+def find_key(key: str, key_file: Path | None, environment: Mapping[str, str] = os.environ) -> str:
+    """Return the given key, that in the given file, or the operator's of a data folder on this machine, or "".
+
+    Raises:
+        typer.BadParameter: The given file cannot be read, or is empty.
+    """
     if key:
         return key
-    path = Path(environment.get("MEMPORIUM_DATA_DIR", "memporium-data")) / "operator.key"
+    path = key_file or Path(environment.get("MEMPORIUM_DATA_DIR", "memporium-data")) / "operator.key"
     try:
-        return path.read_text().strip()
-    except OSError:
-        return ""
+        found = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        if key_file is None:
+            return ""
+        raise typer.BadParameter(f"{path}: {_why(error)}", param_hint="--key-file") from None
+    if key_file is not None and not found:
+        raise typer.BadParameter(f"{path} is empty", param_hint="--key-file")
+    return found
+
+
+def write_secret(path: Path, secret: str) -> None:
+    """Write a key into a new file that only its owner can read.
+
+    Raises:
+        typer.BadParameter: The file exists, or cannot be written.
+    """
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            file.write(secret + "\n")
+    except OSError as error:
+        raise typer.BadParameter(f"{path}: {_why(error)}", param_hint="--save-key") from None
+
+
+def check_new(path: Path | None) -> None:
+    """Refuse a file that exists already, before a secret is made that could not be kept.
+
+    Raises:
+        typer.BadParameter: The file exists, or its folder does not.
+    """
+    if path is None:
+        return
+    if path.exists():
+        raise typer.BadParameter(f"{path} exists already", param_hint="--save-key")
+    if not os.access(path.resolve().parent, os.W_OK):
+        raise typer.BadParameter(f"{path.resolve().parent} cannot be written to", param_hint="--save-key")
 
 
 def session(context: typer.Context) -> Session:
@@ -74,3 +123,7 @@ def session(context: typer.Context) -> Session:
     if not isinstance(found, Session):
         raise typer.Exit(code=2)
     return found
+
+
+def _why(error: Exception) -> str:
+    return (error.strerror or str(error)) if isinstance(error, OSError) else "is not text"

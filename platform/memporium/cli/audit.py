@@ -14,10 +14,11 @@ from memporium.governance.v1 import audit_pb2
 
 app = typer.Typer(name="audit", help="The audit log.", no_args_is_help=True)
 
+_SHOWN_PROBLEMS = 10
 Org = Annotated[str, typer.Option(help="Organisation; default: your own.")]
 
 
-@app.command()
+@app.command(epilog="Example: memporium audit log --denied --limit 20")
 def log(
     context: typer.Context,
     org: Org = "",
@@ -39,18 +40,18 @@ def log(
             permission_changes=permission_changes,
         ),
     )
-    columns = ["index", "record.time", "record.principal", "record.action", "record.effect", "record.resource"]
+    columns = ["record.time", "record.effect", "record.action", "record.principal", "record.resource", "index"]
     show_all(response.entries, columns, as_json=run.as_json)
 
 
-@app.command()
+@app.command(epilog="Example: memporium audit checkpoint")
 def checkpoint(context: typer.Context, org: Org = "") -> None:
     """Show the newest signed checkpoint."""
     run = session(context)
     show(run.client.governance.get_checkpoint(parent=run.parent(org)).checkpoint, as_json=run.as_json)
 
 
-@app.command()
+@app.command(epilog="Example: memporium audit export acme.log")
 def export(
     context: typer.Context,
     path: Annotated[Path, typer.Argument(help="File to write.")],
@@ -67,7 +68,7 @@ def export(
         console.print(f"written {escape(str(path))}")
 
 
-@app.command()
+@app.command(epilog="Example: memporium audit verify acme.log --key VERIFIER_KEY")
 def verify(
     context: typer.Context,
     path: Annotated[Path, typer.Argument(help="File that `audit export` wrote.")],
@@ -80,8 +81,10 @@ def verify(
     if session(context).as_json:
         print_json(report.as_dict())
     elif report.problems:
-        for problem in report.problems:
-            errors.print(f"[red]tampered[/red] {escape(problem)}")
+        for problem in report.problems[:_SHOWN_PROBLEMS]:
+            errors.print(f"[red]tampered[/red] {escape(problem)}", soft_wrap=True)
+        if len(report.problems) > _SHOWN_PROBLEMS:
+            errors.print(f"and {len(report.problems) - _SHOWN_PROBLEMS} more, see --json")
     else:
         console.print(f"[green]verified[/green] {report.records} records, root {report.root_hash[:16]}")
     if report.problems:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.progress import Progress
 
+from memporium.cli._bundle_folder import download_bundle, verify_folder
 from memporium.cli._context import Session, session
-from memporium.cli._output import as_dict, console, print_json, show, show_all
-from memporium.client import MemporiumError
+from memporium.cli._output import console, line, print_json, print_json_line, show, show_all
+from memporium.cli._pages import all_pages
 from memporium.transfer.v1 import transfer_pb2
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 app = typer.Typer(name="bundle", help="Sealed bundles: pull, dump, load, verify.", no_args_is_help=True)
 
 
-@app.command()
+@app.command(epilog="Example: memporium bundle pull orgs/acme/agreements/AGREEMENT --vault-id guide --mount-into desk")
 def pull(
     context: typer.Context,
     agreement: Annotated[str, typer.Argument(help="Full name of the agreement.")],
@@ -37,7 +38,7 @@ def pull(
     follow(run, responses)
 
 
-@app.command()
+@app.command(epilog="Example: memporium bundle dump notes --bundle-id notes-2026-11")
 def dump(
     context: typer.Context,
     vault: Annotated[str, typer.Argument(help="Vault: its id, or its full name.")],
@@ -48,7 +49,7 @@ def dump(
     follow(run, run.client.transfer.dump_vault(vault=run.absolute(vault, "vaults"), bundle_id=bundle_id))
 
 
-@app.command()
+@app.command(epilog="Example: memporium bundle load notes-2026-11 notes-restored")
 def load(
     context: typer.Context,
     bundle: Annotated[str, typer.Argument(help="Bundle: its id, or its full name.")],
@@ -60,23 +61,23 @@ def load(
     follow(run, run.client.transfer.load_bundle(parent=run.org, bundle=name, vault_id=vault_id))
 
 
-@app.command(name="list")
+@app.command(name="list", epilog="Example: memporium bundle list")
 def list_(context: typer.Context) -> None:
     """List the bundles of your organisation."""
     run = session(context)
-    response = run.client.transfer.list_bundles(parent=run.org, page_size=1000)
+    found = all_pages(run.client.transfer.list_bundles, "bundles", parent=run.org)
     columns = ["name", "kind", "state", "version", "cube_count", "sealed_bytes", "create_time"]
-    show_all(response.bundles, columns, as_json=run.as_json)
+    show_all(found, columns, as_json=run.as_json)
 
 
-@app.command()
+@app.command(epilog="Example: memporium bundle get notes-2026-11")
 def get(context: typer.Context, bundle: Annotated[str, typer.Argument(help="Bundle: its id or full name.")]) -> None:
     """Show one bundle."""
     run = session(context)
     show(run.client.transfer.get_bundle(name=run.absolute(bundle, "bundles")).bundle, as_json=run.as_json)
 
 
-@app.command()
+@app.command(epilog="Example: memporium bundle verify notes-2026-11")
 def verify(
     context: typer.Context,
     bundle: Annotated[str, typer.Argument(help="A bundle of yours by id or full name, or a folder with one.")],
@@ -84,20 +85,38 @@ def verify(
     trust: Annotated[
         list[str], typer.Option(help="For a folder: the publisher's signing_public_key, from `org keys`, in base64.")
     ] = [],
+    at: Annotated[str, typer.Option(help="For a folder: verify for this time, such as that of the download.")] = "",
 ) -> None:
     """Verify a bundle step by step and import nothing; a folder is verified offline."""
     run = session(context)
     if Path(bundle).is_dir():
-        _verify_folder(run, Path(bundle), trust)
+        verify_folder(run, Path(bundle), trust=trust, at=at)
         return
     name = run.absolute(bundle, "bundles")
     follow(run, run.client.transfer.verify_bundle(parent=run.org, bundle=name, agreement=agreement))
 
 
-def follow(run: Session, responses: Iterable[Any]) -> None:
-    """Print what a transfer says while it runs: steps, a progress bar, the result."""
+@app.command(epilog="Example: memporium bundle download notes-2026-11 ./notes-2026-11")
+def download(
+    context: typer.Context,
+    bundle: Annotated[str, typer.Argument(help="Bundle: its id, or its full name.")],
+    folder: Annotated[Path, typer.Argument(help="New folder to write the objects into.")],
+    agreement: Annotated[str, typer.Option(help="Agreement, for a bundle of another organisation.")] = "",
+) -> None:
+    """Download a bundle's objects as they are stored, sealed; refused where the terms keep it on the platform."""
+    run = session(context)
+    objects = download_bundle(run, run.absolute(bundle, "bundles"), folder=folder, agreement=agreement)
     if run.as_json:
-        print_json([as_dict(response) for response in responses])
+        print_json({"folder": str(folder), "objects": objects})
+    else:
+        line(f"[green]written[/green] {len(objects)} objects to {escape(str(folder))}")
+
+
+def follow(run: Session, responses: Iterable[Any]) -> None:
+    """Print what a transfer says while it runs: JSON lines, or steps, a progress bar and the result."""
+    if run.as_json:
+        for response in responses:
+            print_json_line(response)
         return
     with Progress(console=console, transient=True) as progress:
         bar = progress.add_task("transfer", total=None)
@@ -107,34 +126,10 @@ def follow(run: Session, responses: Iterable[Any]) -> None:
             if kind == "step":
                 name = transfer_pb2.VerificationStep.Name(value.step).removeprefix("VERIFICATION_STEP_").lower()
                 took_ms = value.duration.ToTimedelta().total_seconds() * 1000
-                progress.console.print(f"[green]ok[/green] {name:16} {took_ms:8.1f} ms  [dim]{value.detail}[/dim]")
+                detail = escape(" ".join(value.detail.split()))
+                line(f"[green]ok[/green] {name.replace('_', ' '):16} {took_ms:8.1f} ms  [dim]{detail}[/dim]")
             elif kind == "progress":
                 total = value.total_segments or None
                 progress.update(bar, completed=value.segments, total=total, description=f"{value.cubes} cubes")
             else:
                 show(value, as_json=False, title=kind)
-
-
-def _verify_folder(run: Session, folder: Path, trust: list[str]) -> None:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
-    from memporium_platform.bundle.dsse import TrustRoot
-    from memporium_platform.bundle.offline import verify_folder
-    from memporium_platform.errors import PlatformError
-
-    try:
-        root = TrustRoot.of(Ed25519PublicKey.from_public_bytes(base64.b64decode(key, validate=True)) for key in trust)
-    except ValueError:
-        raise typer.BadParameter("needs the publisher's public key, 32 bytes in base64", param_hint="--trust") from None
-    passed: list[str] = []
-    try:
-        for step in verify_folder(folder, root):
-            passed.append(step.name.lower())
-            if not run.as_json:
-                console.print(f"[green]ok[/green] {passed[-1].replace('_', ' ')}")
-    except PlatformError as error:
-        raise MemporiumError(
-            code="DATA_LOSS", reason=error.reason, message=error.message, metadata=error.metadata
-        ) from None
-    if run.as_json:
-        print_json({"passed": passed})

@@ -8,6 +8,7 @@ import typer
 
 from memporium.cli._context import session
 from memporium.cli._output import show, show_all
+from memporium.cli._verbs import add_verbs
 from memporium.cube.v1 import cube_pb2
 from memporium.vault.v1 import cubes_pb2
 
@@ -16,10 +17,17 @@ app = typer.Typer(name="cube", help="Cubes: single memories.", no_args_is_help=T
 Name = Annotated[str, typer.Argument(help="Full name of the cube.")]
 Vault = Annotated[str, typer.Argument(help="Vault: its id in your organisation, or its full name.")]
 Reason = Annotated[str, typer.Option(help="Goes into the version and the audit log.")]
-_CHANGES = ("activate", "archive", "expire", "restore", "freeze", "unfreeze")
+_VERBS = {
+    "activate": "Make a generated memory active.",
+    "archive": "Archive a memory: it is kept, and searched no more.",
+    "expire": "Let a memory expire.",
+    "restore": "Make an archived or expired memory active again.",
+    "freeze": "Freeze a memory: nothing may change it.",
+    "unfreeze": "Let a frozen memory change again.",
+}
 
 
-@app.command()
+@app.command(epilog="Example: memporium cube create notes 'The door code is on the blue card.' --tag office")
 def create(
     context: typer.Context,
     vault: Vault,
@@ -35,10 +43,10 @@ def create(
         payload=cube_pb2.Payload(plaintext=cube_pb2.Plaintext(document=document)),
     )
     response = run.client.vault.create_cube(parent=run.absolute(vault, "vaults"), cube=cube)
-    show(response, as_json=run.as_json, title="remembered")
+    show_all([response.cube], ["name", "descriptive.title", "governance.state"], as_json=run.as_json)
 
 
-@app.command()
+@app.command(epilog="Example: memporium cube get orgs/acme/vaults/notes/cubes/CUBE")
 def get(
     context: typer.Context,
     name: Name,
@@ -50,7 +58,7 @@ def get(
     show(response.cube, as_json=run.as_json)
 
 
-@app.command(name="list")
+@app.command(name="list", epilog="Example: memporium cube list notes --tag office")
 def list_(
     context: typer.Context,
     vault: Vault,
@@ -66,22 +74,16 @@ def list_(
     show_all(response.cubes, columns, as_json=run.as_json)
 
 
-@app.command()
-def change(
-    context: typer.Context,
-    what: Annotated[str, typer.Argument(help=", ".join(_CHANGES))],
-    name: Name,
-    reason: Reason = "",
-) -> None:
-    """Move a cube through its life: activate, archive, expire, restore, freeze, unfreeze."""
+def _change(context: typer.Context, verb: str, name: str, reason: str) -> None:
     run = session(context)
-    if what not in _CHANGES:
-        raise typer.BadParameter(f"must be one of {', '.join(_CHANGES)}")
-    response = getattr(run.client.vault, f"{what}_cube")(name=name, reason=reason)
+    response = getattr(run.client.vault, f"{verb}_cube")(name=name, reason=reason)
     show(response.cube, as_json=run.as_json)
 
 
-@app.command()
+add_verbs(app, "cube", _VERBS, _change, example="orgs/acme/vaults/notes/cubes/CUBE")
+
+
+@app.command(epilog="Example: memporium cube versions orgs/acme/vaults/notes/cubes/CUBE")
 def versions(context: typer.Context, name: Name) -> None:
     """List the versions of a cube."""
     run = session(context)
@@ -89,7 +91,7 @@ def versions(context: typer.Context, name: Name) -> None:
     show_all(response.versions, ["version", "change", "author", "reason", "create_time"], as_json=run.as_json)
 
 
-@app.command()
+@app.command(epilog="Example: memporium cube diff orgs/acme/vaults/notes/cubes/CUBE 1 2")
 def diff(
     context: typer.Context,
     name: Name,
@@ -102,7 +104,7 @@ def diff(
     show_all(response.changes, ["path", "before", "after"], as_json=run.as_json)
 
 
-@app.command()
+@app.command(epilog="Example: memporium cube rollback orgs/acme/vaults/notes/cubes/CUBE 1")
 def rollback(
     context: typer.Context,
     name: Name,
@@ -115,7 +117,7 @@ def rollback(
     show(response.cube, as_json=run.as_json)
 
 
-@app.command()
+@app.command(epilog="Example: memporium cube forget orgs/acme/vaults/notes/cubes/CUBE --reason 'asked to'")
 def forget(
     context: typer.Context,
     names: Annotated[list[str], typer.Argument(help="Full names of cubes of one vault.")],

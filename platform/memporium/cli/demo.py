@@ -13,7 +13,7 @@ from memporium.cli import _output
 
 def register(app: typer.Typer) -> None:
     """Add the command to the root."""
-    app.command()(demo)
+    app.command(epilog="Example: memporium demo --data ./docs")(demo)
 
 
 def demo(

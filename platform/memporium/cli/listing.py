@@ -2,32 +2,44 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
-import yaml
-from google.protobuf.json_format import ParseDict, ParseError
 
+from memporium.cli import _terms
 from memporium.cli._context import session
 from memporium.cli._output import show, show_all
-from memporium.memstore.v1 import listing_pb2, offer_pb2, terms_pb2
+from memporium.cli._pages import all_pages
+from memporium.cli._verbs import Reason, add_verbs
+from memporium.memstore.v1 import listing_pb2, offer_pb2
 
-app = typer.Typer(name="listing", help="Listings, releases and offers.", no_args_is_help=True)
+app = typer.Typer(name="listing", help="Listings, releases, offers and licence templates.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="Listing: its id in your organisation, or its full name.")]
-_CHANGES = ("submit", "publish", "suspend", "resume", "deprecate", "retire")
+Audience = Annotated[
+    list[str], typer.Option("--for", help="Only this organisation sees it; may be repeated. Default: everybody.")
+]
+_TERMS = "Licence terms: a template's name (see `listing templates`), or a YAML or JSON file"
+_VERBS = {
+    "submit": "Ask for approval: from draft to in review.",
+    "publish": "Put a listing into the catalogue.",
+    "suspend": "Take a listing out of the catalogue for a time; agreements go on.",
+    "resume": "Put a suspended listing back.",
+    "deprecate": "Take no new agreements.",
+    "retire": "Take a deprecated listing out for ever; agreements go on.",
+}
 _COLUMNS = ["name", "title", "state", "latest_release", "tags"]
 
 
-@app.command()
+@app.command(epilog="Example: memporium listing create guide --title 'Office guide' --terms on-platform-only")
 def create(
     context: typer.Context,
-    listing_id: Annotated[str, typer.Argument(help="Id of the listing.")],
+    listing_id: Annotated[str, typer.Argument(help="Id: a letter, then letters, digits and '-'.")],
     title: Annotated[str, typer.Option(help="Title in the catalogue.")],
-    terms: Annotated[Path, typer.Option(help="Licence terms: YAML or JSON in the shape of LicenceTerms.")],
+    terms: Annotated[str, typer.Option(help=f"{_TERMS}.")],
     description: Annotated[str, typer.Option(help="What the pack holds.")] = "",
     tag: Annotated[list[str], typer.Option(help="Label; may be repeated.")] = [],
+    audience: Audience = [],
 ) -> None:
     """Create a listing, a draft that only your organisation sees."""
     run = session(context)
@@ -35,38 +47,36 @@ def create(
         title=title,
         description=description,
         tags=tag,
-        terms=read_terms(terms),
-        audience=listing_pb2.Audience(scope=listing_pb2.Audience.SCOPE_PUBLIC),
+        terms=_terms.read(terms),
+        audience=_audience([run.parent(org) for org in audience]),
     )
     response = run.client.memstore.create_listing(parent=run.org, listing_id=listing_id, listing=listing)
     show(response.listing, as_json=run.as_json, title="created")
 
 
-@app.command()
-def change(
-    context: typer.Context,
-    what: Annotated[str, typer.Argument(help=", ".join(_CHANGES))],
-    name: Name,
-    reason: Annotated[str, typer.Option(help="Goes into the history.")] = "",
-) -> None:
-    """Move a listing through its states: submit, publish, suspend, resume, deprecate, retire."""
+def _change(context: typer.Context, verb: str, name: str, reason: str) -> None:
     run = session(context)
-    if what not in _CHANGES:
-        raise typer.BadParameter(f"must be one of {', '.join(_CHANGES)}")
-    call = getattr(run.client.memstore, f"{what}_listing")
-    show(call(name=run.absolute(name, "listings"), reason=reason).listing, as_json=run.as_json)
+    call = getattr(run.client.memstore, f"{verb}_listing")
+    changed = call(name=run.absolute(name, "listings"), reason=reason).listing
+    show_all([changed], _COLUMNS[:3], as_json=run.as_json)
 
 
-@app.command()
+add_verbs(app, "listing", _VERBS, _change, example="guide")
+
+
+@app.command(epilog="Example: memporium listing release guide 1.0.0 --vault handbook --changelog 'First edition'")
 def release(
     context: typer.Context,
     name: Name,
-    version: Annotated[str, typer.Argument(help="Semantic version, for instance 1.0.0.")],
+    version: Annotated[str, typer.Argument(help="Semantic version, higher than every one before.")],
     vault: Annotated[str, typer.Option(help="Vault to pack.")],
     tag: Annotated[list[str], typer.Option(help="Pack only memories with any of these labels.")] = [],
     changelog: Annotated[str, typer.Option(help="What is new.")] = "",
+    mask_personal_data: Annotated[
+        bool, typer.Option(help="Mask personal data in the release; without it, a release that has some is refused.")
+    ] = False,
 ) -> None:
-    """Seal memories of a vault as an immutable release."""
+    """Seal memories of a vault as an immutable release, publish it and tell the subscribers."""
     run = session(context)
     response = run.client.memstore.create_release(
         parent=run.absolute(name, "listings"),
@@ -74,26 +84,39 @@ def release(
         vault=run.absolute(vault, "vaults"),
         selection=listing_pb2.CubeSelection(any_tags=tag),
         changelog=changelog,
+        pii_policy=listing_pb2.PII_POLICY_MASK if mask_personal_data else listing_pb2.PII_POLICY_REFUSE,
         timeout_s=3600,
     )
     show(response.release, as_json=run.as_json, title="released")
 
 
-@app.command()
+@app.command(epilog="Example: memporium listing revoke-release orgs/acme/listings/guide/releases/1.0.0 --reason typo")
+def revoke_release(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="Full name of the release.")],
+    reason: Reason = "",
+) -> None:
+    """Take a release back and tell the subscribers."""
+    run = session(context)
+    show(run.client.memstore.revoke_release(name=name, reason=reason).release, as_json=run.as_json, title="revoked")
+
+
+@app.command(epilog="Example: memporium listing offer guide free --auto-agree")
 def offer(
     context: typer.Context,
     name: Name,
     offer_id: Annotated[str, typer.Argument(help="Id of the offer.")],
-    terms: Annotated[Path | None, typer.Option(help="Licence terms; empty: the listing's.")] = None,
+    terms: Annotated[str, typer.Option(help=f"{_TERMS}; empty: the listing's.")] = "",
     auto_agree: Annotated[bool, typer.Option(help="Agree at once to whoever takes these very terms.")] = False,
+    audience: Audience = [],
 ) -> None:
-    """Offer a listing under terms; free unless the terms come with a price elsewhere."""
+    """Offer a listing free of charge under terms; prices are for the clients (CreateOffer)."""
     run = session(context)
     proposed = offer_pb2.Offer(
         title=offer_id,
-        terms=read_terms(terms) if terms else None,
+        terms=_terms.read(terms) if terms else None,
         price=offer_pb2.PricePlan(free=offer_pb2.FreePlan()),
-        audience=listing_pb2.Audience(scope=listing_pb2.Audience.SCOPE_PUBLIC),
+        audience=_audience([run.parent(org) for org in audience]),
         auto_agree=auto_agree,
     )
     parent = run.absolute(name, "listings")
@@ -101,50 +124,65 @@ def offer(
     show(response.offer, as_json=run.as_json, title="offered")
 
 
-@app.command()
+@app.command(epilog="Example: memporium listing offers orgs/acme/listings/guide")
 def offers(context: typer.Context, name: Name) -> None:
     """List the offers of a listing that you may take."""
     run = session(context)
-    response = run.client.memstore.list_offers(parent=run.absolute(name, "listings"), page_size=1000)
-    show_all(response.offers, ["name", "title", "state", "auto_agree"], as_json=run.as_json)
+    found = all_pages(run.client.memstore.list_offers, "offers", parent=run.absolute(name, "listings"))
+    show_all(found, ["name", "terms.title", "state", "auto_agree"], as_json=run.as_json)
 
 
-@app.command()
+@app.command(epilog="Example: memporium listing withdraw orgs/acme/listings/guide/offers/free")
+def withdraw(context: typer.Context, name: Annotated[str, typer.Argument(help="Full name of the offer.")]) -> None:
+    """Withdraw an offer: it takes no new agreements."""
+    run = session(context)
+    show(run.client.memstore.withdraw_offer(name=name).offer, as_json=run.as_json, title="withdrawn")
+
+
+@app.command(epilog="Example: memporium listing releases orgs/acme/listings/guide")
 def releases(context: typer.Context, name: Name) -> None:
     """List the releases of a listing."""
     run = session(context)
-    response = run.client.memstore.list_releases(parent=run.absolute(name, "listings"), page_size=1000)
-    show_all(response.releases, ["name", "version", "state", "cube_count", "changelog"], as_json=run.as_json)
+    found = all_pages(run.client.memstore.list_releases, "releases", parent=run.absolute(name, "listings"))
+    show_all(found, ["name", "state", "cube_count", "changelog"], as_json=run.as_json)
 
 
-@app.command(name="list")
+@app.command(name="list", epilog="Example: memporium listing list")
 def list_(context: typer.Context) -> None:
     """List the listings of your organisation."""
     run = session(context)
-    response = run.client.memstore.list_listings(parent=run.org, page_size=1000)
-    show_all(response.listings, _COLUMNS, as_json=run.as_json)
+    show_all(all_pages(run.client.memstore.list_listings, "listings", parent=run.org), _COLUMNS, as_json=run.as_json)
 
 
-@app.command()
+@app.command(epilog="Example: memporium listing search 'office printer'")
 def search(
-    context: typer.Context, query: Annotated[str, typer.Argument(help="Words; empty: everything.")] = ""
+    context: typer.Context,
+    query: Annotated[str, typer.Argument(help="Words; empty: everything.")] = "",
+    limit: Annotated[int, typer.Option(help="Most results.", min=1, max=1000)] = 20,
 ) -> None:
     """Search the catalogue: every listing that you may see."""
     run = session(context)
-    response = run.client.memstore.search_listings(query=query, page_size=100)
-    show_all(response.listings, _COLUMNS, as_json=run.as_json)
+    response = run.client.memstore.search_listings(query=query, page_size=limit)
+    show_all(response.listings, ["name", "title", "latest_release", "tags"], as_json=run.as_json)
 
 
-@app.command()
+@app.command(epilog="Example: memporium listing get orgs/acme/listings/guide")
 def get(context: typer.Context, name: Name) -> None:
-    """Show one listing."""
+    """Show one listing with its terms."""
     run = session(context)
     show(run.client.memstore.get_listing(name=run.absolute(name, "listings")).listing, as_json=run.as_json)
 
 
-def read_terms(path: Path) -> terms_pb2.LicenceTerms:
-    """Return the licence terms of a YAML or JSON file in the shape of `LicenceTerms`."""
-    try:
-        return ParseDict(yaml.safe_load(path.read_text(encoding="utf-8")), terms_pb2.LicenceTerms())
-    except (OSError, yaml.YAMLError, ParseError, TypeError) as error:
-        raise typer.BadParameter(f"{path}: {error}", param_hint="--terms") from None
+@app.command(epilog="Example: memporium listing templates evaluation > my-terms.yaml")
+def templates(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="Template to print, to be changed and given as a file.")] = "",
+) -> None:
+    """List the licence templates that the platform ships, or print one."""
+    _terms.show_templates(name, as_json=session(context).as_json)
+
+
+def _audience(orgs: list[str]) -> listing_pb2.Audience:
+    if not orgs:
+        return listing_pb2.Audience(scope=listing_pb2.Audience.SCOPE_PUBLIC)
+    return listing_pb2.Audience(scope=listing_pb2.Audience.SCOPE_ORGANISATIONS, organisations=orgs)

@@ -1,4 +1,4 @@
-"""`memporium negotiation ...` and agreements: come to terms, see what is left, end it."""
+"""`memporium negotiation ...`: come to terms with another organisation."""
 
 from __future__ import annotations
 
@@ -6,84 +6,78 @@ from typing import Annotated
 
 import typer
 
-from memporium.cli._context import session
-from memporium.cli._output import show, show_all
+from memporium.cli import _plain
+from memporium.cli._context import Session, session
+from memporium.cli._output import show, show_all, show_pairs
+from memporium.cli._pages import all_pages
+from memporium.cli._verbs import Reason, add_verbs
+from memporium.memstore.v1 import agreement_pb2
 
-app = typer.Typer(name="negotiation", help="Negotiations and agreements.", no_args_is_help=True)
+app = typer.Typer(name="negotiation", help="Negotiations: from an offer to an agreement.", no_args_is_help=True)
 
-Name = Annotated[str, typer.Argument(help="Full name of the negotiation.")]
-Agreement = Annotated[str, typer.Argument(help="Full name of the agreement.")]
-Reason = Annotated[str, typer.Option(help="Goes into the history.")]
-_STEPS = ("accept", "agree", "verify", "finalize", "terminate")
-_ENDS = ("suspend", "resume", "revoke", "cancel")
+_VERBS = {
+    "accept": "Accept the provider's counter-offer (consumer).",
+    "agree": "Agree and sign (provider).",
+    "verify": "Verify what the provider signed, and sign it too (consumer).",
+    "finalize": "Close: the agreement comes into force (provider).",
+    "terminate": "End the talks without an agreement.",
+}
 
 
-@app.command()
+@app.command(epilog="Example: memporium negotiation request orgs/acme/listings/guide/offers/free")
 def request(
     context: typer.Context, offer: Annotated[str, typer.Argument(help="Full name of the offer.")], reason: Reason = ""
 ) -> None:
     """Ask for an offer on its own terms."""
     run = session(context)
-    show(run.client.memstore.request_negotiation(offer=offer, reason=reason).negotiation, as_json=run.as_json)
+    _show(run, run.client.memstore.request_negotiation(offer=offer, reason=reason).negotiation)
 
 
-@app.command()
-def step(
-    context: typer.Context,
-    what: Annotated[str, typer.Argument(help=", ".join(_STEPS))],
-    name: Name,
-    reason: Reason = "",
+@app.command(epilog="Example: memporium negotiation take orgs/acme/listings/guide/offers/free")
+def take(
+    context: typer.Context, offer: Annotated[str, typer.Argument(help="Full name of the offer.")], reason: Reason = ""
 ) -> None:
-    """Take the next step: accept, agree (provider signs), verify (consumer signs), finalize, or terminate."""
+    """Take an offer that agrees by itself: ask for it, verify what the provider signed, sign. Prints the agreement."""
     run = session(context)
-    if what not in _STEPS:
-        raise typer.BadParameter(f"must be one of {', '.join(_STEPS)}")
-    current = run.client.memstore.get_negotiation(name=name).negotiation
-    call = getattr(run.client.memstore, f"{what}_negotiation")
-    show(call(name=name, sequence=current.sequence, reason=reason).negotiation, as_json=run.as_json)
+    asked = run.client.memstore.request_negotiation(offer=offer, reason=reason).negotiation
+    if asked.state != agreement_pb2.Negotiation.STATE_AGREED:
+        _show(run, asked)
+        return
+    verified = run.client.memstore.verify_negotiation(name=asked.name, sequence=asked.sequence, reason=reason)
+    _show(run, verified.negotiation)
 
 
-@app.command(name="list")
+def _step(context: typer.Context, verb: str, name: str, reason: str) -> None:
+    run = session(context)
+    full = run.absolute(name, "negotiations")
+    current = run.client.memstore.get_negotiation(name=full).negotiation
+    call = getattr(run.client.memstore, f"{verb}_negotiation")
+    _show(run, call(name=full, sequence=current.sequence, reason=reason).negotiation)
+
+
+add_verbs(app, "negotiation", _VERBS, _step, example="orgs/acme/negotiations/NEGOTIATION")
+
+
+@app.command(name="list", epilog="Example: memporium negotiation list")
 def list_(context: typer.Context) -> None:
     """List the negotiations that your organisation is a party to."""
     run = session(context)
-    response = run.client.memstore.list_negotiations(parent=run.org, page_size=1000)
-    show_all(response.negotiations, ["name", "listing", "consumer", "state", "agreement"], as_json=run.as_json)
+    found = all_pages(run.client.memstore.list_negotiations, "negotiations", parent=run.org)
+    show_all(found, ["name", "listing", "consumer", "state", "agreement"], as_json=run.as_json)
 
 
-@app.command()
-def agreements(context: typer.Context) -> None:
-    """List the agreements that your organisation is a party to."""
+@app.command(epilog="Example: memporium negotiation get orgs/acme/negotiations/NEGOTIATION")
+def get(context: typer.Context, name: Annotated[str, typer.Argument(help="Its full name.")]) -> None:
+    """Show a negotiation with the terms on the table, its steps and signatures."""
     run = session(context)
-    response = run.client.memstore.list_agreements(parent=run.org, page_size=1000)
-    show_all(response.agreements, ["name", "listing", "consumer", "state", "expire_time"], as_json=run.as_json)
+    response = run.client.memstore.get_negotiation(name=run.absolute(name, "negotiations"))
+    show(response.negotiation, as_json=run.as_json)
 
 
-@app.command()
-def entitlement(context: typer.Context, name: Agreement) -> None:
-    """Show what an agreement allows and what is left of it, in plain words."""
-    run = session(context)
-    show(run.client.memstore.get_entitlement(name=name).entitlement, as_json=run.as_json)
-
-
-@app.command()
-def usage(context: typer.Context, name: Agreement) -> None:
-    """List what was used under an agreement."""
-    run = session(context)
-    response = run.client.memstore.list_usage(parent=name, page_size=1000)
-    show_all(response.usage, ["time", "principal", "action", "units", "purpose"], as_json=run.as_json)
-
-
-@app.command()
-def agreement(
-    context: typer.Context,
-    what: Annotated[str, typer.Argument(help=", ".join(_ENDS))],
-    name: Agreement,
-    reason: Reason = "",
-) -> None:
-    """Change an agreement: suspend, resume or revoke (provider), cancel (consumer)."""
-    run = session(context)
-    if what not in _ENDS:
-        raise typer.BadParameter(f"must be one of {', '.join(_ENDS)}")
-    call = getattr(run.client.memstore, f"{what}_agreement")
-    show(call(name=name, reason=reason).agreement, as_json=run.as_json)
+def _show(run: Session, negotiation: agreement_pb2.Negotiation) -> None:
+    """Print what matters of a step; everything with `--json`, or by `get`."""
+    if run.as_json:
+        show(negotiation, as_json=True)
+        return
+    shown = ("name", "listing", "offer", "state", "agreement")
+    show_pairs((field, _plain.pick(negotiation, field)) for field in shown)

@@ -13,7 +13,7 @@ from memporium.cli._output import errors
 
 def register(app: typer.Typer) -> None:
     """Add the command to the root."""
-    app.command()(serve)
+    app.command(epilog="Example: memporium serve --data-dir ./memporium-data")(serve)
 
 
 def serve(
@@ -22,7 +22,12 @@ def serve(
     data_dir: Annotated[str, typer.Option(help="Folder of the embedded engines; default: MEMPORIUM_DATA_DIR.")] = "",
 ) -> None:
     """Run all services, or the named ones, in this process; everything else comes from MEMPORIUM_* settings."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from memporium_platform.errors import PlatformError
     from memporium_platform.settings import SERVICES, PlatformSettings
+    from memporium_platform.storage.sql.migrate import SchemaError
+    from memporium_services.checkup_forms import wrong_forms
     from memporium_services.cli import serve as run
 
     unknown = [name for name in services or [] if name not in SERVICES]
@@ -33,10 +38,26 @@ def serve(
         settings = PlatformSettings(**given)  # type: ignore[arg-type]
     except ValidationError as error:
         for problem in error.errors():
-            errors.print(f"[red]wrong setting[/red] {escape(str(problem['loc'][-1]))}: {escape(problem['msg'])}")
+            name = f"MEMPORIUM_{problem['loc'][0]}".upper()
+            _say(f"{name}: {problem['msg'].removeprefix('Value error, ')}")
         raise typer.Exit(code=2) from None
+    wrong = list(wrong_forms(settings))
+    for finding in wrong:
+        _say(f"{finding.what}: {finding.detail}: {finding.advice}")
+    if wrong:
+        raise typer.Exit(code=2)
     try:
         run(services or SERVICES, settings=settings)
-    except OSError as error:
-        errors.print(f"[red]cannot serve[/red] {escape(str(error))}")
+    except (OSError, RuntimeError, ValueError, PlatformError, SchemaError, SQLAlchemyError) as error:
+        _say(f"{_first_line(error)} (memporium doctor looks for the cause)")
         raise typer.Exit(code=1) from None
+
+
+def _say(text: str) -> None:
+    errors.print(f"[red]cannot serve[/red] {escape(text)}", soft_wrap=True)
+
+
+def _first_line(error: Exception) -> str:
+    # A driver's own error tells more than SQLAlchemy's, which quotes the statement.
+    cause = getattr(error, "orig", None) or error
+    return str(cause).strip().split("\n", 1)[0] or type(cause).__name__

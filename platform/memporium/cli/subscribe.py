@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
+from memporium.cli import _plain
 from memporium.cli._context import session
-from memporium.cli._output import as_dict, console, print_json, show, show_all
+from memporium.cli._output import line, print_json_line, show, show_all
+from memporium.cli._pages import all_pages
 from memporium.memstore.v1 import subscription_pb2
 
 app = typer.Typer(name="subscribe", help="Subscriptions.", no_args_is_help=True)
@@ -15,7 +18,7 @@ app = typer.Typer(name="subscribe", help="Subscriptions.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(help="Subscription: its id, or its full name.")]
 
 
-@app.command()
+@app.command(epilog="Example: memporium subscribe create --listing orgs/acme/listings/guide --push")
 def create(
     context: typer.Context,
     listing: Annotated[list[str], typer.Option(help="Full name of a listing; may be repeated.")] = [],
@@ -35,15 +38,15 @@ def create(
     show(response.subscription, as_json=run.as_json, title="subscribed")
 
 
-@app.command(name="list")
+@app.command(name="list", epilog="Example: memporium subscribe list")
 def list_(context: typer.Context) -> None:
     """List the subscriptions of your organisation."""
     run = session(context)
-    response = run.client.memstore.list_subscriptions(parent=run.org, page_size=1000)
-    show_all(response.subscriptions, ["name", "mode", "filter", "cursor"], as_json=run.as_json)
+    found = all_pages(run.client.memstore.list_subscriptions, "subscriptions", parent=run.org)
+    show_all(found, ["name", "mode", "filter", "cursor"], as_json=run.as_json)
 
 
-@app.command()
+@app.command(epilog="Example: memporium subscribe pull SUBSCRIPTION")
 def pull(
     context: typer.Context,
     name: Name,
@@ -58,7 +61,7 @@ def pull(
         run.client.memstore.ack_events(name=full, cursor=response.events[-1].cursor)
 
 
-@app.command()
+@app.command(epilog="Example: memporium subscribe follow SUBSCRIPTION")
 def follow(context: typer.Context, name: Name) -> None:
     """Print events as they happen, until interrupted; each is acknowledged once it is printed."""
     run = session(context)
@@ -67,14 +70,14 @@ def follow(context: typer.Context, name: Name) -> None:
         if not response.HasField("event"):
             continue
         if run.as_json:
-            print_json(as_dict(response.event))
+            print_json_line(response.event)
         else:
-            kind = subscription_pb2.MarketEvent.Kind.Name(response.event.kind)
-            console.print(f"{kind} {response.event.listing} {response.event.version} {response.event.text}")
+            event = response.event
+            line(escape(f"{_plain.pick(event, 'kind')} {event.listing} {event.version} {event.text}".rstrip()))
         run.client.memstore.ack_events(name=full, cursor=response.event.cursor)
 
 
-@app.command()
+@app.command(epilog="Example: memporium subscribe delete SUBSCRIPTION")
 def delete(context: typer.Context, name: Name) -> None:
     """End a subscription."""
     run = session(context)

@@ -8,6 +8,7 @@ import typer
 
 from memporium.cli._context import session
 from memporium.cli._output import show, show_all
+from memporium.cli._pages import all_pages
 from memporium.vault.v1 import vault_pb2
 
 app = typer.Typer(name="vault", help="Vaults: where memories lie.", no_args_is_help=True)
@@ -22,7 +23,7 @@ _KINDS = {
 Name = Annotated[str, typer.Argument(help="Vault: its id in your organisation, or its full name.")]
 
 
-@app.command()
+@app.command(epilog="Example: memporium vault create notes")
 def create(
     context: typer.Context,
     vault_id: Annotated[str, typer.Argument(help="Id: a letter, then letters, digits and '-'.")],
@@ -39,7 +40,7 @@ def create(
     show(response.vault, as_json=run.as_json, title="created")
 
 
-@app.command()
+@app.command(epilog="Example: memporium vault get notes")
 def get(context: typer.Context, name: Name) -> None:
     """Show one vault."""
     run = session(context)
@@ -47,27 +48,33 @@ def get(context: typer.Context, name: Name) -> None:
     show(response.vault, as_json=run.as_json)
 
 
-@app.command(name="list")
+@app.command(name="list", epilog="Example: memporium vault list")
 def list_(
     context: typer.Context, org: Annotated[str, typer.Option(help="Organisation; default: your own.")] = ""
 ) -> None:
     """List the vaults of an organisation."""
     run = session(context)
-    response = run.client.vault.list_vaults(parent=run.parent(org), page_size=1000)
-    show_all(response.vaults, ["name", "kind", "usage.cubes", "usage.bytes", "revision"], as_json=run.as_json)
+    found = all_pages(run.client.vault.list_vaults, "vaults", parent=run.parent(org))
+    show_all(found, ["name", "kind", "usage.cubes", "usage.bytes", "revision"], as_json=run.as_json)
 
 
-@app.command()
+@app.command(epilog="Example: memporium vault erase notes --reason 'project ended' --yes")
 def erase(
-    context: typer.Context, name: Name, reason: Annotated[str, typer.Option(help="Goes into the receipt.")] = ""
+    context: typer.Context,
+    name: Name,
+    reason: Annotated[str, typer.Option(help="Goes into the receipt.")] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Do it; nothing can bring the vault back.")] = False,
 ) -> None:
     """Erase a vault for good: its memories, its index and its key. Prints the signed receipt."""
     run = session(context)
-    response = run.client.vault.delete_vault(name=run.absolute(name, "vaults"), erase=True, reason=reason)
+    full = run.absolute(name, "vaults")
+    if not yes:
+        raise typer.BadParameter(f"say --yes to erase {full}; nothing can bring it back", param_hint="--yes")
+    response = run.client.vault.delete_vault(name=full, erase=True, reason=reason)
     show(response.receipt, as_json=run.as_json, title="erased")
 
 
-@app.command()
+@app.command(epilog="Example: memporium vault mount desk guide")
 def mount(
     context: typer.Context,
     name: Name,
@@ -81,7 +88,7 @@ def mount(
     show(response.mount, as_json=run.as_json, title="mounted")
 
 
-@app.command()
+@app.command(epilog="Example: memporium vault mounts desk")
 def mounts(context: typer.Context, name: Name) -> None:
     """List what is mounted in a vault."""
     run = session(context)
@@ -89,7 +96,7 @@ def mounts(context: typer.Context, name: Name) -> None:
     show_all(response.mounts, ["name", "vault", "licence.agreement"], as_json=run.as_json)
 
 
-@app.command()
+@app.command(epilog="Example: memporium vault unmount orgs/acme/vaults/desk/mounts/MOUNT")
 def unmount(context: typer.Context, name: Annotated[str, typer.Argument(help="Full name of the mount.")]) -> None:
     """Unmount a pack."""
     run = session(context)

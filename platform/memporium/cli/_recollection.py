@@ -1,0 +1,53 @@
+"""What search and recall found, for people: each result with its place, its credit, and why it was found."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+
+from memporium.cli._output import line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from memporium.reader.v1 import recall_pb2
+    from memporium.vault.v1 import search_pb2
+
+_INDENT = "      "
+
+
+def show_hit(hit: search_pb2.SearchHit, *, explain: bool) -> None:
+    """Print one result of a search."""
+    _show_text(f"{hit.score:.3f}", hit.unit.text)
+    _show_place(f"{hit.cube.name} #{hit.unit.ordinal}", hit.attribution)
+    if explain:
+        for leg in hit.legs:
+            line(f"{_INDENT}[dim]{leg.leg}: {leg.score:.3f}, rank {leg.rank}, weight {leg.weight:.2f}[/dim]")
+
+
+def show_item(item: recall_pb2.RecallItem) -> None:
+    """Print one recalled item with the number by which a model cites it."""
+    _show_text(f"[{item.citation}]", item.text)
+    source = f"{item.source.source} {item.source.locator}".strip()
+    _show_place(source, "")
+    _show_place(f"{item.cube}, score {item.score:.2f}", item.attribution)
+
+
+def show_refusals(refusals: Iterable[search_pb2.MountRefusal] | Iterable[recall_pb2.RecallRefusal]) -> None:
+    """Print which mounts were left out, and why."""
+    for refusal in refusals:
+        line(f"[yellow]left out[/yellow] {escape(f'{refusal.mount}: {refusal.reason}: {refusal.message}')}")
+
+
+def _show_text(mark: str, text: str) -> None:
+    first, *others = text.splitlines() or [""]
+    line(f"[bold]{escape(f'{mark:<5}')}[/bold] {escape(first)}")
+    for other in others:
+        line(f"{_INDENT}{escape(other)}")
+
+
+def _show_place(place: str, attribution: str) -> None:
+    credit = f"  [magenta]{escape(attribution)}[/magenta]" if attribution else ""
+    if place or credit:
+        line(f"{_INDENT}[dim]{escape(place)}[/dim]{credit}")

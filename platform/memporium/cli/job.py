@@ -1,0 +1,63 @@
+"""`memporium job ...`: durable jobs: conversions, deliveries, backups, sweeps."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from memporium.cli import _plain
+from memporium.cli._context import session
+from memporium.cli._output import line, print_json_line, show, show_all
+from memporium.cli._pages import all_pages
+from memporium.scheduler.v1 import job_pb2
+
+app = typer.Typer(name="job", help="Durable jobs: conversions, deliveries, backups, sweeps.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(help="Job: its id in your organisation, or its full name.")]
+
+
+@app.command(name="list", epilog="Example: memporium job list")
+def list_(context: typer.Context) -> None:
+    """List the jobs of your organisation, newest first."""
+    run = session(context)
+    found = all_pages(run.client.scheduler.list_jobs, "jobs", parent=run.org)
+    show_all(found, ["name", "kind", "state", "attempts", "error_reason"], as_json=run.as_json)
+
+
+@app.command(epilog="Example: memporium job backup notes")
+def backup(
+    context: typer.Context, vault: Annotated[str, typer.Argument(help="Vault: its id, or its full name.")]
+) -> None:
+    """Back a vault up into a sealed bundle by a job, which goes on after a crash."""
+    run = session(context)
+    spec = job_pb2.JobSpec(dump_vault=job_pb2.DumpVault(vault=run.absolute(vault, "vaults")))
+    show(run.client.scheduler.create_job(parent=run.org, spec=spec).job, as_json=run.as_json, title="queued")
+
+
+@app.command(epilog="Example: memporium job get JOB")
+def get(context: typer.Context, name: Name) -> None:
+    """Show one job."""
+    run = session(context)
+    show(run.client.scheduler.get_job(name=run.absolute(name, "jobs")).job, as_json=run.as_json)
+
+
+@app.command(epilog="Example: memporium job watch JOB")
+def watch(context: typer.Context, name: Name) -> None:
+    """Print each change of a job until it has ended."""
+    run = session(context)
+    for response in run.client.scheduler.watch_job(name=run.absolute(name, "jobs")):
+        if run.as_json:
+            print_json_line(response.job)
+            continue
+        now = response.job
+        done = f"{now.progress.completed}/{now.progress.total or '?'} {now.progress.message}"
+        line(escape(f"{_plain.pick(now, 'state'):10} {done} {now.error_reason} {now.error}".rstrip()))
+
+
+@app.command(epilog="Example: memporium job cancel JOB")
+def cancel(context: typer.Context, name: Name) -> None:
+    """Cancel a job that has not ended."""
+    run = session(context)
+    show(run.client.scheduler.cancel_job(name=run.absolute(name, "jobs")).job, as_json=run.as_json, title="cancelled")
