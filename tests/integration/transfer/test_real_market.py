@@ -125,6 +125,25 @@ async def test_a_pack_is_released_pulled_mounted_renewed_and_revoked(market):
     assert error.reason is Reason.PERMISSION_DENIED
 
 
+async def test_a_memory_that_a_new_release_describes_anew_keeps_its_tensors(market):
+    await fill(market)
+    agreement = await market.agreement(licence("READ", "RETRIEVE"))
+    await market.release(agreement.listing)
+    buyer, transfer = stubs(market, "buyer")
+    await pull(transfer, agreement.name)
+    seller, _ = stubs(market, "seller")
+    cube = Cube(name=f"{EXPERT}/cubes/kv")
+    cube.descriptive.tags.append("anew")
+    await seller.UpdateCube(vault_pb.UpdateCubeRequest(cube=cube, update_mask={"paths": ["descriptive.tags"]}))
+    await market.release(agreement.listing, "1.1.0")
+    await pull(transfer, agreement.name)
+    pulled = (await buyer.GetCube(vault_pb.GetCubeRequest(name=f"{PACK}/cubes/kv", view="CUBE_VIEW_FULL"))).cube
+    assert pulled.descriptive.tags == ["anew"]
+    request = vault_pb.DownloadBlobRequest(parent=PACK, digest=pulled.payload.activation.blob)
+    data = b"".join([response.data async for response in buyer.DownloadBlob(request)])
+    assert sha256(data).hexdigest() == pulled.payload.activation.blob.sha256
+
+
 async def release_of_pack(market):
     """The buyer tries to publish the pack as its own."""
     own = await market.listing("stolen", org="buyer")

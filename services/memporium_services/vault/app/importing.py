@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from memporium_platform.errors import PlatformError, Reason
 from memporium_services.vault.app import codec
 from memporium_services.vault.app.follower import Waiting
 from memporium_services.vault.app.writing import CREATED, FORGOTTEN, demand_blobs, fresh_vault, keep_quota
@@ -33,6 +34,7 @@ class Import:
         changed: Cubes that take the place, and the id, of others: written with the publication.
         ids: Ids that cubes of the import asked for.
         kept: Ids of cubes that were there already, unchanged.
+        objects: Keys of objects that cubes of dead imports have left.
     """
 
     import_id: str
@@ -41,6 +43,7 @@ class Import:
     changed: dict[str, Draft] = field(default_factory=dict)
     ids: set[str] = field(default_factory=set)
     kept: set[str] = field(default_factory=set)
+    objects: tuple[str, ...] = ()
     deduplicated: int = 0
     size_bytes: int = 0
     units: int = 0
@@ -70,22 +73,47 @@ def stage(
     known = store.by_dedup(vault.uid, [draft.row.dedup for draft in drafts])
     taken = store.cubes(vault.uid, [draft.row.cube_id for draft in drafts], hidden=True)
     new: list[Draft] = []
+    overtaken: list[str] = []
     for draft in drafts:
+        holder = taken.get(draft.row.cube_id)
         same = known.get(draft.row.dedup)
         if same is not None and (not work.replaces or _same_words(vault, cipher, same, draft)):
             work.kept.add(same.cube_id)
             work.deduplicated += 1
-        elif same is not None or draft.row.cube_id in taken:
+        elif same is not None or (holder is not None and not holder.import_id):
             work.changed[draft.row.cube_id] = draft
         else:
             new.append(draft)
+            # Hidden under the same id: left by an import that was cut off, or of one that loses to this one.
+            overtaken += [draft.row.cube_id] if holder is not None else []
     work.size_bytes += sum(draft.row.size_bytes for draft in new)
     keep_quota(rt, vault, cubes=work.cubes + len(new), size_bytes=work.size_bytes)
     demand_blobs(store, vault, [key for draft in drafts for key in draft.blob_keys])
     if new:
-        insert_staged(store, vault, new, work)
+        gone = _replace(store, vault, overtaken, new, work)
+        work.objects += gone.object_keys
     dimensions = max((draft.dimensions for draft in drafts), default=0)
     return replace(vault, dimensions=vault.dimensions or dimensions), work
+
+
+def _replace(store: Store, vault: VaultRow, leaving: Sequence[str], drafts: Sequence[Draft], work: Import) -> Removed:
+    """Write drafts in the place of cubes, whose blobs stay where the drafts need them; return what went."""
+    keys = {key for draft in drafts for key in draft.blob_keys}
+    if leaving:
+        # For as long as neither the old cubes nor the new ones refer to them.
+        store.refer(vault.uid, work.import_id, sorted(keys))
+    removed = store.remove_cubes(vault.uid, leaving)
+    if drafts:
+        insert_staged(store, vault, drafts, work)
+    if leaving:
+        store.remove_cubes(vault.uid, [work.import_id])
+    return removed
+
+
+def drop_hidden(store: Store, vault_uid: str, cube_ids: Sequence[str], import_id: str) -> None:
+    """Remove what an import has staged; ids that another import has taken over, or published, are left."""
+    rows = store.cubes(vault_uid, cube_ids, hidden=True)
+    store.remove_cubes(vault_uid, [row.cube_id for row in rows.values() if row.import_id == import_id])
 
 
 def insert_staged(store: Store, vault: VaultRow, drafts: Sequence[Draft], work: Import) -> None:
@@ -118,15 +146,19 @@ class Published:
 
 
 def publish(store: Store, vault: VaultRow, work: Import, *, now_us: int) -> Published:
-    """Make an import visible in one transaction."""
+    """Make an import visible in one transaction.
+
+    Raises:
+        PlatformError: CONFLICT, where another import or write has taken the ids of cubes meanwhile.
+    """
     dimensions = vault.dimensions
     vault, work = fresh_vault(store, vault), work.copy()
     cubes = work.cubes
     leaving = _leaving(store, vault, work) if work.replaces else []
-    removed = store.remove_cubes(vault.uid, [row.cube_id for row in leaving])
     changed = [draft for cube_id, draft in work.changed.items() if cube_id not in work.kept]
+    _demand_free(store, vault, [draft.row.cube_id for draft in changed], leaving)
+    removed = _replace(store, vault, [row.cube_id for row in leaving], changed, work)
     if changed:
-        insert_staged(store, vault, changed, work)
         work.size_bytes += sum(draft.row.size_bytes for draft in changed)
     gone = len([row for row in leaving if row.cube_id not in work.staged])
     delta = VaultDelta(
@@ -142,6 +174,8 @@ def publish(store: Store, vault: VaultRow, work: Import, *, now_us: int) -> Publ
         return Published(removed, vault.revision, None, 0, 0)
     revision = store.bump(vault, delta, indexed=indexed)
     ids = store.publish_import(vault.uid, work.import_id, revision)
+    if len(ids) != len(work.staged):
+        raise _overtaken(vault)
     changes = [ChangeRow(revision, cube_id, CREATED, now_us) for cube_id in ids]
     changes += [
         ChangeRow(revision, row.cube_id, FORGOTTEN, now_us) for row in leaving if row.cube_id not in work.staged
@@ -152,6 +186,18 @@ def publish(store: Store, vault: VaultRow, work: Import, *, now_us: int) -> Publ
     store.add_task(vault.uid, IndexTask(revision, tuple(upserts), removed.unit_ids))
     # Read back from the store, piece by piece: an import may be far larger than memory should hold.
     return Published(removed, revision, Waiting(-1, (), ()), cubes, gone)
+
+
+def _demand_free(store: Store, vault: VaultRow, ids: Sequence[str], leaving: Sequence[CubeRow]) -> None:
+    there = store.cubes(vault.uid, ids, hidden=True)
+    if not there.keys() <= {row.cube_id for row in leaving}:
+        raise _overtaken(vault)
+
+
+def _overtaken(vault: VaultRow) -> PlatformError:
+    return PlatformError(
+        Reason.CONFLICT, "other cubes have taken the ids of the import", metadata={"resource": vault.name}
+    )
 
 
 def _leaving(store: Store, vault: VaultRow, work: Import) -> list[CubeRow]:

@@ -17,7 +17,7 @@ from memporium.vault.v1.cubes_pb2 import PortableCube, Vector
 from memporium_platform import audit, idempotency, names
 from memporium_services.vault.app import codec, content
 from memporium_services.vault.app.drafting import Origin, Wanted, draft_cubes, matrix
-from memporium_services.vault.app.importing import Import, publish, stage
+from memporium_services.vault.app.importing import Import, drop_hidden, publish, stage
 from memporium_services.vault.app.licensing import EXPORT_BUNDLE, asked_for, reserve
 from memporium_services.vault.app.reading import assemble, demand_readable, find_cubes, reader_of
 from memporium_services.vault.app.runtime import bind, cube_ids_in
@@ -143,7 +143,8 @@ class TransferStreams:
             await self._drop(vault, work)
             raise
         if removed is not None:
-            await self._forgetting.clean(vault, removed)
+            left = replace(removed, object_keys=removed.object_keys + work.objects)
+            await self._forgetting.clean(vault, left)
         if waiting is not None:
             self._follower.offer(vault.uid, counts.revision, waiting)
             await self._follower.follow(vault, counts.revision)
@@ -236,7 +237,7 @@ class TransferStreams:
                 asked.setdefault(found["cube"], place)
         taken: dict[str, CubeRow] = {}
         if not work.replaces:
-            taken = await self._rt.db.read(lambda conn: self._rt.store(conn).cubes(vault.uid, list(asked), hidden=True))
+            taken = await self._rt.db.read(lambda conn: self._rt.store(conn).cubes(vault.uid, list(asked)))
         work.ids.update(asked)
         return {place: cube_id for cube_id, place in asked.items() if cube_id not in taken}
 
@@ -301,7 +302,8 @@ class TransferStreams:
         """Remove what an import has staged."""
         staged = sorted(work.staged)
         if staged:
-            await self._rt.db.write(lambda conn: self._rt.store(conn).remove_cubes(vault.uid, staged))
+            rt = self._rt
+            await rt.db.write(lambda conn: drop_hidden(rt.store(conn), vault.uid, staged, work.import_id))
 
 
 def _wanted(cube_id: str, cube: Cube, vectors: NDArray[np.float32] | None, field: str, *, restore: bool) -> Wanted:
