@@ -187,18 +187,20 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="not used; every benchmark takes it")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--only", nargs="*", choices=_SERVERS, default=list(_SERVERS))
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--calls", type=int, default=4000)
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds, less than a minute")
+    parser.add_argument("--rounds", type=int)
+    parser.add_argument("--calls", type=int)
     parser.add_argument("--in-flight", type=int, default=64)
     arguments = parser.parse_args()
     if arguments.serve:
         uvloop.run(_SERVERS[arguments.serve](lambda ready: print(json.dumps(ready), flush=True)))
         return
-    figures = uvloop.run(
-        measure(arguments.only, rounds=arguments.rounds, calls=arguments.calls, in_flight=arguments.in_flight)
-    )
+    rounds, calls = (3, 1000) if arguments.quick else (5, 4000)
+    rounds, calls = arguments.rounds or rounds, arguments.calls or calls
+    figures = uvloop.run(measure(arguments.only, rounds=rounds, calls=calls, in_flight=arguments.in_flight))
     report = {
         "benchmark": "rpc",
+        "quick": arguments.quick,
         "python": machine.python_version(),
         "grpc": grpc.__version__,
         "cores": os.cpu_count(),
