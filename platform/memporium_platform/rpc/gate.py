@@ -127,6 +127,7 @@ class Gate:
         Calls between services are not counted again: the user's call was.
         """
         row.check(request)
+        row.sense(request, "")
         if self.audit.full:
             raise PlatformError(Reason.OVERLOADED, "the audit log does not keep up", retry_after_s=_AUDIT_RETRY_S)
         principal = call.principal

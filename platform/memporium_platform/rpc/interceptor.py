@@ -157,7 +157,9 @@ async def _requests(passage: Passage, row: Row, raws: AsyncIterator[bytes]) -> A
     async def messages() -> AsyncIterator[Any]:
         yield request
         async for raw in raws:
-            yield parse(row, raw)
+            message = parse(row, raw)
+            row.sense(message, "")
+            yield message
 
     return messages()
 

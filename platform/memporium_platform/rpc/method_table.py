@@ -11,6 +11,7 @@ from google.protobuf import descriptor_pool, message_factory
 
 from memporium.common.v1 import access_pb2
 from memporium_platform.rpc.required import compile_check
+from memporium_platform.rpc.values import compile_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +33,7 @@ class Row:
         parse: Bytes to request.
         resources: Request to the resource names it is about; none where the domain itself is the resource.
         check: Refuses a request without its REQUIRED fields.
+        sense: Refuses a message with impossible values; takes the path before it, too.
         request_id: Request to its idempotency id, or "".
         digest: Request to the SHA-256 of it without its idempotency id.
     """
@@ -44,6 +46,7 @@ class Row:
     parse: Callable[[bytes], Message]
     resources: Callable[[Any], tuple[str, ...]]
     check: Callable[[Message], None]
+    sense: Callable[[Message, str], None]
     request_id: Callable[[Any], str]
     digest: Callable[[Any], bytes]
 
@@ -97,6 +100,7 @@ def _row(service_name: str, method: MethodDescriptor) -> Row:
         parse=request_class.FromString,
         resources=_names_at(name, method.input_type, access.resource),
         check=compile_check(method.input_type),
+        sense=compile_values(method.input_type),
         request_id=_text_at(id_path),
         digest=_digest_without(name, id_path),
     )

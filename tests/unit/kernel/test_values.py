@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import pytest
+
+from memporium.scheduler.v1 import scheduler_service_pb2
+from memporium.vault.v1 import vault_service_pb2
+from memporium_platform.errors import PlatformError, Reason
+from memporium_platform.rpc.values import compile_values
+
+SEARCH = vault_service_pb2.SearchCubesRequest
+SENSE = compile_values(SEARCH.DESCRIPTOR)
+
+
+def wrong(**fields: object) -> str:
+    """Return which field is refused; "" where all make sense."""
+    request = SEARCH(**fields)  # type: ignore[arg-type]
+    try:
+        SENSE(request, "")
+    except PlatformError as error:
+        assert error.reason is Reason.INVALID_FIELD
+        return error.fields[0].field
+    return ""
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"mode": 4, "filter": {"states": [1, 2]}}, ""),
+        ({"mode": 99}, "mode"),
+        ({"filter": {"states": [1, 99]}}, "filter.states"),
+        ({"filter": {"event_time_min": {"seconds": 1}, "event_time_max": {"seconds": 2, "nanos": 999_999_999}}}, ""),
+        ({"filter": {"event_time_min": {"seconds": 2**62}}}, "filter.event_time_min"),
+        ({"filter": {"event_time_min": {"seconds": -(2**40)}}}, "filter.event_time_min"),
+        ({"filter": {"event_time_max": {"seconds": 1, "nanos": -1}}}, "filter.event_time_max"),
+    ],
+)
+def test_impossible_values_are_named(fields: dict[str, object], field: str) -> None:
+    assert wrong(**fields) == field
+
+
+@pytest.mark.parametrize(("seconds", "nanos"), [(2**50, 0), (1, -1), (-1, 1), (0, 2_000_000_000)])
+def test_durations_are_durations(seconds: int, nanos: int) -> None:
+    request = vault_service_pb2.WatchCubesRequest(progress_interval={"seconds": seconds, "nanos": nanos})
+    with pytest.raises(PlatformError, match="progress_interval"):
+        compile_values(request.DESCRIPTOR)(request, "")
+
+
+def test_lists_and_elements_are_looked_into() -> None:
+    sense = compile_values(scheduler_service_pb2.ListJobsRequest.DESCRIPTOR)
+    sense(scheduler_service_pb2.ListJobsRequest(states=[1]), "")
+    with pytest.raises(PlatformError, match="states"):
+        sense(scheduler_service_pb2.ListJobsRequest(states=[99]), "")
+    batch = vault_service_pb2.BatchCreateCubesRequest()
+    batch.cubes.add()
+    batch.cubes.add().cube.descriptive.event_time.seconds = 2**61
+    with pytest.raises(PlatformError) as caught:
+        compile_values(batch.DESCRIPTOR)(batch, "")
+    assert caught.value.fields[0].field == "cubes[1].cube.descriptive.event_time"
