@@ -7,6 +7,7 @@ table, so that they outlive this process, too.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 import grpc
@@ -59,9 +60,11 @@ class AuditRelay:
             await asyncio.sleep(_GATHER_S)
             try:
                 await self.ship()
-            except grpc.aio.AioRpcError as error:
-                _log.warning("audit.delayed", code=error.code().name)
-                await self.save()
+            except Exception as error:  # noqa: BLE001 - whatever it was, a relay that ended would stop every call
+                code = error.code().name if isinstance(error, grpc.aio.AioRpcError) else type(error).__name__
+                _log.warning("audit.delayed", code=code)
+                with suppress(Exception):
+                    await self.save()
                 await asyncio.sleep(_RETRY_S)
 
     async def ship(self) -> None:

@@ -10,10 +10,12 @@ import pytest
 from sqlalchemy import MetaData, create_engine, select
 
 from memporium.governance.v1 import audit_pb2
+from memporium_platform import audit_relay
 from memporium_platform.audit import AuditRecord, AuditSink, record_in
 from memporium_platform.audit_relay import BATCH, AuditRelay
 from memporium_platform.audit_shipper import to_proto
 from memporium_platform.call import Call, Principal, PrincipalKind
+from memporium_platform.errors import PlatformError, Reason
 from memporium_platform.storage.sql.kernel_tables import AUDIT_OUTBOX, attach
 
 if TYPE_CHECKING:
@@ -146,3 +148,32 @@ def test_a_record_becomes_a_message(effect: str) -> None:
     assert (message.time.seconds, message.time.nanos) == (1, 500_000_000)
     assert dict(message.details) == {"cubes": "3"}
     assert audit_pb2.AuditEffect.Name(message.effect) == f"AUDIT_EFFECT_{effect}"
+
+
+async def test_the_relay_outlives_a_store_that_fails(
+    database: OneConnection, sink: AuditSink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit_relay, "_RETRY_S", 0.01)
+    log = Log()
+    failing = Failing()
+    running = asyncio.create_task(AuditRelay(sink, log, {"vault": database, "other": failing}).run())
+    sink.submit(record(1))
+    async with asyncio.timeout(5):
+        while failing.asked < 2:
+            sink.nudge()
+            await asyncio.sleep(0.01)
+    assert not running.done()
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+    assert [one.decision_id for one in log.taken] == ["r1"]
+
+
+class Failing(OneConnection):
+    """A database whose reads fail."""
+
+    asked = 0
+
+    async def read(self, fn: Callable[[Any], Any]) -> Any:
+        self.asked += 1
+        raise PlatformError(Reason.UNAVAILABLE, "the store is closing")
