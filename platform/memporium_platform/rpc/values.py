@@ -53,6 +53,7 @@ def _compile(descriptor: Descriptor, known: dict[str, Check]) -> Check:
 
 
 def _enum(field: FieldDescriptor) -> Check:
+    assert field.enum_type is not None  # noqa: S101 - the caller asked
     name, numbers = field.name, frozenset(field.enum_type.values_by_number)
 
     def one(message: Any, prefix: str) -> None:
