@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, bindparam, delete, func, insert, or_, select, tuple_, update
 
 from memporium_services.vault.adapters.cube_rows import (
-    CUBE_NAMES,
     CUBES_BY_DEDUP,
     CUBES_BY_ID,
     LOCATE,
@@ -18,11 +17,12 @@ from memporium_services.vault.adapters.cube_rows import (
     located,
     signed,
 )
+from memporium_services.vault.adapters.plain import values_of
 from memporium_services.vault.adapters.selection_sql import has_unit, on_cubes, visible_to
 from memporium_services.vault.adapters.sql_vaults import in_chunks
 from memporium_services.vault.adapters.tables import CUBE_TERMS, CUBES, PAYLOADS, VERSIONS
 from memporium_services.vault.domain.lifecycle import State
-from memporium_services.vault.domain.rows import PayloadRow, VersionRow
+from memporium_services.vault.domain.rows import CubeRow, PayloadRow, TermRow, VersionRow
 from memporium_services.vault.domain.selection import BAND, TAG
 
 if TYPE_CHECKING:
@@ -30,10 +30,9 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Row, Select
 
-    from memporium_services.vault.domain.rows import CubeRow, Located, TermRow
+    from memporium_services.vault.domain.rows import Located
     from memporium_services.vault.domain.selection import Selection
 
-_COLUMNS = tuple(name for name in CUBE_NAMES if name != "meta_sealed")
 _LIVE = (int(State.GENERATED), int(State.ACTIVATED), int(State.MERGED))
 
 # Orders of lists: the column, and whether the greatest comes first.
@@ -46,16 +45,41 @@ ORDERS = {
 }
 
 
-def _columns(row: CubeRow) -> dict[str, Any]:
-    values = {name: getattr(row, name) for name in _COLUMNS}
-    values["simhash"] = signed(row.simhash)
-    return values
-
-
+_INSERT_CUBE, _INSERT_VERSION, _INSERT_PAYLOAD, _INSERT_TERM = map(insert, (CUBES, VERSIONS, PAYLOADS, CUBE_TERMS))
+_SAVE_CUBE = update(CUBES).where(
+    CUBES.c.vault_uid == bindparam("of_vault"),
+    CUBES.c.cube_id == bindparam("of_cube"),
+    CUBES.c.version == bindparam("at_version"),
+)
+_DELETE_TERMS = delete(CUBE_TERMS).where(
+    CUBE_TERMS.c.vault_uid == bindparam("of_vault"), CUBE_TERMS.c.cube_id == bindparam("of_cube")
+)
 _PAYLOADS_BY_KEY = select(PAYLOADS).where(
     PAYLOADS.c.vault_uid == bindparam("vault_uid"),
     tuple_(PAYLOADS.c.cube_id, PAYLOADS.c.payload_version).in_(bindparam("keys", expanding=True)),
 )
+_CUBES_BY_BAND = WITH_META.where(
+    CUBES.c.vault_uid == bindparam("vault_uid"),
+    CUBES.c.cube_id.in_(
+        select(CUBE_TERMS.c.cube_id)
+        .where(
+            CUBE_TERMS.c.vault_uid == bindparam("vault_uid"),
+            CUBE_TERMS.c.kind == BAND,
+            CUBE_TERMS.c.token.in_(bindparam("tokens", expanding=True)),
+        )
+        .limit(bindparam("most"))
+    ),
+    CUBES.c.state.in_(_LIVE),
+    CUBES.c.import_id == "",
+)
+_cube_values = values_of(CubeRow, "meta_sealed")
+_version_values, _payload_values, _term_values = map(values_of, (VersionRow, PayloadRow, TermRow))
+
+
+def _columns(row: CubeRow) -> dict[str, Any]:
+    values = _cube_values(row)
+    values["simhash"] = signed(row.simhash)
+    return values
 
 
 class SqlCubes:
@@ -74,9 +98,10 @@ class SqlCubes:
         terms: Sequence[TermRow],
     ) -> None:
         """Add new cubes with their first versions."""
-        self.conn.execute(insert(CUBES), [_columns(row) for row in cubes])
-        self.conn.execute(insert(VERSIONS), [{"vault_uid": vault_uid, **asdict(row)} for row in versions])
-        self.conn.execute(insert(PAYLOADS), [{"vault_uid": vault_uid, **asdict(row)} for row in payloads])
+        of_vault = {"vault_uid": vault_uid}
+        self.conn.execute(_INSERT_CUBE, [_columns(row) for row in cubes])
+        self.conn.execute(_INSERT_VERSION, [_version_values(row) | of_vault for row in versions])
+        self.conn.execute(_INSERT_PAYLOAD, [_payload_values(row) | of_vault for row in payloads])
         self._insert_terms(vault_uid, terms)
 
     def cubes(self, vault_uid: str, cube_ids: Sequence[str], *, hidden: bool = False) -> dict[str, CubeRow]:
@@ -103,19 +128,8 @@ class SqlCubes:
 
     def by_band(self, vault_uid: str, tokens: Sequence[str], *, limit: int) -> list[CubeRow]:
         """Return live cubes that share a band of their SimHash with one of `tokens`."""
-        term = CUBE_TERMS.c
-        holders = (
-            select(term.cube_id)
-            .where(term.vault_uid == vault_uid, term.kind == BAND, term.token.in_(tokens))
-            .limit(limit)
-        )
-        query = WITH_META.where(
-            CUBES.c.vault_uid == vault_uid,
-            CUBES.c.cube_id.in_(holders),
-            CUBES.c.state.in_(_LIVE),
-            CUBES.c.import_id == "",
-        )
-        return [cube_of(row) for row in self.conn.execute(query)]
+        values = {"vault_uid": vault_uid, "tokens": tokens, "most": limit}
+        return [cube_of(row) for row in self.conn.execute(_CUBES_BY_BAND, values)]
 
     def select(
         self, vault_uid: str, selection: Selection, *, order: str, after: tuple[Any, str] | None, limit: int
@@ -141,20 +155,17 @@ class SqlCubes:
 
     def save_cube(self, row: CubeRow, *, expected_version: int) -> bool:
         """Write a cube if it is still at the version that the change was computed from; return whether it was."""
-        query = update(CUBES).where(
-            CUBES.c.vault_uid == row.vault_uid, CUBES.c.cube_id == row.cube_id, CUBES.c.version == expected_version
-        )
-        return self.conn.execute(query.values(**_columns(row))).rowcount == 1
+        place = {"of_vault": row.vault_uid, "of_cube": row.cube_id, "at_version": expected_version}
+        return self.conn.execute(_SAVE_CUBE, _columns(row) | place).rowcount == 1
 
     def replace_terms(self, vault_uid: str, cube_id: str, terms: Sequence[TermRow]) -> None:
         """Put a cube's words in the place of its old ones."""
-        term = CUBE_TERMS.c
-        self.conn.execute(delete(CUBE_TERMS).where(term.vault_uid == vault_uid, term.cube_id == cube_id))
+        self.conn.execute(_DELETE_TERMS, {"of_vault": vault_uid, "of_cube": cube_id})
         self._insert_terms(vault_uid, terms)
 
     def insert_version(self, vault_uid: str, row: VersionRow) -> None:
         """Add a version."""
-        self.conn.execute(insert(VERSIONS).values(vault_uid=vault_uid, **asdict(row)))
+        self.conn.execute(_INSERT_VERSION, _version_values(row) | {"vault_uid": vault_uid})
 
     def versions(self, vault_uid: str, cube_id: str, *, below: int, limit: int) -> list[VersionRow]:
         """Return versions below a number, newest first; 0: from the newest."""
@@ -176,7 +187,7 @@ class SqlCubes:
 
     def insert_payload(self, vault_uid: str, row: PayloadRow) -> None:
         """Add a payload."""
-        self.conn.execute(insert(PAYLOADS).values(vault_uid=vault_uid, **asdict(row)))
+        self.conn.execute(_INSERT_PAYLOAD, _payload_values(row) | {"vault_uid": vault_uid})
 
     def payloads(self, vault_uid: str, keys: Sequence[tuple[str, int]]) -> dict[tuple[str, int], PayloadRow]:
         """Return payloads by cube and payload version."""
@@ -199,11 +210,9 @@ class SqlCubes:
 
     def record_use(self, vault_uid: str, row: CubeRow) -> None:
         """Write how a cube was used; makes no version and no revision."""
-        names = ("heat", "last_use_us", "uses", "state")
-        query = update(CUBES).where(
-            CUBES.c.vault_uid == vault_uid, CUBES.c.cube_id == row.cube_id, CUBES.c.version == row.version
-        )
-        self.conn.execute(query.values({name: getattr(row, name) for name in names}))
+        values = {name: getattr(row, name) for name in ("heat", "last_use_us", "uses", "state")}
+        place = {"of_vault": vault_uid, "of_cube": row.cube_id, "at_version": row.version}
+        self.conn.execute(_SAVE_CUBE, values | place)
 
     def tag_counts(self, vault_uid: str, *, reader: str) -> list[tuple[str, int, str]]:
         """Return each tag's keyed form, how many cubes carry it, and one of them."""
@@ -223,7 +232,8 @@ class SqlCubes:
 
     def _insert_terms(self, vault_uid: str, terms: Sequence[TermRow]) -> None:
         if terms:
-            self.conn.execute(insert(CUBE_TERMS), [{"vault_uid": vault_uid, **asdict(row)} for row in terms])
+            of_vault = {"vault_uid": vault_uid}
+            self.conn.execute(_INSERT_TERM, [_term_values(row) | of_vault for row in terms])
 
     def _versions(self, vault_uid: str, cube_id: str) -> Select[Any]:
         return select(VERSIONS).where(VERSIONS.c.vault_uid == vault_uid, VERSIONS.c.cube_id == cube_id)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, exists, func, insert, or_, select, update
 
 from memporium_services.vault.adapters.cube_rows import WITH_META, cube_of
+from memporium_services.vault.adapters.plain import values_of
 from memporium_services.vault.adapters.sql_vaults import in_chunks
 from memporium_services.vault.adapters.tables import (
     BLOB_REFS,
@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 
 _LIVE = (int(State.GENERATED), int(State.ACTIVATED), int(State.MERGED))
 
+# Built once: see `cube_rows`.
+_INSERT_CHANGE, _INSERT_RELATION = insert(CHANGES), insert(RELATIONS)
+_change_values, _relation_values = values_of(ChangeRow), values_of(RelationRow, "source_id", "target_id")
+
 
 def _relation(row: Row[Any]) -> RelationRow:
     return RelationRow(
@@ -54,7 +58,8 @@ class SqlHistory:
 
     def add_changes(self, vault_uid: str, changes: Sequence[ChangeRow]) -> None:
         """Note changes for watchers."""
-        self.conn.execute(insert(CHANGES), [{"vault_uid": vault_uid, **asdict(row)} for row in changes])
+        of_vault = {"vault_uid": vault_uid}
+        self.conn.execute(_INSERT_CHANGE, [_change_values(row) | of_vault for row in changes])
 
     def changes(self, vault_uid: str, *, from_revision: int, limit: int) -> list[ChangeRow]:
         """Return changes from a revision on, in order."""
@@ -71,10 +76,10 @@ class SqlHistory:
 
     def insert_relations(self, vault_uid: str, rows: Sequence[RelationRow]) -> None:
         """Add relations."""
-        for row in rows:
-            values = {**asdict(row), "vault_uid": vault_uid}
-            values["source"], values["target"] = values.pop("source_id"), values.pop("target_id")
-            self.conn.execute(insert(RELATIONS).values(**values))
+        if rows:
+            ends = [{"vault_uid": vault_uid, "source": row.source_id, "target": row.target_id} for row in rows]
+            values = [_relation_values(row) | its for row, its in zip(rows, ends, strict=True)]
+            self.conn.execute(_INSERT_RELATION, values)
 
     def relation(self, vault_uid: str, relation_id: str) -> RelationRow | None:
         """Return a relation."""

@@ -6,9 +6,10 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sqlalchemy import delete, exists, insert, or_, select, update
+from sqlalchemy import bindparam, delete, exists, insert, or_, select, update
 
 from memporium_platform.storage.sql.upsert import upsert
+from memporium_services.vault.adapters.plain import values_of
 from memporium_services.vault.adapters.selection_sql import on_cubes, on_units
 from memporium_services.vault.adapters.sql_vaults import in_chunks
 from memporium_services.vault.adapters.tables import BLOB_REFS, BLOBS, CUBES, INDEX_TASKS, UNITS, VAULTS
@@ -25,6 +26,27 @@ if TYPE_CHECKING:
     from memporium_services.vault.domain.selection import Selection
 
 _LIVE_STATES = (1, 2, 3)
+
+# Built once: see `cube_rows`.
+_TAKE_IDS = (
+    update(VAULTS)
+    .where(VAULTS.c.uid == bindparam("of_vault"))
+    .values(next_unit=VAULTS.c.next_unit + bindparam("taken"))
+    .returning(VAULTS.c.next_unit)
+)
+_INSERT_UNIT, _INSERT_TASK = insert(UNITS), insert(INDEX_TASKS)
+_OF_VAULT = select(UNITS).where(UNITS.c.vault_uid == bindparam("vault_uid"))
+_UNITS_BY_ID = _OF_VAULT.where(UNITS.c.unit_id.in_(bindparam("unit_ids", expanding=True)))
+_UNITS_OF = _OF_VAULT.where(UNITS.c.cube_id.in_(bindparam("cube_ids", expanding=True))).order_by(
+    UNITS.c.cube_id, UNITS.c.ordinal
+)
+_OVERDUE = (CUBES.c.expire_us <= bindparam("now_us")) & CUBES.c.state.in_(_LIVE_STATES)
+_PRIVATE = (CUBES.c.scope == PRIVATE) & (CUBES.c.owner != bindparam("reader"))
+_HAS_OVERDUE, _HAS_HIDDEN = (
+    select(exists().where(CUBES.c.vault_uid == bindparam("vault_uid"), hidden))
+    for hidden in (_OVERDUE, or_(_OVERDUE, _PRIVATE))
+)
+_unit_values = values_of(UnitRow, "unit_id")
 
 
 def _unit(row: Row[Any]) -> UnitRow:
@@ -61,15 +83,14 @@ class SqlUnits:
         """Add units; return their new ids, which are never given again."""
         if not units:
             return []
-        taken = VAULTS.c.next_unit + len(units)
-        query = update(VAULTS).where(VAULTS.c.uid == vault.uid).values(next_unit=taken).returning(VAULTS.c.next_unit)
-        first = int(self.conn.execute(query).scalar_one()) - len(units)
+        taken = {"of_vault": vault.uid, "taken": len(units)}
+        first = int(self.conn.execute(_TAKE_IDS, taken).scalar_one()) - len(units)
         ids = list(range(first, first + len(units)))
         rows = [
-            {**asdict(unit), "unit_id": unit_id, "vault_uid": vault.uid}
+            _unit_values(unit) | {"unit_id": unit_id, "vault_uid": vault.uid}
             for unit_id, unit in zip(ids, units, strict=True)
         ]
-        self.conn.execute(insert(UNITS), rows)
+        self.conn.execute(_INSERT_UNIT, rows)
         return ids
 
     def unit_ids(self, vault_uid: str, cube_ids: Sequence[str]) -> list[int]:
@@ -84,16 +105,16 @@ class SqlUnits:
         """Return units by id."""
         found: dict[int, UnitRow] = {}
         for some in in_chunks(unit_ids):
-            query = select(UNITS).where(UNITS.c.vault_uid == vault_uid, UNITS.c.unit_id.in_(some))
-            found.update((row.unit_id, _unit(row)) for row in self.conn.execute(query))
+            rows = self.conn.execute(_UNITS_BY_ID, {"vault_uid": vault_uid, "unit_ids": some})
+            found.update((row.unit_id, _unit(row)) for row in rows)
         return found
 
     def units_of(self, vault_uid: str, cube_ids: Sequence[str]) -> list[UnitRow]:
         """Return the cubes' units, each cube's in order."""
         found: list[UnitRow] = []
         for some in in_chunks(cube_ids):
-            query = select(UNITS).where(UNITS.c.vault_uid == vault_uid, UNITS.c.cube_id.in_(some))
-            found += [_unit(row) for row in self.conn.execute(query.order_by(UNITS.c.cube_id, UNITS.c.ordinal))]
+            rows = self.conn.execute(_UNITS_OF, {"vault_uid": vault_uid, "cube_ids": some})
+            found += [_unit(row) for row in rows]
         return found
 
     def delete_units(self, vault_uid: str, cube_ids: Sequence[str]) -> tuple[list[int], int]:
@@ -140,16 +161,15 @@ class SqlUnits:
 
     def hides_something(self, vault_uid: str, selection: Selection) -> bool:
         """Return whether the reader must not see everything that is in the index: private cubes, or overdue ones."""
-        column = CUBES.c
-        overdue = (column.expire_us <= selection.now_us) & column.state.in_(_LIVE_STATES)
-        private = (column.scope == PRIVATE) & (column.owner != selection.reader)
-        hidden = or_(overdue, private) if selection.reader else overdue
-        return bool(self.conn.execute(select(exists().where(column.vault_uid == vault_uid, hidden))).scalar())
+        values = {"vault_uid": vault_uid, "now_us": selection.now_us}
+        if selection.reader:
+            return bool(self.conn.execute(_HAS_HIDDEN, values | {"reader": selection.reader}).scalar())
+        return bool(self.conn.execute(_HAS_OVERDUE, values).scalar())
 
     def add_task(self, vault_uid: str, task: IndexTask) -> None:
         """Note what the index has to take in."""
         values = {"upserts": _pack(task.upserts), "deletes": _pack(task.deletes)}
-        self.conn.execute(insert(INDEX_TASKS).values(vault_uid=vault_uid, revision=task.revision, **values))
+        self.conn.execute(_INSERT_TASK, values | {"vault_uid": vault_uid, "revision": task.revision})
 
     def drop_task(self, vault_uid: str, revision: int) -> None:
         """Remove the note of one revision, to write another."""

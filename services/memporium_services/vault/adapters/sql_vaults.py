@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, delete, func, insert, select, update
@@ -27,12 +28,31 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sqlalchemy import Connection
+    from sqlalchemy.sql.dml import ReturningUpdate
 
     from memporium_services.vault.domain.rows import VaultRow
     from memporium_services.vault.ports import VaultDelta
 
 _VAULTS = select(*(VAULTS.c[name] for name in VAULT_NAMES))
 _MOUNTS_OF = select(MOUNTS).where(MOUNTS.c.vault_uid == bindparam("uid")).order_by(MOUNTS.c.mount_id)
+
+
+@cache
+def _bump(*, indexed: bool, first: bool) -> ReturningUpdate[int]:
+    """Return what counts one more revision; `first`: and sets the length of vectors."""
+    column = VAULTS.c
+    values: dict[str, Any] = {
+        "revision": column.revision + 1,
+        "cubes": column.cubes + bindparam("more_cubes"),
+        "bytes_used": column.bytes_used + bindparam("more_bytes"),
+        "units": column.units + bindparam("more_units"),
+        "context_units": column.context_units + bindparam("more_contexts"),
+    }
+    if indexed:
+        values["index_revision"] = column.revision + 1
+    if first:
+        values["dimensions"] = bindparam("length")
+    return update(VAULTS).where(column.uid == bindparam("of_vault")).values(**values).returning(column.revision)
 
 
 class SqlVaults:
@@ -101,20 +121,12 @@ class SqlVaults:
 
     def bump(self, vault: VaultRow, delta: VaultDelta, *, indexed: bool) -> int:
         """Count one more revision and what it changed; return the revision."""
-        column = VAULTS.c
-        values: dict[str, Any] = {
-            "revision": column.revision + 1,
-            "cubes": column.cubes + delta.cubes,
-            "bytes_used": column.bytes_used + delta.bytes_used,
-            "units": column.units + delta.units,
-            "context_units": column.context_units + delta.context_units,
-        }
-        if indexed:
-            values["index_revision"] = column.revision + 1
+        changes = {"of_vault": vault.uid, "more_cubes": delta.cubes, "more_bytes": delta.bytes_used}
+        changes |= {"more_units": delta.units, "more_contexts": delta.context_units}
         if delta.dimensions:
-            values["dimensions"] = delta.dimensions
-        query = update(VAULTS).where(column.uid == vault.uid).values(**values).returning(column.revision)
-        return int(self.conn.execute(query).scalar_one())
+            changes["length"] = delta.dimensions
+        query = _bump(indexed=indexed, first=bool(delta.dimensions))
+        return int(self.conn.execute(query, changes).scalar_one())
 
     def insert_mount(self, row: MountRow) -> None:
         """Add a mount."""
