@@ -11,6 +11,7 @@ import uvloop
 
 from memporium_platform import logs
 from memporium_platform.settings import SERVICES, PlatformSettings
+from memporium_services.data_lock import hold_data
 from memporium_services.runner import Running, running
 
 if TYPE_CHECKING:
@@ -31,11 +32,15 @@ def serve(
         services: Which services; all by default.
         settings: The platform's settings; from the environment where None.
         ready: Called once the services answer.
+
+    Raises:
+        DataInUseError: Another process serves from the same data folder.
     """
     settings = settings or PlatformSettings()
     logs.configure(settings)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(settings, services or SERVICES, ready))
+    chosen = services or SERVICES
+    with hold_data(settings, chosen), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(settings, chosen, ready))
 
 
 async def _serve(

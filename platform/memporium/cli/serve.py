@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Annotated
 
 import typer
@@ -9,6 +10,8 @@ from pydantic import ValidationError
 from rich.markup import escape
 
 from memporium.cli._output import errors
+
+_CONNECT_S = 1.0
 
 
 def register(app: typer.Typer) -> None:
@@ -29,6 +32,7 @@ def serve(
     from memporium_platform.storage.sql.migrate import SchemaError
     from memporium_services.checkup_forms import wrong_forms
     from memporium_services.cli import serve as run
+    from memporium_services.data_lock import DataInUseError
 
     unknown = [name for name in services or [] if name not in SERVICES]
     if unknown:
@@ -46,11 +50,25 @@ def serve(
         _say(f"{finding.what}: {finding.detail}: {finding.advice}")
     if wrong:
         raise typer.Exit(code=2)
+    if _is_taken(settings.listen):
+        _say(f"something listens on {settings.listen} already; choose another --listen")
+        raise typer.Exit(code=1)
     try:
         run(services or SERVICES, settings=settings)
-    except (OSError, RuntimeError, ValueError, PlatformError, SchemaError, SQLAlchemyError) as error:
+    except (OSError, RuntimeError, ValueError, PlatformError, DataInUseError, SchemaError, SQLAlchemyError) as error:
         _say(f"{_first_line(error)} (memporium doctor looks for the cause)")
         raise typer.Exit(code=1) from None
+
+
+def _is_taken(listen: str) -> bool:
+    host, _, port = listen.rpartition(":")
+    if port == "0":
+        return False
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_S).close()
+    except OSError:
+        return False
+    return True
 
 
 def _say(text: str) -> None:
