@@ -40,7 +40,8 @@ def unprivileged_user() -> str | None:
     return None
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
+    """Have the kernel kill the child when the thread that started it ends."""
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
@@ -65,7 +66,7 @@ def server(
             cwd=log.parent,
             env={**os.environ, **(environ or {})},
             start_new_session=True,
-            preexec_fn=_die_with_parent,  # noqa: PLW1509 - one call into libc, no lock of Python's
+            preexec_fn=die_with_parent,  # noqa: PLW1509 - one call into libc, no lock of Python's
         )
         try:
             limit = time.monotonic() + start_s
