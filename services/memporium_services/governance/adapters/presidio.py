@@ -17,6 +17,8 @@ _LOWER_CASE = "memporium_lower_case"
 # The analyser walks a whole text once for each finding, so a long text is read through windows; what a cut divides
 # lies whole in the overlap.
 _WINDOW_CHARS, _OVERLAP_CHARS = 2000, 300
+# What each kind that is looked for has at least one of.
+_HINT = re.compile(r"[\d@.:]")
 # A number that is only digits is a phone number where a word beside it says so: this score then rises by 0.35.
 _BARE_NUMBER_SCORE = 0.3
 _WRITTEN_NUMBER = re.compile(r"\+|\d\D+\d")
@@ -35,6 +37,8 @@ class PresidioDetector:
         engine, scores = self._loaded(), dict[tuple[str, int, int], float]()
         for offset in range(0, max(1, len(text) - _OVERLAP_CHARS), _WINDOW_CHARS - _OVERLAP_CHARS):
             window = text[offset : offset + _WINDOW_CHARS]
+            if not _HINT.search(window):
+                continue
             for found in engine.analyze(text=window, language=_LANGUAGE, entities=list(entities)):
                 place = (found.entity_type, offset + found.start, offset + found.end)
                 scores[place] = max(scores.get(place, 0.0), float(found.score))

@@ -10,7 +10,7 @@ from memporium_platform.errors import PlatformError, Reason
 from memporium_services.transfer.app.records import texts_of, with_texts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from memporium.vault.v1.cubes_pb2 import PortableCube
     from memporium_services.transfer.ports.services import Finding, PiiScanner
@@ -64,18 +64,11 @@ class Screen:
 
     async def _group(self, cubes: list[PortableCube]) -> None:
         texts = [list(texts_of(portable)) for portable in cubes]
+        if self._profile is not PiiProfile.REDACT:
+            await self._look(cubes, [_widest(own) for own in texts])
+            return
         flat = [text for own in texts for text in own]
         if not flat:
-            return
-        owner = [index for index, own in enumerate(texts) for _ in own]
-        if self._profile is not PiiProfile.REDACT:
-            found = await self._scanner.detect(flat)
-            self._count(found)
-            if self._profile is PiiProfile.REPORT:
-                return
-            named = sorted({cubes[owner[finding.text_index]].cube.name for finding in found if finding.direct})
-            if named:
-                raise _refusal(Counter(finding.entity for finding in found if finding.direct), named)
             return
         masked, found = await self._scanner.redact(flat)
         self._count(found)
@@ -85,8 +78,33 @@ class Screen:
             if with_texts(portable, [next(left) for _ in own]):
                 self._masked.add(name)
 
+    async def _look(self, cubes: list[PortableCube], texts: list[list[str]]) -> None:
+        flat = [text for own in texts for text in own]
+        if not flat:
+            return
+        owner = [index for index, own in enumerate(texts) for _ in own]
+        found = await self._scanner.detect(flat)
+        self._count(found)
+        if self._profile is PiiProfile.REPORT:
+            return
+        named = sorted({cubes[owner[finding.text_index]].cube.name for finding in found if finding.direct})
+        if named:
+            raise _refusal(Counter(finding.entity for finding in found if finding.direct), named)
+
     def _count(self, found: list[Finding]) -> None:
         self.findings.update(finding.entity for finding in found)
+
+
+def _widest(texts: Sequence[str]) -> list[str]:
+    """Return the texts that no other holds: a passage and its context repeat what the document says."""
+    kept: list[str] = []
+    seen = ""
+    for text in sorted(texts, key=len, reverse=True):
+        words = f" {' '.join(text.split())} "
+        if words not in seen:
+            kept.append(text)
+            seen = f"{seen}\x00{words}"
+    return kept
 
 
 def _groups(cubes: list[PortableCube]) -> Iterator[list[PortableCube]]:
