@@ -12,7 +12,7 @@ from memporium_platform.errors import invalid
 from memporium_services.vault.app.codec import set_time
 from memporium_services.vault.app.content import moment_us
 from memporium_services.vault.app.retention import weights_of
-from memporium_services.vault.app.search import DEFAULT_LIMIT, MAX_LIMIT, SearchAsked
+from memporium_services.vault.app.search_results import DEFAULT_LIMIT, MAX_LIMIT, SearchAsked
 from memporium_services.vault.domain.selection import Selection
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from memporium.vault.v1.cubes_pb2 import CubeFilter, Vector
     from memporium_services.vault.app.cubes import Made
-    from memporium_services.vault.app.search import Hit, SearchFound
+    from memporium_services.vault.app.search_results import Hit, SearchFound
     from memporium_services.vault.app.transfer_streams import ExportStart
     from memporium_services.vault.app.watch import Event
     from memporium_services.vault.ports import GrantedUse
@@ -108,6 +108,7 @@ def search_of(request: vault_service_pb2.SearchCubesRequest) -> SearchAsked:
         group_by_cube=request.group_by_cube,
         include_mounts=request.include_mounts if request.HasField("include_mounts") else True,
         full=request.view == FULL,
+        explain=request.explain,
     )
 
 

@@ -14,7 +14,8 @@ from memporium_services.vault.app.forgetting import MAX_FORGET_CUBES, Forgetting
 from memporium_services.vault.app.history import History
 from memporium_services.vault.app.mounts import Mounts
 from memporium_services.vault.app.relations import Relations
-from memporium_services.vault.app.search import MAX_LIMIT, Search
+from memporium_services.vault.app.search import Search
+from memporium_services.vault.app.search_results import MAX_LIMIT
 from memporium_services.vault.app.sweep import Sweep
 from memporium_services.vault.app.transfer_streams import TransferStreams
 from memporium_services.vault.app.updating import Updating

@@ -38,14 +38,23 @@ class UseRecorder:
         """Write to the runtime's database."""
         self._rt = rt
         self._waiting: dict[str, dict[str, Counter[str]]] = defaultdict(dict)
+        # Uses since the cubes were last counted: so many more may wait.
+        self._noted = 0
 
     def note(self, vault_uid: str, cube_ids: Sequence[str], kind: str) -> None:
         """Count one use of each cube; `kind` is `read`, `retrieve` or `use`."""
         waiting = self._waiting[vault_uid]
         for cube_id in cube_ids:
             waiting.setdefault(cube_id, Counter())[kind] += 1
-        if sum(map(len, self._waiting.values())) > _MAX_WAITING:
+        self._noted += len(cube_ids)
+        if self._noted <= _MAX_WAITING:
+            return
+        if self._count() > _MAX_WAITING:
             self._waiting.pop(next(iter(self._waiting)))
+        self._noted = self._count()
+
+    def _count(self) -> int:
+        return sum(map(len, self._waiting.values()))
 
     async def run(self) -> None:
         """Write what has gathered every few seconds, until cancelled."""
@@ -55,7 +64,7 @@ class UseRecorder:
 
     async def flush(self) -> None:
         """Write what has gathered."""
-        taken, self._waiting = self._waiting, defaultdict(dict)
+        taken, self._waiting, self._noted = self._waiting, defaultdict(dict), 0
         now_us = self._rt.now_us()
         for vault_uid, uses in taken.items():
             items = list(uses.items())

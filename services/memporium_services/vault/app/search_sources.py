@@ -1,0 +1,121 @@
+"""The vaults of one search: the own one and its mounts, each under its licence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from memporium_platform import names
+from memporium_platform.errors import PlatformError, not_found
+from memporium_services.vault.app.licensing import RETRIEVE, Lease, agreements_of, asked_for, reserve
+from memporium_services.vault.app.search_results import Refusal
+from memporium_services.vault.ports import UseAsked
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from sqlalchemy import Connection
+
+    from memporium_platform.call import Call
+    from memporium_services.vault.app.cipher import VaultCipher
+    from memporium_services.vault.app.runtime import Runtime
+    from memporium_services.vault.app.search_results import Hit
+    from memporium_services.vault.domain.rows import MountRow, VaultRow
+    from memporium_services.vault.ports import GrantedUse
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A vault that is searched, the use of it that is reserved, and its mount; "": the own vault."""
+
+    vault: VaultRow
+    cipher: VaultCipher
+    lease: Lease
+    mount: str = ""
+
+
+async def open_sources(
+    rt: Runtime, call: Call, parent: str, *, include_mounts: bool
+) -> tuple[list[Source], list[Refusal]]:
+    """Return the vaults to search, the own one first, and the mounts that are refused.
+
+    Raises:
+        PlatformError: INVALID_FIELD, NOT_FOUND, LICENCE_* (of the own vault).
+    """
+    ids = names.VAULT.parse(parent, "parent")
+
+    def load(conn: Connection) -> tuple[VaultRow | None, list[tuple[MountRow, VaultRow]]]:
+        store = rt.store(conn)
+        vault = store.vault(ids["org"], ids["vault"])
+        mounts = store.mounts(vault.uid) if vault is not None and include_mounts else []
+        found = [(mount, store.vault_by_uid(mount.target_uid)) for mount in mounts]
+        return vault, [(mount, target) for mount, target in found if target is not None]
+
+    own, mounted = await rt.db.read(load)
+    if own is None:
+        raise not_found(parent)
+    sources: list[Source] = []
+    refusals: list[Refusal] = []
+    lease = await reserve(rt, call, [UseAsked(own.agreement, RETRIEVE)] if own.agreement else [])
+    try:
+        sources.append(Source(own, await rt.cipher(own), lease))
+        for mount, target in mounted:
+            name = f"{own.name}/mounts/{mount.mount_id}"
+            cipher = await rt.cipher(target)
+            try:
+                rt.authz.require(call, "vault.cubes.search", target.name)
+                lease = await reserve(rt, call, [UseAsked(target.agreement, RETRIEVE)] if target.agreement else [])
+            except PlatformError as error:
+                refusals.append(Refusal(name, target.name, target.agreement, error.reason.value, error.message))
+                continue
+            sources.append(Source(target, cipher, lease, name))
+    except BaseException:
+        await lease.release()
+        await release_sources(source for source in sources if source.lease is not lease)
+        raise
+    return sources, refusals
+
+
+async def release_sources(sources: Iterable[Source]) -> None:
+    """Give back what was reserved."""
+    for source in sources:
+        await source.lease.release()
+
+
+async def settle_licences(
+    rt: Runtime, call: Call, sources: Sequence[Source], hits: list[Hit], refusals: list[Refusal]
+) -> tuple[list[Hit], list[GrantedUse]]:
+    """Commit the uses of mounts that gave results, ask for single licensed cubes, and drop what is refused."""
+    granted: dict[str, GrantedUse] = {}
+    asked_already = {source.vault.agreement for source in sources if source.vault.agreement}
+    found = {agreement for hit in hits for agreement in agreements_of(hit.cube)}
+    for source in sources:
+        if not source.lease.held:
+            continue
+        used = any(hit.mount == source.mount for hit in hits)
+        await source.lease.commit(None if used else [])
+        granted.update((use.agreement, use) for use in source.lease.uses if used)
+    refused: set[str] = set()
+    for one in asked_for([hit.cube for hit in hits], RETRIEVE):
+        if one.agreement in asked_already or one.agreement not in found:
+            continue
+        try:
+            lease = await reserve(rt, call, [one])
+        except PlatformError as error:
+            refused.add(one.agreement)
+            refusals.append(Refusal("", "", one.agreement, error.reason.value, error.message))
+            continue
+        await lease.commit()
+        granted.update((use.agreement, use) for use in lease.uses)
+    kept = [hit for hit in hits if not refused.intersection(agreements_of(hit.cube))]
+    by_mount = {source.mount: source.vault.agreement for source in sources}
+    return [_attributed(hit, by_mount[hit.mount], granted) for hit in kept], list(granted.values())
+
+
+def _attributed(hit: Hit, agreement: str, granted: Mapping[str, GrantedUse]) -> Hit:
+    agreement = agreement or next(iter(agreements_of(hit.cube)), "")
+    if not agreement:
+        return hit
+    use = granted.get(agreement)
+    own = next((one.attribution for one in hit.cube.governance.licences if one.agreement == agreement), "")
+    return replace(hit, agreement=agreement, attribution=(use.attribution if use else "") or own)
