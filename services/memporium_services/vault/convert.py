@@ -82,12 +82,13 @@ def selection_of(chosen: CubeFilter, *, field: str = "filter") -> Selection:
 
 
 def vector_of(vector: Vector) -> NDArray[np.float32] | None:
-    """Return a vector at unit length; None: empty."""
+    """Return a vector at unit length, or as it is where it has none (zero, not finite); None: empty."""
     if not vector.values:
         return None
     found = np.array(vector.values, np.float32)
-    norm = float(np.linalg.norm(found))
-    return found / norm if norm > 0 else found
+    # In float64: squares of large float32 numbers overflow.
+    norm = float(np.linalg.norm(found.astype(np.float64)))
+    return found / np.float32(norm) if 0 < norm < float("inf") else found
 
 
 def search_of(request: vault_service_pb2.SearchCubesRequest) -> SearchAsked:

@@ -121,5 +121,6 @@ def open_unit(row: UnitRow, cipher: VaultCipher) -> StoredUnit:
 
 def unit_vectors(vectors: NDArray[np.float32]) -> NDArray[np.float16]:
     """Return (n, d) rows scaled to unit length in 16 bits: what is stored, so that a rebuilt index ranks the same."""
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    # In float64: squares of large float32 numbers overflow.
+    norms = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
     return (vectors / np.where(norms > 0, norms, 1.0)).astype(np.float16)
