@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from memporium.vault.v1.cubes_pb2 import CubeFilter, Vector
-    from memporium_services.vault.app.cubes import Made
+    from memporium_services.vault.app.creating import Made
+    from memporium_services.vault.app.exporting import ExportStart
     from memporium_services.vault.app.search_results import Hit, SearchFound
-    from memporium_services.vault.app.transfer_streams import ExportStart
     from memporium_services.vault.app.watch import Event
     from memporium_services.vault.ports import GrantedUse
 

@@ -56,7 +56,7 @@ class VaultServicer(VaultServiceServicer):
 
     async def CreateCube(self, request: _api.CreateCubeRequest, context: Any) -> _api.CreateCubeResponse:
         new = cubes_pb2.NewCube(cube_id=request.cube_id, cube=request.cube, unit_vectors=request.unit_vectors)
-        [made], revision = await self._app.cubes.create(
+        [made], revision = await self._app.creating.create(
             current_call(), request.parent, [new], request.reason, batch=False
         )
         return _api.CreateCubeResponse(
@@ -66,7 +66,7 @@ class VaultServicer(VaultServiceServicer):
     async def BatchCreateCubes(
         self, request: _api.BatchCreateCubesRequest, context: Any
     ) -> _api.BatchCreateCubesResponse:
-        made, revision = await self._app.cubes.create(
+        made, revision = await self._app.creating.create(
             current_call(), request.parent, list(request.cubes), request.reason, batch=True
         )
         return _api.BatchCreateCubesResponse(cubes=[convert.created(one) for one in made], revision=revision)
@@ -146,7 +146,7 @@ class VaultServicer(VaultServiceServicer):
         return _api.ForgetCubesResponse(receipt=receipt, revision=revision)
 
     async def MergeCubes(self, request: _api.MergeCubesRequest, context: Any) -> _api.MergeCubesResponse:
-        cube, revision = await self._app.updating.merge(
+        cube, revision = await self._app.merging.merge(
             current_call(),
             request.parent,
             request.names,
@@ -319,7 +319,7 @@ class VaultServicer(VaultServiceServicer):
     async def ExportCubes(
         self, request: _api.ExportCubesRequest, context: Any
     ) -> AsyncIterator[_api.ExportCubesResponse]:
-        pieces = self._app.transfer.export(
+        pieces = self._app.exporting.export(
             current_call(),
             request.parent,
             request.names,

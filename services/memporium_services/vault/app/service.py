@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from memporium_services.vault.app.blobs import Blobs
 from memporium_services.vault.app.changing import Changer
+from memporium_services.vault.app.creating import Creating
 from memporium_services.vault.app.cubes import Cubes
 from memporium_services.vault.app.entitlements import Entitlements
+from memporium_services.vault.app.exporting import Exporting
 from memporium_services.vault.app.follower import IndexFollower
 from memporium_services.vault.app.forgetting import MAX_FORGET_CUBES, Forgetting
 from memporium_services.vault.app.history import History
+from memporium_services.vault.app.merging import Merging
 from memporium_services.vault.app.mounts import Mounts
 from memporium_services.vault.app.relations import Relations
 from memporium_services.vault.app.search import Search
@@ -40,15 +43,18 @@ class VaultApp:
         self.wakers = Wakers()
         self.changer = Changer(rt, self.follower)
         self.vaults = Vaults(rt)
-        self.cubes = Cubes(rt, self.follower, self.changer, self.uses)
+        self.creating = Creating(rt, self.follower)
+        self.cubes = Cubes(rt, self.changer, self.uses)
         self.search = Search(rt, self.follower, self.uses)
         self.watch = Watch(rt, self.wakers)
-        self.updating = Updating(rt, self.changer, self.follower)
+        self.updating = Updating(rt, self.changer)
+        self.merging = Merging(rt, self.follower)
         self.history = History(rt)
         self.relations = Relations(rt)
         self.mounts = Mounts(rt)
         self.blobs = Blobs(rt)
         self.forgetting = Forgetting(rt, self.follower, self.blobs)
+        self.exporting = Exporting(rt)
         self.transfer = TransferStreams(rt, self.follower, self.forgetting)
         self.sweep = Sweep(rt, self.changer, self.forgetting, self.follower, self.blobs)
         self.entitlements = Entitlements(rt, self.forgetting)

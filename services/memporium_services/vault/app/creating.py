@@ -1,0 +1,122 @@
+"""Makes cubes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import orjson
+
+from memporium_platform import audit, idempotency, names
+from memporium_platform.errors import invalid
+from memporium_services.vault.app import codec, content
+from memporium_services.vault.app.drafting import Origin, Wanted, draft_cubes, matrix
+from memporium_services.vault.app.reading import (
+    find_cubes,
+    refuse_private,
+)
+from memporium_services.vault.app.runtime import refuse_read_only
+from memporium_services.vault.app.writing import WriteOutcome, Written, write_drafts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Connection
+
+    from memporium.cube.v1.cube_pb2 import Cube
+    from memporium.vault.v1.cubes_pb2 import NewCube
+    from memporium_platform.call import Call
+    from memporium_services.vault.app.cipher import VaultCipher
+    from memporium_services.vault.app.follower import IndexFollower
+    from memporium_services.vault.app.runtime import Runtime
+    from memporium_services.vault.domain.rows import VaultRow
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A cube that was asked to be made."""
+
+    cube: Cube
+    deduplicated: bool
+    near: tuple[str, ...]
+
+
+class Creating:
+    """New cubes of all vaults."""
+
+    def __init__(self, rt: Runtime, follower: IndexFollower) -> None:
+        """Work on these ports."""
+        self._rt = rt
+        self._follower = follower
+
+    async def create(
+        self, call: Call, parent: str, news: Sequence[NewCube], reason: str, *, batch: bool
+    ) -> tuple[list[Made], int]:
+        """Make cubes, all or none; return what became of them, and the revision.
+
+        Raises:
+            PlatformError: INVALID_FIELD, NOT_FOUND, VAULT_READ_ONLY, ALREADY_EXISTS, QUOTA_EXCEEDED, BLOB_MISSING,
+                MODEL_MISMATCH and what the embedder raises.
+        """
+        rt = self._rt
+        if len(news) > rt.settings.max_batch_cubes:
+            raise invalid("cubes", f"at most {rt.settings.max_batch_cubes} in one batch")
+        vault = await rt.vault(parent, field="parent")
+        refuse_read_only(vault)
+        cipher = await rt.cipher(vault)
+        wanted = [self._wanted(vault, new, f"cubes[{i}].cube" if batch else "cube") for i, new in enumerate(news)]
+        self._refuse_licences(call, wanted)
+        now_us = rt.now_us()
+        drafts = await draft_cubes(
+            rt, vault, cipher, wanted, Origin(author=call.principal.name, now_us=now_us, reason=reason)
+        )
+
+        def run(conn: Connection) -> WriteOutcome:
+            outcome = write_drafts(rt, rt.store(conn), vault, cipher, drafts, now_us=now_us)
+            made = [one.row.cube_id for one in outcome.written if not one.deduplicated]
+            resource = f"{vault.name}/cubes/{made[0]}" if len(made) == 1 else vault.name
+            audit.record_in(conn, call, resource=resource, details={"cubes": str(len(made))})
+            return outcome
+
+        def remember(outcome: WriteOutcome) -> str:
+            written = [[one.row.cube_id, one.deduplicated, one.near] for one in outcome.written]
+            return orjson.dumps({"revision": outcome.revision, "written": written}).decode()
+
+        def recall(conn: Connection, remembered: str) -> WriteOutcome:
+            kept = orjson.loads(remembered)
+            rows = find_cubes(rt.store(conn), call, vault, [cube_id for cube_id, _, _ in kept["written"]])
+            written = [
+                Written(row, same, tuple(near)) for row, (_, same, near) in zip(rows, kept["written"], strict=True)
+            ]
+            return WriteOutcome(vault, kept["revision"], tuple(written))
+
+        def write(conn: Connection) -> WriteOutcome:
+            return idempotency.once(conn, call, now=rt.clock.now(), run=run, remember=remember, recall=recall)
+
+        outcome = await rt.db.write(write)
+        if outcome.waiting is not None:
+            self._follower.offer(vault.uid, outcome.revision, outcome.waiting)
+            await self._follower.follow(outcome.vault, outcome.revision)
+        return [self._made(call, outcome.vault, cipher, one) for one in outcome.written], outcome.revision
+
+    def _wanted(self, vault: VaultRow, new: NewCube, field: str) -> Wanted:
+        if new.cube_id:
+            names.check_id(new.cube_id, field.removesuffix("cube") + "cube_id")
+        content.check_cube(new.cube, self._rt.settings, field=field)
+        count = len(content.units_of(new.cube))
+        given = f"{field.removesuffix('cube')}unit_vectors"
+        vectors = matrix(new.unit_vectors, count=count, dimensions=vault.dimensions, field=given)
+        return Wanted(cube_id=new.cube_id, cube=new.cube, vectors=vectors, field=field)
+
+    def _refuse_licences(self, call: Call, wanted: Sequence[Wanted]) -> None:
+        """Licences are set by services that carry them over from parents, never by callers for themselves."""
+        if call.principal.via:
+            return
+        for one in wanted:
+            if one.cube.governance.licences:
+                raise invalid(f"{one.field}.governance.licences", "is set by the platform alone")
+
+    def _made(self, call: Call, vault: VaultRow, cipher: VaultCipher, one: Written) -> Made:
+        refuse_private(call, vault, one.row)
+        near = tuple(f"{vault.name}/cubes/{cube_id}" for cube_id in one.near)
+        return Made(codec.cube_of(vault, one.row, cipher), one.deduplicated, near)
