@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import io
 import os
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import pytest
+from minio import Minio
 from rich.console import Console
 
 from memporium.client._methods import SERVICES
-from memporium.demo.server import Running, platform
+from memporium.demo.server import Running, flip, platform
 from memporium.demo.stage import Stage
 from memporium.demo.story import tell
+from memporium_platform.storage.objects.s3_address import S3Address
 from support.processes import free_port, server
+from support.servers import milvus_path, postgres_server, postgres_url, s3_server, s3_url  # noqa: F401
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 # Small models that are built in: the story is the same, only quicker.
 SETTINGS = {"MEMPORIUM_VAULT_DEFAULT_EMBEDDING_MODEL": "hashing-384", "MEMPORIUM_SCHEDULER_SWEEP_INTERVAL_S": "0"}
@@ -40,8 +49,8 @@ def texts(tmp_path):
 
 
 @contextmanager
-def _seven_processes(folder: Path):
-    """Run each service in a process of its own; they find each other by address."""
+def _seven_processes(folder: Path, engines: Mapping[str, str] = MappingProxyType({}), index_url: str = ""):
+    """Run each service in a process of its own; they find each other by address, and the vault alone has an index."""
     ports = {service: free_port() for service in SERVICES}
     addresses = {service: f"127.0.0.1:{port}" for service, port in ports.items()}
     with ExitStack() as stack:
@@ -55,6 +64,8 @@ def _seven_processes(folder: Path):
                 **os.environ,
                 **SETTINGS,
                 **others,
+                **engines,
+                "MEMPORIUM_INDEX_URL": index_url if service == "vault" else "",
                 "MEMPORIUM_DATA_DIR": str(folder),
                 "MEMPORIUM_LISTEN": addresses[service],
             }
@@ -96,6 +107,46 @@ def test_the_story_in_seven_processes(tmp_path, texts):
         _await_all(running)
         stage, _ = _tell(running, texts)
     assert dict(stage.facts)["gain of KV memory"]
+
+
+@pytest.fixture
+def engines(postgres_url, s3_url):  # noqa: F811 - fixtures of another module
+    return {"MEMPORIUM_DATABASE_URL": postgres_url, "MEMPORIUM_OBJECTS_URL": s3_url}
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("processes", [1, 7])
+def test_the_story_on_postgresql_s3_and_milvus(tmp_path, texts, engines, milvus_path, processes):  # noqa: F811
+    folder = tmp_path / "data"
+    folder.mkdir()
+    # One file serves one process: each story has its own.
+    index_url = f"milvus://{milvus_path.with_name(f'story-{processes}.db')}"
+    with (
+        platform(folder, {**SETTINGS, **engines, "MEMPORIUM_INDEX_URL": index_url})
+        if processes == 1
+        else _seven_processes(folder, engines, index_url)
+    ) as running:
+        _await_all(running)
+        s3_url = engines["MEMPORIUM_OBJECTS_URL"]
+        stage, _ = _tell(replace(running, tamper=lambda name: _flipped_in_s3(s3_url, name)), texts)
+    assert dict(stage.facts)["gain of KV memory"]
+    # Nothing fell back to the embedded engines.
+    assert not [path for path in folder.rglob("*") if path.suffix == ".sqlite" or path.name in {"objects", "index"}]
+
+
+@contextmanager
+def _flipped_in_s3(url: str, name: str):
+    """Change an object as one who has the bucket's key could."""
+    address = S3Address.parse(url)
+    client = Minio(address.endpoint, access_key=address.access_key, secret_key=address.secret_key, secure=False)
+    (key,) = [one.object_name for one in client.list_objects(address.bucket, recursive=True) if name in one.object_name]
+    with closing(client.get_object(address.bucket, key)) as response:
+        content = response.read()
+    client.put_object(address.bucket, key, io.BytesIO(flip(content)), len(content))
+    try:
+        yield
+    finally:
+        client.put_object(address.bucket, key, io.BytesIO(content), len(content))
 
 
 def _await_all(running):

@@ -15,8 +15,11 @@ from typing import TYPE_CHECKING, Any
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from memporium.demo.stage import UnexpectedError
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
 _START_S = 120.0
@@ -32,16 +35,47 @@ class Running:
         address: Where.
         folder: Its data.
         services: Addresses of single services, where they are split.
+        tamper: Alters an object of this name in the store for a block; None: the store is the folder.
     """
 
     address: str
     folder: Path
     services: Mapping[str, str] = field(default_factory=dict)
+    tamper: Callable[[str], AbstractContextManager[None]] | None = None
 
     @property
     def operator_key(self) -> str:
         """The key that the first start wrote for the platform's operator."""
         return (self.folder / "operator.key").read_text().strip()
+
+    def tampered(self, name: str) -> AbstractContextManager[None]:
+        """Alter one bit of the stored object whose name holds `name`, for the block."""
+        return self.tamper(name) if self.tamper else _flipped(self.folder, name)
+
+
+def flip(content: bytes) -> bytes:
+    """Return the content with one bit changed in its middle."""
+    changed = bytearray(content)
+    changed[len(changed) // 2] ^= 1
+    return bytes(changed)
+
+
+@contextlib.contextmanager
+def _flipped(folder: Path, name: str) -> Iterator[None]:
+    """Change the file of an object: the folder store keeps objects under their names.
+
+    Raises:
+        UnexpectedError: There is no such object.
+    """
+    victim = next((path for path in folder.rglob(f"*{name}*") if path.is_file()), None)
+    if victim is None:
+        raise UnexpectedError(f"the object {name} is not in the object store")
+    content = victim.read_bytes()
+    victim.write_bytes(flip(content))
+    try:
+        yield
+    finally:
+        victim.write_bytes(content)
 
 
 @contextlib.contextmanager

@@ -10,8 +10,6 @@ from memporium.demo.stage import UnexpectedError, drain
 from memporium.memstore.v1 import listing_pb2
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from memporium.demo.stage import Stage
     from memporium.demo.world import World
 
@@ -84,33 +82,18 @@ def _exhaust(world: World, stage: Stage) -> None:
 
 
 def _tamper(world: World, stage: Stage) -> None:
-    """Flip one bit of the sealed bundle on disk, as a storage operator could; verification names the step."""
+    """Flip one bit of the sealed bundle in its store, as a storage operator could; verification names the step."""
     owner = world.publisher.owner
     bundle = owner.transfer.get_bundle(name=world.bundle).bundle
-    victim = _object_file(world.running.folder, bundle.segments[0])
-    content = victim.read_bytes()
-    changed = bytearray(content)
-    changed[len(changed) // 2] ^= 1
-    victim.write_bytes(changed)
-    try:
+    with world.running.tampered(bundle.segments[0]):
         error = stage.refused(
             "a bundle with one flipped bit",
             lambda: drain(owner.transfer.verify_bundle(parent=world.publisher.name, bundle=world.bundle)),
             reasons=["BUNDLE_REJECTED"],
         )
-    finally:
-        victim.write_bytes(content)
     stage.ok(f"caught at the step: {error.metadata.get('step', '')}")
     try:
         drain(owner.transfer.verify_bundle(parent=world.publisher.name, bundle=world.bundle))
     except MemporiumError as error:
         raise UnexpectedError(f"the mended bundle is refused: {error}") from error
     stage.ok("with the bit restored, the bundle verifies")
-
-
-def _object_file(folder: Path, name: str) -> Path:
-    """Return the file of a sealed object: the folder store keeps objects under their names."""
-    found = [path for path in folder.rglob(f"*{name}*") if path.is_file()]
-    if not found:
-        raise UnexpectedError(f"the object {name} is not in the object store")
-    return found[0]
