@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
+import os
 import re
+import socket
 import subprocess
+import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
 _BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _END = "--end-of-command--"
 _ELLIPSIS = "..."
+
+
+def environment() -> dict[str, str]:
+    """Return the environment for a document: a free port, and an embedder that is instant and on every machine."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("MEMPORIUM_")}
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        listen = f"127.0.0.1:{one.getsockname()[1]}"
+    return {
+        **kept,
+        "PATH": f"{Path(sys.executable).parent}:{kept['PATH']}",
+        "COLUMNS": "80",
+        "MEMPORIUM_LISTEN": listen,
+        "MEMPORIUM_ADDRESS": listen,
+        "MEMPORIUM_VAULT_DEFAULT_EMBEDDING_MODEL": "hashing-384",
+    }
 
 
 @dataclass

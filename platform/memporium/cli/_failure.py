@@ -14,7 +14,7 @@ from memporium.client import MemporiumError
 # Exit statuses; they stand in `memporium --help`.
 REFUSED, WRONG_USE, NOT_REACHED, INTERRUPTED = 1, 2, 3, 130
 _ADVICE = {
-    "UNAUTHENTICATED": "give a key: --key-file FILE, MEMPORIUM_API_KEY_FILE or MEMPORIUM_API_KEY",
+    "CREDENTIAL_MISSING": "give a key: --key-file FILE, MEMPORIUM_API_KEY_FILE or MEMPORIUM_API_KEY",
     "ETAG_MISMATCH": "somebody else changed it: read it again",
 }
 _NOT_REACHED_CODES = {"UNAVAILABLE", "DEADLINE_EXCEEDED"}
@@ -38,8 +38,8 @@ def refused(error: MemporiumError, *, address: str, as_json: bool) -> int:
             errors.print(f"  {escape(field)}: {escape(description)}", soft_wrap=True)
         if error.retry_after_s is not None:
             errors.print(f"  again in {error.retry_after_s:g} s", soft_wrap=True)
-        if error.reason in _ADVICE or error.code in _ADVICE:
-            errors.print(f"  {_ADVICE.get(error.reason) or _ADVICE[error.code]}", soft_wrap=True)
+        if error.reason in _ADVICE:
+            errors.print(f"  {_ADVICE[error.reason]}", soft_wrap=True)
     return NOT_REACHED if absent else REFUSED
 
 

@@ -19,7 +19,7 @@ _INDENT = "      "
 
 def show_hit(hit: search_pb2.SearchHit, *, explain: bool) -> None:
     """Print one result of a search."""
-    _show_text(f"{hit.score:.3f}", hit.unit.text)
+    _show_text(f"{hit.score:.3f}", hit.unit.text or hit.cube.descriptive.title)
     _show_place(f"{hit.cube.name} #{hit.unit.ordinal}", hit.attribution)
     if explain:
         for leg in hit.legs:

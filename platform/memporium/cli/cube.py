@@ -76,8 +76,8 @@ def list_(
 
 def _change(context: typer.Context, verb: str, name: str, reason: str) -> None:
     run = session(context)
-    response = getattr(run.client.vault, f"{verb}_cube")(name=name, reason=reason)
-    show(response.cube, as_json=run.as_json)
+    changed = getattr(run.client.vault, f"{verb}_cube")(name=name, reason=reason).cube
+    show_all([changed], ["name", "descriptive.title", "governance.state"], as_json=run.as_json)
 
 
 add_verbs(app, "cube", _VERBS, _change, example="orgs/acme/vaults/notes/cubes/CUBE")

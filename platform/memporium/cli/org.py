@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from memporium.cli._context import check_new, session, write_secret
 from memporium.cli._output import as_dict, line, print_json, show, show_all, show_pairs
@@ -166,4 +167,7 @@ def check(
     response = run.client.governance.check_access(
         parent=run.org, principal=name, action=action, resource=resource, explain=True
     )
+    verdict = "[green]allowed[/green]" if response.allowed else "[yellow]not allowed[/yellow]"
+    if not run.as_json:
+        line(f"{verdict} by {escape(response.rule)}")
     show(response, as_json=run.as_json)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -145,7 +144,9 @@ def generate(
             sys.stdout.write("\n")
             for citation in response.finished.citations:
                 line(f"[dim]{escape(f'{citation.cube} {citation.attribution}'.rstrip())}[/dim]")
-            line(f"[dim]{escape(json.dumps(as_dict(response.finished.timings)))}[/dim]")
+            times = response.finished.timings
+            first, total = times.time_to_first_token.ToTimedelta(), times.total.ToTimedelta()
+            line(f"[dim]first token {first.total_seconds():.2f} s, in all {total.total_seconds():.2f} s[/dim]")
 
 
 def _show_remembered(

@@ -56,7 +56,7 @@ def pull(
     run = session(context)
     full = run.absolute(name, "subscriptions")
     response = run.client.memstore.pull_events(name=full)
-    show_all(response.events, ["cursor", "kind", "listing", "version", "text"], as_json=run.as_json)
+    show_all(response.events, ["listing", "kind", "version", "text", "cursor"], as_json=run.as_json)
     if acknowledge and response.events:
         run.client.memstore.ack_events(name=full, cursor=response.events[-1].cursor)
 

@@ -1,29 +1,10 @@
 from __future__ import annotations
 
-import os
-import socket
-import sys
 from pathlib import Path
 
-from support.console import Command, commands_in, missing_line, run_console
+from support.console import Command, commands_in, environment, missing_line, run_console
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "quickstart.md"
-
-
-def environment() -> dict[str, str]:
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("MEMPORIUM_")}
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        listen = f"127.0.0.1:{one.getsockname()[1]}"
-    return {
-        **kept,
-        "PATH": f"{Path(sys.executable).parent}:{kept['PATH']}",
-        "COLUMNS": "80",
-        "MEMPORIUM_LISTEN": listen,
-        "MEMPORIUM_ADDRESS": listen,
-        # Instant, and on every machine; the document's own questions have the same answers.
-        "MEMPORIUM_VAULT_DEFAULT_EMBEDDING_MODEL": "hashing-384",
-    }
 
 
 def test_every_command_of_the_quickstart_does_what_it_shows(tmp_path):
