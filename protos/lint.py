@@ -1,7 +1,7 @@
 """Lint the protos with buf, and hold them against the last release's (`released.binpb`) for breaking changes.
 
 buf reads a descriptor set that protoc made, so that the imports from `google/` need no registry.
-`--release` writes the present protos as the released ones.
+`--release` writes the present protos as the released ones: once for each release, never to silence a breaking change.
 """
 
 from __future__ import annotations
@@ -20,15 +20,38 @@ ROOT = Path(__file__).resolve().parent
 RELEASED = ROOT / "released.binpb"
 
 
-def describe(target: Path, *, source_info: bool) -> None:
-    """Write the descriptor set of every proto to `target`."""
-    sources = sorted(str(path.relative_to(ROOT)) for path in ROOT.rglob("*.proto"))
-    includes = [str(ROOT), str(files("grpc_tools") / "_proto"), str(Path(status_pb2.__file__).parents[2])]
+def describe(target: Path, *, source_info: bool, root: Path = ROOT) -> None:
+    """Write the descriptor set of every proto below `root` to `target`.
+
+    Raises:
+        SystemExit: protoc refuses them.
+    """
+    sources = sorted(path.relative_to(root).as_posix() for path in root.rglob("*.proto"))
+    includes = [str(root), str(files("grpc_tools") / "_proto"), str(Path(status_pb2.__file__).parents[2])]
     options = ["--include_imports", f"--descriptor_set_out={target}"]
     if source_info:
         options.append("--include_source_info")
     if protoc.main(["protoc", *(f"-I{include}" for include in includes), *options, *sources]):
         raise SystemExit("protoc failed")
+
+
+def check(root: Path = ROOT, released: Path = RELEASED) -> int:
+    """Return 0 where the protos below `root` are clean and break nothing that was released; print what is not."""
+    if not released.exists():
+        sys.stderr.write(f"{released} is missing: there is nothing to hold the protos against\n")
+        return 1
+    with tempfile.TemporaryDirectory() as temporary:
+        present = Path(temporary) / "present.binpb"
+        describe(present, source_info=True, root=root)
+        lint = _buf("lint", present, "--config", ROOT / "buf.lint.yaml")
+        breaking = _buf("breaking", present, "--against", released, "--config", ROOT / "buf.breaking.yaml")
+    return lint or breaking
+
+
+def _buf(*arguments: str | Path) -> int:
+    buf = Path(sys.executable).parent / "buf"
+    command = [str(buf), *(str(argument) for argument in arguments)]
+    return subprocess.run(command, check=False).returncode  # noqa: S603 - our own arguments
 
 
 def main() -> int:
@@ -38,28 +61,7 @@ def main() -> int:
     if parser.parse_args().release:
         describe(RELEASED, source_info=False)
         return 0
-    buf = str(Path(sys.executable).parent / "buf")
-    with tempfile.TemporaryDirectory() as temporary:
-        present = Path(temporary) / "present.binpb"
-        describe(present, source_info=True)
-        lint = subprocess.run(  # noqa: S603 - our own arguments
-            [buf, "lint", str(present), "--config", str(ROOT / "buf.lint.yaml")], check=False
-        )
-        breaking = subprocess.CompletedProcess([], 0)
-        if RELEASED.exists():
-            breaking = subprocess.run(  # noqa: S603 - our own arguments
-                [
-                    buf,
-                    "breaking",
-                    str(present),
-                    "--against",
-                    str(RELEASED),
-                    "--config",
-                    str(ROOT / "buf.breaking.yaml"),
-                ],
-                check=False,
-            )
-    return lint.returncode or breaking.returncode
+    return check()
 
 
 if __name__ == "__main__":
