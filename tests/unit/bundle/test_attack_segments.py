@@ -1,0 +1,187 @@
+"""Attacks on segments, each refused at the check that is there for it, with nothing released."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from hashlib import sha256
+
+from memporium.transfer.v1.bundle_pb2 import Manifest
+from memporium_platform.bundle import dsse
+from memporium_platform.bundle.documents import (
+    MANIFEST_TYPE,
+    merkle_root,
+)
+from memporium_platform.bundle.keys import BundleKey, LineSecret
+from memporium_platform.bundle.records import RecordError
+from memporium_platform.bundle.segments import seal_segment
+from memporium_platform.bundle.verifier import BundleVerifier
+from support.bundle_attacks import RECORDS, press, refused_at, resigned
+from support.bundles import (
+    load,
+    policy,
+    tensor_file,
+)
+
+
+def big_bundle():
+    """Return a bundle of several segments: two tensor files beside the records."""
+    return press.seal(RECORDS, [tensor_file({"a": [1.0] * 50}), tensor_file({"b": [2.0] * 50})])
+
+
+def test_every_pair_of_segments_swapped():
+    sealed = big_bundle()
+    names = list(sealed.objects)
+    assert len(names) == 3
+    for one in names:
+        for other in names:
+            if one != other:
+                swapped = sealed.objects | {one: sealed.objects[other], other: sealed.objects[one]}
+                with refused_at("SEGMENT_DIGEST"):
+                    load(press.documents(sealed), swapped)
+
+
+def test_segments_out_of_order_skipped_or_twice():
+    sealed = press.seal([bytes([i]) * (1 << 20) for i in range(40)])
+    verifier = BundleVerifier(policy())
+    list(verifier.documents(press.documents(sealed)))
+    objects = [sealed.objects[segment.sha256.hex()] for segment in verifier.manifest.segments]
+    assert len(objects) >= 3
+    for order in ([1], [0, 0], [0, 2]):
+        content = verifier.content()
+        with refused_at("SEGMENT_DIGEST"):
+            for index in order:
+                content.segment(index, objects[index])
+    content = verifier.content()
+    content.segment(0, objects[0])
+    with refused_at("STREAM_DIGEST"):
+        content.finish()
+
+
+def test_after_a_failure_nothing_more_is_verified():
+    sealed = big_bundle()
+    verifier = BundleVerifier(policy())
+    list(verifier.documents(press.documents(sealed)))
+    objects = [sealed.objects[segment.sha256.hex()] for segment in verifier.manifest.segments]
+    content = verifier.content()
+    with refused_at("SEGMENT_DIGEST"):
+        content.segment(0, b"x" + objects[0][1:])
+    with refused_at("SEGMENT_DIGEST"):
+        content.segment(0, objects[0])
+    with refused_at("STREAM_DIGEST"):
+        content.finish()
+
+
+def test_a_segment_of_another_bundle_of_the_line():
+    """The publisher's signature covers the list, so only a lying publisher could do it; the place still refuses."""
+    one, two = press.seal(RECORDS, number=1), press.seal([b"x" * 12, b"y" * 13], number=2)
+    foreign = Manifest.FromString(dsse.parse(two.manifest).payload).segments[0]
+
+    def swap(manifest):
+        manifest.segments[0].CopyFrom(foreign)
+        manifest.merkle_root = merkle_root(manifest.segments)
+
+    with refused_at("DECRYPTION"):
+        load(resigned(one, swap), one.objects | two.objects)
+
+
+def forge_segment(content: bytes, *, compressed: bool = True, tensors: bool = False, records: int | None = None):
+    """Return a bundle whose publisher sealed `content` as it is, with everything else consistent."""
+    sealed = press.seal(RECORDS, [tensor_file()] if tensors else [])
+    segment = seal_segment(content, LineSecret(press.line_secret), compressed=compressed)
+    objects = sealed.objects | {segment.sha256.hex(): bytes(segment.data)}
+
+    def change(manifest):
+        from memporium_platform.bundle.documents import place
+        from memporium_platform.bundle.padme import padded_size
+
+        index = len(manifest.segments) - 1
+        target, stream = manifest.segments[index], manifest.streams[-1]
+        target.sha256, target.size_bytes = segment.sha256, len(segment.data)
+        key = BundleKey(sealed.bundle_key)
+        target.sealed_key = key.seal_segment_key(index, segment.key, place=place(index, target))
+        digest = key.stream_digest(len(manifest.streams) - 1)
+        digest.update(content)
+        stream.digest, stream.padded_bytes = digest.digest(), padded_size(len(content))
+        if tensors:
+            stream.blob_sha256 = sha256(content).hexdigest()
+        if records is not None:
+            stream.record_count = records
+        manifest.total_padded_bytes = sum(stream.padded_bytes for stream in manifest.streams)
+        manifest.merkle_root = merkle_root(manifest.segments)
+
+    return resigned(sealed, change), objects
+
+
+def test_a_pickle_in_the_place_of_tensors():
+    import pickle
+
+    documents, objects = forge_segment(pickle.dumps({"weights": [1.0]}), compressed=False, tensors=True)
+    with refused_at("FORMAT"):
+        load(documents, objects)
+
+
+def test_not_a_number_among_the_tensors():
+    documents, objects = forge_segment(tensor_file({"a": [float("nan")]}), compressed=False, tensors=True)
+    with refused_at("FORMAT"):
+        load(documents, objects)
+
+
+def test_records_that_are_malformed():
+    documents, objects = forge_segment(b"\x0aabc")
+    with refused_at("FORMAT"):
+        load(documents, objects)
+
+
+def test_another_number_of_records_than_the_manifest_says():
+    documents, objects = forge_segment(b"\x01a", records=2)
+    with refused_at("FORMAT"):
+        load(documents, objects)
+
+
+def test_records_that_the_caller_refuses():
+    def no_second(record):
+        if record.startswith(b"second"):
+            raise RecordError("not a cube")
+
+    sealed = press.seal(RECORDS)
+    with refused_at("FORMAT"):
+        load(press.documents(sealed), sealed.objects, policy(check_record=no_second))
+
+
+def test_zip_bomb_in_a_segment():
+    """The stream claims little; the frame in its segment would grow beyond that."""
+    documents, objects = forge_segment(bytes(1 << 20))
+    envelope = dsse.parse(documents.manifest)
+    manifest = Manifest.FromString(envelope.payload)
+    manifest.streams[0].padded_bytes = manifest.total_padded_bytes = 1024
+    forged = dsse.sign(manifest.SerializeToString(), MANIFEST_TYPE, press.signers)
+    sealed = replace(press.seal(RECORDS), manifest=forged)
+    with refused_at("DECOMPRESSION"):
+        load(press.documents(sealed), objects)
+
+
+def test_a_stream_with_another_digest():
+    sealed = press.seal(RECORDS)
+    with refused_at("STREAM_DIGEST"):
+        load(resigned(sealed, lambda m: setattr(m.streams[0], "digest", bytes(32))), sealed.objects)
+
+
+def test_a_file_under_another_files_name():
+    sealed = press.seal(RECORDS, [tensor_file()])
+    with refused_at("STREAM_DIGEST"):
+        load(resigned(sealed, lambda m: setattr(m.streams[1], "blob_sha256", "00" * 32)), sealed.objects)
+
+
+def test_every_byte_of_a_segment_flipped_and_every_truncation():
+    sealed = press.seal(RECORDS)
+    verifier = BundleVerifier(policy())
+    list(verifier.documents(press.documents(sealed)))
+    (original,) = sealed.objects.values()
+    forged = [original[:n] for n in range(len(original))] + [original + b"\x00"]
+    forged += [original[:i] + bytes([original[i] ^ 1]) + original[i + 1 :] for i in range(len(original))]
+    for data in forged:
+        with refused_at("SEGMENT_DIGEST"):
+            verifier.content().segment(0, data)
+        # Even where the digest was not looked at, decryption refuses: nothing of the content comes out.
+        with refused_at("DECRYPTION"):
+            verifier.content().decrypt(0, data)
