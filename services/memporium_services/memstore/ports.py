@@ -26,8 +26,11 @@ E = TypeVar("E")
 class Rows(Protocol[E]):
     """Entities of one kind, by name."""
 
-    def get(self, name: str) -> E | None:
-        """Return the entity of that name, or None."""
+    def get(self, name: str, *, party: str = "") -> E | None:
+        """Return the entity of that name, or None; with `party` only where that organisation is provider or consumer.
+
+        What is not the party's is never read, so that a refusal takes as long as for what does not exist.
+        """
         ...
 
     def put(self, entity: E) -> None:

@@ -48,9 +48,10 @@ class EntityRows(Generic[E]):
         self._body = body
         self._columns = columns
 
-    def get(self, name: str) -> E | None:
-        """Return the entity of that name, or None."""
-        found = self._conn.execute(_get(self._table), {"of_name": name}).scalar_one_or_none()
+    def get(self, name: str, *, party: str = "") -> E | None:
+        """Return the entity of that name, or None; with `party` only where it is provider or consumer."""
+        values = {"of_name": name, "of_party": party} if party else {"of_name": name}
+        found = self._conn.execute(_get(self._table, of_party=bool(party)), values).scalar_one_or_none()
         return None if found is None else self._body.read(found)
 
     def put(self, entity: E) -> None:
@@ -99,9 +100,13 @@ class EntityRows(Generic[E]):
 
 
 @cache
-def _get(table: Table) -> Any:
+def _get(table: Table, *, of_party: bool) -> Any:
     """Return the statement that reads one entity; building it takes longer than running it."""
-    return select(table.c.body).where(table.c.name == bindparam("of_name"))
+    query = select(table.c.body).where(table.c.name == bindparam("of_name"))
+    if not of_party:
+        return query
+    party = bindparam("of_party")
+    return query.where(or_(table.c.provider == party, table.c.consumer == party))
 
 
 def visible(name: Any, org: str) -> Any:
