@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from google.api import field_behavior_pb2
 from google.protobuf import message_factory
 from google.protobuf.descriptor import FieldDescriptor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from random import Random
 
     from google.protobuf.descriptor import Descriptor
@@ -63,6 +63,12 @@ _SPECIAL: dict[str, Sequence[str]] = {
 }
 
 
+class Names(Protocol):
+    """Draws a resource name of a kind ("any": of any); `about`: it is what the method is about."""
+
+    def __call__(self, kind: str, *, about: bool = False) -> str: ...
+
+
 class Filler:
     """Fills requests.
 
@@ -79,7 +85,7 @@ class Filler:
     def __init__(
         self,
         rng: Random,
-        names: Callable[[str], str],
+        names: Names,
         *,
         texts: Sequence[str] = ("the secret formula",),
         tokens: Sequence[str] = ("",),
@@ -119,7 +125,8 @@ class Filler:
                 self._set(made, field, method, depth)
         return made
 
-    def kind(self, field: FieldDescriptor, method: Method) -> str:
+    @staticmethod
+    def kind(field: FieldDescriptor, method: Method) -> str:
         """Return which kind of resource a text field names; "" where none."""
         holder = field.containing_type.name
         if field.name == "parent":
@@ -187,8 +194,8 @@ class Filler:
         return self._whole(field)
 
     def _whole(self, field: FieldDescriptor) -> int:
-        unsigned = field.type in {FieldDescriptor.TYPE_UINT32, FieldDescriptor.TYPE_UINT64}
-        bits = 32 if field.type in {FieldDescriptor.TYPE_INT32, FieldDescriptor.TYPE_UINT32} else 64
+        unsigned = field.cpp_type in {FieldDescriptor.CPPTYPE_UINT32, FieldDescriptor.CPPTYPE_UINT64}
+        bits = 32 if field.cpp_type in {FieldDescriptor.CPPTYPE_INT32, FieldDescriptor.CPPTYPE_UINT32} else 64
         if self._strange():
             return self.rng.choice(
                 [0, 2 ** (bits - 1) - 1, 5 if unsigned else -1, 0 if unsigned else -(2 ** (bits - 1))]
@@ -198,10 +205,11 @@ class Filler:
     def _text(self, field: FieldDescriptor, method: Method) -> str:
         rng = self.rng
         kind = self.kind(field, method)
-        if kind and self._strange():
-            return rng.choice([self.names("any"), self.names(kind).upper(), "*", malformed(rng, self.names(kind))])
         if kind:
-            return self.names(kind)
+            # What the method is about, and what it names beside that, may be of different tenants.
+            name = self.names(kind, about=method.resource.rpartition(".")[2] == field.name)
+            strange = [self.names("any"), name.upper(), "*", malformed(rng, name)]
+            return rng.choice(strange) if self._strange() else name
         known = {"page_token": self.tokens, "etag": self.etags, "cursor": self.etags, "request_id": _REQUEST_IDS}
         if field.name in known:
             return rng.choice(known[field.name])

@@ -57,7 +57,11 @@ class Outcome:
     info: dict[str, str] = field(default_factory=dict)
     kinds: tuple[str, ...] = ()
     seen: bytes = b""
-    messages: int = 0
+    responses: list[bytes] = field(default_factory=list)
+
+    @property
+    def messages(self) -> int:
+        return len(self.responses)
 
 
 def all_methods() -> list[Method]:
@@ -85,7 +89,12 @@ def all_methods() -> list[Method]:
 
 
 async def outcome(
-    channel: Any, method: Method, requests: Sequence[Message | bytes], *, timeout_s: float = 20
+    channel: Any,
+    method: Method,
+    requests: Sequence[Message | bytes],
+    *,
+    timeout_s: float = 20,
+    metadata: Sequence[tuple[str, str]] = (),
 ) -> Outcome:
     """Call a method with these messages (one, but for client streams); return all that the caller sees."""
     call = getattr(channel, method.shape)(method.path)
@@ -96,7 +105,7 @@ async def outcome(
             yield raw
 
     seen: list[bytes] = []
-    answer = call(stream() if method.shape.startswith("stream") else raws[0], timeout=timeout_s)
+    answer = call(stream() if method.shape.startswith("stream") else raws[0], timeout=timeout_s, metadata=metadata)
     try:
         if method.shape.endswith("stream"):
             async for message in answer:
@@ -109,12 +118,12 @@ async def outcome(
     except grpc.aio.AioRpcError as error:
         return _refusal(error, seen)
     trailing = [] if len(seen) >= _MAX_MESSAGES else await answer.trailing_metadata() or []
-    return Outcome(grpc.StatusCode.OK, seen=b"\0".join([*seen, *_texts(trailing)]), messages=len(seen))
+    return Outcome(grpc.StatusCode.OK, seen=b"\0".join([*seen, *_texts(trailing)]), responses=seen)
 
 
 def _refusal(error: grpc.aio.AioRpcError, seen: list[bytes]) -> Outcome:
     trailing = list(error.trailing_metadata() or ())
-    found = Outcome(error.code(), message=error.details() or "", messages=len(seen))
+    found = Outcome(error.code(), message=error.details() or "", responses=seen)
     found.seen = b"\0".join([*seen, found.message.encode(), *_texts(trailing)])
     status = status_pb2.Status()
     status.ParseFromString(dict(trailing).get(DETAILS_KEY, b""))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from memporium.cube.v1.cube_pb2 import Cube
 from memporium.governance.v1 import issuer_pb2, policy_pb2, principal_pb2
 from memporium.governance.v1.governance_service_pb2_grpc import GovernanceServiceStub
-from memporium.memstore.v1 import subscription_calls_pb2, subscription_pb2
+from memporium.memstore.v1 import listing_pb2, subscription_calls_pb2, subscription_pb2
 from memporium.reader.v1 import remember_pb2
 from memporium.reader.v1.reader_service_pb2_grpc import ReaderServiceStub
 from memporium.scheduler.v1 import job_pb2, scheduler_service_pb2
@@ -52,6 +52,8 @@ class World:
     names: dict[str, dict[str, list[str]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
     secrets: dict[bytes, frozenset[str]] = field(default_factory=dict)
     digests: list[str] = field(default_factory=list)
+    # Agreements between those who change nothing.
+    protected: set[str] = field(default_factory=set)
 
     def canary(self, *viewers: str) -> str:
         """Return a new word that only these organisations may see; it is a valid id, too."""
@@ -222,7 +224,7 @@ async def _work(world: World, org: str) -> None:
     made = await world.market.stub(org).CreateSubscription(
         subscription_calls_pb2.CreateSubscriptionRequest(parent=f"orgs/{org}", subscription=subscription)
     )
-    world.hide(made.subscription.uid, org)
+    assert made.subscription.uid in made.subscription.name
     world.add(org, "subscription", made.subscription.name)
 
 
@@ -235,7 +237,10 @@ async def _market(world: World) -> None:
     world.add("alice", "vault", pack)
     world.add("alice", "cube", f"{pack}/cubes/lesson")
     public = await market.listing("open", org="alice")
-    offer = await market.offer(public.name, org="alice", terms=licence(calls=None), auto_agree=True)
+    partners = listing_pb2.Audience(
+        scope=listing_pb2.Audience.SCOPE_ORGANISATIONS, organisations=["orgs/bob", "orgs/trent"]
+    )
+    offer = await market.offer(public.name, org="alice", terms=licence(calls=None), auto_agree=True, audience=partners)
     await market.release(public.name, org="alice")
     for listing_id, scope, viewers in (
         ("closed", "PRIVATE", ("alice",)),
@@ -266,6 +271,8 @@ async def _market(world: World) -> None:
         talks = await market.step(talks, "Verify", org=org)
         world.add("alice", "negotiation", talks.name)
         world.add("alice", "agreement", talks.agreement)
+        if org == "bob":
+            world.protected.add(talks.agreement)
         transfer = world.stub(TransferServiceStub, org)
         pull = transfer_service_pb2.PullBundleRequest(
             parent=f"orgs/{org}", agreement=talks.agreement, mount_into=f"orgs/{org}/vaults/notes"

@@ -14,12 +14,12 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from memporium.common.v1 import access_pb2
 from memporium.governance.v1 import issuer_pb2, principal_pb2
 from memporium.governance.v1.governance_service_pb2_grpc import GovernanceServiceStub
-from support.filler import Filler
+from support.filler import Filler, Names
 from support.issuers import ALICE_ISSUER, token
 from support.methods import Method, Outcome, all_methods, outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from google.protobuf.message import Message
 
@@ -48,14 +48,14 @@ REFUSALS = {grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED, 
 ROUNDS = 4
 
 
-def victim_names(world: World, rng: Random) -> Callable[[str], str]:
+def victim_names(world: World, rng: Random) -> Names:
     """Return a source of names of the victims' resources that are closed to mallory."""
     closed = {
         kind: [name for org in ("alice", "bob") for name in world.names[org][kind] if "/open" not in name]
         for kind in (*world.names["alice"], *world.names["bob"])
     }
 
-    def draw(kind: str) -> str:
+    def draw(kind: str, *, about: bool = False) -> str:
         found = closed.get(kind) or closed["cube"]
         return rng.choice(found)
 
