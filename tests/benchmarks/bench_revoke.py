@@ -157,11 +157,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=100)
     parser.add_argument("--ends", type=int, default=20, help="rounds that revoke an agreement for good")
+    parser.add_argument("--quick", action="store_true", help="few rounds: seconds, and rough figures")
     parser.add_argument("--data", type=Path, help="not used")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
+    if arguments.quick:
+        arguments.rounds, arguments.ends = 10, 3
     ended = asyncio.run(agreements(arguments.rounds, arguments.ends))
-    result = {"bench": "revoke", **asyncio.run(measure(arguments.rounds)), **ended}
+    result = {"bench": "revoke", "quick": arguments.quick, **asyncio.run(measure(arguments.rounds)), **ended}
     if arguments.out:
         arguments.out.write_text(json.dumps(result, indent=1))
     print(json.dumps(result))
