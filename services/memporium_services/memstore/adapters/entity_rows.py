@@ -105,7 +105,7 @@ def _get(table: Table, *, of_party: bool) -> Any:
     query = select(table.c.body).where(table.c.name == bindparam("of_name"))
     if not of_party:
         return query
-    party = bindparam("of_party")
+    party: Any = bindparam("of_party")
     return query.where(or_(table.c.provider == party, table.c.consumer == party))
 
 
