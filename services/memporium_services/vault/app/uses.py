@@ -1,6 +1,7 @@
 """Counts how cubes are used: kept in memory, written every few seconds, so that reads do not write.
 
-Uses are behaviour, not content: they make no version and no revision, and a crash may lose the last seconds of them.
+Uses are behaviour, not content: they make no version and no revision, and a crash, or a store that is away, may lose
+the last seconds of them.
 A cube in state GENERATED becomes ACTIVATED by its first use.
 """
 
@@ -13,7 +14,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import orjson
+import structlog
 
+from memporium_platform.errors import PlatformError
 from memporium_services.vault.app.retention import retention_of
 from memporium_services.vault.domain.heat import used
 from memporium_services.vault.domain.lifecycle import State
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
 
     from memporium_services.vault.app.runtime import Runtime
     from memporium_services.vault.domain.rows import CubeRow
+
+_log = structlog.get_logger(__name__)
 
 # Cubes whose uses wait at once; beyond, the oldest vault's are dropped: heat is a hint.
 _MAX_WAITING = 50_000
@@ -60,7 +65,11 @@ class UseRecorder:
         """Write what has gathered every few seconds, until cancelled."""
         while True:
             await asyncio.sleep(self._rt.settings.use_flush_s)
-            await self.flush()
+            try:
+                await self.flush()
+            except PlatformError as error:
+                # The store may be away for a while; uses since go on to be counted.
+                _log.warning("vault.uses_lost", reason=error.reason.value)
 
     async def flush(self) -> None:
         """Write what has gathered."""
