@@ -127,10 +127,13 @@ async def test_a_client_certificate_is_an_identity(tmp_path: Path) -> None:
         address = platform.address.replace("127.0.0.1", "localhost")
         key, certificate = authority.issue("acme-robot")
         stranger_key, stranger = authority.issue("somebody")
+        # One that the server does not trust, for a name that it knows.
+        forged_key, forged = Authority("elsewhere").issue("acme-robot")
         roots = files.authority.read_bytes()
         for client_key, client, reason in (
             (key, certificate, None),
             (stranger_key, stranger, Reason.CREDENTIAL_INVALID),
+            (forged_key, forged, Reason.UNAVAILABLE),
             (None, None, Reason.UNAVAILABLE),
         ):
             credentials = grpc.ssl_channel_credentials(roots, client_key, client)
