@@ -19,16 +19,14 @@ if TYPE_CHECKING:
 class AccessMethods(Methods):
     """Roles, bindings, policies, and questions about access."""
 
-    async def ListRoles(  # noqa: N802 - gRPC's name
-        self, request: policy_pb.ListRolesRequest, _context: Any
-    ) -> policy_pb.ListRolesResponse:
+    async def ListRoles(self, request: policy_pb.ListRolesRequest, _context: Any) -> policy_pb.ListRolesResponse:
         """List the roles that an organisation can give."""
         page = page_of(self._tokens, request, "ListRoles", request.parent)
         found = [template for template in self._app.roles if template.role > page.after]
         items, token = page.cut(found, lambda item: item.role)
         return policy_pb.ListRolesResponse(roles=[convert.role(item) for item in items], next_page_token=token)
 
-    async def CreateRoleBinding(  # noqa: N802 - gRPC's name
+    async def CreateRoleBinding(
         self, request: policy_pb.CreateRoleBindingRequest, _context: Any
     ) -> policy_pb.CreateRoleBindingResponse:
         """Give a role."""
@@ -36,7 +34,7 @@ class AccessMethods(Methods):
         changed = await self._app.access.bind(current_call(), request.parent, member=draft.member, role=draft.role)
         return policy_pb.CreateRoleBindingResponse(role_binding=convert.binding(changed.record), epoch=changed.epoch)
 
-    async def ListRoleBindings(  # noqa: N802 - gRPC's name
+    async def ListRoleBindings(
         self, request: policy_pb.ListRoleBindingsRequest, _context: Any
     ) -> policy_pb.ListRoleBindingsResponse:
         """List the role bindings of an organisation."""
@@ -49,14 +47,14 @@ class AccessMethods(Methods):
             role_bindings=[convert.binding(item) for item in items], next_page_token=token
         )
 
-    async def DeleteRoleBinding(  # noqa: N802 - gRPC's name
+    async def DeleteRoleBinding(
         self, request: policy_pb.DeleteRoleBindingRequest, _context: Any
     ) -> policy_pb.DeleteRoleBindingResponse:
         """Take a role away."""
         epoch = await self._app.access.unbind(current_call(), request.name)
         return policy_pb.DeleteRoleBindingResponse(epoch=epoch)
 
-    async def CreatePolicy(  # noqa: N802 - gRPC's name
+    async def CreatePolicy(
         self, request: policy_pb.CreatePolicyRequest, _context: Any
     ) -> policy_pb.CreatePolicyResponse:
         """Add a policy."""
@@ -64,7 +62,7 @@ class AccessMethods(Methods):
         changed = await self._app.access.add_policy(current_call(), request.parent, draft)
         return policy_pb.CreatePolicyResponse(policy=convert.policy(changed.record), epoch=changed.epoch)
 
-    async def ListPolicies(  # noqa: N802 - gRPC's name
+    async def ListPolicies(
         self, request: policy_pb.ListPoliciesRequest, _context: Any
     ) -> policy_pb.ListPoliciesResponse:
         """List the policies of an organisation."""
@@ -73,16 +71,14 @@ class AccessMethods(Methods):
         items, token = page.cut(found, lambda item: item.id)
         return policy_pb.ListPoliciesResponse(policies=[convert.policy(item) for item in items], next_page_token=token)
 
-    async def DeletePolicy(  # noqa: N802 - gRPC's name
+    async def DeletePolicy(
         self, request: policy_pb.DeletePolicyRequest, _context: Any
     ) -> policy_pb.DeletePolicyResponse:
         """Remove a policy."""
         epoch = await self._app.access.remove_policy(current_call(), request.name)
         return policy_pb.DeletePolicyResponse(epoch=epoch)
 
-    async def CheckAccess(  # noqa: N802 - gRPC's name
-        self, request: policy_pb.CheckAccessRequest, _context: Any
-    ) -> policy_pb.CheckAccessResponse:
+    async def CheckAccess(self, request: policy_pb.CheckAccessRequest, _context: Any) -> policy_pb.CheckAccessResponse:
         """Say whether a principal may do something, and why."""
         principal = request.principal or current_call().principal.name
         kind = await self._app.principals.kind_of(principal)
@@ -96,9 +92,7 @@ class AccessMethods(Methods):
         )
         return convert.answer(found)
 
-    async def WhoAmI(  # noqa: N802 - gRPC's name
-        self, _request: policy_pb.WhoAmIRequest, _context: Any
-    ) -> policy_pb.WhoAmIResponse:
+    async def WhoAmI(self, _request: policy_pb.WhoAmIRequest, _context: Any) -> policy_pb.WhoAmIResponse:
         """Say who the caller is."""
         caller = current_call().principal
         roles, epoch = self._app.access.roles_of(caller.name, caller.org)
@@ -109,7 +103,7 @@ class AccessMethods(Methods):
             response.principal.name = caller.name
         return response
 
-    async def WatchAuthorization(  # noqa: N802 - gRPC's name
+    async def WatchAuthorization(
         self, request: watch_pb.WatchAuthorizationRequest, _context: Any
     ) -> AsyncIterator[watch_pb.WatchAuthorizationResponse]:
         """Stream the authorisation state and its changes."""

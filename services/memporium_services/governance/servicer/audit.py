@@ -20,16 +20,14 @@ _END = 1 << 62
 class AuditMethods(Methods):
     """The audit log."""
 
-    async def AppendAuditRecords(  # noqa: N802 - gRPC's name
+    async def AppendAuditRecords(
         self, request: audit_pb.AppendAuditRecordsRequest, _context: Any
     ) -> audit_pb.AppendAuditRecordsResponse:
         """Append records to the logs that they belong to, each once."""
         records = [convert.record_from(record) for record in request.records]
         return audit_pb.AppendAuditRecordsResponse(appended=await self._app.log.append(records))
 
-    async def QueryLog(  # noqa: N802 - gRPC's name
-        self, request: audit_pb.QueryLogRequest, _context: Any
-    ) -> audit_pb.QueryLogResponse:
+    async def QueryLog(self, request: audit_pb.QueryLogRequest, _context: Any) -> audit_pb.QueryLogResponse:
         """List entries of an organisation's log, newest first."""
         query = convert.filter_of(request.filter)
         page = page_of(self._tokens, request, "QueryLog", request.parent, repr(query), first=_END)
@@ -37,14 +35,14 @@ class AuditMethods(Methods):
         items, token = page.cut(found, lambda leaf: leaf.index)
         return audit_pb.QueryLogResponse(entries=[convert.entry(leaf) for leaf in items], next_page_token=token)
 
-    async def GetCheckpoint(  # noqa: N802 - gRPC's name
+    async def GetCheckpoint(
         self, request: audit_pb.GetCheckpointRequest, _context: Any
     ) -> audit_pb.GetCheckpointResponse:
         """Return the signed state of an organisation's log."""
         signed = await self._app.log.checkpoint(request.parent)
         return audit_pb.GetCheckpointResponse(checkpoint=convert.checkpoint(signed))
 
-    async def GetInclusionProof(  # noqa: N802 - gRPC's name
+    async def GetInclusionProof(
         self, request: audit_pb.GetInclusionProofRequest, _context: Any
     ) -> audit_pb.GetInclusionProofResponse:
         """Prove that a record is in the log."""
@@ -53,14 +51,14 @@ class AuditMethods(Methods):
             entry=convert.entry(leaf), hashes=hashes, checkpoint=convert.checkpoint(signed)
         )
 
-    async def GetConsistencyProof(  # noqa: N802 - gRPC's name
+    async def GetConsistencyProof(
         self, request: audit_pb.GetConsistencyProofRequest, _context: Any
     ) -> audit_pb.GetConsistencyProofResponse:
         """Prove that the log was only appended to."""
         hashes, signed = await self._app.log.consistency(request.parent, request.first_size)
         return audit_pb.GetConsistencyProofResponse(hashes=hashes, checkpoint=convert.checkpoint(signed))
 
-    async def ExportLog(  # noqa: N802 - gRPC's name
+    async def ExportLog(
         self, request: audit_pb.ExportLogRequest, _context: Any
     ) -> AsyncIterator[audit_pb.ExportLogResponse]:
         """Stream the log as a file that can be verified offline."""
@@ -69,7 +67,7 @@ class AuditMethods(Methods):
         async for data in self._app.exports.write(request.parent, query, csv=csv):
             yield audit_pb.ExportLogResponse(data=data)
 
-    async def EraseLogRecord(  # noqa: N802 - gRPC's name
+    async def EraseLogRecord(
         self, request: audit_pb.EraseLogRecordRequest, _context: Any
     ) -> audit_pb.EraseLogRecordResponse:
         """Erase the content of a record; proofs hold."""

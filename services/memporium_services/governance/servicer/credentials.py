@@ -15,7 +15,7 @@ from memporium_services.governance.servicer.pages import page_of
 class CredentialMethods(Methods):
     """API keys and issuers."""
 
-    async def CreateApiKey(  # noqa: N802 - gRPC's name
+    async def CreateApiKey(
         self, request: principal_pb.CreateApiKeyRequest, _context: Any
     ) -> principal_pb.CreateApiKeyResponse:
         """Create an API key; its secret is shown only in the answer."""
@@ -28,7 +28,7 @@ class CredentialMethods(Methods):
             api_key=convert.api_key(made.key), secret=made.secret, epoch=made.epoch
         )
 
-    async def ListApiKeys(  # noqa: N802 - gRPC's name
+    async def ListApiKeys(
         self, request: principal_pb.ListApiKeysRequest, _context: Any
     ) -> principal_pb.ListApiKeysResponse:
         """List the API keys of a principal."""
@@ -39,14 +39,14 @@ class CredentialMethods(Methods):
             api_keys=[convert.api_key(item) for item in items], next_page_token=token
         )
 
-    async def RevokeApiKey(  # noqa: N802 - gRPC's name
+    async def RevokeApiKey(
         self, request: principal_pb.RevokeApiKeyRequest, _context: Any
     ) -> principal_pb.RevokeApiKeyResponse:
         """Refuse an API key from now on."""
         changed = await self._app.principals.revoke_key(current_call(), request.name)
         return principal_pb.RevokeApiKeyResponse(api_key=convert.api_key(changed.record), epoch=changed.epoch)
 
-    async def CreateIssuer(  # noqa: N802 - gRPC's name
+    async def CreateIssuer(
         self, request: issuer_pb.CreateIssuerRequest, _context: Any
     ) -> issuer_pb.CreateIssuerResponse:
         """Trust an issuer of tokens for principals of the organisation."""
@@ -54,16 +54,14 @@ class CredentialMethods(Methods):
         changed = await self._app.issuers.create(current_call(), request.parent, request.issuer_id, draft)
         return issuer_pb.CreateIssuerResponse(issuer=convert.issuer(changed.record), epoch=changed.epoch)
 
-    async def ListIssuers(  # noqa: N802 - gRPC's name
-        self, request: issuer_pb.ListIssuersRequest, _context: Any
-    ) -> issuer_pb.ListIssuersResponse:
+    async def ListIssuers(self, request: issuer_pb.ListIssuersRequest, _context: Any) -> issuer_pb.ListIssuersResponse:
         """List the issuers that an organisation trusts."""
         page = page_of(self._tokens, request, "ListIssuers", request.parent)
         found = await self._app.issuers.page(request.parent, after=page.after, limit=page.limit)
         items, token = page.cut(found, lambda item: item.id)
         return issuer_pb.ListIssuersResponse(issuers=[convert.issuer(item) for item in items], next_page_token=token)
 
-    async def DeleteIssuer(  # noqa: N802 - gRPC's name
+    async def DeleteIssuer(
         self, request: issuer_pb.DeleteIssuerRequest, _context: Any
     ) -> issuer_pb.DeleteIssuerResponse:
         """Trust an issuer no more."""

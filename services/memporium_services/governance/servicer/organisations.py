@@ -16,7 +16,7 @@ from memporium_services.governance.servicer.pages import page_of
 class OrganisationMethods(Methods):
     """Organisations and principals."""
 
-    async def CreateOrganisation(  # noqa: N802 - gRPC's name
+    async def CreateOrganisation(
         self, request: organisation_pb.CreateOrganisationRequest, _context: Any
     ) -> organisation_pb.CreateOrganisationResponse:
         """Create an organisation with its first owner and that owner's key."""
@@ -31,14 +31,14 @@ class OrganisationMethods(Methods):
             epoch=made.epoch,
         )
 
-    async def GetOrganisation(  # noqa: N802 - gRPC's name
+    async def GetOrganisation(
         self, request: organisation_pb.GetOrganisationRequest, _context: Any
     ) -> organisation_pb.GetOrganisationResponse:
         """Return one organisation."""
         found = await self._app.organisations.get(request.name)
         return organisation_pb.GetOrganisationResponse(organisation=convert.organisation(found))
 
-    async def ListOrganisations(  # noqa: N802 - gRPC's name
+    async def ListOrganisations(
         self, request: organisation_pb.ListOrganisationsRequest, _context: Any
     ) -> organisation_pb.ListOrganisationsResponse:
         """List the organisations of the platform."""
@@ -49,7 +49,7 @@ class OrganisationMethods(Methods):
             organisations=[convert.organisation(item) for item in items], next_page_token=token
         )
 
-    async def DeleteOrganisation(  # noqa: N802 - gRPC's name
+    async def DeleteOrganisation(
         self, request: organisation_pb.DeleteOrganisationRequest, _context: Any
     ) -> organisation_pb.DeleteOrganisationResponse:
         """Delete an organisation and destroy its keys."""
@@ -58,7 +58,7 @@ class OrganisationMethods(Methods):
             organisation=convert.organisation(changed.record), epoch=changed.epoch
         )
 
-    async def GetOrganisationKeys(  # noqa: N802 - gRPC's name
+    async def GetOrganisationKeys(
         self, request: organisation_pb.GetOrganisationKeysRequest, _context: Any
     ) -> organisation_pb.GetOrganisationKeysResponse:
         """Return an organisation's public keys."""
@@ -69,7 +69,7 @@ class OrganisationMethods(Methods):
             )
         )
 
-    async def CreatePrincipal(  # noqa: N802 - gRPC's name
+    async def CreatePrincipal(
         self, request: principal_pb.CreatePrincipalRequest, _context: Any
     ) -> principal_pb.CreatePrincipalResponse:
         """Create a principal."""
@@ -83,14 +83,14 @@ class OrganisationMethods(Methods):
         )
         return principal_pb.CreatePrincipalResponse(principal=convert.principal(changed.record), epoch=changed.epoch)
 
-    async def GetPrincipal(  # noqa: N802 - gRPC's name
+    async def GetPrincipal(
         self, request: principal_pb.GetPrincipalRequest, _context: Any
     ) -> principal_pb.GetPrincipalResponse:
         """Return one principal."""
         found = await self._app.principals.get(request.name)
         return principal_pb.GetPrincipalResponse(principal=convert.principal(found))
 
-    async def ListPrincipals(  # noqa: N802 - gRPC's name
+    async def ListPrincipals(
         self, request: principal_pb.ListPrincipalsRequest, _context: Any
     ) -> principal_pb.ListPrincipalsResponse:
         """List the principals of an organisation."""
@@ -101,14 +101,14 @@ class OrganisationMethods(Methods):
             principals=[convert.principal(item) for item in items], next_page_token=token
         )
 
-    async def DisablePrincipal(  # noqa: N802 - gRPC's name
+    async def DisablePrincipal(
         self, request: principal_pb.DisablePrincipalRequest, _context: Any
     ) -> principal_pb.DisablePrincipalResponse:
         """Refuse all credentials of a principal from now on."""
         changed = await self._app.principals.set_disabled(current_call(), request.name, disabled=True)
         return principal_pb.DisablePrincipalResponse(principal=convert.principal(changed.record), epoch=changed.epoch)
 
-    async def EnablePrincipal(  # noqa: N802 - gRPC's name
+    async def EnablePrincipal(
         self, request: principal_pb.EnablePrincipalRequest, _context: Any
     ) -> principal_pb.EnablePrincipalResponse:
         """Accept the credentials of a disabled principal again."""

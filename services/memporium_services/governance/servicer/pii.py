@@ -13,18 +13,14 @@ from memporium_services.governance.servicer.base import Methods
 class PiiMethods(Methods):
     """Detection and redaction."""
 
-    async def DetectPii(  # noqa: N802 - gRPC's name
-        self, request: pii_pb.DetectPiiRequest, _context: Any
-    ) -> pii_pb.DetectPiiResponse:
+    async def DetectPii(self, request: pii_pb.DetectPiiRequest, _context: Any) -> pii_pb.DetectPiiResponse:
         """Find personal data in texts."""
         found = await self._app.pii.detect(
             request.texts, entities=request.entities, min_score=request.min_score, language=request.language
         )
         return pii_pb.DetectPiiResponse(findings=convert.findings(found, self._app.pii.rules))
 
-    async def RedactPii(  # noqa: N802 - gRPC's name
-        self, request: pii_pb.RedactPiiRequest, _context: Any
-    ) -> pii_pb.RedactPiiResponse:
+    async def RedactPii(self, request: pii_pb.RedactPiiRequest, _context: Any) -> pii_pb.RedactPiiResponse:
         """Return texts without personal data."""
         mode = convert.mode_of(request.mode)
         found = await self._app.pii.detect(

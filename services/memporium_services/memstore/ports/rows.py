@@ -1,4 +1,4 @@
-"""What the marketplace needs from outside: rows in transactions, keys, the sealer, and the scheduler."""
+"""Rows of the marketplace, by kind; all within a transaction."""
 
 from __future__ import annotations
 
@@ -6,20 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-    from datetime import datetime
+    from collections.abc import Iterable
 
-    from memporium_platform.call import Call
-    from memporium_services.memstore.domain.agreements import Agreement
     from memporium_services.memstore.domain.entitlements import Draw, Reservation, Units, Usage
-    from memporium_services.memstore.domain.listings import Listing
-    from memporium_services.memstore.domain.machine import Transition
-    from memporium_services.memstore.domain.negotiations import Negotiation
-    from memporium_services.memstore.domain.offers import Offer
-    from memporium_services.memstore.domain.releases import Release
     from memporium_services.memstore.domain.subscriptions import Delivery, MarketEvent, Subscription
 
-T = TypeVar("T")
 E = TypeVar("E")
 
 
@@ -163,156 +154,4 @@ class EventRows(Protocol):
 
     def due(self, now_us: int, limit: int) -> list[Delivery]:
         """Return deliveries whose time has come."""
-        ...
-
-
-class Transaction(Protocol):
-    """Everything that is read and written in one transaction."""
-
-    listings: Rows[Listing]
-    releases: Rows[Release]
-    offers: Rows[Offer]
-    negotiations: Rows[Negotiation]
-    agreements: Rows[Agreement]
-    subscriptions: Rows[Subscription]
-    meter: Meter
-    events: EventRows
-
-    def put_document(self, content: bytes) -> str:
-        """Keep bytes; return their SHA-256, hexadecimal."""
-        ...
-
-    def document(self, sha256: str) -> bytes:
-        """Return kept bytes; b"" for the empty digest."""
-        ...
-
-    def set_audience(self, resource: str, orgs: Sequence[str]) -> None:
-        """Say who may see a resource."""
-        ...
-
-    def search(self, query: CatalogueQuery) -> list[Listing]:
-        """Return published listings, best match first, then newest."""
-        ...
-
-    def versions(self, listing: str) -> list[Release]:
-        """Return all releases of a listing, newest first."""
-        ...
-
-    def has_agreement(self, listing: str, consumer: str) -> bool:
-        """Return whether an organisation has an agreement on a listing that is active or suspended."""
-        ...
-
-    def active_agreement(self, listing: str, consumer: str) -> Agreement | None:
-        """Return the newest active agreement of an organisation on a listing, or None."""
-        ...
-
-    def agreements_after(self, revision: int, limit: int) -> list[Agreement]:
-        """Return agreements changed after a revision, in its order."""
-        ...
-
-    def agreements_due(self, now_us: int, limit: int) -> list[Agreement]:
-        """Return agreements in force or suspended whose time is over."""
-        ...
-
-    def next_expiry(self) -> int:
-        """Return when the next agreement in force or suspended ends; 0: none does."""
-        ...
-
-    def next_number(self, key: str) -> int:
-        """Return the next number of a sequence, from 1."""
-        ...
-
-    def add_step(self, step: Transition) -> None:
-        """Keep a signed step."""
-        ...
-
-    def steps(self, resource: str) -> list[Transition]:
-        """Return the steps of a resource, oldest first."""
-        ...
-
-    def audit(self, call: Call, resource: str, details: Mapping[str, str], now: datetime) -> None:
-        """Write the call's audit record in this transaction."""
-        ...
-
-    def once(self, call: Call, now: datetime, run: Callable[[], str]) -> str:
-        """Run a mutation at most once for its request id; `run` returns the name of what it made or changed."""
-        ...
-
-
-class Store(Protocol):
-    """The marketplace's database."""
-
-    async def read(self, fn: Callable[[Transaction], T]) -> T:
-        """Run `fn` on one snapshot."""
-        ...
-
-    async def write(self, fn: Callable[[Transaction], T]) -> T:
-        """Run `fn` in a durable, serialisable transaction; it may run more than once."""
-        ...
-
-
-class Signer(Protocol):
-    """Signs for one organisation, or for the platform."""
-
-    @property
-    def key_id(self) -> str:
-        """SHA-256 of the raw public key, hexadecimal."""
-        ...
-
-    def sign(self, message: bytes) -> bytes:
-        """Return the Ed25519 signature."""
-        ...
-
-
-class Signers(Protocol):
-    """Keys by organisation."""
-
-    async def of(self, org: str) -> Signer:
-        """Return the signer of an organisation; "" is the platform."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class SealOrder:
-    """What to seal as which release."""
-
-    org: str
-    vault: str
-    cubes: tuple[str, ...]
-    any_tags: tuple[str, ...]
-    listing: str
-    version: str
-    number: int
-    terms_sha256: str
-    mask_pii: bool
-    request_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Sealed:
-    """What was sealed."""
-
-    bundle: str
-    manifest_sha256: str
-    cube_count: int
-    sealed_bytes: int
-
-
-class Sealer(Protocol):
-    """Seals releases: the transfer service."""
-
-    async def seal(self, order: SealOrder) -> Sealed:
-        """Seal; the same request id seals once."""
-        ...
-
-    async def revoke(self, bundle: str, reason: str, request_id: str) -> None:
-        """Take a bundle back."""
-        ...
-
-
-class DeliveryQueue(Protocol):
-    """Takes deliveries over: the scheduler."""
-
-    async def deliver(self, delivery: Delivery, listing: str) -> None:
-        """Hand a delivery over on behalf of the subscription's owner; the same uid is taken once."""
         ...
