@@ -61,13 +61,15 @@ LOCATE = (
     select(*_VAULT_COLUMNS, *_CUBE_COLUMNS, *_PAYLOAD_COLUMNS)
     .select_from(
         VAULTS.outerjoin(
-            CUBES.join(VERSIONS, _NEWEST).outerjoin(PAYLOADS, _PRESENT),
+            CUBES,
             and_(
                 CUBES.c.vault_uid == VAULTS.c.uid,
                 CUBES.c.cube_id.in_(bindparam("cube_ids", expanding=True)),
                 CUBES.c.import_id == "",
             ),
         )
+        .outerjoin(VERSIONS, _NEWEST)
+        .outerjoin(PAYLOADS, _PRESENT)
     )
     .where(VAULTS.c.org == bindparam("org"), VAULTS.c.vault_id == bindparam("vault"))
 )

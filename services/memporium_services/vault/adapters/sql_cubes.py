@@ -56,6 +56,8 @@ _DELETE_TERMS = delete(CUBE_TERMS).where(
 )
 _PAYLOADS_BY_KEY = select(PAYLOADS).where(
     PAYLOADS.c.vault_uid == bindparam("vault_uid"),
+    # SQLite finds no index for pairs.
+    PAYLOADS.c.cube_id.in_(bindparam("cube_ids", expanding=True)),
     tuple_(PAYLOADS.c.cube_id, PAYLOADS.c.payload_version).in_(bindparam("keys", expanding=True)),
 )
 _CUBES_BY_BAND = WITH_META.where(
@@ -193,7 +195,9 @@ class SqlCubes:
         """Return payloads by cube and payload version."""
         found: dict[tuple[str, int], PayloadRow] = {}
         for some in in_chunks(keys, 200):
-            for row in self.conn.execute(_PAYLOADS_BY_KEY, {"vault_uid": vault_uid, "keys": some}):
+            for row in self.conn.execute(
+                _PAYLOADS_BY_KEY, {"vault_uid": vault_uid, "cube_ids": [cube_id for cube_id, _ in some], "keys": some}
+            ):
                 payload = PayloadRow(row.cube_id, row.payload_version, row.body_sealed, row.object_key)
                 found[row.cube_id, row.payload_version] = payload
         return found

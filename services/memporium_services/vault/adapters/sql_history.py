@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, exists, func, insert, or_, select, update
+from sqlalchemy import delete, exists, func, insert, literal_column, or_, select, update
 
 from memporium_services.vault.adapters.cube_rows import WITH_META, cube_of
 from memporium_services.vault.adapters.plain import values_of
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from memporium_services.vault.domain.rows import CubeRow
 
 _LIVE = (int(State.GENERATED), int(State.ACTIVATED), int(State.MERGED))
+
+# As the partial index says it, letter by letter.
+_IMPORTING = CUBES.c.import_id != literal_column("''")
 
 # Built once: see `cube_rows`.
 _INSERT_CHANGE, _INSERT_RELATION = insert(CHANGES), insert(RELATIONS)
@@ -127,12 +130,8 @@ class SqlHistory:
             blob_keys.update(self.conn.execute(select(BLOB_REFS.c.blob_key).where(*of(BLOB_REFS))).scalars())
             for table in OF_CUBES:
                 self.conn.execute(delete(table).where(*of(table)))
-            self.conn.execute(
-                delete(RELATIONS).where(
-                    RELATIONS.c.vault_uid == vault_uid,
-                    or_(RELATIONS.c.source.in_(some), RELATIONS.c.target.in_(some)),
-                )
-            )
+            for end in (RELATIONS.c.source, RELATIONS.c.target):
+                self.conn.execute(delete(RELATIONS).where(RELATIONS.c.vault_uid == vault_uid, end.in_(some)))
         return Removed(
             cube_ids=tuple(cube_ids),
             versions=versions,
@@ -146,7 +145,7 @@ class SqlHistory:
     def publish_import(self, vault_uid: str, import_id: str, revision: int) -> list[str]:
         """Make the cubes of an import visible; return their ids."""
         column = CUBES.c
-        of_import = (column.vault_uid == vault_uid, column.import_id == import_id)
+        of_import = (column.vault_uid == vault_uid, column.import_id == import_id, _IMPORTING)
         ids = list(self.conn.execute(select(column.cube_id).where(*of_import)).scalars())
         self.conn.execute(update(CUBES).where(*of_import).values(import_id="", revision=revision))
         return ids
@@ -154,7 +153,7 @@ class SqlHistory:
     def unfinished_imports(self, before_us: int) -> list[tuple[str, list[str]]]:
         """Return the cubes of imports that have not been finished since a time, by vault."""
         found: dict[str, list[str]] = {}
-        query = select(CUBES.c.vault_uid, CUBES.c.cube_id).where(CUBES.c.import_id != "", CUBES.c.update_us < before_us)
+        query = select(CUBES.c.vault_uid, CUBES.c.cube_id).where(_IMPORTING, CUBES.c.update_us < before_us)
         for row in self.conn.execute(query):
             found.setdefault(row.vault_uid, []).append(row.cube_id)
         return list(found.items())

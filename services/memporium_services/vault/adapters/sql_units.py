@@ -40,12 +40,16 @@ _UNITS_BY_ID = _OF_VAULT.where(UNITS.c.unit_id.in_(bindparam("unit_ids", expandi
 _UNITS_OF = _OF_VAULT.where(UNITS.c.cube_id.in_(bindparam("cube_ids", expanding=True))).order_by(
     UNITS.c.cube_id, UNITS.c.ordinal
 )
-_OVERDUE = (CUBES.c.expire_us <= bindparam("now_us")) & CUBES.c.state.in_(_LIVE_STATES)
-_PRIVATE = (CUBES.c.scope == PRIVATE) & (CUBES.c.owner != bindparam("reader"))
-_HAS_OVERDUE, _HAS_HIDDEN = (
-    select(exists().where(CUBES.c.vault_uid == bindparam("vault_uid"), hidden))
-    for hidden in (_OVERDUE, or_(_OVERDUE, _PRIVATE))
+# Each question by itself has an index that answers it at once; joined by OR they would read every cube of the vault.
+_HAS_OVERDUE, _HAS_BEFORE, _HAS_AFTER = (
+    exists().where(CUBES.c.vault_uid == bindparam("vault_uid"), *hidden)
+    for hidden in (
+        (CUBES.c.expire_us <= bindparam("now_us"), CUBES.c.state.in_(_LIVE_STATES)),
+        (CUBES.c.scope == PRIVATE, CUBES.c.owner < bindparam("reader")),
+        (CUBES.c.scope == PRIVATE, CUBES.c.owner > bindparam("reader")),
+    )
 )
+_HIDES_FROM_ALL, _HIDES_FROM_READER = select(_HAS_OVERDUE), select(or_(_HAS_OVERDUE, _HAS_BEFORE, _HAS_AFTER))
 _unit_values = values_of(UnitRow, "unit_id")
 
 
@@ -163,8 +167,8 @@ class SqlUnits:
         """Return whether the reader must not see everything that is in the index: private cubes, or overdue ones."""
         values = {"vault_uid": vault_uid, "now_us": selection.now_us}
         if selection.reader:
-            return bool(self.conn.execute(_HAS_HIDDEN, values | {"reader": selection.reader}).scalar())
-        return bool(self.conn.execute(_HAS_OVERDUE, values).scalar())
+            return bool(self.conn.execute(_HIDES_FROM_READER, values | {"reader": selection.reader}).scalar())
+        return bool(self.conn.execute(_HIDES_FROM_ALL, values).scalar())
 
     def add_task(self, vault_uid: str, task: IndexTask) -> None:
         """Note what the index has to take in."""

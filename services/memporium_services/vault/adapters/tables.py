@@ -13,6 +13,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    text,
 )
 
 from memporium_platform.storage.sql import kernel_tables
@@ -90,7 +91,14 @@ CUBES = Table(
     Index("ix_cubes_scope", "vault_uid", "scope", "owner"),
     Index("ix_cubes_expire", "vault_uid", "expire_us"),
     Index("ix_cubes_create", "vault_uid", "create_us"),
-    Index("ix_cubes_import", "import_id"),
+    # Only of what is being imported: over all cubes, SQLite would take it for every question that leaves imports out.
+    Index(
+        "ix_cubes_import",
+        "vault_uid",
+        "import_id",
+        sqlite_where=text("import_id <> ''"),
+        postgresql_where=text("import_id <> ''"),
+    ),
 )
 
 VERSIONS = Table(

@@ -1,0 +1,75 @@
+"""From text to terms: what is found alike must be analysed alike."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from memporium_services.vault.domain.passages import MAX_CHARS, passages
+from memporium_services.vault.domain.simhash import BANDS, BITS, MAX_DISTANCE, MIN_TERMS, bands, distance, simhash
+from memporium_services.vault.domain.text import terms_of
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "terms"),
+    [
+        ("The runners were running", "", ["runner", "run"]),
+        ("running", "en-GB", ["run"]),
+        ("It's Anna's dog", "", ["anna", "dog"]),
+        ("Anna\u2019s dog", "", ["anna", "dog"]),
+        ("Kinder spielen", "de", ["kind", "spiel"]),
+        ("spielen", "tlh", ["spielen"]),
+        ("\uff28\uff45\uff4c\uff4c\uff4f", "", ["hello"]),
+        ("he\u200bllo", "", ["hello"]),
+        ("STRASSE stra\u00dfe", "de", ["strass", "strass"]),
+        ("room 12b, 2nd floor", "", ["room", "12b", "2nd", "floor"]),
+        ("\u6771\u4eac\u90fd", "ja", ["\u6771\u4eac", "\u4eac\u90fd"]),
+        ("\u732b", "", ["\u732b"]),
+        ("snake_case", "", ["snake", "case"]),
+        ("the of and", "", []),
+        ("", "", []),
+        ("!?", "", []),
+    ],
+)
+def test_terms(text: str, language: str, terms: list[str]) -> None:
+    assert terms_of(text, language) == terms
+
+
+@given(st.text(max_size=200))
+def test_case_and_width_do_not_matter(text: str) -> None:
+    assert terms_of(text.lower()) == terms_of(text.lower().upper().lower())
+    assert all(0 < len(term) <= 64 for term in terms_of(text))
+
+
+@given(st.text(alphabet="ab \n.!?xyz\u3002", max_size=4000))
+def test_passages_hold_every_word_in_order(text: str) -> None:
+    found = passages(text)
+    assert "".join("".join(found).split()) == "".join(text.split())
+    assert all(piece.strip() and len(piece) <= MAX_CHARS for piece in found)
+
+
+def test_paragraphs_stay_whole_and_short_ones_are_joined() -> None:
+    assert passages("one\n\ntwo\n \nthree") == ["one\n\ntwo\n\nthree"]
+    long = "word " * 150
+    assert passages(f"{long}\n\n{long}") == [long.strip(), long.strip()]
+    assert passages(" \n\n ") == []
+
+
+@given(st.integers(0, (1 << BITS) - 1), st.sets(st.integers(0, BITS - 1), max_size=MAX_DISTANCE))
+def test_hashes_that_are_near_share_a_band(value: int, flipped: set[int]) -> None:
+    other = value
+    for bit in flipped:
+        other ^= 1 << bit
+    assert distance(value, other) == len(flipped)
+    assert len(bands(value)) == BANDS
+    assert any(a == b for a, b in zip(bands(value), bands(other), strict=True))
+
+
+def test_like_texts_have_like_hashes_and_short_ones_none() -> None:
+    text = [f"word{number}" for number in range(200)]
+    near = distance(simhash(text), simhash([*text[:-1], "other"]))
+    far = distance(simhash(text), simhash([f"else{number}" for number in range(200)]))
+    assert near < 8 < far
+    assert simhash(text[: MIN_TERMS - 1]) == 0
+    assert simhash(text) == simhash(list(text)) != 0
