@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 # Built once: building a statement takes longer than running it.
 _RECORD = insert(AUDIT_OUTBOX)
+# Longest text of a record; the longest well-formed names are far shorter.
+MAX_TEXT = 1024
+# Longest value among its details, which services make.
+MAX_DETAIL = 16_384
 # Key in `Call.marks` of the decision ids that `record_in` has written.
 RECORDED = "audit.recorded"
 
@@ -123,7 +127,7 @@ def record_of(
         via=call.principal.via,
         method=call.method,
         action=call.action,
-        resource=resource or call.resource,
+        resource=_plain(resource or call.resource),
         effect=effect,
         reason=reason,
         rule=call.rule,
@@ -134,9 +138,14 @@ def record_of(
         terms_digest=more.pop("terms_digest", ""),
         trace_id=call.trace_id,
         root_id=call.root_id,
-        request_id=call.request_id,
-        details=more,
+        request_id=_plain(call.request_id),
+        details={key: _plain(value, MAX_DETAIL) for key, value in more.items()},
     )
+
+
+def _plain(text: str, longest: int = MAX_TEXT) -> str:
+    """Return text that a caller chose as every store takes it: one record that none takes would block all others."""
+    return text[:longest].replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def record_in(

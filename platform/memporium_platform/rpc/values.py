@@ -1,7 +1,7 @@
 """The generic check of values that no service could make sense of, compiled once from the descriptors.
 
-Enum numbers that this version does not know, and timestamps and durations beyond what their types define: refused here,
-they cannot surprise a service that turns them into something else.
+Enum numbers that this version does not know, timestamps and durations beyond what their types define, and texts with
+the character NUL, which PostgreSQL does not store: refused here, they cannot surprise a service further on.
 """
 
 from __future__ import annotations
@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from google.protobuf.descriptor import FieldDescriptor
+
 from memporium_platform.errors import invalid
 
 if TYPE_CHECKING:
-    from google.protobuf.descriptor import Descriptor, FieldDescriptor
+    from google.protobuf.descriptor import Descriptor
 
 # Raises INVALID_FIELD for a wrong value; takes the message and the path before it.
 Check = Callable[[Any, str], None]
@@ -47,6 +49,8 @@ def _compile(descriptor: Descriptor, known: dict[str, Check]) -> Check:
         below = field.message_type
         if field.enum_type is not None:
             checks.append(_enum(field))
+        elif field.type == FieldDescriptor.TYPE_STRING:
+            checks.append(_text(field))
         elif below is not None and not below.GetOptions().map_entry and _has_any(below, set()):
             checks.append(_descent(field, _compile(below, known)))
     return run
@@ -63,6 +67,20 @@ def _enum(field: FieldDescriptor) -> Check:
     def many(message: Any, prefix: str) -> None:
         if not numbers.issuperset(getattr(message, name)):
             raise invalid(prefix + name, "holds what is not a value of its enum")
+
+    return many if field.is_repeated else one
+
+
+def _text(field: FieldDescriptor) -> Check:
+    name = field.name
+
+    def one(message: Any, prefix: str) -> None:
+        if "\0" in getattr(message, name):
+            raise invalid(prefix + name, "must not hold the character NUL")
+
+    def many(message: Any, prefix: str) -> None:
+        if any("\0" in text for text in getattr(message, name)):
+            raise invalid(prefix + name, "must not hold the character NUL")
 
     return many if field.is_repeated else one
 
@@ -99,6 +117,8 @@ def _has_any(descriptor: Descriptor, seen: set[str]) -> bool:
         return False
     seen.add(descriptor.full_name)
     return any(
-        field.enum_type is not None or (field.message_type is not None and _has_any(field.message_type, seen))
+        field.enum_type is not None
+        or field.type == FieldDescriptor.TYPE_STRING
+        or (field.message_type is not None and _has_any(field.message_type, seen))
         for field in descriptor.fields
     )

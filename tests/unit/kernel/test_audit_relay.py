@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from sqlalchemy import MetaData, create_engine, select
 
 from memporium.governance.v1 import audit_pb2
 from memporium_platform import audit_relay
-from memporium_platform.audit import AuditRecord, AuditSink, record_in
+from memporium_platform.audit import MAX_TEXT, AuditRecord, AuditSink, record_in, record_of
 from memporium_platform.audit_relay import BATCH, AuditRelay
 from memporium_platform.audit_shipper import to_proto
 from memporium_platform.call import Call, Principal, PrincipalKind
@@ -177,3 +178,11 @@ class Failing(OneConnection):
     async def read(self, fn: Callable[[Any], Any]) -> Any:
         self.asked += 1
         raise PlatformError(Reason.UNAVAILABLE, "the store is closing")
+
+
+def test_what_a_caller_chose_cannot_make_a_record_that_no_store_takes() -> None:
+    call = replace(a_call(), resource="orgs/acme/\0" + "x" * 1_000_000, request_id="r\0")
+    made = record_of(call, details={"name": "a\0b"})
+    assert len(made.resource) <= MAX_TEXT
+    assert made.resource.startswith("orgs/acme/\N{REPLACEMENT CHARACTER}x")
+    assert "\0" not in made.request_id + made.details["name"]

@@ -27,6 +27,8 @@ def wrong(**fields: object) -> str:
     [
         ({"mode": 4, "filter": {"states": [1, 2]}}, ""),
         ({"mode": 99}, "mode"),
+        ({"query": "a\0b"}, "query"),
+        ({"filter": {"tags_any": ["a", "\0"]}}, "filter.tags_any"),
         ({"filter": {"states": [1, 99]}}, "filter.states"),
         ({"filter": {"event_time_min": {"seconds": 1}, "event_time_max": {"seconds": 2, "nanos": 999_999_999}}}, ""),
         ({"filter": {"event_time_min": {"seconds": 2**62}}}, "filter.event_time_min"),
