@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from support.servers import postgres_server, postgres_url  # noqa: F401 - fixtures
 from support.vaults import MODEL, VaultPlace, vault_place
 
 if TYPE_CHECKING:
