@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 # Raises INVALID_FIELD for a wrong value; takes the message and the path before it.
 Check = Callable[[Any, str], None]
 
+# What is remembered, not what is asked for: services clean it and keep it as bytes.
+_CONTENT = frozenset({"text", "texts", "content", "caption"})
 _SECOND_NANOS = 999_999_999
 # 0001-01-01 to 9999-12-31, as google.protobuf.Timestamp defines it; a duration is at most 10,000 years.
 _TIMESTAMP = (-62_135_596_800, 253_402_300_799)
@@ -49,7 +51,7 @@ def _compile(descriptor: Descriptor, known: dict[str, Check]) -> Check:
         below = field.message_type
         if field.enum_type is not None:
             checks.append(_enum(field))
-        elif field.type == FieldDescriptor.TYPE_STRING:
+        elif field.type == FieldDescriptor.TYPE_STRING and field.name not in _CONTENT:
             checks.append(_text(field))
         elif below is not None and not below.GetOptions().map_entry and _has_any(below, set()):
             checks.append(_descent(field, _compile(below, known)))

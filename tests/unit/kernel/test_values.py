@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from memporium.reader.v1 import remember_pb2
 from memporium.scheduler.v1 import scheduler_service_pb2
 from memporium.vault.v1 import vault_service_pb2
 from memporium_platform.errors import PlatformError, Reason
@@ -45,6 +46,15 @@ def test_durations_are_durations(seconds: int, nanos: int) -> None:
     request = vault_service_pb2.WatchCubesRequest(progress_interval={"seconds": seconds, "nanos": nanos})
     with pytest.raises(PlatformError, match="progress_interval"):
         compile_values(request.DESCRIPTOR)(request, "")
+
+
+def test_what_is_remembered_may_hold_anything() -> None:
+    turn = remember_pb2.RememberRequest(turn={"speaker": "Ann", "text": "a\0b"})
+    sense = compile_values(turn.DESCRIPTOR)
+    sense(turn, "")
+    turn.turn.speaker = "\0"
+    with pytest.raises(PlatformError, match="turn.speaker"):
+        sense(turn, "")
 
 
 def test_lists_and_elements_are_looked_into() -> None:
