@@ -53,7 +53,7 @@ def test_what_is_remembered_may_hold_anything() -> None:
     sense = compile_values(turn.DESCRIPTOR)
     sense(turn, "")
     turn.turn.speaker = "\0"
-    with pytest.raises(PlatformError, match="turn.speaker"):
+    with pytest.raises(PlatformError, match=r"turn\.speaker"):
         sense(turn, "")
 
 
