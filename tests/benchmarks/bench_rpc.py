@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import gc
 import json
 import os
 import platform as machine
@@ -62,7 +63,7 @@ async def _serve_echo(say: Callable[[dict[str, Any]], None]) -> None:
             org = await platform.organisation("acme")
             request = EchoRequest(name="orgs/acme/vaults/v/cubes/c", payload=bytes(_PAYLOAD_BYTES))
             say(_target(platform.address, f"/{SERVICE}/Echo", [request], org.owner_key))
-            await asyncio.Event().wait()
+            await _settled()
 
 
 async def _serve_ours(say: Callable[[dict[str, Any]], None]) -> None:
@@ -87,7 +88,14 @@ async def _serve_ours(say: Callable[[dict[str, Any]], None]) -> None:
                 made = await vault.CreateCube(request)
                 requests.append(vault_service_pb2.GetCubeRequest(name=made.cube.name))
             say(_target(platform.address, "/memporium.vault.v1.VaultService/GetCube", requests, org.owner_key))
-            await asyncio.Event().wait()
+            await _settled()
+
+
+async def _settled() -> None:
+    """Serve for ever, in the state that `memporium serve` serves in."""
+    gc.collect()
+    gc.freeze()
+    await asyncio.Event().wait()
 
 
 _SERVERS: dict[str, Callable[[Callable[[dict[str, Any]], None]], Awaitable[None]]] = {
