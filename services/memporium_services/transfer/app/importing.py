@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from contextlib import aclosing
 from dataclasses import dataclass
 from hashlib import sha256
@@ -18,7 +17,7 @@ from memporium_platform.call import current_call
 from memporium_platform.errors import PlatformError, Reason
 from memporium_services.transfer.app import records
 from memporium_services.transfer.app.events import Imported, Passed
-from memporium_services.transfer.app.screening import PiiProfile, Screen
+from memporium_services.transfer.app.intake import Intake
 from memporium_services.transfer.domain.bundles import Import
 from memporium_services.transfer.ports.services import Target
 
@@ -27,17 +26,12 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from memporium.vault.v1.cubes_pb2 import PortableCube, Relation
     from memporium_platform.kernel import Clock
     from memporium_platform.storage.sql.database import Database
     from memporium_services.transfer.app.verification import Opening
     from memporium_services.transfer.domain.bundles import Bundle
     from memporium_services.transfer.ports.services import PiiScanner, Terms, Vaults
     from memporium_services.transfer.ports.store import ImportRows
-
-# Cubes of one message to the vault: at most so many, of at most so many bytes together.
-_BATCH_CUBES = 500
-_BATCH_BYTES = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +89,7 @@ class Importing:
         self._check_target(job, vault, before)
         began = time.perf_counter()
         described = await self._described(job.opening)
-        intake = _Intake(job, self._scanner if self._scan and job.terms else None)
+        intake = Intake(job, self._scanner if self._scan and job.terms else None)
         if vault is None:
             await self._vaults.create(job.vault, _like(described, job), request_id=_request_id(job, "create"))
         blobs = await self._blobs(job)
@@ -189,65 +183,6 @@ class Importing:
         return done
 
 
-class _Intake:
-    """The cubes of one import on their way into the vault."""
-
-    def __init__(self, job: Job, scanner: PiiScanner | None) -> None:
-        self._job = job
-        self._screen = Screen(scanner, PiiProfile.REPORT) if scanner else None
-        self.removed_characters = 0
-        self.relations: list[Relation] = []
-        self.scan_s = 0.0
-
-    @property
-    def findings(self) -> Counter[str]:
-        """Personal data found, by kind."""
-        return self._screen.findings if self._screen else Counter()
-
-    async def batches(self) -> AsyncIterator[list[PortableCube]]:
-        """Yield the cubes as the vault takes them in."""
-        batch: list[PortableCube] = []
-        size = 0
-        old = ""
-        async for content in self._job.opening.stream(0):
-            for record in split(content):
-                parsed = records.parse(record)
-                if parsed.HasField("vault"):
-                    old = parsed.vault.name
-                elif parsed.HasField("relation"):
-                    self.relations.append(self._moved(parsed.relation, old))
-                else:
-                    if batch and (len(batch) >= _BATCH_CUBES or size + len(record) > _BATCH_BYTES):
-                        yield await self._scanned(batch)
-                        batch, size = [], 0
-                    self._take_in(parsed.cube, old)
-                    batch.append(parsed.cube)
-                    size += len(record)
-        if batch:
-            yield await self._scanned(batch)
-
-    def _take_in(self, portable: PortableCube, old: str) -> None:
-        began = time.perf_counter()
-        if self._job.terms is not None:
-            self.removed_characters += records.strip_hidden(portable)
-        records.moved(portable.cube, old=old or portable.cube.name.rsplit("/cubes/", 1)[0], new=self._job.vault)
-        self.scan_s += time.perf_counter() - began
-
-    def _moved(self, relation: Relation, old: str) -> Relation:
-        for field in ("source", "target"):
-            name = getattr(relation, field)
-            setattr(relation, field, f"{self._job.vault}/{name.removeprefix(f'{old}/')}")
-        relation.ClearField("name")
-        return relation
-
-    async def _scanned(self, batch: list[PortableCube]) -> list[PortableCube]:
-        if self._screen is not None:
-            began = time.perf_counter()
-            await self._screen.pass_on(batch)
-            self.scan_s += time.perf_counter() - began
-        return batch
-
-
 def _same(before: Import, job: Job) -> bool:
     agreement = job.terms.name if job.terms else ""
     return before.manifest_sha256 == job.opening.manifest_sha256 and before.agreement == agreement
@@ -286,7 +221,7 @@ def _request_id(job: Job, what: str) -> str:
     return f"{digest[:8]}-{digest[8:12]}-4{digest[13:16]}-a{digest[17:20]}-{digest[20:32]}"
 
 
-def _done(done: Import, mount: str, intake: _Intake | None = None) -> Imported:
+def _done(done: Import, mount: str, intake: Intake | None = None) -> Imported:
     return Imported(
         bundle=done.bundle,
         vault=done.vault,
