@@ -220,9 +220,23 @@ async def rest(stream: AsyncIterator[Any], part: str) -> AsyncIterator[Any]:
 
 
 async def batches(stream: AsyncIterator[Any]) -> AsyncIterator[Sequence[cubes_pb2.PortableCube]]:
-    """Yield the batches of an import."""
-    async for batch in rest(stream, "batch"):
-        yield list(batch.cubes)
+    """Yield the batches of an import.
+
+    Raises:
+        PlatformError: INVALID_FIELD, for anything but batches and then the end, or an end that counts other cubes.
+    """
+    cubes, promised = 0, -1
+    async for message in stream:
+        part = message.WhichOneof("part")
+        if promised >= 0 or part not in {"batch", "end"}:
+            raise invalid(part or "batch", "only batches may follow the header, and after the end nothing")
+        if part == "end":
+            promised = message.end.cubes
+        else:
+            cubes += len(message.batch.cubes)
+            yield list(message.batch.cubes)
+    if promised != cubes:
+        raise invalid("end", f"must be the last message and count {cubes} cubes")
 
 
 def export_message(piece: ExportStart | list[cubes_pb2.PortableCube]) -> vault_service_pb2.ExportCubesResponse:

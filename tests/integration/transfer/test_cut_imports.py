@@ -66,8 +66,8 @@ async def upload(stub):
     await stub.UploadBlob(parts())
 
 
-def take_in(stub, *batches, replace):
-    """Import batches; an event in between is waited for, an exception is raised."""
+def take_in(stub, *batches, replace, missing=0):
+    """Import batches; an event in between is waited for. `missing`: cubes that the end counts beside them."""
 
     async def messages():
         header = vault_pb.ImportCubesHeader(parent=VAULT, replace=replace, request_id=str(uuid.uuid4()))
@@ -77,6 +77,9 @@ def take_in(stub, *batches, replace):
                 await batch.wait()
             else:
                 yield vault_pb.ImportCubesRequest(batch=vault_pb.ImportCubesBatch(cubes=batch))
+        count = sum(len(batch) for batch in batches if isinstance(batch, list)) + missing
+        if missing >= 0:
+            yield vault_pb.ImportCubesRequest(end=vault_pb.ImportCubesEnd(cubes=count))
 
     return stub.ImportCubes(messages())
 
@@ -137,3 +140,11 @@ async def test_of_two_imports_of_the_same_cubes_one_is_told_to_come_again(vaults
     assert await names(vaults) == ["c0", "c1", "c2"]
     again = await take_in(vaults, texts(0, 1), texts(2), replace=True)
     assert (again.imported, again.deduplicated) == (0, 3)
+
+
+@pytest.mark.parametrize("missing", [1, -1])
+async def test_an_import_without_its_end_is_none(vaults, missing):
+    error = await refusal(take_in(vaults, texts(0, 1), replace=True, missing=missing))
+    assert error.reason is Reason.INVALID_FIELD
+    assert error.fields[0].field == "end"
+    assert await names(vaults) == []

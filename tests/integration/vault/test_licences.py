@@ -30,6 +30,7 @@ async def _messages(parent: str, cubes: list[PortableCube], **header: object) ->
     yield api.ImportCubesRequest(header=api.ImportCubesHeader(parent=parent, **header))
     for cube in cubes:
         yield api.ImportCubesRequest(batch=api.ImportCubesBatch(cubes=[cube]))
+    yield api.ImportCubesRequest(end=api.ImportCubesEnd(cubes=len(cubes)))
 
 
 async def _pack(place: VaultPlace, *texts: str) -> str:

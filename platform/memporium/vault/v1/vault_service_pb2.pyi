@@ -2818,32 +2818,60 @@ class ImportCubesBatch(_message.Message):
 Global___ImportCubesBatch: _TypeAlias = ImportCubesBatch  # noqa: Y015
 
 @_typing.final
+class ImportCubesEnd(_message.Message):
+    """Says that an import is complete: a stream that was cut must not be taken for a whole one."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CUBES_FIELD_NUMBER: _builtins.int
+    cubes: _builtins.int
+    """Cubes of all batches."""
+    def __init__(
+        self,
+        *,
+        cubes: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cubes", b"cubes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportCubesEnd: _TypeAlias = ImportCubesEnd  # noqa: Y015
+
+@_typing.final
 class ImportCubesRequest(_message.Message):
-    """One message of an import: the header first, then cubes."""
+    """One message of an import: the header first, then cubes, then the end."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     HEADER_FIELD_NUMBER: _builtins.int
     BATCH_FIELD_NUMBER: _builtins.int
+    END_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def header(self) -> Global___ImportCubesHeader:
         """The first."""
 
     @_builtins.property
     def batch(self) -> Global___ImportCubesBatch:
-        """Every other."""
+        """Every other but the last."""
+
+    @_builtins.property
+    def end(self) -> Global___ImportCubesEnd:
+        """The last. Without it nothing is imported."""
 
     def __init__(
         self,
         *,
         header: Global___ImportCubesHeader | None = ...,
         batch: Global___ImportCubesBatch | None = ...,
+        end: Global___ImportCubesEnd | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "header", b"header", "part", b"part"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "end", b"end", "header", b"header", "part", b"part"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "header", b"header", "part", b"part"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "end", b"end", "header", b"header", "part", b"part"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_part: _TypeAlias = _typing.Literal["header", "batch"]  # noqa: Y015
+    _WhichOneofReturnType_part: _TypeAlias = _typing.Literal["header", "batch", "end"]  # noqa: Y015
     _WhichOneofArgType_part: _TypeAlias = _typing.Literal["part", b"part"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_part) -> _WhichOneofReturnType_part | None: ...
 

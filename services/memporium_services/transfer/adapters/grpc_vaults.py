@@ -132,14 +132,17 @@ class GrpcVaults:
 
         async def messages() -> AsyncIterator[pb.ImportCubesRequest]:
             yield pb.ImportCubesRequest(header=header)
+            cubes = 0
             try:
                 async for batch in batches:
                     yield pb.ImportCubesRequest(batch=pb.ImportCubesBatch(cubes=batch))
+                    cubes += len(batch)
             except Exception as error:
                 # Raised again below: gRPC tells the caller of a failing request stream nothing but that it was cut.
                 failed.append(error)
                 call.cancel()
                 raise
+            yield pb.ImportCubesRequest(end=pb.ImportCubesEnd(cubes=cubes))
 
         call = self._stub.ImportCubes(messages())
         try:
