@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -22,16 +23,21 @@ from memporium_services.transfer.domain.bundles import Import
 from memporium_services.transfer.ports.services import Target
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from sqlalchemy import Connection
 
+    from memporium.vault.v1.cubes_pb2 import Relation
     from memporium_platform.kernel import Clock
     from memporium_platform.storage.sql.database import Database
     from memporium_services.transfer.app.verification import Opening
     from memporium_services.transfer.domain.bundles import Bundle
     from memporium_services.transfer.ports.services import PiiScanner, Terms, Vaults
     from memporium_services.transfer.ports.store import ImportRows
+
+
+# Below the calls in progress that a tenant may have, so that an import leaves room for others.
+_RELATIONS_AT_ONCE = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,8 +108,7 @@ class Importing:
             request_id=_request_id(job, "import"),
         )
         count = await self._vaults.import_cubes(target, intake.batches())
-        for number, relation in enumerate(intake.relations):
-            await self._vaults.relate(job.vault, relation, request_id=_request_id(job, f"relation {number}"))
+        await self._relate(job, intake.relations)
         detail = f"{intake.removed_characters} hidden characters removed"
         yield Passed(VerificationStep.CONTENT_SCAN, intake.scan_s, detail)
         mount = await self._mount(job)
@@ -147,6 +152,18 @@ class Importing:
                 request_id = _request_id(job, stream.blob_sha256)
                 await self._vaults.upload(job.vault, blob, data, request_id=request_id)
         return len(streams) - 1
+
+    async def _relate(self, job: Job, relations: Sequence[Relation]) -> None:
+        """Make relations, some at once: the vault commits together what comes together."""
+        for start in range(0, len(relations), _RELATIONS_AT_ONCE):
+            some = enumerate(relations[start : start + _RELATIONS_AT_ONCE], start)
+            calls = (
+                self._vaults.relate(job.vault, relation, request_id=_request_id(job, f"relation {number}"))
+                for number, relation in some
+            )
+            for failure in await asyncio.gather(*calls, return_exceptions=True):
+                if failure is not None:
+                    raise failure
 
     async def _mount(self, job: Job) -> str:
         if not job.mount_into:
