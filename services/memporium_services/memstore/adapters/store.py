@@ -192,7 +192,7 @@ class SqlTransaction:
         """Return the steps of a resource, oldest first."""
         table = tables.transitions
         query = select(table).where(table.c.resource == resource).order_by(table.c.sequence)
-        return [Transition(**row._mapping) for row in self._conn.execute(query)]  # noqa: SLF001 - SQLAlchemy's public name
+        return [Transition(**row) for row in self._conn.execute(query).mappings()]
 
     def audit(self, call: Call, resource: str, details: Mapping[str, str], now: datetime) -> None:
         """Write the call's audit record in this transaction."""

@@ -24,10 +24,10 @@ class SqlImportRows:
 
     def imported(self, conn: Connection, vault: str) -> Import | None:
         """Return what a vault was last filled from, or None."""
-        row = conn.execute(select(imports).where(imports.c.vault == vault)).one_or_none()
+        row = conn.execute(select(imports).where(imports.c.vault == vault)).mappings().one_or_none()
         if row is None:
             return None
-        values = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
+        values: dict[str, Any] = dict(row)
         values["import_time"] = from_us(values.pop("import_us"))
         return Import(**values)
 

@@ -165,16 +165,17 @@ class Opening:
             digest = manifest.segments[index].sha256.hex()
             return asyncio.ensure_future(self._shared.store.segment(self._bundle, digest))
 
-        ahead = fetch(wanted[0]) if wanted else None
+        if not wanted:
+            return
+        ahead = fetch(wanted[0])
         try:
-            for position, index in enumerate(wanted):
-                assert ahead is not None  # noqa: S101 - there is one wherever there is a segment
+            for position, index in enumerate(wanted, 1):
                 data = await ahead
-                ahead = fetch(wanted[position + 1]) if position + 1 < len(wanted) else None
+                if position < len(wanted):
+                    ahead = fetch(wanted[position])
                 yield await asyncio.to_thread(_all_checks, content, index, data, watch)
         finally:
-            if ahead is not None:
-                ahead.cancel()
+            ahead.cancel()
 
 
 def _all_checks(content: ContentVerifier, index: int, data: bytes, watch: Stopwatch) -> bytes:
