@@ -147,7 +147,9 @@ async def _all_is_found(client, writers, rng) -> None:
     assert {name: _word_in(text_of(cube)) for name, cube in there.items()} == known
     for name, one in rng.sample(sorted(known.items()), min(60, len(known))):
         assert [hit.cube.name for hit in await search(client, NOTES, one)] == [name]
-        assert (await search(client, NOTES, _text(one), "SEMANTIC"))[0].cube.name == name
+        # Two words may share a feature of the hashing model: what means the same has the same score.
+        nearest = await search(client, NOTES, _text(one), "SEMANTIC", limit=50)
+        assert name in {hit.cube.name for hit in nearest if hit.score > nearest[0].score - 1e-6}
     gone = sorted(one for writer in writers for one in writer.gone)
     for one in rng.sample(gone, min(30, len(gone))):
         assert not await search(client, NOTES, one)
