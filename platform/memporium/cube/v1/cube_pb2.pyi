@@ -315,6 +315,52 @@ class SourceSpan(_message.Message):
 Global___SourceSpan: _TypeAlias = SourceSpan  # noqa: Y015
 
 @_typing.final
+class Claim(_message.Message):
+    """What a statement asserts of a subject: read by rules, or given. Two claims on one subject and attribute with different
+    values contradict each other, unless the attribute may have several values at once.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    ATTRIBUTE_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    SEVERAL_FIELD_NUMBER: _builtins.int
+    ENDED_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    subject: _builtins.str
+    """Of whom or what, lower case, for instance `ada` or `ada's sister`."""
+    attribute: _builtins.str
+    """What of it, lower case, for instance `home` or `favourite colour`."""
+    value: _builtins.str
+    """The value, as it was written."""
+    several: _builtins.bool
+    """True: the attribute may have several values at once (hobbies, children), which do not contradict each other."""
+    ended: _builtins.bool
+    """True: the value holds no longer."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Since when it is true, where the statement says so; absent: since the statement."""
+
+    def __init__(
+        self,
+        *,
+        subject: _builtins.str = ...,
+        attribute: _builtins.str = ...,
+        value: _builtins.str = ...,
+        several: _builtins.bool = ...,
+        ended: _builtins.bool = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attribute", b"attribute", "ended", b"ended", "several", b"several", "start_time", b"start_time", "subject", b"subject", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Claim: _TypeAlias = Claim  # noqa: Y015
+
+@_typing.final
 class AtomicFact(_message.Message):
     """One self-contained statement: the unit of retrieval."""
 
@@ -325,12 +371,16 @@ class AtomicFact(_message.Message):
     EVENT_TIME_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
     ROLE_FIELD_NUMBER: _builtins.int
+    CLAIMS_FIELD_NUMBER: _builtins.int
+    TRUST_FIELD_NUMBER: _builtins.int
     text: _builtins.str
     """The statement, understandable alone."""
     context: _builtins.str
     """Text around it, for a second lexical index; empty: none."""
     role: _builtins.str
     """The role of the speaker, for instance `user` or `assistant`; indexed apart."""
+    trust: _builtins.float
+    """Trust in its source, 0 to 1; absent: by the role or origin, as the vault's policy says."""
     @_builtins.property
     def event_time(self) -> _timestamp_pb2.Timestamp:
         """When it was true or happened."""
@@ -338,6 +388,10 @@ class AtomicFact(_message.Message):
     @_builtins.property
     def source(self) -> Global___SourceSpan:
         """Where it was read."""
+
+    @_builtins.property
+    def claims(self) -> _containers.RepeatedCompositeFieldContainer[Global___Claim]:
+        """What it asserts; at most 16."""
 
     def __init__(
         self,
@@ -347,12 +401,16 @@ class AtomicFact(_message.Message):
         event_time: _timestamp_pb2.Timestamp | None = ...,
         source: Global___SourceSpan | None = ...,
         role: _builtins.str = ...,
+        claims: _abc.Iterable[Global___Claim] | None = ...,
+        trust: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["event_time", b"event_time", "source", b"source"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_trust", b"_trust", "event_time", b"event_time", "source", b"source", "trust", b"trust"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "event_time", b"event_time", "role", b"role", "source", b"source", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_trust", b"_trust", "claims", b"claims", "context", b"context", "event_time", b"event_time", "role", b"role", "source", b"source", "text", b"text", "trust", b"trust"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__trust: _TypeAlias = _typing.Literal["trust"]  # noqa: Y015
+    _WhichOneofArgType__trust: _TypeAlias = _typing.Literal["_trust", b"_trust"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__trust) -> _WhichOneofReturnType__trust | None: ...
 
 Global___AtomicFact: _TypeAlias = AtomicFact  # noqa: Y015
 

@@ -23,11 +23,12 @@ _sym_db = _symbol_database.Default()
 
 
 from memporium.common.v1 import access_pb2 as memporium_dot_common_dot_v1_dot_access__pb2
+from memporium.reader.v1 import claims_pb2 as memporium_dot_reader_dot_v1_dot_claims__pb2
 from memporium.reader.v1 import recall_pb2 as memporium_dot_reader_dot_v1_dot_recall__pb2
 from memporium.reader.v1 import remember_pb2 as memporium_dot_reader_dot_v1_dot_remember__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(memporium/reader/v1/reader_service.proto\x12\x13memporium.reader.v1\x1a memporium/common/v1/access.proto\x1a memporium/reader/v1/recall.proto\x1a\"memporium/reader/v1/remember.proto2\xb9\x03\n\rReaderService\x12\x88\x01\n\x08Remember\x12$.memporium.reader.v1.RememberRequest\x1a%.memporium.reader.v1.RememberResponse\"-\x8a\xb5\x18)\n\x16reader.memories.create\x12\rheader.parent \x01(\x01\x12\xa3\x01\n\x11RememberDocuments\x12-.memporium.reader.v1.RememberDocumentsRequest\x1a..memporium.reader.v1.RememberDocumentsResponse\"-\x8a\xb5\x18)\n\x16reader.memories.create\x12\rheader.parent \x01(\x01\x12w\n\x06Recall\x12\".memporium.reader.v1.RecallRequest\x1a#.memporium.reader.v1.RecallResponse\"$\x8a\xb5\x18 \n\x16reader.memories.recall\x12\x06parentb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(memporium/reader/v1/reader_service.proto\x12\x13memporium.reader.v1\x1a memporium/common/v1/access.proto\x1a memporium/reader/v1/claims.proto\x1a memporium/reader/v1/recall.proto\x1a\"memporium/reader/v1/remember.proto2\xbf\x04\n\rReaderService\x12\x88\x01\n\x08Remember\x12$.memporium.reader.v1.RememberRequest\x1a%.memporium.reader.v1.RememberResponse\"-\x8a\xb5\x18)\n\x16reader.memories.create\x12\rheader.parent \x01(\x01\x12\xa3\x01\n\x11RememberDocuments\x12-.memporium.reader.v1.RememberDocumentsRequest\x1a..memporium.reader.v1.RememberDocumentsResponse\"-\x8a\xb5\x18)\n\x16reader.memories.create\x12\rheader.parent \x01(\x01\x12w\n\x06Recall\x12\".memporium.reader.v1.RecallRequest\x1a#.memporium.reader.v1.RecallResponse\"$\x8a\xb5\x18 \n\x16reader.memories.recall\x12\x06parent\x12\x83\x01\n\nListClaims\x12&.memporium.reader.v1.ListClaimsRequest\x1a\'.memporium.reader.v1.ListClaimsResponse\"$\x8a\xb5\x18 \n\x16reader.memories.recall\x12\x06parentb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,6 +41,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_READERSERVICE'].methods_by_name['RememberDocuments']._serialized_options = b'\212\265\030)\n\026reader.memories.create\022\rheader.parent \001'
   _globals['_READERSERVICE'].methods_by_name['Recall']._loaded_options = None
   _globals['_READERSERVICE'].methods_by_name['Recall']._serialized_options = b'\212\265\030 \n\026reader.memories.recall\022\006parent'
-  _globals['_READERSERVICE']._serialized_start=170
-  _globals['_READERSERVICE']._serialized_end=611
+  _globals['_READERSERVICE'].methods_by_name['ListClaims']._loaded_options = None
+  _globals['_READERSERVICE'].methods_by_name['ListClaims']._serialized_options = b'\212\265\030 \n\026reader.memories.recall\022\006parent'
+  _globals['_READERSERVICE']._serialized_start=204
+  _globals['_READERSERVICE']._serialized_end=779
 # @@protoc_insertion_point(module_scope)

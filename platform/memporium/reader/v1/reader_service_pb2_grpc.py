@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from memporium.reader.v1 import claims_pb2 as memporium_dot_reader_dot_v1_dot_claims__pb2
 from memporium.reader.v1 import recall_pb2 as memporium_dot_reader_dot_v1_dot_recall__pb2
 from memporium.reader.v1 import remember_pb2 as memporium_dot_reader_dot_v1_dot_remember__pb2
 
@@ -51,6 +52,11 @@ class ReaderServiceStub:
                 request_serializer=memporium_dot_reader_dot_v1_dot_recall__pb2.RecallRequest.SerializeToString,
                 response_deserializer=memporium_dot_reader_dot_v1_dot_recall__pb2.RecallResponse.FromString,
                 _registered_method=True)
+        self.ListClaims = channel.unary_unary(
+                '/memporium.reader.v1.ReaderService/ListClaims',
+                request_serializer=memporium_dot_reader_dot_v1_dot_claims__pb2.ListClaimsRequest.SerializeToString,
+                response_deserializer=memporium_dot_reader_dot_v1_dot_claims__pb2.ListClaimsResponse.FromString,
+                _registered_method=True)
 
 
 class ReaderServiceServicer:
@@ -83,6 +89,13 @@ class ReaderServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListClaims(self, request, context):
+        """Lists what memory claims of a subject, or in a cube, and which claims hold, are superseded or in conflict.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ReaderServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -100,6 +113,11 @@ def add_ReaderServiceServicer_to_server(servicer, server):
                     servicer.Recall,
                     request_deserializer=memporium_dot_reader_dot_v1_dot_recall__pb2.RecallRequest.FromString,
                     response_serializer=memporium_dot_reader_dot_v1_dot_recall__pb2.RecallResponse.SerializeToString,
+            ),
+            'ListClaims': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListClaims,
+                    request_deserializer=memporium_dot_reader_dot_v1_dot_claims__pb2.ListClaimsRequest.FromString,
+                    response_serializer=memporium_dot_reader_dot_v1_dot_claims__pb2.ListClaimsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -184,6 +202,33 @@ class ReaderService:
             '/memporium.reader.v1.ReaderService/Recall',
             memporium_dot_reader_dot_v1_dot_recall__pb2.RecallRequest.SerializeToString,
             memporium_dot_reader_dot_v1_dot_recall__pb2.RecallResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListClaims(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memporium.reader.v1.ReaderService/ListClaims',
+            memporium_dot_reader_dot_v1_dot_claims__pb2.ListClaimsRequest.SerializeToString,
+            memporium_dot_reader_dot_v1_dot_claims__pb2.ListClaimsResponse.FromString,
             options,
             channel_credentials,
             insecure,

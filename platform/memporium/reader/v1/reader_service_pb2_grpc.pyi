@@ -5,6 +5,7 @@ The reader: makes memory from dialogue and documents, and recollects it."""
 
 from collections import abc as _abc
 from grpc import aio as _aio
+from memporium.reader.v1 import claims_pb2 as _claims_pb2
 from memporium.reader.v1 import recall_pb2 as _recall_pb2
 from memporium.reader.v1 import remember_pb2 as _remember_pb2
 import abc as _abc_1
@@ -47,6 +48,8 @@ class ReaderServiceStub:
     """
     Recall: _grpc.UnaryUnaryMultiCallable[_recall_pb2.RecallRequest, _recall_pb2.RecallResponse]
     """Recollects what a question needs, within a token budget, each item with its source, version and agreement."""
+    ListClaims: _grpc.UnaryUnaryMultiCallable[_claims_pb2.ListClaimsRequest, _claims_pb2.ListClaimsResponse]
+    """Lists what memory claims of a subject, or in a cube, and which claims hold, are superseded or in conflict."""
 
 @_typing.type_check_only
 class ReaderServiceAsyncStub(ReaderServiceStub):
@@ -66,6 +69,8 @@ class ReaderServiceAsyncStub(ReaderServiceStub):
     """
     Recall: _aio.UnaryUnaryMultiCallable[_recall_pb2.RecallRequest, _recall_pb2.RecallResponse]  # type: ignore[assignment]
     """Recollects what a question needs, within a token budget, each item with its source, version and agreement."""
+    ListClaims: _aio.UnaryUnaryMultiCallable[_claims_pb2.ListClaimsRequest, _claims_pb2.ListClaimsResponse]  # type: ignore[assignment]
+    """Lists what memory claims of a subject, or in a cube, and which claims hold, are superseded or in conflict."""
 
 class ReaderServiceServicer(metaclass=_abc_1.ABCMeta):
     """Forms memory and recollects it; works without a language model."""
@@ -100,5 +105,13 @@ class ReaderServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_recall_pb2.RecallResponse, _abc.Awaitable[_recall_pb2.RecallResponse]]:
         """Recollects what a question needs, within a token budget, each item with its source, version and agreement."""
+
+    @_abc_1.abstractmethod
+    def ListClaims(
+        self,
+        request: _claims_pb2.ListClaimsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_claims_pb2.ListClaimsResponse, _abc.Awaitable[_claims_pb2.ListClaimsResponse]]:
+        """Lists what memory claims of a subject, or in a cube, and which claims hold, are superseded or in conflict."""
 
 def add_ReaderServiceServicer_to_server(servicer: ReaderServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

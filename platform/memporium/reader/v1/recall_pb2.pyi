@@ -10,6 +10,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from memporium.cube.v1 import cube_pb2 as _cube_pb2
+from memporium.reader.v1 import claims_pb2 as _claims_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -132,6 +133,7 @@ class RecallOptions(_message.Message):
     FORESIGHT_FIELD_NUMBER: _builtins.int
     DIVERSITY_FIELD_NUMBER: _builtins.int
     ADAPTIVE_FUSION_FIELD_NUMBER: _builtins.int
+    CONTRADICTION_FIELD_NUMBER: _builtins.int
     query_analysis: _builtins.bool
     """Names and times in the question are matched against speakers and event times."""
     neighbours: _builtins.bool
@@ -150,6 +152,8 @@ class RecallOptions(_message.Message):
     """Nearly equal statements do not crowd out others."""
     adaptive_fusion: _builtins.bool
     """Legs are weighted by how well each tells results apart; off: equal weights."""
+    contradiction: _builtins.bool
+    """Statements that contradict each other are marked, and the one that holds comes first."""
     def __init__(
         self,
         *,
@@ -162,13 +166,16 @@ class RecallOptions(_message.Message):
         foresight: _builtins.bool | None = ...,
         diversity: _builtins.bool | None = ...,
         adaptive_fusion: _builtins.bool | None = ...,
+        contradiction: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_adaptive_fusion", b"_adaptive_fusion", "_decomposition", b"_decomposition", "_diversity", b"_diversity", "_feedback", b"_feedback", "_foresight", b"_foresight", "_neighbours", b"_neighbours", "_query_analysis", b"_query_analysis", "_second_round", b"_second_round", "_session_scores", b"_session_scores", "adaptive_fusion", b"adaptive_fusion", "decomposition", b"decomposition", "diversity", b"diversity", "feedback", b"feedback", "foresight", b"foresight", "neighbours", b"neighbours", "query_analysis", b"query_analysis", "second_round", b"second_round", "session_scores", b"session_scores"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_adaptive_fusion", b"_adaptive_fusion", "_contradiction", b"_contradiction", "_decomposition", b"_decomposition", "_diversity", b"_diversity", "_feedback", b"_feedback", "_foresight", b"_foresight", "_neighbours", b"_neighbours", "_query_analysis", b"_query_analysis", "_second_round", b"_second_round", "_session_scores", b"_session_scores", "adaptive_fusion", b"adaptive_fusion", "contradiction", b"contradiction", "decomposition", b"decomposition", "diversity", b"diversity", "feedback", b"feedback", "foresight", b"foresight", "neighbours", b"neighbours", "query_analysis", b"query_analysis", "second_round", b"second_round", "session_scores", b"session_scores"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_adaptive_fusion", b"_adaptive_fusion", "_decomposition", b"_decomposition", "_diversity", b"_diversity", "_feedback", b"_feedback", "_foresight", b"_foresight", "_neighbours", b"_neighbours", "_query_analysis", b"_query_analysis", "_second_round", b"_second_round", "_session_scores", b"_session_scores", "adaptive_fusion", b"adaptive_fusion", "decomposition", b"decomposition", "diversity", b"diversity", "feedback", b"feedback", "foresight", b"foresight", "neighbours", b"neighbours", "query_analysis", b"query_analysis", "second_round", b"second_round", "session_scores", b"session_scores"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_adaptive_fusion", b"_adaptive_fusion", "_contradiction", b"_contradiction", "_decomposition", b"_decomposition", "_diversity", b"_diversity", "_feedback", b"_feedback", "_foresight", b"_foresight", "_neighbours", b"_neighbours", "_query_analysis", b"_query_analysis", "_second_round", b"_second_round", "_session_scores", b"_session_scores", "adaptive_fusion", b"adaptive_fusion", "contradiction", b"contradiction", "decomposition", b"decomposition", "diversity", b"diversity", "feedback", b"feedback", "foresight", b"foresight", "neighbours", b"neighbours", "query_analysis", b"query_analysis", "second_round", b"second_round", "session_scores", b"session_scores"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__adaptive_fusion: _TypeAlias = _typing.Literal["adaptive_fusion"]  # noqa: Y015
     _WhichOneofArgType__adaptive_fusion: _TypeAlias = _typing.Literal["_adaptive_fusion", b"_adaptive_fusion"]  # noqa: Y015
+    _WhichOneofReturnType__contradiction: _TypeAlias = _typing.Literal["contradiction"]  # noqa: Y015
+    _WhichOneofArgType__contradiction: _TypeAlias = _typing.Literal["_contradiction", b"_contradiction"]  # noqa: Y015
     _WhichOneofReturnType__decomposition: _TypeAlias = _typing.Literal["decomposition"]  # noqa: Y015
     _WhichOneofArgType__decomposition: _TypeAlias = _typing.Literal["_decomposition", b"_decomposition"]  # noqa: Y015
     _WhichOneofReturnType__diversity: _TypeAlias = _typing.Literal["diversity"]  # noqa: Y015
@@ -187,6 +194,8 @@ class RecallOptions(_message.Message):
     _WhichOneofArgType__session_scores: _TypeAlias = _typing.Literal["_session_scores", b"_session_scores"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__adaptive_fusion) -> _WhichOneofReturnType__adaptive_fusion | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__contradiction) -> _WhichOneofReturnType__contradiction | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__decomposition) -> _WhichOneofReturnType__decomposition | None: ...
     @_typing.overload
@@ -221,6 +230,8 @@ class RecallRequest(_message.Message):
     FILTER_FIELD_NUMBER: _builtins.int
     OPTIONS_FIELD_NUMBER: _builtins.int
     INCLUDE_SURROUNDINGS_FIELD_NUMBER: _builtins.int
+    KNOWN_TIME_FIELD_NUMBER: _builtins.int
+    TRUE_TIME_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """The vault, `orgs/{org}/vaults/{vault}`."""
     query: _builtins.str
@@ -245,6 +256,14 @@ class RecallRequest(_message.Message):
     def options(self) -> Global___RecallOptions:
         """Switches of the levers."""
 
+    @_builtins.property
+    def known_time(self) -> _timestamp_pb2.Timestamp:
+        """Only what was said or written before; absent: all."""
+
+    @_builtins.property
+    def true_time(self) -> _timestamp_pb2.Timestamp:
+        """What held at this time, by all that is known: what came true later takes no place of it; absent: the latest."""
+
     def __init__(
         self,
         *,
@@ -257,10 +276,12 @@ class RecallRequest(_message.Message):
         filter: Global___RecallFilter | None = ...,
         options: Global___RecallOptions | None = ...,
         include_surroundings: _builtins.bool = ...,
+        known_time: _timestamp_pb2.Timestamp | None = ...,
+        true_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_include_mounts", b"_include_mounts", "filter", b"filter", "include_mounts", b"include_mounts", "now", b"now", "options", b"options"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_include_mounts", b"_include_mounts", "filter", b"filter", "include_mounts", b"include_mounts", "known_time", b"known_time", "now", b"now", "options", b"options", "true_time", b"true_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_include_mounts", b"_include_mounts", "budget_tokens", b"budget_tokens", "filter", b"filter", "include_mounts", b"include_mounts", "include_surroundings", b"include_surroundings", "limit", b"limit", "now", b"now", "options", b"options", "parent", b"parent", "query", b"query"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_include_mounts", b"_include_mounts", "budget_tokens", b"budget_tokens", "filter", b"filter", "include_mounts", b"include_mounts", "include_surroundings", b"include_surroundings", "known_time", b"known_time", "limit", b"limit", "now", b"now", "options", b"options", "parent", b"parent", "query", b"query", "true_time", b"true_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__include_mounts: _TypeAlias = _typing.Literal["include_mounts"]  # noqa: Y015
     _WhichOneofArgType__include_mounts: _TypeAlias = _typing.Literal["_include_mounts", b"_include_mounts"]  # noqa: Y015
@@ -334,6 +355,10 @@ class RecallItem(_message.Message):
     ATTRIBUTION_FIELD_NUMBER: _builtins.int
     TOKENS_FIELD_NUMBER: _builtins.int
     MOUNT_FIELD_NUMBER: _builtins.int
+    CLAIMS_FIELD_NUMBER: _builtins.int
+    SUPERSEDED_BY_FIELD_NUMBER: _builtins.int
+    IN_CONFLICT_WITH_FIELD_NUMBER: _builtins.int
+    TRUST_FIELD_NUMBER: _builtins.int
     citation: _builtins.int
     """Number in `context`, from 1."""
     cube: _builtins.str
@@ -356,6 +381,8 @@ class RecallItem(_message.Message):
     """Tokens it takes in `context`."""
     mount: _builtins.str
     """The mount that it lies in, `orgs/{org}/vaults/{vault}/mounts/{mount}`; empty: the vault itself."""
+    trust: _builtins.float
+    """Trust in its source, 0 to 1; 0 where it asserts nothing."""
     @_builtins.property
     def source(self) -> _cube_pb2.SourceSpan:
         """Where it was read."""
@@ -367,6 +394,18 @@ class RecallItem(_message.Message):
     @_builtins.property
     def scores(self) -> Global___ItemScores:
         """The parts of the score."""
+
+    @_builtins.property
+    def claims(self) -> _containers.RepeatedCompositeFieldContainer[_claims_pb2.ClaimStatus]:
+        """What it asserts, with what became of each."""
+
+    @_builtins.property
+    def superseded_by(self) -> _containers.RepeatedCompositeFieldContainer[_claims_pb2.ClaimReference]:
+        """Statements that take the place of one of its claims. Empty: it holds, as far as is known."""
+
+    @_builtins.property
+    def in_conflict_with(self) -> _containers.RepeatedCompositeFieldContainer[_claims_pb2.ClaimReference]:
+        """Statements that contradict one of its claims, and of which neither may take the other's place."""
 
     def __init__(
         self,
@@ -385,10 +424,14 @@ class RecallItem(_message.Message):
         attribution: _builtins.str = ...,
         tokens: _builtins.int = ...,
         mount: _builtins.str = ...,
+        claims: _abc.Iterable[_claims_pb2.ClaimStatus] | None = ...,
+        superseded_by: _abc.Iterable[_claims_pb2.ClaimReference] | None = ...,
+        in_conflict_with: _abc.Iterable[_claims_pb2.ClaimReference] | None = ...,
+        trust: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["event_time", b"event_time", "scores", b"scores", "source", b"source"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "attribution", b"attribution", "citation", b"citation", "cube", b"cube", "event_time", b"event_time", "mount", b"mount", "score", b"score", "scores", b"scores", "source", b"source", "surroundings", b"surroundings", "text", b"text", "tokens", b"tokens", "unit", b"unit", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "attribution", b"attribution", "citation", b"citation", "claims", b"claims", "cube", b"cube", "event_time", b"event_time", "in_conflict_with", b"in_conflict_with", "mount", b"mount", "score", b"score", "scores", b"scores", "source", b"source", "superseded_by", b"superseded_by", "surroundings", b"surroundings", "text", b"text", "tokens", b"tokens", "trust", b"trust", "unit", b"unit", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -27,13 +27,15 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from memporium.cube.v1 import cube_pb2 as memporium_dot_cube_dot_v1_dot_cube__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"memporium/reader/v1/remember.proto\x12\x13memporium.reader.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cmemporium/cube/v1/cube.proto\"\xda\x01\n\x0eRememberHeader\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x15\n\x07session\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x12\r\n\x05title\x18\x04 \x01(\t\x12\x0f\n\x07persona\x18\x05 \x01(\t\x12\x0c\n\x04tags\x18\x06 \x03(\t\x12\x11\n\ttime_zone\x18\x07 \x01(\t\x12\x10\n\x08language\x18\x08 \x01(\t\x12\x34\n\x0c\x61\x63\x63\x65ss_scope\x18\t \x01(\x0e\x32\x1e.memporium.cube.v1.AccessScope\"\x80\x01\n\x04Turn\x12\n\n\x02id\x18\x01 \x01(\t\x12\x15\n\x07speaker\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x0c\n\x04role\x18\x03 \x01(\t\x12\x0c\n\x04text\x18\x04 \x01(\t\x12(\n\x04time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x63\x61ption\x18\x06 \x01(\t\"~\n\x0fRememberRequest\x12\x35\n\x06header\x18\x01 \x01(\x0b\x32#.memporium.reader.v1.RememberHeaderH\x00\x12)\n\x04turn\x18\x02 \x01(\x0b\x32\x19.memporium.reader.v1.TurnH\x00\x42\t\n\x07message\"\xbe\x01\n\x0eRememberedCube\x12\x0c\n\x04\x63ube\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12.\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x66\x61\x63ts\x18\x05 \x01(\x05\x12\x11\n\tforesight\x18\x06 \x01(\x05\x12\x0f\n\x07\x63reated\x18\x07 \x01(\x08\"|\n\x10RememberResponse\x12\x32\n\x05\x63ubes\x18\x01 \x03(\x0b\x32#.memporium.reader.v1.RememberedCube\x12\r\n\x05turns\x18\x02 \x01(\x05\x12\x13\n\x0bknown_turns\x18\x03 \x01(\x05\x12\x10\n\x08revision\x18\x04 \x01(\x03\"\xe2\x01\n\x17RememberDocumentsHeader\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x0c\n\x04tags\x18\x03 \x03(\t\x12\x36\n\rsemantic_type\x18\x04 \x01(\x0e\x32\x1f.memporium.cube.v1.SemanticType\x12\x0f\n\x07persona\x18\x05 \x01(\t\x12\x10\n\x08language\x18\x06 \x01(\t\x12\x34\n\x0c\x61\x63\x63\x65ss_scope\x18\x07 \x01(\x0e\x32\x1e.memporium.cube.v1.AccessScope\"\x8b\x01\n\x0eSourceDocument\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x12\n\nmedia_type\x18\x04 \x01(\t\x12(\n\x04time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x61ppend\x18\x06 \x01(\x08\"\x9e\x01\n\x18RememberDocumentsRequest\x12>\n\x06header\x18\x01 \x01(\x0b\x32,.memporium.reader.v1.RememberDocumentsHeaderH\x00\x12\x37\n\x08\x64ocument\x18\x02 \x01(\x0b\x32#.memporium.reader.v1.SourceDocumentH\x00\x42\t\n\x07message\"t\n\x19RememberDocumentsResponse\x12\x32\n\x05\x63ubes\x18\x01 \x03(\x0b\x32#.memporium.reader.v1.RememberedCube\x12\x11\n\tdocuments\x18\x02 \x01(\x05\x12\x10\n\x08revision\x18\x03 \x01(\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"memporium/reader/v1/remember.proto\x12\x13memporium.reader.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cmemporium/cube/v1/cube.proto\"\xc7\x02\n\x0eRememberHeader\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x15\n\x07session\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x12\r\n\x05title\x18\x04 \x01(\t\x12\x0f\n\x07persona\x18\x05 \x01(\t\x12\x0c\n\x04tags\x18\x06 \x03(\t\x12\x11\n\ttime_zone\x18\x07 \x01(\t\x12\x10\n\x08language\x18\x08 \x01(\t\x12\x34\n\x0c\x61\x63\x63\x65ss_scope\x18\t \x01(\x0e\x32\x1e.memporium.cube.v1.AccessScope\x12=\n\x05trust\x18\n \x03(\x0b\x32..memporium.reader.v1.RememberHeader.TrustEntry\x1a,\n\nTrustEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"\x80\x01\n\x04Turn\x12\n\n\x02id\x18\x01 \x01(\t\x12\x15\n\x07speaker\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x0c\n\x04role\x18\x03 \x01(\t\x12\x0c\n\x04text\x18\x04 \x01(\t\x12(\n\x04time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x63\x61ption\x18\x06 \x01(\t\"~\n\x0fRememberRequest\x12\x35\n\x06header\x18\x01 \x01(\x0b\x32#.memporium.reader.v1.RememberHeaderH\x00\x12)\n\x04turn\x18\x02 \x01(\x0b\x32\x19.memporium.reader.v1.TurnH\x00\x42\t\n\x07message\"\xbe\x01\n\x0eRememberedCube\x12\x0c\n\x04\x63ube\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12.\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x66\x61\x63ts\x18\x05 \x01(\x05\x12\x11\n\tforesight\x18\x06 \x01(\x05\x12\x0f\n\x07\x63reated\x18\x07 \x01(\x08\"|\n\x10RememberResponse\x12\x32\n\x05\x63ubes\x18\x01 \x03(\x0b\x32#.memporium.reader.v1.RememberedCube\x12\r\n\x05turns\x18\x02 \x01(\x05\x12\x13\n\x0bknown_turns\x18\x03 \x01(\x05\x12\x10\n\x08revision\x18\x04 \x01(\x03\"\x80\x02\n\x17RememberDocumentsHeader\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x0c\n\x04tags\x18\x03 \x03(\t\x12\x36\n\rsemantic_type\x18\x04 \x01(\x0e\x32\x1f.memporium.cube.v1.SemanticType\x12\x0f\n\x07persona\x18\x05 \x01(\t\x12\x10\n\x08language\x18\x06 \x01(\t\x12\x34\n\x0c\x61\x63\x63\x65ss_scope\x18\x07 \x01(\x0e\x32\x1e.memporium.cube.v1.AccessScope\x12\x12\n\x05trust\x18\x08 \x01(\x01H\x00\x88\x01\x01\x42\x08\n\x06_trust\"\x8b\x01\n\x0eSourceDocument\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x12\n\nmedia_type\x18\x04 \x01(\t\x12(\n\x04time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x61ppend\x18\x06 \x01(\x08\"\x9e\x01\n\x18RememberDocumentsRequest\x12>\n\x06header\x18\x01 \x01(\x0b\x32,.memporium.reader.v1.RememberDocumentsHeaderH\x00\x12\x37\n\x08\x64ocument\x18\x02 \x01(\x0b\x32#.memporium.reader.v1.SourceDocumentH\x00\x42\t\n\x07message\"t\n\x19RememberDocumentsResponse\x12\x32\n\x05\x63ubes\x18\x01 \x03(\x0b\x32#.memporium.reader.v1.RememberedCube\x12\x11\n\tdocuments\x18\x02 \x01(\x05\x12\x10\n\x08revision\x18\x03 \x01(\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'memporium.reader.v1.remember_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_REMEMBERHEADER_TRUSTENTRY']._loaded_options = None
+  _globals['_REMEMBERHEADER_TRUSTENTRY']._serialized_options = b'8\001'
   _globals['_REMEMBERHEADER'].fields_by_name['parent']._loaded_options = None
   _globals['_REMEMBERHEADER'].fields_by_name['parent']._serialized_options = b'\342A\001\002'
   _globals['_REMEMBERHEADER'].fields_by_name['session']._loaded_options = None
@@ -43,21 +45,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REMEMBERDOCUMENTSHEADER'].fields_by_name['parent']._loaded_options = None
   _globals['_REMEMBERDOCUMENTSHEADER'].fields_by_name['parent']._serialized_options = b'\342A\001\002'
   _globals['_REMEMBERHEADER']._serialized_start=156
-  _globals['_REMEMBERHEADER']._serialized_end=374
-  _globals['_TURN']._serialized_start=377
-  _globals['_TURN']._serialized_end=505
-  _globals['_REMEMBERREQUEST']._serialized_start=507
-  _globals['_REMEMBERREQUEST']._serialized_end=633
-  _globals['_REMEMBEREDCUBE']._serialized_start=636
-  _globals['_REMEMBEREDCUBE']._serialized_end=826
-  _globals['_REMEMBERRESPONSE']._serialized_start=828
-  _globals['_REMEMBERRESPONSE']._serialized_end=952
-  _globals['_REMEMBERDOCUMENTSHEADER']._serialized_start=955
-  _globals['_REMEMBERDOCUMENTSHEADER']._serialized_end=1181
-  _globals['_SOURCEDOCUMENT']._serialized_start=1184
-  _globals['_SOURCEDOCUMENT']._serialized_end=1323
-  _globals['_REMEMBERDOCUMENTSREQUEST']._serialized_start=1326
-  _globals['_REMEMBERDOCUMENTSREQUEST']._serialized_end=1484
-  _globals['_REMEMBERDOCUMENTSRESPONSE']._serialized_start=1486
-  _globals['_REMEMBERDOCUMENTSRESPONSE']._serialized_end=1602
+  _globals['_REMEMBERHEADER']._serialized_end=483
+  _globals['_REMEMBERHEADER_TRUSTENTRY']._serialized_start=439
+  _globals['_REMEMBERHEADER_TRUSTENTRY']._serialized_end=483
+  _globals['_TURN']._serialized_start=486
+  _globals['_TURN']._serialized_end=614
+  _globals['_REMEMBERREQUEST']._serialized_start=616
+  _globals['_REMEMBERREQUEST']._serialized_end=742
+  _globals['_REMEMBEREDCUBE']._serialized_start=745
+  _globals['_REMEMBEREDCUBE']._serialized_end=935
+  _globals['_REMEMBERRESPONSE']._serialized_start=937
+  _globals['_REMEMBERRESPONSE']._serialized_end=1061
+  _globals['_REMEMBERDOCUMENTSHEADER']._serialized_start=1064
+  _globals['_REMEMBERDOCUMENTSHEADER']._serialized_end=1320
+  _globals['_SOURCEDOCUMENT']._serialized_start=1323
+  _globals['_SOURCEDOCUMENT']._serialized_end=1462
+  _globals['_REMEMBERDOCUMENTSREQUEST']._serialized_start=1465
+  _globals['_REMEMBERDOCUMENTSREQUEST']._serialized_end=1623
+  _globals['_REMEMBERDOCUMENTSRESPONSE']._serialized_start=1625
+  _globals['_REMEMBERDOCUMENTSRESPONSE']._serialized_end=1741
 # @@protoc_insertion_point(module_scope)

@@ -26,6 +26,26 @@ class RememberHeader(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class TrustEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.float
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.float = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     PARENT_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     SESSION_FIELD_NUMBER: _builtins.int
@@ -35,6 +55,7 @@ class RememberHeader(_message.Message):
     TIME_ZONE_FIELD_NUMBER: _builtins.int
     LANGUAGE_FIELD_NUMBER: _builtins.int
     ACCESS_SCOPE_FIELD_NUMBER: _builtins.int
+    TRUST_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """The vault, `orgs/{org}/vaults/{vault}`."""
     request_id: _builtins.str
@@ -55,6 +76,10 @@ class RememberHeader(_message.Message):
     def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Labels for every cube, lower case; at most 32."""
 
+    @_builtins.property
+    def trust(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
+        """Trust in speakers, 0 to 1, by their role, for instance `tool`; `*`: all others. Comes before the vault's policy."""
+
     def __init__(
         self,
         *,
@@ -67,10 +92,11 @@ class RememberHeader(_message.Message):
         time_zone: _builtins.str = ...,
         language: _builtins.str = ...,
         access_scope: _cube_pb2.AccessScope.ValueType = ...,
+        trust: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["access_scope", b"access_scope", "language", b"language", "parent", b"parent", "persona", b"persona", "request_id", b"request_id", "session", b"session", "tags", b"tags", "time_zone", b"time_zone", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access_scope", b"access_scope", "language", b"language", "parent", b"parent", "persona", b"persona", "request_id", b"request_id", "session", b"session", "tags", b"tags", "time_zone", b"time_zone", "title", b"title", "trust", b"trust"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -251,6 +277,7 @@ class RememberDocumentsHeader(_message.Message):
     PERSONA_FIELD_NUMBER: _builtins.int
     LANGUAGE_FIELD_NUMBER: _builtins.int
     ACCESS_SCOPE_FIELD_NUMBER: _builtins.int
+    TRUST_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """The vault, `orgs/{org}/vaults/{vault}`."""
     request_id: _builtins.str
@@ -263,6 +290,8 @@ class RememberDocumentsHeader(_message.Message):
     """BCP 47 language tag; empty: not known."""
     access_scope: _cube_pb2.AccessScope.ValueType
     """Who may use the cubes beside the roles."""
+    trust: _builtins.float
+    """Trust in the documents, 0 to 1; absent: as the vault's policy says."""
     @_builtins.property
     def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Labels for every cube, lower case; at most 32."""
@@ -277,12 +306,15 @@ class RememberDocumentsHeader(_message.Message):
         persona: _builtins.str = ...,
         language: _builtins.str = ...,
         access_scope: _cube_pb2.AccessScope.ValueType = ...,
+        trust: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_trust", b"_trust", "trust", b"trust"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["access_scope", b"access_scope", "language", b"language", "parent", b"parent", "persona", b"persona", "request_id", b"request_id", "semantic_type", b"semantic_type", "tags", b"tags"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_trust", b"_trust", "access_scope", b"access_scope", "language", b"language", "parent", b"parent", "persona", b"persona", "request_id", b"request_id", "semantic_type", b"semantic_type", "tags", b"tags", "trust", b"trust"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__trust: _TypeAlias = _typing.Literal["trust"]  # noqa: Y015
+    _WhichOneofArgType__trust: _TypeAlias = _typing.Literal["_trust", b"_trust"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__trust) -> _WhichOneofReturnType__trust | None: ...
 
 Global___RememberDocumentsHeader: _TypeAlias = RememberDocumentsHeader  # noqa: Y015
 

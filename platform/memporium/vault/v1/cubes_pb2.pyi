@@ -74,6 +74,70 @@ RECEIPT_KIND_LICENCE_ENDED: ReceiptKind.ValueType  # 3
 """A licence ended with the duty to delete."""
 Global___ReceiptKind: _TypeAlias = ReceiptKind  # noqa: Y015
 
+class _DerivedPolicy:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DerivedPolicyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DerivedPolicy.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DERIVED_POLICY_UNSPECIFIED: _DerivedPolicy.ValueType  # 0
+    """Same as DERIVED_POLICY_FORGET."""
+    DERIVED_POLICY_FORGET: _DerivedPolicy.ValueType  # 1
+    """They are forgotten too, and what was made from them."""
+    DERIVED_POLICY_KEEP: _DerivedPolicy.ValueType  # 2
+    """They stay; the receipt names them."""
+
+class DerivedPolicy(_DerivedPolicy, metaclass=_DerivedPolicyEnumTypeWrapper):
+    """What happens to cubes that were made from forgotten ones."""
+
+DERIVED_POLICY_UNSPECIFIED: DerivedPolicy.ValueType  # 0
+"""Same as DERIVED_POLICY_FORGET."""
+DERIVED_POLICY_FORGET: DerivedPolicy.ValueType  # 1
+"""They are forgotten too, and what was made from them."""
+DERIVED_POLICY_KEEP: DerivedPolicy.ValueType  # 2
+"""They stay; the receipt names them."""
+Global___DerivedPolicy: _TypeAlias = DerivedPolicy  # noqa: Y015
+
+class _ForgetWhy:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ForgetWhyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ForgetWhy.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    FORGET_WHY_UNSPECIFIED: _ForgetWhy.ValueType  # 0
+    """Not given."""
+    FORGET_WHY_ASKED: _ForgetWhy.ValueType  # 1
+    """It is named, or the filter admits it."""
+    FORGET_WHY_OWNER: _ForgetWhy.ValueType  # 2
+    """The subject owns it."""
+    FORGET_WHY_ENTITY: _ForgetWhy.ValueType  # 3
+    """The subject is among its entities, or its persona."""
+    FORGET_WHY_SPEAKER: _ForgetWhy.ValueType  # 4
+    """The subject says something in it."""
+    FORGET_WHY_MENTION: _ForgetWhy.ValueType  # 5
+    """It mentions the subject."""
+    FORGET_WHY_DERIVED: _ForgetWhy.ValueType  # 6
+    """It was made from another that is to be forgotten."""
+
+class ForgetWhy(_ForgetWhy, metaclass=_ForgetWhyEnumTypeWrapper):
+    """Why a cube is to be forgotten."""
+
+FORGET_WHY_UNSPECIFIED: ForgetWhy.ValueType  # 0
+"""Not given."""
+FORGET_WHY_ASKED: ForgetWhy.ValueType  # 1
+"""It is named, or the filter admits it."""
+FORGET_WHY_OWNER: ForgetWhy.ValueType  # 2
+"""The subject owns it."""
+FORGET_WHY_ENTITY: ForgetWhy.ValueType  # 3
+"""The subject is among its entities, or its persona."""
+FORGET_WHY_SPEAKER: ForgetWhy.ValueType  # 4
+"""The subject says something in it."""
+FORGET_WHY_MENTION: ForgetWhy.ValueType  # 5
+"""It mentions the subject."""
+FORGET_WHY_DERIVED: ForgetWhy.ValueType  # 6
+"""It was made from another that is to be forgotten."""
+Global___ForgetWhy: _TypeAlias = ForgetWhy  # noqa: Y015
+
 class _UseAction:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -168,6 +232,8 @@ class Unit(_message.Message):
     EVENT_TIME_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
     ROLE_FIELD_NUMBER: _builtins.int
+    CLAIMS_FIELD_NUMBER: _builtins.int
+    TRUST_FIELD_NUMBER: _builtins.int
     ordinal: _builtins.int
     """Position within the cube, from 0."""
     text: _builtins.str
@@ -176,6 +242,8 @@ class Unit(_message.Message):
     """Text around it; empty: none."""
     role: _builtins.str
     """Role of the speaker."""
+    trust: _builtins.float
+    """Trust in its source, 0 to 1; absent: not told."""
     @_builtins.property
     def event_time(self) -> _timestamp_pb2.Timestamp:
         """When it was true or happened."""
@@ -183,6 +251,10 @@ class Unit(_message.Message):
     @_builtins.property
     def source(self) -> _cube_pb2.SourceSpan:
         """Where it was read."""
+
+    @_builtins.property
+    def claims(self) -> _containers.RepeatedCompositeFieldContainer[_cube_pb2.Claim]:
+        """What it asserts."""
 
     def __init__(
         self,
@@ -193,12 +265,16 @@ class Unit(_message.Message):
         event_time: _timestamp_pb2.Timestamp | None = ...,
         source: _cube_pb2.SourceSpan | None = ...,
         role: _builtins.str = ...,
+        claims: _abc.Iterable[_cube_pb2.Claim] | None = ...,
+        trust: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["event_time", b"event_time", "source", b"source"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_trust", b"_trust", "event_time", b"event_time", "source", b"source", "trust", b"trust"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "event_time", b"event_time", "ordinal", b"ordinal", "role", b"role", "source", b"source", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_trust", b"_trust", "claims", b"claims", "context", b"context", "event_time", b"event_time", "ordinal", b"ordinal", "role", b"role", "source", b"source", "text", b"text", "trust", b"trust"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__trust: _TypeAlias = _typing.Literal["trust"]  # noqa: Y015
+    _WhichOneofArgType__trust: _TypeAlias = _typing.Literal["_trust", b"_trust"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__trust) -> _WhichOneofReturnType__trust | None: ...
 
 Global___Unit: _TypeAlias = Unit  # noqa: Y015
 
@@ -304,6 +380,7 @@ class CubeFilter(_message.Message):
     TIERS_FIELD_NUMBER: _builtins.int
     NAMES_FIELD_NUMBER: _builtins.int
     AGREEMENTS_FIELD_NUMBER: _builtins.int
+    CLAIMS_FIELD_NUMBER: _builtins.int
     min_priority: _builtins.int
     """Priority at least."""
     @_builtins.property
@@ -406,6 +483,10 @@ class CubeFilter(_message.Message):
     def agreements(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Licensed under any of these agreements."""
 
+    @_builtins.property
+    def claims(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Holds a claim on any of these: a subject (`ada`), or a subject and its attribute (`ada/home`), lower case."""
+
     def __init__(
         self,
         *,
@@ -435,10 +516,11 @@ class CubeFilter(_message.Message):
         tiers: _abc.Iterable[_cube_pb2.StorageTier.ValueType] | None = ...,
         names: _abc.Iterable[_builtins.str] | None = ...,
         agreements: _abc.Iterable[_builtins.str] | None = ...,
+        claims: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time_max", b"create_time_max", "create_time_min", b"create_time_min", "event_time_max", b"event_time_max", "event_time_min", b"event_time_min", "update_time_max", b"update_time_max", "update_time_min", b"update_time_min"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["access_scopes", b"access_scopes", "agreements", b"agreements", "create_time_max", b"create_time_max", "create_time_min", b"create_time_min", "entities", b"entities", "event_time_max", b"event_time_max", "event_time_min", b"event_time_min", "forms", b"forms", "labels_any", b"labels_any", "labels_none", b"labels_none", "languages", b"languages", "min_priority", b"min_priority", "names", b"names", "origins", b"origins", "owners", b"owners", "personas", b"personas", "roles", b"roles", "semantic_types", b"semantic_types", "sources", b"sources", "states", b"states", "tags_all", b"tags_all", "tags_any", b"tags_any", "tags_none", b"tags_none", "tiers", b"tiers", "update_time_max", b"update_time_max", "update_time_min", b"update_time_min"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access_scopes", b"access_scopes", "agreements", b"agreements", "claims", b"claims", "create_time_max", b"create_time_max", "create_time_min", b"create_time_min", "entities", b"entities", "event_time_max", b"event_time_max", "event_time_min", b"event_time_min", "forms", b"forms", "labels_any", b"labels_any", "labels_none", b"labels_none", "languages", b"languages", "min_priority", b"min_priority", "names", b"names", "origins", b"origins", "owners", b"owners", "personas", b"personas", "roles", b"roles", "semantic_types", b"semantic_types", "sources", b"sources", "states", b"states", "tags_all", b"tags_all", "tags_any", b"tags_any", "tags_none", b"tags_none", "tiers", b"tiers", "update_time_max", b"update_time_max", "update_time_min", b"update_time_min"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -628,6 +710,9 @@ class Receipt(_message.Message):
     PAYLOAD_FIELD_NUMBER: _builtins.int
     SIGNATURE_FIELD_NUMBER: _builtins.int
     KEY_ID_FIELD_NUMBER: _builtins.int
+    DERIVED_FIELD_NUMBER: _builtins.int
+    KEPT_DERIVED_FIELD_NUMBER: _builtins.int
+    EXPORTED_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`orgs/{org}/receipts/{receipt}`."""
     kind: Global___ReceiptKind.ValueType
@@ -654,9 +739,17 @@ class Receipt(_message.Message):
     """Ed25519 over the DSSE pre-authentication encoding of type and payload, by the organisation's signing key."""
     key_id: _builtins.str
     """SHA-256 of the raw public key, hexadecimal."""
+    derived: _builtins.int
+    """Of the cubes, those that went because they were made from others."""
+    exported: _builtins.int
+    """Of the cubes, those that bundles had taken before. A sealed bundle does not change: revoke its release, delete it."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was done."""
+
+    @_builtins.property
+    def kept_derived(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of cubes that were made from forgotten ones and stayed, as the request wished."""
 
     def __init__(
         self,
@@ -675,14 +768,81 @@ class Receipt(_message.Message):
         payload: _builtins.bytes = ...,
         signature: _builtins.bytes = ...,
         key_id: _builtins.str = ...,
+        derived: _builtins.int = ...,
+        kept_derived: _abc.Iterable[_builtins.str] | None = ...,
+        exported: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["blobs", b"blobs", "create_time", b"create_time", "cubes", b"cubes", "key_destroyed", b"key_destroyed", "key_id", b"key_id", "kind", b"kind", "name", b"name", "payload", b"payload", "payload_type", b"payload_type", "principal", b"principal", "signature", b"signature", "units", b"units", "vault", b"vault", "versions", b"versions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blobs", b"blobs", "create_time", b"create_time", "cubes", b"cubes", "derived", b"derived", "exported", b"exported", "kept_derived", b"kept_derived", "key_destroyed", b"key_destroyed", "key_id", b"key_id", "kind", b"kind", "name", b"name", "payload", b"payload", "payload_type", b"payload_type", "principal", b"principal", "signature", b"signature", "units", b"units", "vault", b"vault", "versions", b"versions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Receipt: _TypeAlias = Receipt  # noqa: Y015
+
+@_typing.final
+class Subject(_message.Message):
+    """Whose memories: everything about one person or agent, in every version of a cube. Found are cubes that they own, that
+    name them among entities, or as persona, or as speaker of a fact or of a source. Letter case does not count.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAMES_FIELD_NUMBER: _builtins.int
+    MENTIONS_FIELD_NUMBER: _builtins.int
+    mentions: _builtins.bool
+    """True: cubes that mention a name in text, titles, tags or sources, as whole words, are found too."""
+    @_builtins.property
+    def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names: as people write them, for instance `Ada Lovelace`, or of principals, `orgs/{org}/principals/{principal}`."""
+
+    def __init__(
+        self,
+        *,
+        names: _abc.Iterable[_builtins.str] | None = ...,
+        mentions: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["mentions", b"mentions", "names", b"names"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Subject: _TypeAlias = Subject  # noqa: Y015
+
+@_typing.final
+class ForgetCandidate(_message.Message):
+    """A cube that a dry run found."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    WHY_FIELD_NUMBER: _builtins.int
+    PARENT_FIELD_NUMBER: _builtins.int
+    REFUSAL_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The cube."""
+    why: Global___ForgetWhy.ValueType
+    """Why."""
+    parent: _builtins.str
+    """The cube that it was made from, where it is derived."""
+    refusal: _builtins.str
+    """What forbids it, a name of `ErrorReason` without its prefix, for instance `LEGAL_HOLD`; empty: nothing."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        why: Global___ForgetWhy.ValueType = ...,
+        parent: _builtins.str = ...,
+        refusal: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "parent", b"parent", "refusal", b"refusal", "why", b"why"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ForgetCandidate: _TypeAlias = ForgetCandidate  # noqa: Y015
 
 @_typing.final
 class UsedLicence(_message.Message):

@@ -28,13 +28,17 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from memporium.cube.v1 import cube_pb2 as memporium_dot_cube_dot_v1_dot_cube__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ememporium/vault/v1/vault.proto\x12\x12memporium.vault.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cmemporium/cube/v1/cube.proto\"\xee\x01\n\x0fRetentionPolicy\x12.\n\x0b\x64\x65\x66\x61ult_ttl\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12/\n\x0cgrace_period\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\thalf_life\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1a\n\x12\x61rchive_below_heat\x18\x04 \x01(\x01\x12\x30\n\rarchive_after\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\"2\n\nVaultQuota\x12\x11\n\tmax_cubes\x18\x01 \x01(\x03\x12\x11\n\tmax_bytes\x18\x02 \x01(\x03\"9\n\nVaultUsage\x12\r\n\x05\x63ubes\x18\x01 \x01(\x03\x12\r\n\x05\x62ytes\x18\x02 \x01(\x03\x12\r\n\x05units\x18\x03 \x01(\x03\"9\n\nLegWeights\x12\r\n\x05\x64\x65nse\x18\x01 \x01(\x01\x12\x0b\n\x03own\x18\x02 \x01(\x01\x12\x0f\n\x07\x63ontext\x18\x03 \x01(\x01\"\xda\x05\n\x05Vault\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x11\n\x03uid\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x04 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x05 \x01(\t\x12\x31\n\x04kind\x18\x06 \x01(\x0e\x32\x1d.memporium.vault.v1.VaultKindB\x04\xe2\x41\x01\x05\x12\x11\n\tread_only\x18\x07 \x01(\x08\x12\x36\n\tretention\x18\x08 \x01(\x0b\x32#.memporium.vault.v1.RetentionPolicy\x12-\n\x05quota\x18\t \x01(\x0b\x32\x1e.memporium.vault.v1.VaultQuota\x12\x1d\n\x0f\x65mbedding_model\x18\n \x01(\tB\x04\xe2\x41\x01\x05\x12\"\n\x14\x65mbedding_dimensions\x18\x0b \x01(\x05\x42\x04\xe2\x41\x01\x03\x12@\n\x0fnear_duplicates\x18\x0c \x01(\x0e\x32\'.memporium.vault.v1.NearDuplicatePolicy\x12\x33\n\x0bleg_weights\x18\r \x01(\x0b\x32\x1e.memporium.vault.v1.LegWeights\x12:\n\x07licence\x18\x0e \x01(\x0b\x32#.memporium.cube.v1.LicenceReferenceB\x04\xe2\x41\x01\x05\x12\x13\n\x05owner\x18\x0f \x01(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08revision\x18\x10 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x33\n\x05usage\x18\x11 \x01(\x0b\x32\x1e.memporium.vault.v1.VaultUsageB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x13 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\"\xba\x01\n\x05Mount\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x13\n\x05vault\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x35\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x15\n\x07\x63reator\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12:\n\x07licence\x18\x05 \x01(\x0b\x32#.memporium.cube.v1.LicenceReferenceB\x04\xe2\x41\x01\x03*\xc4\x01\n\tVaultKind\x12\x1a\n\x16VAULT_KIND_UNSPECIFIED\x10\x00\x12\x1b\n\x17VAULT_KIND_USER_PRIVATE\x10\x01\x12\x1f\n\x1bVAULT_KIND_EXPERT_KNOWLEDGE\x10\x02\x12\x1e\n\x1aVAULT_KIND_INDUSTRY_SHARED\x10\x03\x12\x1e\n\x1aVAULT_KIND_CONTEXTUAL_POOL\x10\x04\x12\x1d\n\x19VAULT_KIND_PIPELINE_CACHE\x10\x05*~\n\x13NearDuplicatePolicy\x12%\n!NEAR_DUPLICATE_POLICY_UNSPECIFIED\x10\x00\x12\x1e\n\x1aNEAR_DUPLICATE_POLICY_LINK\x10\x01\x12 \n\x1cNEAR_DUPLICATE_POLICY_IGNORE\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ememporium/vault/v1/vault.proto\x12\x12memporium.vault.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cmemporium/cube/v1/cube.proto\"\xee\x01\n\x0fRetentionPolicy\x12.\n\x0b\x64\x65\x66\x61ult_ttl\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12/\n\x0cgrace_period\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\thalf_life\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1a\n\x12\x61rchive_below_heat\x18\x04 \x01(\x01\x12\x30\n\rarchive_after\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\"2\n\nVaultQuota\x12\x11\n\tmax_cubes\x18\x01 \x01(\x03\x12\x11\n\tmax_bytes\x18\x02 \x01(\x03\"9\n\nVaultUsage\x12\r\n\x05\x63ubes\x18\x01 \x01(\x03\x12\r\n\x05\x62ytes\x18\x02 \x01(\x03\x12\r\n\x05units\x18\x03 \x01(\x03\"9\n\nLegWeights\x12\r\n\x05\x64\x65nse\x18\x01 \x01(\x01\x12\x0b\n\x03own\x18\x02 \x01(\x01\x12\x0f\n\x07\x63ontext\x18\x03 \x01(\x01\"\xe5\x01\n\x0bTrustPolicy\x12\x39\n\x05roles\x18\x01 \x03(\x0b\x32*.memporium.vault.v1.TrustPolicy.RolesEntry\x12=\n\x07sources\x18\x02 \x03(\x0b\x32,.memporium.vault.v1.TrustPolicy.SourcesEntry\x1a,\n\nRolesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x1a.\n\x0cSourcesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"\x8a\x06\n\x05Vault\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x11\n\x03uid\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x04 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x05 \x01(\t\x12\x31\n\x04kind\x18\x06 \x01(\x0e\x32\x1d.memporium.vault.v1.VaultKindB\x04\xe2\x41\x01\x05\x12\x11\n\tread_only\x18\x07 \x01(\x08\x12\x36\n\tretention\x18\x08 \x01(\x0b\x32#.memporium.vault.v1.RetentionPolicy\x12-\n\x05quota\x18\t \x01(\x0b\x32\x1e.memporium.vault.v1.VaultQuota\x12\x1d\n\x0f\x65mbedding_model\x18\n \x01(\tB\x04\xe2\x41\x01\x05\x12\"\n\x14\x65mbedding_dimensions\x18\x0b \x01(\x05\x42\x04\xe2\x41\x01\x03\x12@\n\x0fnear_duplicates\x18\x0c \x01(\x0e\x32\'.memporium.vault.v1.NearDuplicatePolicy\x12\x33\n\x0bleg_weights\x18\r \x01(\x0b\x32\x1e.memporium.vault.v1.LegWeights\x12:\n\x07licence\x18\x0e \x01(\x0b\x32#.memporium.cube.v1.LicenceReferenceB\x04\xe2\x41\x01\x05\x12\x13\n\x05owner\x18\x0f \x01(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08revision\x18\x10 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x33\n\x05usage\x18\x11 \x01(\x0b\x32\x1e.memporium.vault.v1.VaultUsageB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x13 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12.\n\x05trust\x18\x14 \x01(\x0b\x32\x1f.memporium.vault.v1.TrustPolicy\"\xba\x01\n\x05Mount\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x13\n\x05vault\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x35\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x15\n\x07\x63reator\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12:\n\x07licence\x18\x05 \x01(\x0b\x32#.memporium.cube.v1.LicenceReferenceB\x04\xe2\x41\x01\x03*\xc4\x01\n\tVaultKind\x12\x1a\n\x16VAULT_KIND_UNSPECIFIED\x10\x00\x12\x1b\n\x17VAULT_KIND_USER_PRIVATE\x10\x01\x12\x1f\n\x1bVAULT_KIND_EXPERT_KNOWLEDGE\x10\x02\x12\x1e\n\x1aVAULT_KIND_INDUSTRY_SHARED\x10\x03\x12\x1e\n\x1aVAULT_KIND_CONTEXTUAL_POOL\x10\x04\x12\x1d\n\x19VAULT_KIND_PIPELINE_CACHE\x10\x05*\x9f\x01\n\x13NearDuplicatePolicy\x12%\n!NEAR_DUPLICATE_POLICY_UNSPECIFIED\x10\x00\x12\x1e\n\x1aNEAR_DUPLICATE_POLICY_LINK\x10\x01\x12 \n\x1cNEAR_DUPLICATE_POLICY_IGNORE\x10\x02\x12\x1f\n\x1bNEAR_DUPLICATE_POLICY_MERGE\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'memporium.vault.v1.vault_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_TRUSTPOLICY_ROLESENTRY']._loaded_options = None
+  _globals['_TRUSTPOLICY_ROLESENTRY']._serialized_options = b'8\001'
+  _globals['_TRUSTPOLICY_SOURCESENTRY']._loaded_options = None
+  _globals['_TRUSTPOLICY_SOURCESENTRY']._serialized_options = b'8\001'
   _globals['_VAULT'].fields_by_name['name']._loaded_options = None
   _globals['_VAULT'].fields_by_name['name']._serialized_options = b'\342A\001\010'
   _globals['_VAULT'].fields_by_name['uid']._loaded_options = None
@@ -67,10 +71,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MOUNT'].fields_by_name['creator']._serialized_options = b'\342A\001\003'
   _globals['_MOUNT'].fields_by_name['licence']._loaded_options = None
   _globals['_MOUNT'].fields_by_name['licence']._serialized_options = b'\342A\001\003'
-  _globals['_VAULTKIND']._serialized_start=1516
-  _globals['_VAULTKIND']._serialized_end=1712
-  _globals['_NEARDUPLICATEPOLICY']._serialized_start=1714
-  _globals['_NEARDUPLICATEPOLICY']._serialized_end=1840
+  _globals['_VAULTKIND']._serialized_start=1796
+  _globals['_VAULTKIND']._serialized_end=1992
+  _globals['_NEARDUPLICATEPOLICY']._serialized_start=1995
+  _globals['_NEARDUPLICATEPOLICY']._serialized_end=2154
   _globals['_RETENTIONPOLICY']._serialized_start=183
   _globals['_RETENTIONPOLICY']._serialized_end=421
   _globals['_VAULTQUOTA']._serialized_start=423
@@ -79,8 +83,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_VAULTUSAGE']._serialized_end=532
   _globals['_LEGWEIGHTS']._serialized_start=534
   _globals['_LEGWEIGHTS']._serialized_end=591
-  _globals['_VAULT']._serialized_start=594
-  _globals['_VAULT']._serialized_end=1324
-  _globals['_MOUNT']._serialized_start=1327
-  _globals['_MOUNT']._serialized_end=1513
+  _globals['_TRUSTPOLICY']._serialized_start=594
+  _globals['_TRUSTPOLICY']._serialized_end=823
+  _globals['_TRUSTPOLICY_ROLESENTRY']._serialized_start=731
+  _globals['_TRUSTPOLICY_ROLESENTRY']._serialized_end=775
+  _globals['_TRUSTPOLICY_SOURCESENTRY']._serialized_start=777
+  _globals['_TRUSTPOLICY_SOURCESENTRY']._serialized_end=823
+  _globals['_VAULT']._serialized_start=826
+  _globals['_VAULT']._serialized_end=1604
+  _globals['_MOUNT']._serialized_start=1607
+  _globals['_MOUNT']._serialized_end=1793
 # @@protoc_insertion_point(module_scope)

@@ -3,10 +3,12 @@
 isort:skip_file
 Vaults: where cubes live, under a key of their own."""
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from memporium.cube.v1 import cube_pb2 as _cube_pb2
 import builtins as _builtins
@@ -68,6 +70,11 @@ class _NearDuplicatePolicyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_N
     """It is linked to the older one."""
     NEAR_DUPLICATE_POLICY_IGNORE: _NearDuplicatePolicy.ValueType  # 2
     """Nothing: it is not looked for."""
+    NEAR_DUPLICATE_POLICY_MERGE: _NearDuplicatePolicy.ValueType  # 3
+    """Where it says nothing new, it is not stored again and the older one is returned: both have the same words in the
+    same order but for letter case, punctuation, blanks, articles, contractions, spelling and the writing of numbers
+    and dates. Where it says anything else, it is kept and linked.
+    """
 
 class NearDuplicatePolicy(_NearDuplicatePolicy, metaclass=_NearDuplicatePolicyEnumTypeWrapper):
     """What happens to a cube that is nearly the same as an older one (SimHash and cosine)."""
@@ -78,6 +85,11 @@ NEAR_DUPLICATE_POLICY_LINK: NearDuplicatePolicy.ValueType  # 1
 """It is linked to the older one."""
 NEAR_DUPLICATE_POLICY_IGNORE: NearDuplicatePolicy.ValueType  # 2
 """Nothing: it is not looked for."""
+NEAR_DUPLICATE_POLICY_MERGE: NearDuplicatePolicy.ValueType  # 3
+"""Where it says nothing new, it is not stored again and the older one is returned: both have the same words in the
+same order but for letter case, punctuation, blanks, articles, contractions, spelling and the writing of numbers
+and dates. Where it says anything else, it is kept and linked.
+"""
 Global___NearDuplicatePolicy: _TypeAlias = NearDuplicatePolicy  # noqa: Y015
 
 @_typing.final
@@ -213,6 +225,82 @@ class LegWeights(_message.Message):
 Global___LegWeights: _TypeAlias = LegWeights  # noqa: Y015
 
 @_typing.final
+class TrustPolicy(_message.Message):
+    """How far sources are trusted, 0 to 1: a newer statement takes the place of an older one only from a source that is
+    trusted no less. What is not set has the platform's default: `user`, `human`, `speaker` and `system` 0.9, `document`
+    0.7, `assistant` 0.6, `tool` and `pack` 0.5, `web` 0.4, `other` 0.5.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class RolesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.float
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.float = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class SourcesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.float
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.float = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    ROLES_FIELD_NUMBER: _builtins.int
+    SOURCES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def roles(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
+        """By role of the speaker (`user`, `assistant`, `tool`, a role of your own; `speaker`: a speaker without one), or kind
+        of source: `document`, `web` (a document from an http address), `pack` (another organisation's memory: at most this,
+        whatever it claims of itself), `other`.
+        """
+
+    @_builtins.property
+    def sources(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
+        """By source: a session, file or URL, or the beginning of one that ends with `*`. Comes before roles."""
+
+    def __init__(
+        self,
+        *,
+        roles: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
+        sources: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["roles", b"roles", "sources", b"sources"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TrustPolicy: _TypeAlias = TrustPolicy  # noqa: Y015
+
+@_typing.final
 class Vault(_message.Message):
     """A place for cubes: one tenant's, one key, one index, one sequence of revisions."""
 
@@ -237,6 +325,7 @@ class Vault(_message.Message):
     USAGE_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    TRUST_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`orgs/{org}/vaults/{vault}`."""
     uid: _builtins.str
@@ -289,6 +378,10 @@ class Vault(_message.Message):
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When it itself was last changed."""
 
+    @_builtins.property
+    def trust(self) -> Global___TrustPolicy:
+        """How far sources are trusted; absent: the platform's defaults."""
+
     def __init__(
         self,
         *,
@@ -311,10 +404,11 @@ class Vault(_message.Message):
         usage: Global___VaultUsage | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        trust: Global___TrustPolicy | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "leg_weights", b"leg_weights", "licence", b"licence", "quota", b"quota", "retention", b"retention", "update_time", b"update_time", "usage", b"usage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "leg_weights", b"leg_weights", "licence", b"licence", "quota", b"quota", "retention", b"retention", "trust", b"trust", "update_time", b"update_time", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "description", b"description", "display_name", b"display_name", "embedding_dimensions", b"embedding_dimensions", "embedding_model", b"embedding_model", "etag", b"etag", "kind", b"kind", "leg_weights", b"leg_weights", "licence", b"licence", "name", b"name", "near_duplicates", b"near_duplicates", "owner", b"owner", "quota", b"quota", "read_only", b"read_only", "retention", b"retention", "revision", b"revision", "uid", b"uid", "update_time", b"update_time", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "description", b"description", "display_name", b"display_name", "embedding_dimensions", b"embedding_dimensions", "embedding_model", b"embedding_model", "etag", b"etag", "kind", b"kind", "leg_weights", b"leg_weights", "licence", b"licence", "name", b"name", "near_duplicates", b"near_duplicates", "owner", b"owner", "quota", b"quota", "read_only", b"read_only", "retention", b"retention", "revision", b"revision", "trust", b"trust", "uid", b"uid", "update_time", b"update_time", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
