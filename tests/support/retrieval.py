@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import statistics
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -72,6 +73,28 @@ def report(results: Sequence[Result]) -> dict[str, Any]:
             for name in dict.fromkeys(one.dialogue for one in main)
         },
     }
+
+
+def brief(results: Sequence[Result]) -> dict[str, float]:
+    """Return the figures that stand in one row of a table."""
+    turn = turn_figures(results)
+    figures = {name: turn[name] for name in ("recall@5", "recall@10", "recall@20", "mrr", "all@10")}
+    figures["multi_hop@10"] = _mean([one for one in results if one.category == 1], lambda one: _share(one.ranks, 10))
+    for k in (1, 3):
+        figures[f"session@{k}"] = _mean(results, lambda one, k=k: _share(one.session_ranks, k))
+    return figures
+
+
+def folds(results: Sequence[Result]) -> dict[str, Any]:
+    """Return the figures of each dialogue apart, and their mean, least, greatest and standard deviation over dialogues."""
+    names = dict.fromkeys(one.dialogue for one in results)
+    rows = {name: brief([one for one in results if one.dialogue == name]) for name in names}
+    spread = {}
+    for figure in next(iter(rows.values()), {}):
+        values = [row[figure] for row in rows.values()]
+        low, high, mean, deviation = min(values), max(values), statistics.fmean(values), statistics.pstdev(values)
+        spread[figure] = {"mean": round(mean, 4), "min": low, "max": high, "sd": round(deviation, 4)}
+    return {"dialogues": rows, "spread": spread}
 
 
 class Bm25:
