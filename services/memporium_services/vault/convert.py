@@ -11,8 +11,10 @@ from memporium_platform import names
 from memporium_platform.errors import invalid
 from memporium_services.vault.app.codec import set_time
 from memporium_services.vault.app.content import moment_us
+from memporium_services.vault.app.forgetting import ForgetAsked
 from memporium_services.vault.app.retention import weights_of
 from memporium_services.vault.app.search_results import DEFAULT_LIMIT, MAX_LIMIT, SearchAsked
+from memporium_services.vault.app.subjects import subject_of
 from memporium_services.vault.domain.selection import Selection
 
 if TYPE_CHECKING:
@@ -110,6 +112,22 @@ def search_of(request: vault_service_pb2.SearchCubesRequest) -> SearchAsked:
         include_mounts=request.include_mounts if request.HasField("include_mounts") else True,
         full=request.view == FULL,
         explain=request.explain,
+    )
+
+
+def forget_of(request: vault_service_pb2.ForgetCubesRequest) -> ForgetAsked:
+    """Return what a request wants to be forgotten.
+
+    Raises:
+        PlatformError: INVALID_FIELD.
+    """
+    return ForgetAsked(
+        cube_names=request.names,
+        selection=selection_of(request.filter) if request.HasField("filter") else None,
+        subject=subject_of(request.subject) if request.HasField("subject") else None,
+        keep_derived=request.derived == cubes_pb2.DERIVED_POLICY_KEEP,
+        dry_run=request.dry_run,
+        reason=request.reason,
     )
 
 

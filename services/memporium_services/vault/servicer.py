@@ -139,11 +139,14 @@ class VaultServicer(VaultServiceServicer):
         return _api.UpdateCubeResponse(cube=cube, revision=revision)
 
     async def ForgetCubes(self, request: _api.ForgetCubesRequest, context: Any) -> _api.ForgetCubesResponse:
-        chosen = convert.selection_of(request.filter) if request.HasField("filter") else None
-        receipt, revision = await self._app.forgetting.forget(
-            current_call(), request.parent, request.names, chosen, request.reason
+        gone = await self._app.forgetting.forget(current_call(), request.parent, convert.forget_of(request))
+        return _api.ForgetCubesResponse(
+            receipt=gone.receipt,
+            revision=gone.revision,
+            candidates=gone.candidates,
+            near_duplicates=gone.near_duplicates,
+            more=gone.more,
         )
-        return _api.ForgetCubesResponse(receipt=receipt, revision=revision)
 
     async def MergeCubes(self, request: _api.MergeCubesRequest, context: Any) -> _api.MergeCubesResponse:
         cube, revision = await self._app.merging.merge(

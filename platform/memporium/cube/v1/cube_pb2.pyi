@@ -1030,7 +1030,7 @@ class Behavioural(_message.Message):
     """The version, from 1."""
     @_builtins.property
     def use_counts(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
-        """Reads, by kind (`read`, `retrieve`, `infer`)."""
+        """By kind: `read`, `retrieve`, `use`, and `export`, into a bundle."""
 
     @_builtins.property
     def last_use_time(self) -> _timestamp_pb2.Timestamp:

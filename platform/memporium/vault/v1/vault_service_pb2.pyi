@@ -824,19 +824,30 @@ class ForgetCubesRequest(_message.Message):
     FILTER_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    DERIVED_FIELD_NUMBER: _builtins.int
+    DRY_RUN_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """The vault: `orgs/{org}/vaults/{vault}`."""
     reason: _builtins.str
     """Why; kept readable in the audit log: name nothing there that is to be forgotten."""
     request_id: _builtins.str
     """Idempotency: the same id with the same request returns the first answer, for 24 hours."""
+    derived: _cubes_pb2.DerivedPolicy.ValueType
+    """What happens to cubes that were made from forgotten ones: merged text, scenes, profiles, KV caches, adapters."""
+    dry_run: _builtins.bool
+    """True: nothing is forgotten; the answer lists what would be."""
     @_builtins.property
     def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Names of cubes in that vault; up to 10,000."""
 
     @_builtins.property
     def filter(self) -> _cubes_pb2.CubeFilter:
-        """Or all that a filter admits; one condition at least. Not together with `names`."""
+        """Or all that a filter admits, expired ones too; one condition at least. Not together with `names`."""
+
+    @_builtins.property
+    def subject(self) -> _cubes_pb2.Subject:
+        """Or everything about one person. Not together with `names`; a filter narrows it."""
 
     def __init__(
         self,
@@ -846,10 +857,13 @@ class ForgetCubesRequest(_message.Message):
         filter: _cubes_pb2.CubeFilter | None = ...,
         reason: _builtins.str = ...,
         request_id: _builtins.str = ...,
+        subject: _cubes_pb2.Subject | None = ...,
+        derived: _cubes_pb2.DerivedPolicy.ValueType = ...,
+        dry_run: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "subject", b"subject"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "names", b"names", "parent", b"parent", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["derived", b"derived", "dry_run", b"dry_run", "filter", b"filter", "names", b"names", "parent", b"parent", "reason", b"reason", "request_id", b"request_id", "subject", b"subject"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -863,21 +877,37 @@ class ForgetCubesResponse(_message.Message):
 
     RECEIPT_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
+    CANDIDATES_FIELD_NUMBER: _builtins.int
+    NEAR_DUPLICATES_FIELD_NUMBER: _builtins.int
+    MORE_FIELD_NUMBER: _builtins.int
     revision: _builtins.int
     """The vault's revision after the call; a search that begins later sees the change."""
+    more: _builtins.bool
+    """True: there are more than one call forgets (`max_forget_cubes`); call again, with another request id."""
     @_builtins.property
     def receipt(self) -> _cubes_pb2.Receipt:
-        """Signed proof."""
+        """Signed proof; absent after a dry run."""
+
+    @_builtins.property
+    def candidates(self) -> _containers.RepeatedCompositeFieldContainer[_cubes_pb2.ForgetCandidate]:
+        """After a dry run: what would go, by name."""
+
+    @_builtins.property
+    def near_duplicates(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of cubes that stay although they are nearly the same as forgotten ones."""
 
     def __init__(
         self,
         *,
         receipt: _cubes_pb2.Receipt | None = ...,
         revision: _builtins.int = ...,
+        candidates: _abc.Iterable[_cubes_pb2.ForgetCandidate] | None = ...,
+        near_duplicates: _abc.Iterable[_builtins.str] | None = ...,
+        more: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt", "revision", b"revision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates", b"candidates", "more", b"more", "near_duplicates", b"near_duplicates", "receipt", b"receipt", "revision", b"revision"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -107,6 +107,16 @@ class SqlHistory:
             query = query.where(column.kind.in_(kinds))
         return [_relation(row) for row in self.conn.execute(query.order_by(column.relation_id).limit(limit))]
 
+    def relations_among(self, vault_uid: str, cube_ids: Sequence[str], kinds: Sequence[int]) -> list[RelationRow]:
+        """Return all relations of these kinds that begin or end at any of the cubes."""
+        column = RELATIONS.c
+        found: dict[str, RelationRow] = {}
+        for some in in_chunks(cube_ids):
+            for end in (column.source, column.target):
+                query = select(RELATIONS).where(column.vault_uid == vault_uid, end.in_(some), column.kind.in_(kinds))
+                found.update((row.relation_id, _relation(row)) for row in self.conn.execute(query))
+        return [found[relation_id] for relation_id in sorted(found)]
+
     def remove_cubes(self, vault_uid: str, cube_ids: Sequence[str]) -> Removed:
         """Remove cubes with all that is kept of them, and blobs that no other cube needs."""
         versions = freed = contexts = 0

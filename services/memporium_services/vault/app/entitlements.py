@@ -9,7 +9,7 @@ import structlog
 
 from memporium_platform.call import acting_as, service_principal
 from memporium_platform.errors import PlatformError
-from memporium_services.vault.app.forgetting import LICENCE_ENDED
+from memporium_services.vault.app.receipts import LICENCE_ENDED
 
 if TYPE_CHECKING:
     from memporium_services.vault.app.forgetting import Forgetting

@@ -11,6 +11,7 @@ from memporium_services.vault.app import codec
 from memporium_services.vault.app.licensing import EXPORT_BUNDLE, asked_for, reserve
 from memporium_services.vault.app.reading import assemble, demand_readable, find_cubes, reader_of
 from memporium_services.vault.app.runtime import bind, cube_ids_in
+from memporium_services.vault.app.uses import EXPORTED
 from memporium_services.vault.app.vaults import vault_of
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from memporium_platform.call import Call
     from memporium_services.vault.app.cipher import VaultCipher
     from memporium_services.vault.app.runtime import Runtime
+    from memporium_services.vault.app.uses import UseRecorder
     from memporium_services.vault.domain.rows import CubeRow, VaultRow
     from memporium_services.vault.domain.selection import Selection
     from memporium_services.vault.ports import GrantedUse
@@ -52,9 +54,10 @@ class _Chosen:
 class Exporting:
     """Cubes on their way out."""
 
-    def __init__(self, rt: Runtime) -> None:
-        """Work on these ports."""
+    def __init__(self, rt: Runtime, uses: UseRecorder) -> None:
+        """Work on these ports; count in `uses` what leaves."""
         self._rt = rt
+        self._uses = uses
 
     async def export(
         self, call: Call, parent: str, cube_names: Sequence[str], selection: Selection, *, action: int, vectors: bool
@@ -75,7 +78,9 @@ class Exporting:
             piece: list[PortableCube] = []
             size = 0
             for start in range(0, len(chosen.ids), _PAGE):
-                for portable in await self._portable(vault, cipher, chosen.ids[start : start + _PAGE], vectors=vectors):
+                ids = chosen.ids[start : start + _PAGE]
+                self._uses.note(vault.uid, ids, EXPORTED)
+                for portable in await self._portable(vault, cipher, ids, vectors=vectors):
                     length = portable.ByteSize()
                     if piece and size + length > _MESSAGE_BYTES:
                         yield piece

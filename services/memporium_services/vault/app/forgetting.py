@@ -7,20 +7,22 @@ vault, the key. What a crash leaves of the latter is unreachable, and swept.
 from __future__ import annotations
 
 import asyncio
-import hashlib
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import orjson
 
-from memporium.vault.v1.cubes_pb2 import Receipt
+from memporium.vault.v1.cubes_pb2 import FORGET_WHY_ASKED, FORGET_WHY_DERIVED, ForgetCandidate, Receipt
 from memporium_platform import audit, idempotency, names
-from memporium_platform.bundle.dsse import key_id, pre_authentication_encoding
 from memporium_platform.errors import PlatformError, Reason, etag_mismatch, invalid, not_found
 from memporium_services.vault.app import codec
+from memporium_services.vault.app.derivations import lineage_of, made_from, near_duplicates
 from memporium_services.vault.app.follower import Waiting
 from memporium_services.vault.app.reading import condition_of, find_cubes, reader_of
+from memporium_services.vault.app.receipts import ERASE_VAULT, FORGET, LICENCE_ENDED, receipt_of, sign
 from memporium_services.vault.app.runtime import cube_ids_in, refuse_read_only
+from memporium_services.vault.app.subjects import ALL_STATES, find_subject
+from memporium_services.vault.app.uses import EXPORTED
 from memporium_services.vault.app.vaults import vault_etag
 from memporium_services.vault.app.writing import FORGOTTEN, fresh_vault
 from memporium_services.vault.domain.lifecycle import Trigger, step
@@ -28,7 +30,7 @@ from memporium_services.vault.domain.rows import ChangeRow, IndexTask
 from memporium_services.vault.ports import VaultDelta
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from sqlalchemy import Connection
 
@@ -37,96 +39,184 @@ if TYPE_CHECKING:
     from memporium_services.vault.app.cipher import VaultCipher
     from memporium_services.vault.app.follower import IndexFollower
     from memporium_services.vault.app.runtime import Runtime
+    from memporium_services.vault.app.subjects import Subject
+    from memporium_services.vault.app.uses import UseRecorder
     from memporium_services.vault.domain.rows import CubeRow, Removed, VaultRow
     from memporium_services.vault.domain.selection import Selection
     from memporium_services.vault.ports import Store
 
-PAYLOAD_TYPE = "application/vnd.memporium.receipt+json"
 MAX_FORGET_CUBES = 10_000
-FORGET, ERASE_VAULT, LICENCE_ENDED = 1, 2, 3
-_KINDS = {FORGET: "forget", ERASE_VAULT: "erase-vault", LICENCE_ENDED: "licence-ended"}
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetAsked:
+    """What to forget: names, or what a filter admits, or what is a subject's (narrowed by the filter)."""
+
+    cube_names: Sequence[str] = ()
+    selection: Selection | None = None
+    subject: Subject | None = None
+    keep_derived: bool = False
+    dry_run: bool = False
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What goes.
+
+    Attributes:
+        rows: The cubes, derived ones included.
+        parents: A parent of each derived cube that goes, by id.
+        kept: Ids of derived cubes that stay.
+        more: Whether there are more than one call takes.
+    """
+
+    rows: list[CubeRow]
+    parents: Mapping[str, str] = field(default_factory=dict)
+    kept: Sequence[str] = ()
+    more: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What went, or, after a dry run (without a receipt), would go."""
+
+    receipt: Receipt | None
+    revision: int
+    candidates: Sequence[ForgetCandidate] = ()
+    near_duplicates: Sequence[str] = ()
+    more: bool = False
 
 
 class Forgetting:
     """Removes cubes and vaults."""
 
-    def __init__(self, rt: Runtime, follower: IndexFollower, blobs: Blobs) -> None:
+    def __init__(self, rt: Runtime, follower: IndexFollower, blobs: Blobs, uses: UseRecorder) -> None:
         """Work on these ports."""
         self._rt = rt
         self._follower = follower
         self._blobs = blobs
+        self._uses = uses
 
-    async def forget(
-        self, call: Call, parent: str, cube_names: Sequence[str], selection: Selection | None, reason: str
-    ) -> tuple[Receipt, int]:
-        """Forget cubes; return the receipt and the revision.
+    async def forget(self, call: Call, parent: str, asked: ForgetAsked) -> Forgotten:
+        """Forget cubes, or, in a dry run, say which would go.
 
         Raises:
             PlatformError: INVALID_FIELD, NOT_FOUND, PERMISSION_DENIED, VAULT_READ_ONLY, LEGAL_HOLD, CUBE_FROZEN.
         """
         rt = self._rt
-        if bool(cube_names) == (selection is not None and not selection.unconditional):
-            raise invalid("names", "give names, or a filter with one condition at least")
-        if len(cube_names) > MAX_FORGET_CUBES:
+        chosen = asked.selection
+        by_filter = chosen is not None and not chosen.unconditional
+        if bool(asked.cube_names) == (by_filter or asked.subject is not None):
+            raise invalid("names", "give names, or a filter with one condition at least, or a subject")
+        if len(asked.cube_names) > MAX_FORGET_CUBES:
             raise invalid("names", f"at most {MAX_FORGET_CUBES}")
         vault = await rt.vault(parent, field="parent")
         refuse_read_only(vault)
         cipher = await rt.cipher(vault)
-        ids = list(dict.fromkeys(cube_ids_in(vault, list(cube_names))))
+        ids = list(dict.fromkeys(cube_ids_in(vault, list(asked.cube_names))))
+        if not asked.dry_run:
+            # What bundles took is counted in the background: the receipt tells of it.
+            await self._uses.flush()
+        whys: dict[str, int] = {}
+        if asked.subject is not None:
+            whys = await find_subject(rt, call, vault, cipher, asked.subject, chosen)
+        lineage = await lineage_of(rt, vault, cipher)
 
-        def choose(store: Store) -> list[CubeRow]:
-            if selection is None or ids:
-                return find_cubes(store, call, vault, ids)
-            chosen = replace(selection, reader=reader_of(call), now_us=rt.now_us())
-            return store.select(vault.uid, chosen, order="name", after=None, limit=MAX_FORGET_CUBES)
+        def choose(store: Store) -> Chosen:
+            if asked.subject is not None:
+                present = store.cubes(vault.uid, list(whys))
+                rows = [present[cube_id] for cube_id in whys if cube_id in present]
+            elif by_filter and chosen is not None:
+                states = chosen.states or ALL_STATES
+                narrowed = replace(chosen, states=states, reader=reader_of(call), now_us=rt.now_us())
+                rows = store.select(vault.uid, narrowed, order="name", after=None, limit=MAX_FORGET_CUBES + 1)
+            else:
+                rows = find_cubes(store, call, vault, ids)
+            more = len(rows) > MAX_FORGET_CUBES
+            rows = rows[:MAX_FORGET_CUBES]
+            parents = made_from(store, vault.uid, [row.cube_id for row in rows], lineage)
+            derived = list(store.cubes(vault.uid, list(parents)).values())
+            if asked.keep_derived:
+                return Chosen(rows, kept=[row.cube_id for row in derived], more=more)
+            return Chosen(rows + derived, parents, more=more)
 
-        return await self.remove(call, vault, cipher, choose, reason=reason, trigger=Trigger.FORGET)
+        if asked.dry_run:
+            found = await rt.db.read(lambda conn: choose(rt.store(conn, cipher.token)))
+            return Forgotten(None, vault.revision, self._candidates(vault, found, whys), more=found.more)
+        return await self.remove(call, vault, cipher, choose, reason=asked.reason, trigger=Trigger.FORGET)
+
+    def _candidates(self, vault: VaultRow, found: Chosen, whys: Mapping[str, int]) -> list[ForgetCandidate]:
+        now_us = self._rt.now_us()
+        candidates = []
+        for row in found.rows:
+            name = f"{vault.name}/cubes/{row.cube_id}"
+            candidate = ForgetCandidate(name=name, why=whys.get(row.cube_id, FORGET_WHY_ASKED))  # type: ignore[arg-type]
+            if row.cube_id in found.parents:
+                candidate.why = FORGET_WHY_DERIVED
+                candidate.parent = f"{vault.name}/cubes/{found.parents[row.cube_id]}"
+            try:
+                step(condition_of(row, now_us), Trigger.FORGET, resource=name)
+            except PlatformError as error:
+                candidate.refusal = error.reason.name
+            candidates.append(candidate)
+        return candidates
 
     async def remove(
-        self, call: Call, vault: VaultRow, cipher: VaultCipher, choose: Any, *, reason: str, trigger: Trigger
-    ) -> tuple[Receipt, int]:
+        self,
+        call: Call,
+        vault: VaultRow,
+        cipher: VaultCipher,
+        choose: Callable[[Store], Chosen],
+        *,
+        reason: str,
+        trigger: Trigger,
+    ) -> Forgotten:
         """Remove the cubes that `choose(store)` returns within the transaction."""
         rt = self._rt
         key = await rt.keys.org_signing_key(vault.org)
         now_us, receipt_id = rt.now_us(), rt.new_id()
 
-        def run(conn: Connection) -> tuple[Receipt, int, Removed | None, Waiting | None]:
+        def run(conn: Connection) -> tuple[Forgotten, Removed | None, Waiting | None]:
             store = rt.store(conn, cipher.token)
             fresh = fresh_vault(store, vault)
-            rows = choose(store)
+            chosen = choose(store)
+            rows, prefix = chosen.rows, f"{vault.name}/cubes/"
             for row in rows:
-                step(condition_of(row, now_us), trigger, resource=f"{vault.name}/cubes/{row.cube_id}")
+                step(condition_of(row, now_us), trigger, resource=prefix + row.cube_id)
             digests = [codec.cube_of(vault, row, cipher).content_digest for row in rows]
+            similar = [prefix + one for one in near_duplicates(store, vault.uid, [row.cube_id for row in rows])]
             removed, revision, waiting = take_out(store, fresh, rows, now_us=now_us)
-            receipt = _receipt(vault, FORGET, receipt_id, call, now_us, removed)
-            _sign(receipt, [f"{vault.name}/cubes/{row.cube_id}" for row in rows], digests, reason, key)
+            receipt = receipt_of(vault, FORGET, receipt_id, call, now_us, removed)
+            receipt.derived = len(chosen.parents)
+            receipt.kept_derived.extend(sorted(prefix + cube_id for cube_id in chosen.kept))
+            receipt.exported = sum(EXPORTED in orjson.loads(row.uses or "{}") for row in rows)
+            sign(receipt, [prefix + row.cube_id for row in rows], digests, reason, key)
             store.insert_receipt(vault.org, receipt_id, receipt.SerializeToString(), now_us)
             details = {"receipt": receipt.name, "cubes": str(len(rows)), "reason": reason}
             audit.record_in(conn, call, resource=vault.name, details=details)
-            return receipt, revision, removed, waiting
+            return Forgotten(receipt, revision, near_duplicates=similar, more=chosen.more), removed, waiting
 
-        def recall(conn: Connection, kept: str) -> tuple[Receipt, int, None, None]:
-            kept_id, _, revision = kept.partition(" ")
+        def remember(done: tuple[Forgotten, Removed | None, Waiting | None]) -> str:
+            told = done[0]
+            return orjson.dumps([receipt_id, told.revision, told.near_duplicates, told.more]).decode()
+
+        def recall(conn: Connection, kept: str) -> tuple[Forgotten, None, None]:
+            kept_id, revision, similar, more = orjson.loads(kept)
             body = rt.store(conn).receipt(vault.org, kept_id)
-            return Receipt.FromString(body or b""), int(revision), None, None
+            told = Forgotten(Receipt.FromString(body or b""), revision, near_duplicates=similar, more=more)
+            return told, None, None
 
-        receipt, revision, removed, waiting = await rt.db.write(
-            lambda conn: idempotency.once(
-                conn,
-                call,
-                now=rt.clock.now(),
-                run=run,
-                remember=lambda done: f"{receipt_id} {done[1]}",
-                recall=recall,
-            )
+        forgotten, removed, waiting = await rt.db.write(
+            lambda conn: idempotency.once(conn, call, now=rt.clock.now(), run=run, remember=remember, recall=recall)
         )
         if removed is not None:
             await self.clean(vault, removed)
         if waiting is not None:
-            self._follower.offer(vault.uid, revision, waiting)
-            await self._follower.follow(vault, revision)
+            self._follower.offer(vault.uid, forgotten.revision, waiting)
+            await self._follower.follow(vault, forgotten.revision)
         await self._scrub()
-        return receipt, revision
+        return forgotten
 
     async def clean(self, vault: VaultRow, removed: Removed) -> None:
         """Delete the objects of what was removed."""
@@ -171,9 +261,9 @@ class Forgetting:
             for row in held:
                 step(condition_of(row, now_us), Trigger.FORGET, resource=f"{name}/cubes/{row.cube_id}")
             removed = store.delete_vault(vault.uid)
-            receipt = _receipt(vault, kind, receipt_id, call, now_us, removed)
+            receipt = receipt_of(vault, kind, receipt_id, call, now_us, removed)
             receipt.key_destroyed = True
-            _sign(receipt, [f"{name}/cubes/{cube_id}" for cube_id in removed.cube_ids], [], reason, signing)
+            sign(receipt, [f"{name}/cubes/{cube_id}" for cube_id in removed.cube_ids], [], reason, signing)
             store.insert_receipt(org, receipt_id, receipt.SerializeToString(), now_us)
             details = {"receipt": receipt.name, "cubes": str(len(removed.cube_ids)), "reason": reason}
             audit.record_in(conn, call, resource=name, details=details)
@@ -234,49 +324,3 @@ def take_out(
         return removed, revision, None
     store.add_task(vault.uid, IndexTask(revision, (), removed.unit_ids))
     return removed, revision, Waiting(vault.index_revision, (), removed.unit_ids)
-
-
-def _receipt(
-    vault: VaultRow,
-    kind: int,
-    receipt_id: str,
-    call: Call,
-    now_us: int,
-    removed: Removed,
-) -> Receipt:
-    receipt = Receipt(
-        name=f"orgs/{vault.org}/receipts/{receipt_id}",
-        kind=kind,  # type: ignore[arg-type]
-        vault=vault.name,
-        principal=call.principal.name,
-        cubes=len(removed.cube_ids),
-        versions=removed.versions,
-        units=len(removed.unit_ids),
-        blobs=len(removed.blobs) + len(removed.object_keys),
-    )
-    codec.set_time(receipt.create_time, now_us)
-    return receipt
-
-
-def _sign(receipt: Receipt, cube_names: Sequence[str], digests: Sequence[str], reason: str, key: Any) -> None:
-    """Write the statement and sign its bytes."""
-    statement = {
-        "receipt": receipt.name,
-        "kind": _KINDS[receipt.kind],
-        "vault": receipt.vault,
-        "principal": receipt.principal,
-        "create_time": receipt.create_time.ToJsonString(),
-        "cubes": receipt.cubes,
-        "versions": receipt.versions,
-        "units": receipt.units,
-        "blobs": receipt.blobs,
-        "key_destroyed": receipt.key_destroyed,
-        "name_sha256": sorted(hashlib.sha256(name.encode()).hexdigest() for name in cube_names),
-        # A digest of a digest: the receipt must not let anybody test a guess at the content.
-        "reason_sha256": hashlib.sha256(reason.encode()).hexdigest() if reason else "",
-        "content_digest_sha256": sorted(hashlib.sha256(digest.encode()).hexdigest() for digest in digests),
-    }
-    receipt.payload_type = PAYLOAD_TYPE
-    receipt.payload = orjson.dumps(statement, option=orjson.OPT_SORT_KEYS)
-    receipt.signature = key.sign(pre_authentication_encoding(PAYLOAD_TYPE, receipt.payload))
-    receipt.key_id = key_id(key.public_key())

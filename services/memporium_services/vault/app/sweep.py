@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from memporium_platform import idempotency, names
 from memporium_platform.errors import PlatformError, Reason
 from memporium_services.vault.app.changing import Edit
+from memporium_services.vault.app.forgetting import Chosen
 from memporium_services.vault.app.retention import retention_of
 from memporium_services.vault.app.runtime import bind
 from memporium_services.vault.domain.heat import is_cold
@@ -115,15 +116,16 @@ class Sweep:
             return 0
         ids = [row.cube_id for row in rows]
 
-        def choose(store: Store) -> list[CubeRow]:
+        def choose(store: Store) -> Chosen:
             present = store.cubes(vault.uid, ids)
-            return [present[row.cube_id] for row in rows if row.cube_id in present and present[row.cube_id] == row]
+            # What was made from them stays: their time is over, and nobody asked to forget them.
+            return Chosen([present[row.cube_id] for row in rows if present.get(row.cube_id) == row])
 
         cipher = await self._rt.cipher(vault)
-        receipt, _ = await self._forgetting.remove(
+        gone = await self._forgetting.remove(
             replace(call, request_id=""), vault, cipher, choose, reason="grace period over", trigger=Trigger.PURGE
         )
-        return receipt.cubes
+        return gone.receipt.cubes if gone.receipt is not None else 0
 
     async def _archive(self, call: Call, vault: VaultRow, now_us: int, limit: int) -> int:
         policy = retention_of(vault.settings)

@@ -35,6 +35,9 @@ _log = structlog.get_logger(__name__)
 _MAX_WAITING = 50_000
 _PER_WRITE = 500
 
+# Taken into a bundle: remembered, so that a receipt can say so, but no sign that anybody needs the memory.
+EXPORTED = "export"
+
 
 class UseRecorder:
     """Counts uses and writes them in the background."""
@@ -47,7 +50,7 @@ class UseRecorder:
         self._noted = 0
 
     def note(self, vault_uid: str, cube_ids: Sequence[str], kind: str) -> None:
-        """Count one use of each cube; `kind` is `read`, `retrieve` or `use`."""
+        """Count one use of each cube; `kind` is `read`, `retrieve`, `use` or `export`."""
         waiting = self._waiting[vault_uid]
         for cube_id in cube_ids:
             waiting.setdefault(cube_id, Counter())[kind] += 1
@@ -94,6 +97,9 @@ class UseRecorder:
 def _after(row: CubeRow, counts: Counter[str], half_life_s: float, now_us: int) -> CubeRow:
     totals = Counter(orjson.loads(row.uses)) if row.uses else Counter()
     totals.update(counts)
-    heat = used(row.heat, since_us=row.last_use_us, now_us=now_us, half_life_s=half_life_s, uses=counts.total())
+    wanted = counts.total() - counts[EXPORTED]
+    if not wanted:
+        return replace(row, uses=orjson.dumps(totals).decode())
+    heat = used(row.heat, since_us=row.last_use_us, now_us=now_us, half_life_s=half_life_s, uses=wanted)
     state = State.ACTIVATED if row.state == State.GENERATED and not row.frozen else row.state
     return replace(row, heat=heat, last_use_us=now_us, uses=orjson.dumps(totals).decode(), state=int(state))

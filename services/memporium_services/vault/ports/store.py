@@ -214,6 +214,10 @@ class CubeStore(Protocol):
         """Return relations by id, of one cube or of all."""
         ...
 
+    def relations_among(self, vault_uid: str, cube_ids: Sequence[str], kinds: Sequence[int]) -> list[RelationRow]:
+        """Return all relations of these kinds that begin or end at any of the cubes."""
+        ...
+
     def remove_cubes(self, vault_uid: str, cube_ids: Sequence[str]) -> Removed:
         """Remove cubes with all that is kept of them, and blobs that no other cube needs."""
         ...
