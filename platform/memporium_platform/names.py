@@ -10,16 +10,18 @@ import os
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 
 from memporium_platform.errors import invalid
 
 _DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
-_ID_BYTES = 10
+_RANDOM_CHARS = 16
 _IDS_DRAWN = 256
 # Ids not yet given out; popping is atomic, so threads never get the same. A forked child draws its own.
-_DRAWN: list[bytes] = []
+_DRAWN: list[str] = []
 os.register_at_fork(after_in_child=_DRAWN.clear)
+# Random byte to digit: five bits of the eight are used, so all digits are as likely.
+_TO_DIGITS = _DIGITS.encode() * 8
 _PAIRS = [first + second for first in _DIGITS for second in _DIGITS]
 _CHOSEN = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
 _ANY_ID = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
@@ -29,37 +31,27 @@ _VARIABLE = re.compile(r"\{(\w+)\}")
 
 def new_id(now: datetime | None = None) -> str:
     """Return a new lower-case ULID: 26 characters, sorts by time."""
-    moment_ms = int((now or datetime.now(UTC)).timestamp() * 1000)
     # 48 bits of time and 80 random ones, five bits a character; each call makes one, so it is done in few steps.
-    number = moment_ms << 80 | int.from_bytes(_random(), "big")
-    high, low = divmod(number, 1 << 65)
-    return _thirteen(high) + _thirteen(low)
+    return _moment(int((now or datetime.now(UTC)).timestamp() * 1000)) + _random()
 
 
-def _random() -> bytes:
-    """Return ten bytes of the system's randomness, drawn for many ids at once.
+@lru_cache(maxsize=64)
+def _moment(moment_ms: int) -> str:
+    """Return a time as ten characters of Crockford's base 32."""
+    return "".join(_PAIRS[moment_ms >> shift & 1023] for shift in (40, 30, 20, 10, 0))
+
+
+def _random() -> str:
+    """Return 16 random characters, drawn for many ids at once.
 
     Drawing them one by one would let go of the interpreter's lock in every call, and busy threads give it back late.
     """
     try:
         return _DRAWN.pop()
     except IndexError:
-        drawn = os.urandom(_ID_BYTES * _IDS_DRAWN)
-        _DRAWN.extend(drawn[at : at + _ID_BYTES] for at in range(0, len(drawn), _ID_BYTES))
-        return os.urandom(_ID_BYTES)
-
-
-def _thirteen(number: int) -> str:
-    """Return 65 bits as 13 characters of Crockford's base 32."""
-    return (
-        _PAIRS[number >> 55 & 1023]
-        + _PAIRS[number >> 45 & 1023]
-        + _PAIRS[number >> 35 & 1023]
-        + _PAIRS[number >> 25 & 1023]
-        + _PAIRS[number >> 15 & 1023]
-        + _PAIRS[number >> 5 & 1023]
-        + _DIGITS[number & 31]
-    )
+        drawn = os.urandom(_RANDOM_CHARS * _IDS_DRAWN).translate(_TO_DIGITS).decode()
+        _DRAWN.extend(drawn[at : at + _RANDOM_CHARS] for at in range(_RANDOM_CHARS, len(drawn), _RANDOM_CHARS))
+        return drawn[:_RANDOM_CHARS]
 
 
 def check_id(value: str, field: str) -> str:

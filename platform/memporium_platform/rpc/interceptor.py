@@ -1,4 +1,4 @@
-"""The one interceptor: it wraps the handlers of all four call shapes, so that errors while streaming are caught, too.
+"""What every call passes on its way in: it wraps the handlers of all four shapes, so errors while streaming are caught.
 
 Requests reach the wrapper as bytes and are parsed only once the caller is known. Each call runs in a task of its own,
 so the call's context is simply set.
@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 import grpc
 
 from memporium_platform.errors import PlatformError, Reason
+from memporium_platform.rpc.deadlines import Deadlines
 from memporium_platform.rpc.gate import Gate, parse
 from memporium_platform.rpc.passage import Passage
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Sequence
 
     from memporium_platform.rpc.method_table import Row
 
@@ -35,38 +36,51 @@ _DRAIN_BYTES = 4 << 20
 _CUT_S = 0.01
 
 
-class KernelInterceptor(grpc.aio.ServerInterceptor):
-    """Lets calls in through the gate, maps every error, records every end."""
+class KernelInterceptor(grpc.GenericRpcHandler):
+    """Lets calls in through the gate, maps every error, records every end.
+
+    The server asks it for the handler of each call, and it gives wrapped ones. To grpc.aio it is no interceptor: those
+    are asked for the same answer by four coroutines more a call.
+    """
 
     def __init__(self, gate: Gate, table: dict[str, Row]) -> None:
         """Take the method table; a method that is not in it is not served."""
         self._gate = gate
         self._table = table
+        self._deadlines = Deadlines()
+        self._services: list[Any] = []
         self._wrapped: dict[str, _Handler] = {}
 
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> Any:
+    def add_generic_rpc_handlers(self, handlers: Sequence[Any]) -> None:
+        """Serve the methods of these, too; generated code calls this, as if it were the server."""
+        self._services.extend(handlers)
+
+    def add_registered_method_handlers(self, service_name: str, handlers: dict[str, Any]) -> None:
+        """Do nothing: generated code calls this, too, but the generic handlers serve every method.
+
+        For registered methods grpc.aio keeps one accept in flight each and, for every single call, waits on all of
+        them: with the methods of all services that took longer than the call itself.
+        """
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> _Handler | None:
         """Return the wrapped handler of the method, or None where there is no such method."""
-        method = handler_call_details.method
-        wrapped = self._wrapped.get(method)
-        if wrapped is not None:
-            return wrapped
-        handler = await continuation(handler_call_details)
-        if handler is None:
-            return None
-        if method.startswith(_OPEN):
+        wrapped = self._wrapped.get(handler_call_details.method)
+        return wrapped if wrapped is not None else self._find(handler_call_details)
+
+    def _find(self, details: grpc.HandlerCallDetails) -> _Handler | None:
+        method = details.method
+        found = (service.service(details) for service in self._services)
+        handler: _Handler | None = next((one for one in found if one is not None), None)
+        if handler is None or method.startswith(_OPEN):
             return handler
         row = self._table.get(method)
         if row is None:
             return None
-        wrapped = self._wrapped[method] = _wrap(self._gate, row, handler)
+        wrapped = self._wrapped[method] = _wrap(self._gate, row, handler, self._deadlines)
         return wrapped
 
 
-def _wrap(gate: Gate, row: Row, handler: Any) -> _Handler:
+def _wrap(gate: Gate, row: Row, handler: Any, deadlines: Deadlines) -> _Handler:
     if handler.request_streaming and handler.response_streaming:
         return grpc.stream_stream_rpc_method_handler(
             _stream_stream(gate, row, handler.stream_stream), None, handler.response_serializer
@@ -80,11 +94,11 @@ def _wrap(gate: Gate, row: Row, handler: Any) -> _Handler:
             _unary_stream(gate, row, handler.unary_stream), None, handler.response_serializer
         )
     return grpc.unary_unary_rpc_method_handler(
-        _unary_unary(gate, row, handler.unary_unary, handler.response_serializer), None, None
+        _unary_unary(gate, row, handler.unary_unary, handler.response_serializer, deadlines), None, None
     )
 
 
-def _unary_unary(gate: Gate, row: Row, behaviour: Any, serialise: Any) -> Any:
+def _unary_unary(gate: Gate, row: Row, behaviour: Any, serialise: Any, deadlines: Deadlines) -> Any:
     async def handle(raw: bytes, context: Any) -> bytes:
         passage = Passage(gate, row, context, stream=False)
         try:
@@ -93,8 +107,7 @@ def _unary_unary(gate: Gate, row: Row, behaviour: Any, serialise: Any) -> Any:
             if enforce_s is None:
                 response = await behaviour(request, context)
             else:
-                async with asyncio.timeout(enforce_s):
-                    response = await behaviour(request, context)
+                response = await deadlines.within(enforce_s, behaviour(request, context))
             data: bytes = serialise(response)
         except BaseException as error:  # noqa: BLE001 - fail() raises what must pass
             await passage.fail(error)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
+from grpc_reflection.v1alpha._async import ReflectionServicer
 
 from memporium_platform.rpc.interceptor import KernelInterceptor
 from memporium_platform.rpc.method_table import Row, rows_of
@@ -34,8 +35,10 @@ class RpcServer:
         self._table: dict[str, Row] = {}
         self._services: list[str] = []
         self._health = HealthServicer()
-        self._server = grpc.aio.server(interceptors=(KernelInterceptor(gate, self._table),), options=_options(settings))
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        self._handlers = KernelInterceptor(gate, self._table)
+        self._server = grpc.aio.server(options=_options(settings))
+        self._server.add_generic_rpc_handlers((self._handlers,))
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, cast("grpc.aio.Server", self._handlers))
         self.port = 0
 
     @property
@@ -48,14 +51,10 @@ class RpcServer:
         for handler in handlers:
             self._table.update(rows_of(handler.service_name()))
             self._services.append(handler.service_name())
-        self._server.add_generic_rpc_handlers(handlers)
+        self._handlers.add_generic_rpc_handlers(handlers)
 
     def add_registered_method_handlers(self, service_name: str, handlers: dict[str, Any]) -> None:
-        """Do nothing: generated code calls this, too, but the generic handlers serve every method.
-
-        For registered methods grpc.aio keeps one accept in flight each and, for every single call, waits on all of
-        them: with the methods of all services that took longer than the call itself.
-        """
+        """Do nothing, as the interceptor says."""
 
     async def start(self, *, internal_target: str = "") -> None:
         """Listen on the configured address and on `internal_target`, for instance `unix:/path`.
@@ -66,7 +65,8 @@ class RpcServer:
         settings = self._settings
         if settings.reflection:
             names = (*self._services, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name)
-            reflection.enable_server_reflection((*names, reflection.SERVICE_NAME), self._server)
+            servicer = ReflectionServicer((*names, reflection.SERVICE_NAME))
+            reflection_pb2_grpc.add_ServerReflectionServicer_to_server(servicer, self._handlers)  # type: ignore[no-untyped-call]
         credentials = _credentials(settings)
         host = settings.listen.rpartition(":")[0]
         if credentials is not None:
