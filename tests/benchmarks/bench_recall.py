@@ -41,14 +41,15 @@ from support.platform import running_platform  # noqa: E402
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-_DEFAULT_DATA = ROOT.parent / "shared" / "data" / "locomo-dev.json"
+DEFAULT_DATA = ROOT.parent / "shared" / "data" / "locomo-dev.json"
 _RANKED = 50
 _LEVERS = tuple(field.name for field in recall_pb2.RecallOptions.DESCRIPTOR.fields)
 _TUNED_ON = "weights of the ranking: the dialogues of locomo-dev.json, in three splits of four and two; nothing else"
-_SERVICES = ("governance", "vault", "inference", "reader")
+SERVICES = ("governance", "vault", "inference", "reader")
 
 
-async def _remember(stub: Any, parent: str, dialogue: locomo.Dialogue) -> None:
+async def remember(stub: Any, parent: str, dialogue: locomo.Dialogue) -> None:
+    """Remember a dialogue, a session at a time."""
     for session in dialogue.sessions:
 
         async def requests(session: str = session) -> AsyncIterator[remember_pb2.RememberRequest]:
@@ -95,7 +96,7 @@ async def _ours(dialogues: Sequence[locomo.Dialogue], rows: Sequence[tuple[str, 
     found = _Measured({row: [] for row in rows})
     with tempfile.TemporaryDirectory() as folder:
         unlimited = {"tenant_calls_per_s": 0.0}
-        async with running_platform(_SERVICES, data_dir=Path(folder), **unlimited) as platform:
+        async with running_platform(SERVICES, data_dir=Path(folder), **unlimited) as platform:
             org = await platform.organisation("bench")
             channel = platform.channel(org.owner_key)
             reader, vaults = ReaderServiceStub(channel), VaultServiceStub(channel)
@@ -105,16 +106,17 @@ async def _ours(dialogues: Sequence[locomo.Dialogue], rows: Sequence[tuple[str, 
                 )
                 parent = (await vaults.CreateVault(create)).vault.name
                 started = time.perf_counter()
-                await _remember(reader, parent, dialogue)
+                await remember(reader, parent, dialogue)
                 found.forming_s += time.perf_counter() - started
-                fewer = replace(dialogue, questions=_scored(dialogue)[::every])
+                fewer = replace(dialogue, questions=scored(dialogue)[::every])
                 for place, row in enumerate(rows):
                     found.rows[row] += await _ask(reader, parent, fewer if place else dialogue, off=row)
                 sys.stderr.write(f"{dialogue.id}: {len(dialogue.turns)} turns, {len(dialogue.questions)} questions\n")
     return found
 
 
-def _scored(dialogue: locomo.Dialogue) -> tuple[locomo.Asked, ...]:
+def scored(dialogue: locomo.Dialogue) -> tuple[locomo.Asked, ...]:
+    """Return the questions that count: category 5 has no answer in the dialogue."""
     return tuple(one for one in dialogue.questions if one.category != 5)
 
 
@@ -184,7 +186,7 @@ def measure(
 def main() -> int:
     """Run the command line; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=_DEFAULT_DATA, help="file in the shape of LoCoMo")
+    parser.add_argument("--data", type=Path, default=DEFAULT_DATA, help="file in the shape of LoCoMo")
     parser.add_argument("--out", type=Path, help="file to write the JSON to, too")
     parser.add_argument("--limit", type=int, default=0, help="only the first N dialogues")
     parser.add_argument("--without", action="append", default=[], choices=_LEVERS, help="switch a lever off")
@@ -194,7 +196,7 @@ def main() -> int:
     options = parser.parse_args()
     if not options.data.is_file():
         sys.stdout.write(json.dumps({"skipped": "give a file in the shape of LoCoMo with --data PATH"}) + "\n")
-        return 0 if options.data == _DEFAULT_DATA else 2
+        return 0 if options.data == DEFAULT_DATA else 2
     dialogues = locomo.load(options.data)
     figures = measure(
         dialogues[: options.limit or None],

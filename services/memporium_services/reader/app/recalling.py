@@ -194,12 +194,18 @@ def _fit(weighed: _Weighed, asked: Asked) -> tuple[tuple[int, ...], Context]:
     order = [int(index) for index in weighed.ranked.order]
     if asked.levers.diversity:
         order = distinct(order, lambda index: weighed.ranked.words[index])
-    entries = [_entry(candidates[index]) for index in order]
+    entries = [entry_of(candidates[index]) for index in order]
     context = compose(entries, budget_tokens=asked.budget_tokens, limit=asked.limit)
     return tuple(order[index] for index in context.chosen), context
 
 
-def _entry(one: Candidate) -> Entry:
-    where = " ".join(part for part in (one.source, one.locator) if part) or one.cube
+def entry_of(one: Candidate) -> Entry:
+    """Return an item's line: its origin only as far as the statement does not tell it; budgets are for statements.
+
+    Who reads the whole source finds it at the item with the line's number.
+    """
     when = day_in_words(one.source_time) if one.source_time is not None else ""
+    if one.speaker and one.text.startswith(f"{one.speaker}: "):
+        return Entry(one.text, "" if when in one.text else when, one.attribution)
+    where = " ".join(part for part in (one.source, one.locator) if part) or one.cube
     return Entry(one.text, "; ".join(part for part in (where, when) if part), one.attribution)

@@ -23,7 +23,7 @@ _FRAME_HEAD = (
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One item of a context: what it says and where it comes from."""
+    """One item of a context: what it says and where it comes from; "": the text tells it."""
 
     text: str
     origin: str
@@ -108,4 +108,5 @@ def _alike(one: frozenset[str], other: frozenset[str]) -> bool:
 def _line(number: int, entry: Entry) -> str:
     text = entry.text.replace("\n", "\n    ")
     credit = f"\n    ({entry.attribution})" if entry.attribution else ""
-    return f"[{number}] ({entry.origin}) {text}{credit}"
+    origin = f"({entry.origin}) " if entry.origin else ""
+    return f"[{number}] {origin}{text}{credit}"
