@@ -52,6 +52,10 @@ class Stage:
         took = "" if took_s is None else f"  [dim]{_time(took_s)}[/dim]"
         self._line("[green]✓[/green]", f"{text}{took}")
 
+    def no(self, what: str, error: MemporiumError) -> None:
+        """Print something that was refused."""
+        self._line("[red]✗[/red]", f"{what}: [bold]{error.reason}[/bold] [dim]{escape(error.message)}[/dim]")
+
     def fact(self, name: str, value: str) -> None:
         """Keep a figure for the summary."""
         self.facts.append((name, value))
@@ -111,7 +115,7 @@ class Stage:
         except MemporiumError as error:
             if error.reason not in reasons:
                 raise UnexpectedError(f"{what}: refused as {error}, expected {' or '.join(reasons)}") from error
-            self._line("[red]✗[/red]", f"{what}: [bold]{error.reason}[/bold] [dim]{escape(error.message)}[/dim]")
+            self.no(what, error)
             return error
         raise UnexpectedError(f"{what}: went through, but should have been refused")
 

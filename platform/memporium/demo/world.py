@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -67,6 +68,17 @@ class World:
     question: str = ""
     calls: int = 0
     clients: list[Client] = field(default_factory=list)
+
+    @property
+    def subject(self) -> str:
+        """What the pack is about."""
+        return "The Python language reference" if self.data is None else self.data.stem or "Documents"
+
+    @property
+    def slug(self) -> str:
+        """The subject as an id."""
+        words = re.sub(r"[^a-z0-9]+", "-", self.subject.lower()).strip("-")
+        return "python-reference" if self.data is None else f"about-{words}"[:40].rstrip("-")
 
     def client(self, key: str, *, purpose: str = "") -> Client:
         """Return a client with a key; closed at the end of the story."""

@@ -38,7 +38,7 @@ def play(world: World, stage: Stage) -> None:
     _publish(world, stage)
 
 
-def terms() -> terms_pb2.LicenceTerms:
+def terms(subject: str) -> terms_pb2.LicenceTerms:
     """Return the terms of the story: thirty days, fifty calls, nothing passed on, no LoRA, attribution."""
     window = terms_pb2.LicenceWindow()
     window.duration.FromTimedelta(timedelta(days=DAYS))
@@ -64,7 +64,7 @@ def terms() -> terms_pb2.LicenceTerms:
             )
         ],
         duties=[
-            terms_pb2.Duty(kind=terms_pb2.DUTY_KIND_ATTRIBUTE, text="Python reference, packed by Pylore Press"),
+            terms_pb2.Duty(kind=terms_pb2.DUTY_KIND_ATTRIBUTE, text=f"{subject}, packed by Pylore Press"),
         ],
     )
 
@@ -117,21 +117,21 @@ def _publish(world: World, stage: Stage) -> None:
     owner = world.publisher.owner.memstore
     public = listing_pb2.Audience(scope=listing_pb2.Audience.SCOPE_PUBLIC)
     listing = listing_pb2.Listing(
-        title="The Python language reference, as memory",
+        title=f"{world.subject}, as memory",
         description="Text and KV memory of the language reference, for assistants that answer about Python.",
         tags=["python", "reference"],
         audience=public,
-        terms=terms(),
+        terms=terms(world.subject),
     )
     world.listing = owner.create_listing(
-        parent=world.publisher.name, listing_id="python-reference", listing=listing
+        parent=world.publisher.name, listing_id=world.slug, listing=listing
     ).listing.name
     with stage.timed("release 1.0.0: scanned for personal data, compressed, encrypted, signed"):
         made = release(world, "1.0.0", "First release.")
     world.release, world.bundle = made.name, made.bundle
     offer = offer_pb2.Offer(
         title="Fifty calls, free",
-        terms=terms(),
+        terms=terms(world.subject),
         price=offer_pb2.PricePlan(free=offer_pb2.FreePlan()),
         audience=public,
     )

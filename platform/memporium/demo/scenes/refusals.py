@@ -50,7 +50,9 @@ def _redistribute(world: World) -> Any:
     """Pack the pack: the subscriber's own listing of what is not its own."""
     owner = world.subscriber.owner.memstore
     listing = listing_pb2.Listing(
-        title="Surely ours", audience=listing_pb2.Audience(scope=listing_pb2.Audience.SCOPE_PUBLIC), terms=terms()
+        title="Surely ours",
+        audience=listing_pb2.Audience(scope=listing_pb2.Audience.SCOPE_PUBLIC),
+        terms=terms(world.subject),
     )
     name = owner.create_listing(parent=world.subscriber.name, listing_id="surely-ours", listing=listing).listing.name
     return owner.create_release(parent=name, version="1.0.0", vault=world.pack, timeout_s=600.0)

@@ -30,7 +30,7 @@ def play(world: World, stage: Stage) -> None:
         parent=buyer.name, vault_id="desk", vault=vault_pb2.Vault(kind=vault_pb2.VAULT_KIND_USER_PRIVATE)
     ).vault.name
     start = time.perf_counter()
-    result = pull(world, stage, agreement=world.agreement, vault_id="python-pack", show=True)
+    result = pull(world, stage, agreement=world.agreement, vault_id=world.slug, show=True)
     world.pack = result.vault
     took_s = time.perf_counter() - start
     stage.ok(f"{result.cube_count} memories and {result.blob_count} blobs in [bold]{result.vault}[/bold]", took_s)

@@ -26,7 +26,7 @@ _POLL_S = 0.1
 def play(world: World, stage: Stage) -> None:
     """Buy fifty more calls, subscribe, receive the new release, lose the agreement."""
     world.agreement = negotiate(world, stage)
-    world.pack = pull(world, stage, agreement=world.agreement, vault_id="python-pack-2", show=False).vault
+    world.pack = pull(world, stage, agreement=world.agreement, vault_id=f"{world.slug}-2", show=False).vault
     stage.ok(f"fifty more calls under a second agreement, in [bold]{world.pack}[/bold]")
     _deliver(world, stage)
     _revoke(world, stage)
@@ -95,7 +95,7 @@ def _revoke(world: World, stage: Stage) -> None:
         took_ms = (time.perf_counter() - start) * 1000
         if error.reason not in {"LICENCE_REVOKED", "PERMISSION_DENIED", "NOT_FOUND"}:
             raise UnexpectedError(f"refused as {error}") from error
-        stage.say(f"  [red]✗[/red] its next read: [bold]{error.reason}[/bold] [dim]{error.message}[/dim]")
+        stage.no("its next read", error)
         stage.ok(
             f"revoked in {revoked_s * 1000:.0f} ms; the very next read was refused {took_ms:.0f} ms after the order"
         )

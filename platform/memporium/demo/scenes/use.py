@@ -22,10 +22,13 @@ if TYPE_CHECKING:
 
 TITLE = "The pack beside its own memories; the same answer from text and from KV"
 _NEW_TOKENS = 24
+_RECALLED = 3
 _OWN = (
     ("Ada", "We open the ledger file with a with statement, so that it is closed even when a report fails."),
     ("Ben", "Right, and last Friday the context manager still swallowed the exception. I fixed that on Monday."),
 )
+# What only its own memories can tell.
+_OWN_QUESTION = "Who fixed the context manager of the ledger file?"
 
 
 @dataclass(frozen=True)
@@ -42,16 +45,29 @@ def play(world: World, stage: Stage) -> None:
     """Remember a little dialogue, recall over both, generate twice."""
     agent = world.subscriber.agent
     agent.reader.remember(_dialogue(world.desk))
-    response = agent.reader.recall(parent=world.desk, query=world.question, limit=6, budget_tokens=1500)
-    world.calls += 1
-    rows = []
-    for item in response.items:
-        whose = "pack" if item.agreement else "own"
-        rows.append((f"[{item.citation}]", whose, f"{item.score:.2f}", " ".join(item.text.split())))
-    stage.table(("", "whose", "score", "recalled from the desk vault and its mount"), rows, numbers=(2,))
-    credit = {item.attribution for item in response.items if item.attribution}
-    stage.ok(f"{response.context_tokens} tokens of context; attribution: {'; '.join(sorted(credit)) or 'none'}")
+    credit: set[str] = set()
+    for question in (world.question, _OWN_QUESTION):
+        stage.say(f"  [italic]{escape(question)}[/italic]")
+        response = agent.reader.recall(parent=world.desk, query=question, limit=_RECALLED, budget_tokens=1500)
+        credits_here = {item.attribution for item in response.items if item.attribution}
+        # One licensed call where the pack gave something, however much it gave.
+        world.calls += bool(credits_here)
+        credit |= credits_here
+        stage.table(("", "whose", "score", "recalled from the desk vault and its mount"), _rows(response), numbers=(2,))
+    stage.ok(f"each with its source, agreement and attribution: {'; '.join(sorted(credit)) or 'none'}")
     _same_tokens(world, stage)
+
+
+def _rows(response: Any) -> list[tuple[str, ...]]:
+    return [
+        (
+            f"[{item.citation}]",
+            "pack" if item.agreement else "own",
+            f"{item.score:.2f}",
+            " ".join(item.text.split()),
+        )
+        for item in response.items
+    ]
 
 
 def _same_tokens(world: World, stage: Stage) -> None:
