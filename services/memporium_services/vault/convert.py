@@ -80,6 +80,7 @@ def selection_of(chosen: CubeFilter, *, field: str = "filter") -> Selection:
         tiers=tuple(chosen.tiers),
         cube_ids=tuple(names.CUBE.parse(name, f"{field}.names")["cube"] for name in chosen.names),
         agreements=tuple(chosen.agreements),
+        claims=tuple(claim.casefold() for claim in chosen.claims),
     )
 
 

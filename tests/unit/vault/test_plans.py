@@ -30,6 +30,7 @@ _QUESTIONS: dict[str, Callable[[SqlStore], object]] = {
     "hidden cubes, too": lambda store: store.cubes("uid", ["a", "b"], hidden=True),
     "duplicates": lambda store: store.by_dedup("uid", ["a", "b"]),
     "near duplicates": lambda store: store.by_band("uid", ["a", "b"], limit=16),
+    "the same in other words": lambda store: store.by_same("uid", ["a", "b"]),
     "payloads": lambda store: store.payloads("uid", [("a", 1), ("b", 1)]),
     "units": lambda store: store.units("uid", [1, 2]),
     "units of cubes": lambda store: store.units_of("uid", ["a", "b"]),

@@ -80,6 +80,11 @@ def signed(value: int) -> int:
     return value - (1 << 64) if value >= 1 << 63 else value
 
 
+def unsigned(value: int) -> int:
+    """Return the 64 bits of the signed number that a column holds."""
+    return value & _WORD
+
+
 def vault_of(row: Sequence[Any] | None) -> VaultRow | None:
     """Return the vault in a row of the vaults' columns."""
     return None if row is None else VaultRow(*row)

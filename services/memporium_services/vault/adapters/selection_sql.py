@@ -62,6 +62,7 @@ def on_cubes(vault_uid: str, chosen: Selection, tokens: Callable[[str, str], str
         (words.LANGUAGE, chosen.languages),
         (words.LABEL, chosen.labels_any),
         (words.AGREEMENT, chosen.agreements),
+        (words.CLAIM, chosen.claims),
         *((words.TAG, (tag,)) for tag in chosen.tags_all),
     )
     found += [_carries(vault_uid, kind, asked, tokens) for kind, asked in any_of if asked]

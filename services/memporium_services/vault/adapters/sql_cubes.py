@@ -16,14 +16,15 @@ from memporium_services.vault.adapters.cube_rows import (
     cube_of,
     located,
     signed,
+    unsigned,
 )
 from memporium_services.vault.adapters.plain import values_of
 from memporium_services.vault.adapters.selection_sql import has_unit, on_cubes, visible_to
 from memporium_services.vault.adapters.sql_vaults import in_chunks
 from memporium_services.vault.adapters.tables import CUBE_TERMS, CUBES, PAYLOADS, VERSIONS
 from memporium_services.vault.domain.lifecycle import State
-from memporium_services.vault.domain.rows import CubeRow, PayloadRow, TermRow, VersionRow
-from memporium_services.vault.domain.selection import BAND, TAG
+from memporium_services.vault.domain.rows import Banded, CubeRow, PayloadRow, TermRow, VersionRow
+from memporium_services.vault.domain.selection import BAND, SAME, TAG
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -60,19 +61,34 @@ _PAYLOADS_BY_KEY = select(PAYLOADS).where(
     PAYLOADS.c.cube_id.in_(bindparam("cube_ids", expanding=True)),
     tuple_(PAYLOADS.c.cube_id, PAYLOADS.c.payload_version).in_(bindparam("keys", expanding=True)),
 )
-_CUBES_BY_BAND = WITH_META.where(
+_BANDS = (
+    select(CUBE_TERMS.c.cube_id, CUBE_TERMS.c.token)
+    .where(
+        CUBE_TERMS.c.vault_uid == bindparam("vault_uid"),
+        CUBE_TERMS.c.kind == BAND,
+        CUBE_TERMS.c.token.in_(bindparam("tokens", expanding=True)),
+    )
+    .limit(bindparam("most"))
+)
+_FINGERPRINTS = select(CUBES.c.cube_id, CUBES.c.simhash, CUBES.c.scope, CUBES.c.owner).where(
     CUBES.c.vault_uid == bindparam("vault_uid"),
-    CUBES.c.cube_id.in_(
-        select(CUBE_TERMS.c.cube_id)
-        .where(
-            CUBE_TERMS.c.vault_uid == bindparam("vault_uid"),
-            CUBE_TERMS.c.kind == BAND,
-            CUBE_TERMS.c.token.in_(bindparam("tokens", expanding=True)),
-        )
-        .limit(bindparam("most"))
-    ),
+    CUBES.c.cube_id.in_(bindparam("cube_ids", expanding=True)),
     CUBES.c.state.in_(_LIVE),
     CUBES.c.import_id == "",
+)
+_BY_SAME = (
+    select(CUBE_TERMS.c.token, CUBES.c.cube_id)
+    .join_from(
+        CUBE_TERMS, CUBES, and_(CUBES.c.vault_uid == CUBE_TERMS.c.vault_uid, CUBES.c.cube_id == CUBE_TERMS.c.cube_id)
+    )
+    .where(
+        CUBE_TERMS.c.vault_uid == bindparam("vault_uid"),
+        CUBE_TERMS.c.kind == SAME,
+        CUBE_TERMS.c.token.in_(bindparam("tokens", expanding=True)),
+        CUBES.c.state.in_(_LIVE),
+        CUBES.c.import_id == "",
+    )
+    .order_by(CUBES.c.create_us, CUBES.c.cube_id)
 )
 _cube_values = values_of(CubeRow, "meta_sealed")
 _version_values, _payload_values, _term_values = map(values_of, (VersionRow, PayloadRow, TermRow))
@@ -128,10 +144,28 @@ class SqlCubes:
             found.update((row.dedup, cube_of(row)) for row in rows)
         return found
 
-    def by_band(self, vault_uid: str, tokens: Sequence[str], *, limit: int) -> list[CubeRow]:
-        """Return live cubes that share a band of their SimHash with one of `tokens`."""
-        values = {"vault_uid": vault_uid, "tokens": tokens, "most": limit}
-        return [cube_of(row) for row in self.conn.execute(_CUBES_BY_BAND, values)]
+    def by_same(self, vault_uid: str, tokens: Sequence[str]) -> dict[str, CubeRow]:
+        """Return live cubes by the keyed word of their canonical form, for each the first made."""
+        found: dict[str, str] = {}
+        for some in in_chunks(tokens):
+            for row in self.conn.execute(_BY_SAME, {"vault_uid": vault_uid, "tokens": some}):
+                found.setdefault(row.token, row.cube_id)
+        cubes = self.cubes(vault_uid, list(found.values()))
+        return {token: cubes[cube_id] for token, cube_id in found.items() if cube_id in cubes}
+
+    def by_band(self, vault_uid: str, tokens: Sequence[str], *, limit: int) -> list[Banded]:
+        """Return live cubes that share a band of their SimHash with one of `tokens`, at most `limit` in all."""
+        # First the words alone: of a band that many share, no more than the limit is looked at.
+        listed = self.conn.execute(_BANDS, {"vault_uid": vault_uid, "tokens": tokens, "most": limit}).all()
+        rows: dict[str, Any] = {}
+        for some in in_chunks(sorted({cube_id for cube_id, _ in listed})):
+            found = self.conn.execute(_FINGERPRINTS, {"vault_uid": vault_uid, "cube_ids": some})
+            rows.update((row.cube_id, row) for row in found)
+        return [
+            Banded(token, cube_id, unsigned(rows[cube_id].simhash), rows[cube_id].scope, rows[cube_id].owner)
+            for cube_id, token in listed
+            if cube_id in rows
+        ]
 
     def select(
         self, vault_uid: str, selection: Selection, *, order: str, after: tuple[Any, str] | None, limit: int

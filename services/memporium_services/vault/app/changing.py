@@ -12,7 +12,7 @@ from memporium.cube.v1.cube_pb2 import Cube
 from memporium_platform import audit, idempotency
 from memporium_platform.errors import PlatformError, Reason, denied, etag_mismatch
 from memporium_services.vault.app import codec, content
-from memporium_services.vault.app.columns import columns_of, unit_works, words_of
+from memporium_services.vault.app.columns import columns_of, same_token, unit_works, words_of
 from memporium_services.vault.app.drafting import vectors_for
 from memporium_services.vault.app.plans import Plan, StaleError, apply_plan
 from memporium_services.vault.app.reading import (
@@ -205,13 +205,14 @@ class Changer:
         if content.ttl_s_of(before) == content.ttl_s_of(cube):
             new = replace(new, expire_us=old.expire_us)
         meta = cipher.seal(codec.meta_of(cube), "meta", old.uid, new.version)
+        same = same_token(cipher, cube, old.owner)
         return Plan(
             old=old,
             new=replace(new, meta_sealed=meta),
             version=_version(call, cipher, new, old, meta, edit),
             payload=payload,
             moved=None,
-            terms=tuple(words_of(cipher, old.cube_id, cube, fingerprint)),
+            terms=tuple(words_of(cipher, old.cube_id, cube, fingerprint, same=same)),
             units=units,
             blob_keys=blob_keys,
         )

@@ -94,6 +94,9 @@ def unit_of(draft: UnitDraft, ordinal: int) -> Unit:
     set_time(unit.event_time, draft.event_us)
     if draft.source is not None:
         unit.source.CopyFrom(draft.source)
+    unit.claims.extend(draft.claims)
+    if draft.trust is not None:
+        unit.trust = draft.trust
     return unit
 
 

@@ -11,21 +11,24 @@ from memporium_platform.storage.index.vault_index import IndexEntry
 from memporium_services.vault.app import codec, content
 from memporium_services.vault.app.retention import retention_of
 from memporium_services.vault.domain import lifespan, selection
+from memporium_services.vault.domain.canonical import canonical
 from memporium_services.vault.domain.rows import TermRow, UnitRow
 from memporium_services.vault.domain.simhash import bands
 from memporium_services.vault.domain.text import terms_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from memporium.cube.v1.cube_pb2 import Cube
+    from memporium.cube.v1.cube_pb2 import AtomicFact, Cube
     from memporium_services.vault.app.cipher import VaultCipher
     from memporium_services.vault.app.content import UnitDraft
     from memporium_services.vault.domain.rows import CubeRow, VaultRow
 
 _SHARED = 2
+# Longer texts are hardly ever the same but for their writing, and take longer to tell.
+_MAX_SAME_BYTES = 16_384
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +69,8 @@ def columns_of(vault: VaultRow, cipher: VaultCipher, cube: Cube, row: CubeRow) -
     )
 
 
-def words_of(cipher: VaultCipher, cube_id: str, cube: Cube, fingerprint: int) -> list[TermRow]:
-    """Return the keyed words beside a cube."""
+def words_of(cipher: VaultCipher, cube_id: str, cube: Cube, fingerprint: int, *, same: str) -> list[TermRow]:
+    """Return the keyed words beside a cube; `same` is the one of its canonical form, "": none."""
     told, governed = cube.descriptive, cube.governance
     words = {
         *((selection.TAG, tag) for tag in told.tags),
@@ -77,10 +80,47 @@ def words_of(cipher: VaultCipher, cube_id: str, cube: Cube, fingerprint: int) ->
         (selection.SOURCE, told.source),
         (selection.PERSONA, told.persona),
         (selection.LANGUAGE, told.language),
+        *((selection.CLAIM, key) for fact in cube.payload.plaintext.mem_cell.facts for key in _claimed(fact)),
     }
     rows = [TermRow(cube_id, kind, cipher.token(kind, word)) for kind, word in sorted(words) if word]
+    rows += [TermRow(cube_id, selection.SAME, same)] if same else []
     tokens = band_tokens(cipher, fingerprint)
     return rows + [TermRow(cube_id, selection.BAND, token) for token in tokens]
+
+
+def same_token(cipher: VaultCipher, cube: Cube, owner: str) -> str:
+    """Return the keyed canonical form of a text cube: cubes that have the same one say the same; "": it has none.
+
+    Of whom it is, when it was true, who said it and what it lets expect count too; where and when it was said do not.
+    """
+    if cube.payload.WhichOneof("form") != "plaintext" or cube.payload.ByteSize() > _MAX_SAME_BYTES:
+        return ""
+    text, governed = cube.payload.plaintext, cube.governance
+    kind = text.WhichOneof("content")
+    if kind == "document":
+        said = [canonical(text.document.title), canonical(text.document.text)]
+    elif kind == "mem_cell":
+        cell = text.mem_cell
+        said = [canonical(cell.episode)]
+        for fact in cell.facts:
+            when = str(content.moment_us(fact.event_time)) if fact.HasField("event_time") else ""
+            said += [canonical(fact.text), when, fact.role, fact.source.speaker]
+        said += [canonical(one.text) + one.start_time.ToJsonString() for one in cell.foresight]
+    else:
+        return ""
+    if not any(said):
+        return ""
+    own = owner if governed.access_scope == selection.PRIVATE else ""
+    agreements = sorted(licence.agreement for licence in governed.licences)
+    when = str(content.event_us_of(cube) or "")
+    return cipher.token(selection.SAME, "\0".join((own, cube.descriptive.persona, when, *agreements, "", *said)))
+
+
+def _claimed(fact: AtomicFact) -> Iterator[str]:
+    """Yield by what a fact's claims are found: the subject, and the subject with the attribute."""
+    for claim in fact.claims:
+        yield claim.subject.casefold()
+        yield f"{claim.subject}/{claim.attribute}".casefold()
 
 
 def band_tokens(cipher: VaultCipher, fingerprint: int) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from google.protobuf.timestamp_pb2 import Timestamp
 
     from memporium.common.v1.digest_pb2 import Digest
-    from memporium.cube.v1.cube_pb2 import AtomicFact, Cube, Payload, SourceSpan
+    from memporium.cube.v1.cube_pb2 import AtomicFact, Claim, Cube, Payload, SourceSpan
     from memporium_services.vault.settings import VaultSettings
 
 MAX_TAGS = 64
@@ -21,6 +21,7 @@ MAX_LABELS = 64
 MAX_LICENCES = 64
 MAX_WORD_CHARS = 256
 MAX_PRIORITY = 100
+MAX_CLAIMS = 16
 FORMS = {"plaintext": 1, "activation": 2, "parameter": 3}
 
 
@@ -33,6 +34,8 @@ class UnitDraft(NamedTuple):
     event_us: int | None = None
     source: SourceSpan | None = None
     role: str = ""
+    claims: tuple[Claim, ...] = ()
+    trust: float | None = None
 
     @property
     def indexed(self) -> str:
@@ -120,8 +123,22 @@ def check_cube(cube: Cube, settings: VaultSettings, *, field: str = "cube") -> N
         raise invalid(f"{field}.governance.priority", f"must be 0 to {MAX_PRIORITY}")
     if governed.lifespan.HasField("ttl") and governed.lifespan.ttl.ToTimedelta().total_seconds() <= 0:
         raise invalid(f"{field}.governance.lifespan.ttl", "must be positive")
+    for index, fact in enumerate(cube.payload.plaintext.mem_cell.facts):
+        _check_fact(fact, f"{field}.payload.plaintext.mem_cell.facts[{index}]")
     if cube.payload.ByteSize() > settings.max_payload_bytes:
         raise invalid(f"{field}.payload", f"must not exceed {settings.max_payload_bytes} bytes; use a blob")
+
+
+def _check_fact(fact: AtomicFact, field: str) -> None:
+    """Refuse a fact with too many claims, claims on nothing, or a trust that is none."""
+    if len(fact.claims) > MAX_CLAIMS:
+        raise invalid(f"{field}.claims", f"at most {MAX_CLAIMS}")
+    for claim in fact.claims:
+        for path in ("subject", "attribute", "value"):
+            if not 1 <= len(getattr(claim, path)) <= MAX_WORD_CHARS:
+                raise invalid(f"{field}.claims.{path}", f"must hold 1 to {MAX_WORD_CHARS} characters")
+    if not 0 <= fact.trust <= 1:
+        raise invalid(f"{field}.trust", "must be 0 to 1")
 
 
 def check_units(units: list[UnitDraft], settings: VaultSettings, *, field: str = "cube") -> None:
@@ -152,6 +169,8 @@ def _of_fact(fact: AtomicFact) -> UnitDraft:
         event_us=moment_us(fact.event_time) if fact.HasField("event_time") else None,
         source=fact.source if fact.HasField("source") else None,
         role=fact.role,
+        claims=tuple(fact.claims),
+        trust=fact.trust if fact.HasField("trust") else None,
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from memporium_platform.errors import invalid
 from memporium_services.vault.app import codec, content
-from memporium_services.vault.app.columns import band_tokens, columns_of, unit_works, words_of
+from memporium_services.vault.app.columns import band_tokens, columns_of, same_token, unit_works, words_of
 from memporium_services.vault.domain.lifecycle import State
 from memporium_services.vault.domain.rows import CubeRow, PayloadRow, TermRow, VersionRow
 from memporium_services.vault.domain.simhash import simhash
@@ -45,6 +45,7 @@ class Draft:
     band_tokens: tuple[str, ...]
     units: tuple[UnitWork, ...]
     blob_keys: tuple[str, ...]
+    same: str = ""
 
     @property
     def dimensions(self) -> int:
@@ -191,6 +192,7 @@ def _draft(
             import_id=origin.import_id,
         ),
     )
+    same = same_token(cipher, cube, row.owner)
     row_meta = cipher.seal(codec.meta_of(cube), "meta", uid, 1)
     return Draft(
         cube=cube,
@@ -207,8 +209,9 @@ def _draft(
             note_sealed=cipher.seal(origin.reason.encode(), "note", uid, 1) if origin.reason else b"",
         ),
         payload=PayloadRow(cube_id, 1, cipher.seal(stored, "payload", uid, 1)),
-        terms=tuple(words_of(cipher, cube_id, cube, fingerprint)),
+        terms=tuple(words_of(cipher, cube_id, cube, fingerprint, same=same)),
         band_tokens=band_tokens(cipher, fingerprint),
         units=units,
         blob_keys=keys,
+        same=same,
     )

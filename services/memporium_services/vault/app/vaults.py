@@ -29,8 +29,10 @@ SETTABLE = (
     "quota",
     "near_duplicates",
     "leg_weights",
+    "trust",
 )
 _MAX_TEXT_CHARS = 4096
+_MAX_TRUSTS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +223,9 @@ def _check(vault: Vault) -> None:
         raise invalid("vault.retention.archive_below_heat", "must not be negative")
     if vault.quota.max_cubes < 0 or vault.quota.max_bytes < 0:
         raise invalid("vault.quota", "must not be negative")
+    for trusts in (vault.trust.roles, vault.trust.sources):
+        if len(trusts) > _MAX_TRUSTS or any(not 0 <= trust <= 1 for trust in trusts.values()):
+            raise invalid("vault.trust", f"must be at most {_MAX_TRUSTS} of each kind, 0 to 1")
     if vault.HasField("leg_weights") and (
         min(weights.dense, weights.own, weights.context) < 0 or max(weights.dense, weights.own, weights.context) <= 0
     ):

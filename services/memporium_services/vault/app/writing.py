@@ -5,20 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from memporium_platform.errors import PlatformError, Reason, already_exists
-from memporium_services.vault.app.codec import open_unit
+from memporium_services.vault.app import near as near_duplicates
 from memporium_services.vault.app.follower import Waiting
 from memporium_services.vault.app.retention import settings_of
-from memporium_services.vault.domain.rows import ChangeRow, IndexTask, RelationRow
-from memporium_services.vault.domain.simhash import MAX_DISTANCE, distance
+from memporium_services.vault.domain.rows import ChangeRow, IndexTask
 from memporium_services.vault.ports import VaultDelta
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from numpy.typing import NDArray
 
     from memporium_services.vault.app.cipher import VaultCipher
     from memporium_services.vault.app.drafting import Draft
@@ -27,11 +22,6 @@ if TYPE_CHECKING:
     from memporium_services.vault.ports import Store
 
 CREATED, UPDATED, FORGOTTEN = 1, 2, 3
-NEAR_DUPLICATE = 4
-IGNORE_NEAR = 2
-# Cosine from which on two texts with like SimHashes count as nearly the same.
-NEAR_COSINE = 0.9
-_MAX_NEAR = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +86,8 @@ def write_drafts(
     """
     vault = fresh_vault(store, vault)
     known = store.by_dedup(vault.uid, [draft.row.dedup for draft in drafts])
+    if settings_of(vault.settings).near_duplicates == near_duplicates.MERGE:
+        drafts = _merged(store, vault, drafts, known)
     taken = store.cubes(vault.uid, [draft.row.cube_id for draft in drafts], hidden=True)
     new: dict[str, Draft] = {}
     for draft in drafts:
@@ -110,16 +102,33 @@ def write_drafts(
     fresh = list(new.values())
     keep_quota(rt, vault, cubes=len(fresh), size_bytes=sum(draft.row.size_bytes for draft in fresh))
     demand_blobs(store, vault, [key for draft in fresh for key in draft.blob_keys])
-    near = {} if settings_of(vault.settings).near_duplicates == IGNORE_NEAR else _near(store, vault, cipher, fresh)
-    outcome = insert_drafts(store, vault, fresh, now_us=now_us)
-    _relate_near(rt, store, vault, near, now_us=now_us)
+    policy = settings_of(vault.settings).near_duplicates
+    near = {} if policy == near_duplicates.IGNORE else near_duplicates.find_near(store, vault, cipher, fresh)
+    outcome = insert_drafts(store, vault, near_duplicates.stood_for(fresh, near), now_us=now_us)
+    near_duplicates.relate_near(rt, store, vault, near, now_us=now_us)
     rows = {written.row.dedup: written for written in outcome.written}
     written = []
     for draft in drafts:
         dedup, row = draft.row.dedup, known.get(draft.row.dedup) or rows[draft.row.dedup].row
-        similar = tuple(other.cube_id for other, _ in near.get(row.cube_id, ()))
+        similar = tuple(other for other, _ in near.get(row.cube_id, ()))
         written.append(Written(row, dedup in known or draft is not new[dedup], similar))
     return WriteOutcome(outcome.vault, outcome.revision, tuple(written), outcome.waiting)
+
+
+def _merged(store: Store, vault: VaultRow, drafts: Sequence[Draft], known: dict[str, CubeRow]) -> list[Draft]:
+    """Let drafts that say what a cube or an earlier draft says already count as exact duplicates of it."""
+    held = store.by_same(vault.uid, sorted({draft.same for draft in drafts if draft.same}))
+    first: dict[str, str] = {}
+    found = []
+    for draft in drafts:
+        if draft.same and draft.row.dedup not in known:
+            if draft.same in held:
+                known[draft.row.dedup] = held[draft.same]
+            else:
+                stands = first.setdefault(draft.same, draft.row.dedup)
+                draft = replace(draft, row=replace(draft.row, dedup=stands))  # noqa: PLW2901 - as another one
+        found.append(draft)
+    return found
 
 
 def insert_drafts(store: Store, vault: VaultRow, drafts: Sequence[Draft], *, now_us: int) -> WriteOutcome:
@@ -172,54 +181,3 @@ def demand_blobs(store: Store, vault: VaultRow, keys: Sequence[str]) -> None:
     there = store.blobs(vault.uid, keys)
     if any(key not in there or not there[key].complete for key in keys):
         raise PlatformError(Reason.BLOB_MISSING, "a blob of the cube was not uploaded to the vault")
-
-
-def _near(
-    store: Store, vault: VaultRow, cipher: VaultCipher, drafts: Sequence[Draft]
-) -> dict[str, list[tuple[CubeRow, float]]]:
-    """Return, by new cube, older ones with a like SimHash and a like meaning."""
-    tokens = sorted({token for draft in drafts for token in draft.band_tokens})
-    if not tokens:
-        return {}
-    older = store.by_band(vault.uid, tokens, limit=_MAX_NEAR * len(drafts))
-    found: dict[str, list[tuple[CubeRow, float]]] = {}
-    means: dict[str, NDArray[np.float32] | None] = {}
-    for draft in drafts:
-        like = [row for row in older if draft.row.simhash and distance(row.simhash, draft.row.simhash) <= MAX_DISTANCE]
-        for row in like[:_MAX_NEAR]:
-            if row.cube_id not in means:
-                stored = [open_unit(unit, cipher).vector for unit in store.units_of(vault.uid, [row.cube_id])]
-                means[row.cube_id] = _mean(stored)
-            cosine = _cosine(_mean([work.vector for work in draft.units]), means[row.cube_id])
-            if cosine >= NEAR_COSINE and _may_know(draft, row):
-                found.setdefault(draft.row.cube_id, []).append((row, cosine))
-    return found
-
-
-def _may_know(draft: Draft, row: CubeRow) -> bool:
-    """Return whether the new cube's owner sees the older one."""
-    return row.scope != 1 or row.owner == draft.row.owner
-
-
-def _mean(vectors: Sequence[NDArray[np.float32] | None]) -> NDArray[np.float32] | None:
-    known = [vector for vector in vectors if vector is not None]
-    return np.mean(known, axis=0) if known else None
-
-
-def _cosine(a: NDArray[np.float32] | None, b: NDArray[np.float32] | None) -> float:
-    if a is None or b is None or len(a) != len(b):
-        return 0.0
-    norm = float(np.linalg.norm(a) * np.linalg.norm(b))
-    return float(a @ b) / norm if norm else 0.0
-
-
-def _relate_near(
-    rt: Runtime, store: Store, vault: VaultRow, near: dict[str, list[tuple[CubeRow, float]]], *, now_us: int
-) -> None:
-    rows = [
-        RelationRow(rt.new_id(), cube_id, NEAR_DUPLICATE, other.cube_id, cosine, b"", now_us, "services/vault")
-        for cube_id, others in near.items()
-        for other, cosine in others
-    ]
-    if rows:
-        store.insert_relations(vault.uid, rows)

@@ -149,6 +149,17 @@ class TermRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Banded:
+    """A cube that one band of its SimHash led to, with what decides whether it is looked at."""
+
+    token: str
+    cube_id: str
+    simhash: int
+    scope: int
+    owner: str
+
+
+@dataclass(frozen=True, slots=True)
 class ChangeRow:
     """A change, for watchers."""
 

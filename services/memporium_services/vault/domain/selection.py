@@ -7,8 +7,8 @@ from dataclasses import dataclass, fields, replace
 from memporium_services.vault.domain.lifecycle import State
 
 # Kinds of words that are kept keyed beside a cube, so that filters can ask for them.
-TAG, ENTITY, SOURCE, PERSONA, LANGUAGE, LABEL, AGREEMENT, BAND = (
-    "tag", "entity", "source", "persona", "language", "label", "agreement", "band",
+TAG, ENTITY, SOURCE, PERSONA, LANGUAGE, LABEL, AGREEMENT, BAND, CLAIM, SAME = (
+    "tag", "entity", "source", "persona", "language", "label", "agreement", "band", "claim", "same",
 )  # fmt: skip
 ROLE = "role"
 
@@ -50,6 +50,7 @@ class Selection:
     tiers: tuple[int, ...] = ()
     cube_ids: tuple[str, ...] = ()
     agreements: tuple[str, ...] = ()
+    claims: tuple[str, ...] = ()
     reader: str = ""
     now_us: int = 0
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from memporium_services.vault.domain.rows import (
+        Banded,
         BlobRow,
         ChangeRow,
         CubeRow,
@@ -126,8 +127,12 @@ class CubeStore(Protocol):
         """Return cubes that are not EXPIRED by their keyed digest."""
         ...
 
-    def by_band(self, vault_uid: str, tokens: Sequence[str], *, limit: int) -> list[CubeRow]:
-        """Return live cubes that share a band of their SimHash with one of `tokens`."""
+    def by_same(self, vault_uid: str, tokens: Sequence[str]) -> dict[str, CubeRow]:
+        """Return live cubes by the keyed word of their canonical form, for each the first made."""
+        ...
+
+    def by_band(self, vault_uid: str, tokens: Sequence[str], *, limit: int) -> list[Banded]:
+        """Return live cubes that share a band of their SimHash with one of `tokens`, at most `limit` in all."""
         ...
 
     def select(
