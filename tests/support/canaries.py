@@ -1,0 +1,66 @@
+"""Canaries: unique words in every field that a caller may write, and a search for them in raw bytes of any encoding."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import zlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+_ZLIB = (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
+_LONGEST_INFLATED = 1 << 22
+
+
+class Canaries:
+    """Hands out words that occur nowhere else; each tells which field it was put into."""
+
+    def __init__(self) -> None:
+        self.by_word: dict[str, str] = {}
+
+    def __call__(self, field: str) -> str:
+        """Return a new word for a field."""
+        digits = "".join(
+            "bcdfghjklmnpqrst"[int(digit, 16)] for digit in f"{len(self.by_word) * 0x9E3779B1 % 2**32:08x}"
+        )
+        word = f"zq{digits}xv"
+        self.by_word[word] = field
+        return word
+
+    def traces(self, sources: Iterable[tuple[str, bytes]]) -> set[tuple[str, str]]:
+        """Return where (place, field) a canary is found: plain, lower or upper case, UTF-16, base64, hexadecimal, zlib."""
+        forms = {form: field for word, field in self.by_word.items() for form in encodings(word)}
+        found = set()
+        for place, data in sources:
+            for body in (data, *inflated(data)):
+                found.update((place, field) for form, field in forms.items() if form in body)
+        return found
+
+
+def encodings(word: str) -> set[bytes]:
+    """Return the forms in which the word may stand in bytes; of base64, what all three alignments have in common."""
+    plain = {word.encode(), word.upper().encode()}
+    plain |= {word.encode("utf-16-le"), word.encode("utf-16-be")}
+    in_base64 = {base64.b64encode(b"\0" * shift + word.encode())[4 if shift else 0 : -4] for shift in range(3)}
+    return plain | in_base64 | {word.encode().hex().encode(), word.encode().hex().upper().encode()}
+
+
+def inflated(data: bytes) -> Iterator[bytes]:
+    """Yield what lies compressed in the data."""
+    for head in _ZLIB:
+        at = data.find(head)
+        while at >= 0:
+            with contextlib.suppress(zlib.error):
+                yield zlib.decompressobj().decompress(data[at:], _LONGEST_INFLATED)
+            at = data.find(head, at + 1)
+
+
+def files_under(folder: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield the raw bytes of every file, and its name, for a canary may stand in that too."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            place = str(path.relative_to(folder))
+            yield place, path.read_bytes() + place.encode()
