@@ -104,6 +104,7 @@ def add_commands() -> typer.Typer:
         negotiation,
         org,
         recall,
+        receipt,
         serve,
         subscribe,
         vault,
@@ -111,8 +112,8 @@ def add_commands() -> typer.Typer:
 
     if not app.registered_groups:
         groups = (
-            org, key, issuer, vault, cube, listing, negotiation, agreement, subscribe, bundle, model, job, audit,
-            config,
+            org, key, issuer, vault, cube, receipt, listing, negotiation, agreement, subscribe, bundle, model, job,
+            audit, config,
         )  # fmt: skip
         for module in groups:
             app.add_typer(module.app)

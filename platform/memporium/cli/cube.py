@@ -7,10 +7,10 @@ from typing import Annotated
 import typer
 
 from memporium.cli._context import session
-from memporium.cli._output import show, show_all
+from memporium.cli._output import line, show, show_all
 from memporium.cli._verbs import add_verbs
 from memporium.cube.v1 import cube_pb2
-from memporium.vault.v1 import cubes_pb2
+from memporium.vault.v1 import cubes_pb2, vault_service_pb2
 
 app = typer.Typer(name="cube", help="Cubes: single memories.", no_args_is_help=True)
 
@@ -117,14 +117,46 @@ def rollback(
     show(response.cube, as_json=run.as_json)
 
 
-@app.command(epilog="Example: memporium cube forget orgs/acme/vaults/notes/cubes/CUBE --reason 'asked to'")
+@app.command(epilog="Example: memporium cube forget notes --subject 'Ada Lovelace' --dry-run")
 def forget(
     context: typer.Context,
-    names: Annotated[list[str], typer.Argument(help="Full names of cubes of one vault.")],
+    names: Annotated[list[str], typer.Argument(help="Full names of cubes of one vault; or a vault, with an option.")],
+    subject: Annotated[
+        list[str], typer.Option(help="Everything about this person: owner, entity, persona, speaker; other names too.")
+    ] = [],
+    mentions: Annotated[bool, typer.Option("--mentions", help="What only mentions the subject goes, too.")] = False,
+    source: Annotated[list[str], typer.Option(help="All from this source; may be repeated.")] = [],
+    tag: Annotated[list[str], typer.Option(help="Only with all of these labels.")] = [],
+    keep_derived: Annotated[
+        bool, typer.Option("--keep-derived", help="Keep what was made from forgotten memories; the receipt names it.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Forget nothing; show what would go, and why.")] = False,
     reason: Reason = "",
 ) -> None:
-    """Forget cubes for good: rows, versions, index, blobs. Prints the signed receipt."""
+    """Forget memories for good: rows, versions, index, blobs, and what was made of them. Prints the signed receipt."""
     run = session(context)
-    vault = names[0].rsplit("/cubes/", 1)[0]
-    response = run.client.vault.forget_cubes(parent=vault, names=names, reason=reason)
-    show(response.receipt, as_json=run.as_json, title="forgotten")
+    chosen = bool(subject or source or tag)
+    vault = run.absolute(names[0], "vaults") if chosen else names[0].rsplit("/cubes/", 1)[0]
+    if chosen and (len(names) > 1 or "/cubes/" in names[0]):
+        raise typer.BadParameter("give one vault with --subject, --source or --tag", param_hint="NAMES")
+    request = vault_service_pb2.ForgetCubesRequest(parent=vault, reason=reason, dry_run=dry_run)
+    request.names.extend([] if chosen else names)
+    if subject:
+        request.subject.names.extend(subject)
+        request.subject.mentions = mentions
+    if source or tag:
+        request.filter.sources.extend(source)
+        request.filter.tags_all.extend(tag)
+    if keep_derived:
+        request.derived = cubes_pb2.DERIVED_POLICY_KEEP
+    response = run.client.vault.forget_cubes(request)
+    if dry_run:
+        show_all(response.candidates, ["name", "why", "parent", "refusal"], as_json=run.as_json)
+    else:
+        show(response.receipt, as_json=run.as_json, title="forgotten")
+    if run.as_json:
+        return
+    if response.near_duplicates:
+        line(f"nearly the same, and kept: {', '.join(response.near_duplicates)}")
+    if response.more:
+        line("there are more: say it again")

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from memporium.cli.receipt import problems_of
+from memporium.vault.v1.cubes_pb2 import Receipt
+from memporium_services.vault.app.receipts import sign
+
+KEY = Ed25519PrivateKey.from_private_bytes(b"k" * 32)
+PUBLIC = KEY.public_key().public_bytes_raw()
+CUBE = "orgs/acme/vaults/v/cubes/c"
+
+
+@pytest.fixture
+def receipt() -> Receipt:
+    made = Receipt(name="orgs/acme/receipts/r", kind=1, vault="orgs/acme/vaults/v", principal="orgs/acme/principals/p")
+    made.cubes, made.versions, made.derived, made.exported = 2, 5, 1, 1
+    made.kept_derived.append("orgs/acme/vaults/v/cubes/kept")
+    made.create_time.FromSeconds(1_700_000_000)
+    sign(made, [CUBE], [hashlib.sha256(b"x").hexdigest()], "asked to", KEY)
+    return made
+
+
+def test_what_the_platform_signed_verifies(receipt: Receipt) -> None:
+    assert problems_of(receipt, PUBLIC, [CUBE]) == []
+    assert problems_of(receipt, PUBLIC, [CUBE + "2"]) == [f"{CUBE}2 is not covered"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("cubes", 3), ("exported", 0), ("derived", 0), ("key_destroyed", True), ("vault", "orgs/acme/vaults/w")],
+)
+def test_a_changed_field_is_named(receipt: Receipt, field: str, value: object) -> None:
+    setattr(receipt, field, value)
+    assert problems_of(receipt, PUBLIC, []) == [f"{field} was signed otherwise"]
+
+
+def test_another_name_time_or_kept_cube_is_named(receipt: Receipt) -> None:
+    receipt.name = "orgs/acme/receipts/other"
+    receipt.create_time.FromSeconds(1)
+    del receipt.kept_derived[:]
+    assert len(problems_of(receipt, PUBLIC, [])) == 3
+
+
+def test_neither_another_key_nor_another_statement_verifies(receipt: Receipt) -> None:
+    other = Ed25519PrivateKey.from_private_bytes(b"o" * 32).public_key().public_bytes_raw()
+    wrong = ["the signature is not the organisation's"]
+    assert problems_of(receipt, other, []) == wrong
+    assert problems_of(receipt, b"short", []) == wrong
+    receipt.payload = receipt.payload.replace(b"2", b"3")
+    assert problems_of(receipt, PUBLIC, []) == wrong
