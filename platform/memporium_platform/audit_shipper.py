@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from google.protobuf.timestamp_pb2 import Timestamp
-
 from memporium.governance.v1 import audit_pb2
 from memporium.governance.v1.governance_service_pb2_grpc import GovernanceServiceStub
 from memporium_platform.call import acting_as, service_principal
@@ -38,6 +36,8 @@ _SAME = (
     "details",
 )
 
+_EFFECTS = {name: audit_pb2.AuditEffect.Value(f"AUDIT_EFFECT_{name}") for name in ("ALLOW", "DENY", "ERROR")}
+
 
 class GovernanceShipper:
     """Appends records by RPC, as the kernel itself."""
@@ -55,10 +55,8 @@ class GovernanceShipper:
 
 def to_proto(record: AuditRecord) -> audit_pb2.AuditRecord:
     """Return the record as a message."""
-    moment = Timestamp()
-    moment.FromMicroseconds(record.time_us)
-    return audit_pb2.AuditRecord(
-        time=moment,
-        effect=audit_pb2.AuditEffect.Value(f"AUDIT_EFFECT_{record.effect}"),
-        **{name: getattr(record, name) for name in _SAME},
-    )
+    values = {name: value for name in _SAME if (value := getattr(record, name))}
+    message = audit_pb2.AuditRecord(effect=_EFFECTS[record.effect], **values)
+    seconds, micros = divmod(record.time_us, 1_000_000)
+    message.time.seconds, message.time.nanos = seconds, micros * 1000
+    return message

@@ -121,13 +121,13 @@ class Gate:
                 return decision
         return decision
 
-    def admit(self, row: Row, call: Call, request: Message, *, stream: bool) -> bool:
+    def admit(self, row: Row, call: Call, request: Message, raw: bytes, *, stream: bool) -> bool:
         """Check the fields and the limits; return whether the limits count the call, so that `leave` must follow.
 
         Calls between services are not counted again: the user's call was.
         """
         row.check(request)
-        row.sense(request, "")
+        row.sense(request, raw)
         if self.audit.full:
             raise PlatformError(Reason.OVERLOADED, "the audit log does not keep up", retry_after_s=_AUDIT_RETRY_S)
         principal = call.principal

@@ -173,7 +173,7 @@ async def _requests(passage: Passage, row: Row, raws: AsyncIterator[bytes]) -> A
         yield request
         async for raw in raws:
             message = parse(row, raw)
-            row.sense(message, "")
+            row.sense(message, raw)
             yield message
         # To grpc.aio the requests of a call that was cut end as if the client had said all; that it was cut comes right
         # after, as a cancellation. What is half said must not be taken for the whole.

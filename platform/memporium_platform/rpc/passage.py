@@ -89,7 +89,7 @@ class Passage:
         if request_id:
             call = replace(call, request_digest=row.digest(request))
         self.call = call
-        self._counted = gate.admit(row, call, request, stream=self._stream)
+        self._counted = gate.admit(row, call, request, raw, stream=self._stream)
         enter(call)
         return request, enforce_s
 

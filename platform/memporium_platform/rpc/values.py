@@ -27,19 +27,21 @@ _TIMESTAMP = (-62_135_596_800, 253_402_300_799)
 _DURATION = 315_576_000_000
 
 
-def compile_values(descriptor: Descriptor) -> Check:
-    """Return a function that raises INVALID_FIELD where a message of this type holds an impossible value."""
-    return _compile(descriptor, {}) if _has_any(descriptor, set()) else lambda _message, _prefix: None
+def compile_values(descriptor: Descriptor, *, texts: bool = True) -> Check:
+    """Return a function that raises INVALID_FIELD where a message of this type holds an impossible value.
+
+    Without `texts` it leaves out the character NUL, for messages whose bytes have no zero anywhere.
+    """
+    if not _has_any(descriptor, set(), texts=texts):
+        return lambda _message, _prefix: None
+    known = {"google.protobuf.Timestamp": _timestamp, "google.protobuf.Duration": _duration}
+    return _compile(descriptor, known, texts=texts)
 
 
-def _compile(descriptor: Descriptor, known: dict[str, Check]) -> Check:
+def _compile(descriptor: Descriptor, known: dict[str, Check], *, texts: bool) -> Check:
     """Compile one type; `known` breaks the cycles of recursive types."""
     if descriptor.full_name in known:
         return known[descriptor.full_name]
-    if descriptor.full_name == "google.protobuf.Timestamp":
-        return _timestamp
-    if descriptor.full_name == "google.protobuf.Duration":
-        return _duration
     checks: list[Check] = []
 
     def run(message: Any, prefix: str) -> None:
@@ -51,10 +53,11 @@ def _compile(descriptor: Descriptor, known: dict[str, Check]) -> Check:
         below = field.message_type
         if field.enum_type is not None:
             checks.append(_enum(field))
-        elif field.type == FieldDescriptor.TYPE_STRING and field.name not in _CONTENT:
-            checks.append(_text(field))
-        elif below is not None and not below.GetOptions().map_entry and _has_any(below, set()):
-            checks.append(_descent(field, _compile(below, known)))
+        elif field.type == FieldDescriptor.TYPE_STRING:
+            if texts and field.name not in _CONTENT:
+                checks.append(_text(field))
+        elif below is not None and not below.GetOptions().map_entry and _has_any(below, set(), texts=texts):
+            checks.append(_descent(field, _compile(below, known, texts=texts)))
     return run
 
 
@@ -112,7 +115,7 @@ def _duration(message: Any, prefix: str) -> None:
         raise invalid(prefix.rstrip("."), "must be a duration of at most 10,000 years")
 
 
-def _has_any(descriptor: Descriptor, seen: set[str]) -> bool:
+def _has_any(descriptor: Descriptor, seen: set[str], *, texts: bool) -> bool:
     if descriptor.full_name in {"google.protobuf.Timestamp", "google.protobuf.Duration"}:
         return True
     if descriptor.full_name in seen or descriptor.GetOptions().map_entry:
@@ -120,7 +123,7 @@ def _has_any(descriptor: Descriptor, seen: set[str]) -> bool:
     seen.add(descriptor.full_name)
     return any(
         field.enum_type is not None
-        or field.type == FieldDescriptor.TYPE_STRING
-        or (field.message_type is not None and _has_any(field.message_type, seen))
+        or (texts and field.type == FieldDescriptor.TYPE_STRING)
+        or (field.message_type is not None and _has_any(field.message_type, seen, texts=texts))
         for field in descriptor.fields
     )

@@ -14,7 +14,7 @@ from memporium.governance.v1 import (
 )
 from memporium_platform.authz.wire import effect_to_wire, kind_to_wire, tests_from_wire, tests_to_wire
 from memporium_platform.errors import invalid
-from memporium_platform.storage.sql.times import from_us, to_us
+from memporium_platform.storage.sql.times import from_us
 from memporium_services.governance.domain.pii import Mode
 from memporium_services.governance.domain.records import ApiKey, Binding, Issuer, Organisation, Policy, Principal
 
@@ -35,6 +35,9 @@ _MODES = {
     pii_pb2.REDACTION_MODE_MASK: Mode.MASK,
     pii_pb2.REDACTION_MODE_PSEUDONYM: Mode.PSEUDONYM,
 }
+_SECOND_NANOS = 1_000_000_000
+# 0001-01-01 to 9999-12-31, as google.protobuf.Timestamp defines it.
+_FIRST_S, _LAST_S = -62_135_596_800, 253_402_300_799
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
@@ -60,8 +63,12 @@ def time_of(field: Timestamp, *, present: bool, name: str) -> datetime | None:
 
 def time_us_of(field: Timestamp, *, present: bool, name: str) -> int:
     """Return a time in microseconds; 0 where it is absent."""
-    found = time_of(field, present=present, name=name)
-    return to_us(found) if found is not None else 0
+    if not present:
+        return 0
+    seconds, nanos = field.seconds, field.nanos
+    if not (_FIRST_S <= seconds <= _LAST_S and 0 <= nanos < _SECOND_NANOS):
+        raise invalid(name, "is out of range")
+    return seconds * 1_000_000 + nanos // 1000
 
 
 def organisation(record: Organisation) -> organisation_pb2.Organisation:

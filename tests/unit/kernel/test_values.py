@@ -6,6 +6,7 @@ from memporium.reader.v1 import remember_pb2
 from memporium.scheduler.v1 import scheduler_service_pb2
 from memporium.vault.v1 import vault_service_pb2
 from memporium_platform.errors import PlatformError, Reason
+from memporium_platform.rpc.method_table import rows_of
 from memporium_platform.rpc.values import compile_values
 
 SEARCH = vault_service_pb2.SearchCubesRequest
@@ -68,3 +69,19 @@ def test_lists_and_elements_are_looked_into() -> None:
     with pytest.raises(PlatformError) as caught:
         compile_values(batch.DESCRIPTOR)(batch, "")
     assert caught.value.fields[0].field == "cubes[1].cube.descriptive.event_time"
+
+
+def test_texts_are_left_out_where_asked_and_all_else_is_not():
+    sense = compile_values(SEARCH.DESCRIPTOR, texts=False)
+    sense(SEARCH(parent="orgs/acme\0"), "")
+    with pytest.raises(PlatformError):
+        sense(SEARCH(mode=999), "")
+
+
+def test_a_nul_in_any_text_is_found_among_the_bytes_of_a_request():
+    row = rows_of("memporium.vault.v1.VaultService")["/memporium.vault.v1.VaultService/SearchCubes"]
+    good = SEARCH(parent="orgs/acme/vaults/v", query="a")
+    row.sense(good, good.SerializeToString())
+    bad = SEARCH(parent="orgs/acme/vaults/v", filter={"tags_any": ["a", "b\0"]})
+    with pytest.raises(PlatformError, match="tags_any"):
+        row.sense(bad, bad.SerializeToString())

@@ -5,13 +5,15 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, Connection, Select, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, select, update
 
-from memporium.verify.commitment import SALT_BYTES, canonical, leaf_of
+from memporium.verify.commitment import SALT_BYTES, leaf_of
 from memporium.verify.merkle import HASH_BYTES, consistency_proof, inclusion_proof
 from memporium_platform.audit import record_in
 from memporium_platform.idempotency import once
+from memporium_platform.storage.sql.many import insert_many
 from memporium_platform.storage.sql.upsert import upsert
+from memporium_services.governance.adapters.canonical import canonical_bytes
 from memporium_services.governance.adapters.tables import log_entries, log_tiles, log_trees, organisations
 from memporium_services.governance.domain.audit import Filter, Leaf, LogRecord, TreeState
 from memporium_services.governance.domain.records import PLATFORM
@@ -29,6 +31,29 @@ if TYPE_CHECKING:
 # Parameters of one IN list; SQLite allows 32,766 of all.
 _IN_LIMIT = 500
 
+# Statements of each append, built once: to build one takes longer than to run it.
+_TREE = select(log_trees).where(log_trees.c.org == bindparam("tree"))
+_TILE = select(log_tiles.c.hashes).where(
+    log_tiles.c.org == bindparam("tree"),
+    log_tiles.c.level == bindparam("at_level"),
+    log_tiles.c.number == bindparam("at_number"),
+)
+_KNOWN = select(log_entries.c.decision_id).where(
+    log_entries.c.org == bindparam("tree"), log_entries.c.decision_id.in_(bindparam("decisions", expanding=True))
+)
+_KEEP_TILE = upsert(
+    log_tiles,
+    {name: bindparam(name) for name in ("org", "level", "number", "hashes")},
+    index_elements=["org", "level", "number"],
+    set_=["hashes"],
+)
+_KEEP_TREE = upsert(
+    log_trees,
+    {name: bindparam(name) for name in ("org", "size", "root", "time_us")},
+    index_elements=["org"],
+    set_=["size", "root", "time_us"],
+)
+
 
 class SqlAuditStore:
     """Implements `AuditStore`."""
@@ -45,10 +70,11 @@ class SqlAuditStore:
         """
 
         def run(conn: Connection) -> set[str]:
-            exist = _existing(conn, {org for record in records for org in record.logs()})
+            logs = [record.logs() for record in records]
+            exist = _existing(conn, {org for orgs in logs for org in orgs})
             by_org: dict[str, dict[str, LogRecord]] = {}
-            for record in records:
-                for org in [org for org in record.logs() if org in exist] or [PLATFORM]:
+            for record, orgs in zip(records, logs, strict=True):
+                for org in [org for org in orgs if org in exist] or [PLATFORM]:
                     by_org.setdefault(org, {}).setdefault(record.decision_id, record)
             new: set[str] = set()
             for org in sorted(by_org):
@@ -127,14 +153,22 @@ def _append(conn: Connection, org: str, records: dict[str, LogRecord], now_us: i
     if not new:
         return set()
     tiles = _tiles(conn, org, _tree(conn, org).size)
-    rows = [_entry(org, tiles.size + offset, record) for offset, record in enumerate(new)]
-    conn.execute(insert(log_entries), rows)
-    tiles.append(row["leaf_hash"] for row in rows)
-    for (level, number), hashes in tiles.changed.items():
-        tile = {"org": org, "level": level, "number": number, "hashes": hashes}
-        conn.execute(upsert(log_tiles, tile, index_elements=["org", "level", "number"], set_=["hashes"]))
-    state = {"org": org, "size": tiles.size, "root": tiles.root(), "time_us": now_us}
-    conn.execute(upsert(log_trees, state, index_elements=["org"], set_=["size", "root", "time_us"]))
+    # Drawn at once: each drawing lets go of the interpreter.
+    salts = secrets.token_bytes(SALT_BYTES * len(new))
+    rows = [
+        _entry(org, tiles.size + offset, record, salts[offset * SALT_BYTES : (offset + 1) * SALT_BYTES])
+        for offset, record in enumerate(new)
+    ]
+    insert_many(conn, log_entries, rows)
+    tiles.append([row[-1] for row in rows])
+    conn.execute(
+        _KEEP_TILE,
+        [
+            {"org": org, "level": level, "number": number, "hashes": hashes}
+            for (level, number), hashes in tiles.changed.items()
+        ],
+    )
+    conn.execute(_KEEP_TREE, {"org": org, "size": tiles.size, "root": tiles.root(), "time_us": now_us})
     return {record.decision_id for record in new}
 
 
@@ -147,34 +181,34 @@ def _existing(conn: Connection, orgs: set[str]) -> set[str]:
 
 
 def _known(conn: Connection, org: str, decisions: list[str]) -> set[str]:
-    c = log_entries.c
     found: set[str] = set()
     for start in range(0, len(decisions), _IN_LIMIT):
-        some = c.decision_id.in_(decisions[start : start + _IN_LIMIT])
-        found.update(conn.execute(select(c.decision_id).where(c.org == org, some)).scalars())
+        some = {"tree": org, "decisions": decisions[start : start + _IN_LIMIT]}
+        found.update(conn.execute(_KNOWN, some).scalars())
     return found
 
 
-def _entry(org: str, place: int, record: LogRecord) -> dict[str, Any]:
-    content, salt = canonical(record.content), secrets.token_bytes(SALT_BYTES)
-    return {
-        "org": org,
-        "place": place,
-        "decision_id": record.decision_id,
-        "time_us": record.time_us,
-        "principal": record.principal,
-        "action": record.action,
-        "resource": record.resource,
-        "effect": record.effect,
-        "memory_type": record.memory_type,
-        "record": content,
-        "salt": salt,
-        "leaf_hash": leaf_of(content, salt),
-    }
+def _entry(org: str, place: int, record: LogRecord, salt: bytes) -> tuple[Any, ...]:
+    """Return the row of a record, in the order of the columns; the leaf's hash is the last."""
+    content = canonical_bytes(record.content)
+    return (
+        org,
+        place,
+        record.decision_id,
+        record.time_us,
+        record.principal,
+        record.action,
+        record.resource,
+        record.effect,
+        record.memory_type,
+        content,
+        salt,
+        leaf_of(content, salt),
+    )
 
 
 def _tree(conn: Connection, org: str) -> TreeState:
-    row = conn.execute(select(log_trees).where(log_trees.c.org == org)).one_or_none()
+    row = conn.execute(_TREE, {"tree": org}).one_or_none()
     return TreeState(row.size, bytes(row.root), row.time_us) if row is not None else TreeState()
 
 
@@ -183,9 +217,8 @@ def _tiles(conn: Connection, org: str, size: int) -> Tiles:
 
 
 def _load(conn: Connection, org: str, level: int, number: int) -> bytes:
-    c = log_tiles.c
-    query = select(c.hashes).where(c.org == org, c.level == level, c.number == number)
-    return bytes(conn.execute(query).scalar_one_or_none() or b"")
+    place = {"tree": org, "at_level": level, "at_number": number}
+    return bytes(conn.execute(_TILE, place).scalar_one_or_none() or b"")
 
 
 def _find(conn: Connection, org: str, decision_id: str) -> Leaf | None:

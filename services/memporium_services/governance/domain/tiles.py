@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from memporium.verify.merkle import HASH_BYTES, range_root, root_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Sequence
 
 HEIGHT = 8
 WIDTH = 1 << HEIGHT
@@ -29,11 +29,10 @@ class Tiles:
         self._load = load
         self._read: dict[Place, bytes] = {}
 
-    def append(self, leaf_hashes: Iterable[bytes]) -> None:
+    def append(self, leaf_hashes: Sequence[bytes]) -> None:
         """Append leaves."""
-        for leaf_hash in leaf_hashes:
-            self._append(0, self.size, leaf_hash)
-            self.size += 1
+        self._append(0, self.size, leaf_hashes)
+        self.size += len(leaf_hashes)
 
     def root(self) -> bytes:
         """Return the root over all leaves."""
@@ -47,13 +46,21 @@ class Tiles:
         hashes = self._tile(tile_level, number)
         return root_of([_at(hashes, offset + step) for step in range(1 << rest)])
 
-    def _append(self, level: int, index: int, value: bytes) -> None:
-        number, offset = divmod(index, WIDTH)
-        # Hashes after this one would be left from a tree that was longer: there is none, but never keep them.
-        hashes = self._tile(level, number)[: offset * HASH_BYTES] + value
-        self.changed[level, number] = hashes
-        if offset == WIDTH - 1:
-            self._append(level + 1, number, root_of([_at(hashes, step) for step in range(WIDTH)]))
+    def _append(self, level: int, index: int, values: Sequence[bytes]) -> None:
+        """Append hashes to a level, and the roots of the tiles that they fill to the next."""
+        full: list[bytes] = []
+        done, first = 0, index // WIDTH
+        while done < len(values):
+            number, offset = divmod(index + done, WIDTH)
+            some = values[done : done + WIDTH - offset]
+            # Hashes after these would be left from a tree that was longer: there is none, but never keep them.
+            hashes = self._tile(level, number)[: offset * HASH_BYTES] + b"".join(some)
+            self.changed[level, number] = hashes
+            if offset + len(some) == WIDTH:
+                full.append(root_of([_at(hashes, step) for step in range(WIDTH)]))
+            done += len(some)
+        if full:
+            self._append(level + 1, first, full)
 
     def _tile(self, level: int, number: int) -> bytes:
         place = (level, number)
