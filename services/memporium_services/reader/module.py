@@ -7,8 +7,14 @@ from typing import TYPE_CHECKING, Any
 # Registers the descriptor that the server reads the methods' access from.
 from memporium.reader.v1 import reader_service_pb2 as _descriptor  # noqa: F401
 from memporium.reader.v1.reader_service_pb2_grpc import add_ReaderServiceServicer_to_server
+from memporium_services.reader.adapters.cells_grpc import GrpcCellStore
+from memporium_services.reader.adapters.claims_grpc import GrpcClaims
 from memporium_services.reader.adapters.narrators import narrator_of
 from memporium_services.reader.adapters.vault_grpc import GrpcVault
+from memporium_services.reader.app.claiming import Claiming
+from memporium_services.reader.app.consolidating import Consolidating
+from memporium_services.reader.app.contradicting import Contradicting
+from memporium_services.reader.app.describing import Describing
 from memporium_services.reader.app.reading import Reading
 from memporium_services.reader.app.recalling import Recalling
 from memporium_services.reader.app.remembering import Remembering
@@ -25,7 +31,7 @@ async def build(kernel: Kernel) -> ReaderModule:
 
 
 class ReaderModule:
-    """Serves memory formation and recollection."""
+    """Serves memory formation, recollection and consolidation."""
 
     name = "reader"
 
@@ -33,8 +39,16 @@ class ReaderModule:
         """Wire the parts."""
         vault = GrpcVault(kernel.channels)
         narrator = narrator_of(settings, kernel.channels)
+        cells, claims = GrpcCellStore(kernel.channels), GrpcClaims(kernel.channels)
+        contradicting = Contradicting(claims)
         self._servicer = ReaderServicer(
-            Remembering(vault, narrator, settings), Reading(vault, settings), Recalling(vault, settings), kernel.clock
+            Remembering(vault, narrator, settings),
+            Reading(vault, settings),
+            Recalling(vault, contradicting, settings),
+            consolidating=Consolidating(cells, settings),
+            describing=Describing(cells),
+            claiming=Claiming(claims, contradicting),
+            clock=kernel.clock,
         )
 
     def add_to(self, server: Any) -> None:

@@ -6,23 +6,40 @@ from typing import TYPE_CHECKING, Any
 
 from memporium.reader.v1.reader_service_pb2_grpc import ReaderServiceServicer
 from memporium_services.reader import convert
+from memporium_services.reader.servicer_claims import ClaimMethods
+from memporium_services.reader.servicer_scenes import SceneMethods
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from memporium.reader.v1 import recall_pb2, remember_pb2
     from memporium_platform.kernel import Clock
+    from memporium_services.reader.app.claiming import Claiming
+    from memporium_services.reader.app.consolidating import Consolidating
+    from memporium_services.reader.app.describing import Describing
     from memporium_services.reader.app.reading import Reading
     from memporium_services.reader.app.recalling import Recalling
     from memporium_services.reader.app.remembering import Remembering
 
 
-class ReaderServicer(ReaderServiceServicer):
+class ReaderServicer(ClaimMethods, SceneMethods, ReaderServiceServicer):
     """Serves `memporium.reader.v1.ReaderService`."""
 
-    def __init__(self, remembering: Remembering, reading: Reading, recalling: Recalling, clock: Clock) -> None:
-        """Serve formation and recollection."""
-        self._remembering, self._reading, self._recalling, self._clock = remembering, reading, recalling, clock
+    def __init__(
+        self,
+        remembering: Remembering,
+        reading: Reading,
+        recalling: Recalling,
+        *,
+        consolidating: Consolidating,
+        describing: Describing,
+        claiming: Claiming,
+        clock: Clock,
+    ) -> None:
+        """Serve formation, recollection and consolidation."""
+        self._remembering, self._reading, self._recalling = remembering, reading, recalling
+        self._consolidating, self._describing, self._claiming = consolidating, describing, claiming
+        self._clock = clock
 
     async def Remember(
         self,

@@ -24,6 +24,12 @@ class ReaderSettings(BaseSettings):
     candidates: int = Field(128, ge=20, le=1000, description="Least statements that are weighed for a question.")
     default_limit: int = Field(20, ge=1, le=200, description="Items of a recollection that names no limit.")
     default_budget_tokens: int = Field(4_096, ge=64, description="Tokens of a context that names no budget.")
+    scene_threshold: float = Field(
+        0.5, ge=0, le=1, description="Cosine to a scene's centre above which an episode joins it, where none is given."
+    )
+    scene_gap_days: float = Field(
+        7.0, gt=0, le=36_500, description="Days between an episode and a scene that it may join, where none are given."
+    )
     narrator_model: str = Field(
         "", description="Generator that turns dialogue into prose; empty: the cleaned dialogue, without any model."
     )

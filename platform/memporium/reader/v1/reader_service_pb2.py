@@ -24,11 +24,13 @@ _sym_db = _symbol_database.Default()
 
 from memporium.common.v1 import access_pb2 as memporium_dot_common_dot_v1_dot_access__pb2
 from memporium.reader.v1 import claims_pb2 as memporium_dot_reader_dot_v1_dot_claims__pb2
+from memporium.reader.v1 import profile_pb2 as memporium_dot_reader_dot_v1_dot_profile__pb2
 from memporium.reader.v1 import recall_pb2 as memporium_dot_reader_dot_v1_dot_recall__pb2
 from memporium.reader.v1 import remember_pb2 as memporium_dot_reader_dot_v1_dot_remember__pb2
+from memporium.reader.v1 import scenes_pb2 as memporium_dot_reader_dot_v1_dot_scenes__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(memporium/reader/v1/reader_service.proto\x12\x13memporium.reader.v1\x1a memporium/common/v1/access.proto\x1a memporium/reader/v1/claims.proto\x1a memporium/reader/v1/recall.proto\x1a\"memporium/reader/v1/remember.proto2\xbf\x04\n\rReaderService\x12\x88\x01\n\x08Remember\x12$.memporium.reader.v1.RememberRequest\x1a%.memporium.reader.v1.RememberResponse\"-\x8a\xb5\x18)\n\x16reader.memories.create\x12\rheader.parent \x01(\x01\x12\xa3\x01\n\x11RememberDocuments\x12-.memporium.reader.v1.RememberDocumentsRequest\x1a..memporium.reader.v1.RememberDocumentsResponse\"-\x8a\xb5\x18)\n\x16reader.memories.create\x12\rheader.parent \x01(\x01\x12w\n\x06Recall\x12\".memporium.reader.v1.RecallRequest\x1a#.memporium.reader.v1.RecallResponse\"$\x8a\xb5\x18 \n\x16reader.memories.recall\x12\x06parent\x12\x83\x01\n\nListClaims\x12&.memporium.reader.v1.ListClaimsRequest\x1a\'.memporium.reader.v1.ListClaimsResponse\"$\x8a\xb5\x18 \n\x16reader.memories.recall\x12\x06parentb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(memporium/reader/v1/reader_service.proto\x12\x13memporium.reader.v1\x1a memporium/common/v1/access.proto\x1a memporium/reader/v1/claims.proto\x1a!memporium/reader/v1/profile.proto\x1a memporium/reader/v1/recall.proto\x1a\"memporium/reader/v1/remember.proto\x1a memporium/reader/v1/scenes.proto2\xdb\t\n\rReaderService\x12\x88\x01\n\x08Remember\x12$.memporium.reader.v1.RememberRequest\x1a%.memporium.reader.v1.RememberResponse\"-\x8a\xb5\x18)\n\x16reader.memories.create\x12\rheader.parent \x01(\x01\x12\xa3\x01\n\x11RememberDocuments\x12-.memporium.reader.v1.RememberDocumentsRequest\x1a..memporium.reader.v1.RememberDocumentsResponse\"-\x8a\xb5\x18)\n\x16reader.memories.create\x12\rheader.parent \x01(\x01\x12w\n\x06Recall\x12\".memporium.reader.v1.RecallRequest\x1a#.memporium.reader.v1.RecallResponse\"$\x8a\xb5\x18 \n\x16reader.memories.recall\x12\x06parent\x12\x83\x01\n\nListClaims\x12&.memporium.reader.v1.ListClaimsRequest\x1a\'.memporium.reader.v1.ListClaimsResponse\"$\x8a\xb5\x18 \n\x16reader.memories.recall\x12\x06parent\x12\x8b\x01\n\x0b\x43onsolidate\x12\'.memporium.reader.v1.ConsolidateRequest\x1a(.memporium.reader.v1.ConsolidateResponse\")\x8a\xb5\x18%\n\x19reader.scenes.consolidate\x12\x06parent \x01\x12\x7f\n\nListScenes\x12&.memporium.reader.v1.ListScenesRequest\x1a\'.memporium.reader.v1.ListScenesResponse\" \x8a\xb5\x18\x1c\n\x12reader.scenes.list\x12\x06parent\x12v\n\x08GetScene\x12$.memporium.reader.v1.GetSceneRequest\x1a%.memporium.reader.v1.GetSceneResponse\"\x1d\x8a\xb5\x18\x19\n\x11reader.scenes.get\x12\x04name\x12\x80\x01\n\nGetProfile\x12&.memporium.reader.v1.GetProfileRequest\x1a\'.memporium.reader.v1.GetProfileResponse\"!\x8a\xb5\x18\x1d\n\x13reader.profiles.get\x12\x06parent\x12\x8f\x01\n\x0eListForesights\x12*.memporium.reader.v1.ListForesightsRequest\x1a+.memporium.reader.v1.ListForesightsResponse\"$\x8a\xb5\x18 \n\x16reader.foresights.list\x12\x06parentb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,6 +45,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_READERSERVICE'].methods_by_name['Recall']._serialized_options = b'\212\265\030 \n\026reader.memories.recall\022\006parent'
   _globals['_READERSERVICE'].methods_by_name['ListClaims']._loaded_options = None
   _globals['_READERSERVICE'].methods_by_name['ListClaims']._serialized_options = b'\212\265\030 \n\026reader.memories.recall\022\006parent'
-  _globals['_READERSERVICE']._serialized_start=204
-  _globals['_READERSERVICE']._serialized_end=779
+  _globals['_READERSERVICE'].methods_by_name['Consolidate']._loaded_options = None
+  _globals['_READERSERVICE'].methods_by_name['Consolidate']._serialized_options = b'\212\265\030%\n\031reader.scenes.consolidate\022\006parent \001'
+  _globals['_READERSERVICE'].methods_by_name['ListScenes']._loaded_options = None
+  _globals['_READERSERVICE'].methods_by_name['ListScenes']._serialized_options = b'\212\265\030\034\n\022reader.scenes.list\022\006parent'
+  _globals['_READERSERVICE'].methods_by_name['GetScene']._loaded_options = None
+  _globals['_READERSERVICE'].methods_by_name['GetScene']._serialized_options = b'\212\265\030\031\n\021reader.scenes.get\022\004name'
+  _globals['_READERSERVICE'].methods_by_name['GetProfile']._loaded_options = None
+  _globals['_READERSERVICE'].methods_by_name['GetProfile']._serialized_options = b'\212\265\030\035\n\023reader.profiles.get\022\006parent'
+  _globals['_READERSERVICE'].methods_by_name['ListForesights']._loaded_options = None
+  _globals['_READERSERVICE'].methods_by_name['ListForesights']._serialized_options = b'\212\265\030 \n\026reader.foresights.list\022\006parent'
+  _globals['_READERSERVICE']._serialized_start=273
+  _globals['_READERSERVICE']._serialized_end=1516
 # @@protoc_insertion_point(module_scope)

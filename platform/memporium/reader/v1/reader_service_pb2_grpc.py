@@ -4,8 +4,10 @@ import grpc
 import warnings
 
 from memporium.reader.v1 import claims_pb2 as memporium_dot_reader_dot_v1_dot_claims__pb2
+from memporium.reader.v1 import profile_pb2 as memporium_dot_reader_dot_v1_dot_profile__pb2
 from memporium.reader.v1 import recall_pb2 as memporium_dot_reader_dot_v1_dot_recall__pb2
 from memporium.reader.v1 import remember_pb2 as memporium_dot_reader_dot_v1_dot_remember__pb2
+from memporium.reader.v1 import scenes_pb2 as memporium_dot_reader_dot_v1_dot_scenes__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -57,6 +59,31 @@ class ReaderServiceStub:
                 request_serializer=memporium_dot_reader_dot_v1_dot_claims__pb2.ListClaimsRequest.SerializeToString,
                 response_deserializer=memporium_dot_reader_dot_v1_dot_claims__pb2.ListClaimsResponse.FromString,
                 _registered_method=True)
+        self.Consolidate = channel.unary_unary(
+                '/memporium.reader.v1.ReaderService/Consolidate',
+                request_serializer=memporium_dot_reader_dot_v1_dot_scenes__pb2.ConsolidateRequest.SerializeToString,
+                response_deserializer=memporium_dot_reader_dot_v1_dot_scenes__pb2.ConsolidateResponse.FromString,
+                _registered_method=True)
+        self.ListScenes = channel.unary_unary(
+                '/memporium.reader.v1.ReaderService/ListScenes',
+                request_serializer=memporium_dot_reader_dot_v1_dot_scenes__pb2.ListScenesRequest.SerializeToString,
+                response_deserializer=memporium_dot_reader_dot_v1_dot_scenes__pb2.ListScenesResponse.FromString,
+                _registered_method=True)
+        self.GetScene = channel.unary_unary(
+                '/memporium.reader.v1.ReaderService/GetScene',
+                request_serializer=memporium_dot_reader_dot_v1_dot_scenes__pb2.GetSceneRequest.SerializeToString,
+                response_deserializer=memporium_dot_reader_dot_v1_dot_scenes__pb2.GetSceneResponse.FromString,
+                _registered_method=True)
+        self.GetProfile = channel.unary_unary(
+                '/memporium.reader.v1.ReaderService/GetProfile',
+                request_serializer=memporium_dot_reader_dot_v1_dot_profile__pb2.GetProfileRequest.SerializeToString,
+                response_deserializer=memporium_dot_reader_dot_v1_dot_profile__pb2.GetProfileResponse.FromString,
+                _registered_method=True)
+        self.ListForesights = channel.unary_unary(
+                '/memporium.reader.v1.ReaderService/ListForesights',
+                request_serializer=memporium_dot_reader_dot_v1_dot_profile__pb2.ListForesightsRequest.SerializeToString,
+                response_deserializer=memporium_dot_reader_dot_v1_dot_profile__pb2.ListForesightsResponse.FromString,
+                _registered_method=True)
 
 
 class ReaderServiceServicer:
@@ -96,6 +123,41 @@ class ReaderServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Consolidate(self, request, context):
+        """Brings scenes and profiles up to date with the episodes of a vault; changes nothing where they are.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListScenes(self, request, context):
+        """Lists the scenes of a vault.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetScene(self, request, context):
+        """Returns a scene with the statements that stand for it, each with its source turn.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetProfile(self, request, context):
+        """Returns what memory knows of a person: facts and topics, each with its source turns.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListForesights(self, request, context):
+        """Lists what memory lets expect, and whether it holds at a time.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ReaderServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -118,6 +180,31 @@ def add_ReaderServiceServicer_to_server(servicer, server):
                     servicer.ListClaims,
                     request_deserializer=memporium_dot_reader_dot_v1_dot_claims__pb2.ListClaimsRequest.FromString,
                     response_serializer=memporium_dot_reader_dot_v1_dot_claims__pb2.ListClaimsResponse.SerializeToString,
+            ),
+            'Consolidate': grpc.unary_unary_rpc_method_handler(
+                    servicer.Consolidate,
+                    request_deserializer=memporium_dot_reader_dot_v1_dot_scenes__pb2.ConsolidateRequest.FromString,
+                    response_serializer=memporium_dot_reader_dot_v1_dot_scenes__pb2.ConsolidateResponse.SerializeToString,
+            ),
+            'ListScenes': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListScenes,
+                    request_deserializer=memporium_dot_reader_dot_v1_dot_scenes__pb2.ListScenesRequest.FromString,
+                    response_serializer=memporium_dot_reader_dot_v1_dot_scenes__pb2.ListScenesResponse.SerializeToString,
+            ),
+            'GetScene': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetScene,
+                    request_deserializer=memporium_dot_reader_dot_v1_dot_scenes__pb2.GetSceneRequest.FromString,
+                    response_serializer=memporium_dot_reader_dot_v1_dot_scenes__pb2.GetSceneResponse.SerializeToString,
+            ),
+            'GetProfile': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetProfile,
+                    request_deserializer=memporium_dot_reader_dot_v1_dot_profile__pb2.GetProfileRequest.FromString,
+                    response_serializer=memporium_dot_reader_dot_v1_dot_profile__pb2.GetProfileResponse.SerializeToString,
+            ),
+            'ListForesights': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListForesights,
+                    request_deserializer=memporium_dot_reader_dot_v1_dot_profile__pb2.ListForesightsRequest.FromString,
+                    response_serializer=memporium_dot_reader_dot_v1_dot_profile__pb2.ListForesightsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -229,6 +316,141 @@ class ReaderService:
             '/memporium.reader.v1.ReaderService/ListClaims',
             memporium_dot_reader_dot_v1_dot_claims__pb2.ListClaimsRequest.SerializeToString,
             memporium_dot_reader_dot_v1_dot_claims__pb2.ListClaimsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Consolidate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memporium.reader.v1.ReaderService/Consolidate',
+            memporium_dot_reader_dot_v1_dot_scenes__pb2.ConsolidateRequest.SerializeToString,
+            memporium_dot_reader_dot_v1_dot_scenes__pb2.ConsolidateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListScenes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memporium.reader.v1.ReaderService/ListScenes',
+            memporium_dot_reader_dot_v1_dot_scenes__pb2.ListScenesRequest.SerializeToString,
+            memporium_dot_reader_dot_v1_dot_scenes__pb2.ListScenesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetScene(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memporium.reader.v1.ReaderService/GetScene',
+            memporium_dot_reader_dot_v1_dot_scenes__pb2.GetSceneRequest.SerializeToString,
+            memporium_dot_reader_dot_v1_dot_scenes__pb2.GetSceneResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetProfile(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memporium.reader.v1.ReaderService/GetProfile',
+            memporium_dot_reader_dot_v1_dot_profile__pb2.GetProfileRequest.SerializeToString,
+            memporium_dot_reader_dot_v1_dot_profile__pb2.GetProfileResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListForesights(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memporium.reader.v1.ReaderService/ListForesights',
+            memporium_dot_reader_dot_v1_dot_profile__pb2.ListForesightsRequest.SerializeToString,
+            memporium_dot_reader_dot_v1_dot_profile__pb2.ListForesightsResponse.FromString,
             options,
             channel_credentials,
             insecure,

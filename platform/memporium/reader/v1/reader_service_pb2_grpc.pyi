@@ -6,8 +6,10 @@ The reader: makes memory from dialogue and documents, and recollects it."""
 from collections import abc as _abc
 from grpc import aio as _aio
 from memporium.reader.v1 import claims_pb2 as _claims_pb2
+from memporium.reader.v1 import profile_pb2 as _profile_pb2
 from memporium.reader.v1 import recall_pb2 as _recall_pb2
 from memporium.reader.v1 import remember_pb2 as _remember_pb2
+from memporium.reader.v1 import scenes_pb2 as _scenes_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -50,6 +52,16 @@ class ReaderServiceStub:
     """Recollects what a question needs, within a token budget, each item with its source, version and agreement."""
     ListClaims: _grpc.UnaryUnaryMultiCallable[_claims_pb2.ListClaimsRequest, _claims_pb2.ListClaimsResponse]
     """Lists what memory claims of a subject, or in a cube, and which claims hold, are superseded or in conflict."""
+    Consolidate: _grpc.UnaryUnaryMultiCallable[_scenes_pb2.ConsolidateRequest, _scenes_pb2.ConsolidateResponse]
+    """Brings scenes and profiles up to date with the episodes of a vault; changes nothing where they are."""
+    ListScenes: _grpc.UnaryUnaryMultiCallable[_scenes_pb2.ListScenesRequest, _scenes_pb2.ListScenesResponse]
+    """Lists the scenes of a vault."""
+    GetScene: _grpc.UnaryUnaryMultiCallable[_scenes_pb2.GetSceneRequest, _scenes_pb2.GetSceneResponse]
+    """Returns a scene with the statements that stand for it, each with its source turn."""
+    GetProfile: _grpc.UnaryUnaryMultiCallable[_profile_pb2.GetProfileRequest, _profile_pb2.GetProfileResponse]
+    """Returns what memory knows of a person: facts and topics, each with its source turns."""
+    ListForesights: _grpc.UnaryUnaryMultiCallable[_profile_pb2.ListForesightsRequest, _profile_pb2.ListForesightsResponse]
+    """Lists what memory lets expect, and whether it holds at a time."""
 
 @_typing.type_check_only
 class ReaderServiceAsyncStub(ReaderServiceStub):
@@ -71,6 +83,16 @@ class ReaderServiceAsyncStub(ReaderServiceStub):
     """Recollects what a question needs, within a token budget, each item with its source, version and agreement."""
     ListClaims: _aio.UnaryUnaryMultiCallable[_claims_pb2.ListClaimsRequest, _claims_pb2.ListClaimsResponse]  # type: ignore[assignment]
     """Lists what memory claims of a subject, or in a cube, and which claims hold, are superseded or in conflict."""
+    Consolidate: _aio.UnaryUnaryMultiCallable[_scenes_pb2.ConsolidateRequest, _scenes_pb2.ConsolidateResponse]  # type: ignore[assignment]
+    """Brings scenes and profiles up to date with the episodes of a vault; changes nothing where they are."""
+    ListScenes: _aio.UnaryUnaryMultiCallable[_scenes_pb2.ListScenesRequest, _scenes_pb2.ListScenesResponse]  # type: ignore[assignment]
+    """Lists the scenes of a vault."""
+    GetScene: _aio.UnaryUnaryMultiCallable[_scenes_pb2.GetSceneRequest, _scenes_pb2.GetSceneResponse]  # type: ignore[assignment]
+    """Returns a scene with the statements that stand for it, each with its source turn."""
+    GetProfile: _aio.UnaryUnaryMultiCallable[_profile_pb2.GetProfileRequest, _profile_pb2.GetProfileResponse]  # type: ignore[assignment]
+    """Returns what memory knows of a person: facts and topics, each with its source turns."""
+    ListForesights: _aio.UnaryUnaryMultiCallable[_profile_pb2.ListForesightsRequest, _profile_pb2.ListForesightsResponse]  # type: ignore[assignment]
+    """Lists what memory lets expect, and whether it holds at a time."""
 
 class ReaderServiceServicer(metaclass=_abc_1.ABCMeta):
     """Forms memory and recollects it; works without a language model."""
@@ -113,5 +135,45 @@ class ReaderServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_claims_pb2.ListClaimsResponse, _abc.Awaitable[_claims_pb2.ListClaimsResponse]]:
         """Lists what memory claims of a subject, or in a cube, and which claims hold, are superseded or in conflict."""
+
+    @_abc_1.abstractmethod
+    def Consolidate(
+        self,
+        request: _scenes_pb2.ConsolidateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scenes_pb2.ConsolidateResponse, _abc.Awaitable[_scenes_pb2.ConsolidateResponse]]:
+        """Brings scenes and profiles up to date with the episodes of a vault; changes nothing where they are."""
+
+    @_abc_1.abstractmethod
+    def ListScenes(
+        self,
+        request: _scenes_pb2.ListScenesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scenes_pb2.ListScenesResponse, _abc.Awaitable[_scenes_pb2.ListScenesResponse]]:
+        """Lists the scenes of a vault."""
+
+    @_abc_1.abstractmethod
+    def GetScene(
+        self,
+        request: _scenes_pb2.GetSceneRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scenes_pb2.GetSceneResponse, _abc.Awaitable[_scenes_pb2.GetSceneResponse]]:
+        """Returns a scene with the statements that stand for it, each with its source turn."""
+
+    @_abc_1.abstractmethod
+    def GetProfile(
+        self,
+        request: _profile_pb2.GetProfileRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_profile_pb2.GetProfileResponse, _abc.Awaitable[_profile_pb2.GetProfileResponse]]:
+        """Returns what memory knows of a person: facts and topics, each with its source turns."""
+
+    @_abc_1.abstractmethod
+    def ListForesights(
+        self,
+        request: _profile_pb2.ListForesightsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_profile_pb2.ListForesightsResponse, _abc.Awaitable[_profile_pb2.ListForesightsResponse]]:
+        """Lists what memory lets expect, and whether it holds at a time."""
 
 def add_ReaderServiceServicer_to_server(servicer: ReaderServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

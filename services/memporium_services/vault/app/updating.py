@@ -44,6 +44,8 @@ SETTABLE = (
     "governance.watermark",
     "payload",
 )
+# What services that derive cubes keep true; a caller could otherwise take a cube out of the reach of forgetting.
+_BY_SERVICES = ("behavioural.lineage",)
 
 
 class Updating:
@@ -62,7 +64,8 @@ class Updating:
         Raises:
             PlatformError: INVALID_FIELD and what `Changer.change` raises.
         """
-        paths = masks.paths_of(cube, mask, SETTABLE)
+        settable = (*SETTABLE, *_BY_SERVICES) if call.principal.via else SETTABLE
+        paths = masks.paths_of(cube, mask, settable)
         if not paths:
             raise invalid("update_mask", "names no field")
 
