@@ -189,6 +189,7 @@ def main() -> int:
     parser.add_argument("--data", type=Path, default=DEFAULT_DATA, help="file in the shape of LoCoMo")
     parser.add_argument("--out", type=Path, help="file to write the JSON to, too")
     parser.add_argument("--limit", type=int, default=0, help="only the first N dialogues")
+    parser.add_argument("--quick", action="store_true", help="only the first dialogue")
     parser.add_argument("--without", action="append", default=[], choices=_LEVERS, help="switch a lever off")
     parser.add_argument("--folds", action="store_true", help="add each dialogue apart, and the spread")
     parser.add_argument("--ablation", action="store_true", help="add a row for each lever switched off")
@@ -199,7 +200,7 @@ def main() -> int:
         return 0 if options.data == DEFAULT_DATA else 2
     dialogues = locomo.load(options.data)
     figures = measure(
-        dialogues[: options.limit or None],
+        dialogues[: options.limit or (1 if options.quick else None)],
         off=options.without,
         folds=options.folds,
         ablation=options.ablation,
