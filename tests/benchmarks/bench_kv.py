@@ -44,7 +44,11 @@ def arguments():
     parser.add_argument("--data", type=Path, help="text file of the memory; default: Python's language reference")
     parser.add_argument("--data-dir", type=Path, default=Path("memporium-data"), help="where converted models lie")
     parser.add_argument("--out", type=Path)
-    return parser.parse_args()
+    parser.add_argument("--quick", action="store_true", help="one short memory")
+    given = parser.parse_args()
+    if given.quick:
+        given.lengths, given.rounds = "512", 2
+    return given
 
 
 async def memory_of(generator, text, tokens):
