@@ -105,6 +105,7 @@ def add_commands() -> typer.Typer:
         org,
         recall,
         receipt,
+        scene,
         serve,
         subscribe,
         vault,
@@ -117,7 +118,7 @@ def add_commands() -> typer.Typer:
         )  # fmt: skip
         for module in groups:
             app.add_typer(module.app)
-        for single in (recall, serve, doctor, demo):
+        for single in (recall, scene, serve, doctor, demo):
             single.register(app)
     return app
 

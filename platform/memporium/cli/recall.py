@@ -45,6 +45,7 @@ def remember(
         Path, typer.Argument(help="Folder of Markdown or text, one such file, JSON lines, or a dialogue.", exists=True)
     ],
     tag: Annotated[list[str], typer.Option(help="Label of every memory; may be repeated.")] = [],
+    persona: Annotated[str, typer.Option(help="Role stream of the memories; empty: your own.")] = "",
 ) -> None:
     """Remember documents, or the dialogues of a file with sessions of turns."""
     run = session(context)
@@ -53,10 +54,11 @@ def remember(
         if turns.is_dialogue(path):
             sessions = turns.load(path)
             responses = [
-                run.client.reader.remember(turns.requests(parent, one, tags=tag), timeout_s=3600) for one in sessions
+                run.client.reader.remember(turns.requests(parent, one, tags=tag, persona=persona), timeout_s=3600)
+                for one in sessions
             ]
         else:
-            requests = documents.requests(parent, documents.load(path), tags=tag)
+            requests = documents.requests(parent, documents.load(path), tags=tag, persona=persona)
             responses = [run.client.reader.remember_documents(requests, timeout_s=3600)]
     except (ValueError, KeyError) as error:
         raise typer.BadParameter(str(error), param_hint="PATH") from None
@@ -101,12 +103,17 @@ def recall(
     query: Annotated[str, typer.Argument(help="The question.")],
     limit: Limit = 10,
     budget: Annotated[int, typer.Option(help="Most tokens of the context.", min=1)] = 1000,
+    persona: Annotated[str, typer.Option(help="Only memories of this role stream; empty: all.")] = "",
     show_context: Annotated[bool, typer.Option("--context", help="Print the text to put before a model.")] = False,
 ) -> None:
     """Recall the smallest sufficient context for a question, with its sources."""
     run = session(context)
     response: recall_pb2.RecallResponse = run.client.reader.recall(
-        parent=run.absolute(vault, "vaults"), query=query, limit=limit, budget_tokens=budget
+        parent=run.absolute(vault, "vaults"),
+        query=query,
+        limit=limit,
+        budget_tokens=budget,
+        filter=recall_pb2.RecallFilter(persona=persona),
     )
     if run.as_json:
         print_json(as_dict(response))

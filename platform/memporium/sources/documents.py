@@ -66,10 +66,10 @@ def load(path: Path) -> list[Document]:
 
 
 def requests(
-    parent: str, found: Iterable[Document], *, tags: Sequence[str] = ()
+    parent: str, found: Iterable[Document], *, tags: Sequence[str] = (), persona: str = ""
 ) -> Iterator[remember_pb2.RememberDocumentsRequest]:
     """Yield the messages that remember documents in a vault."""
-    header = remember_pb2.RememberDocumentsHeader(parent=parent, tags=tags)
+    header = remember_pb2.RememberDocumentsHeader(parent=parent, tags=tags, persona=persona)
     yield remember_pb2.RememberDocumentsRequest(header=header)
     for document in found:
         for index in range(0, len(document.text), _PIECE_BYTES):

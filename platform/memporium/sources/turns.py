@@ -46,9 +46,11 @@ def load(path: Path) -> list[Session]:
     return [session for sample in samples for session in _sessions(sample)]
 
 
-def requests(parent: str, session: Session, *, tags: Sequence[str] = ()) -> Iterator[remember_pb2.RememberRequest]:
+def requests(
+    parent: str, session: Session, *, tags: Sequence[str] = (), persona: str = ""
+) -> Iterator[remember_pb2.RememberRequest]:
     """Yield the messages that remember one session in a vault; turns are a second apart where no time is given."""
-    header = remember_pb2.RememberHeader(parent=parent, session=session.session, tags=tags)
+    header = remember_pb2.RememberHeader(parent=parent, session=session.session, tags=tags, persona=persona)
     yield remember_pb2.RememberRequest(header=header)
     for index, (turn_id, speaker, text, caption) in enumerate(session.turns):
         time = Timestamp()
