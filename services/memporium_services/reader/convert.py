@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from memporium.reader.v1 import recall_pb2, remember_pb2
 from memporium_platform.errors import invalid
-from memporium_services.reader.app.reading import DOMAIN_KNOWLEDGE, Piece
+from memporium_services.reader.app.contradicting import Times
+from memporium_services.reader.app.reading import DOCUMENT_ORIGIN, DOMAIN_KNOWLEDGE, Piece
 from memporium_services.reader.app.recalling import Asked
 from memporium_services.reader.app.remembering import EPISODE, SaidTurn, Session
+from memporium_services.reader.convert_claims import add_standings
 from memporium_services.reader.convert_cubes import foresight_out
 from memporium_services.reader.domain.cleaning import clean_line
 from memporium_services.reader.domain.ranking import Levers
@@ -34,6 +36,7 @@ _LEVERS = (
     "foresight",
     "diversity",
     "adaptive_fusion",
+    "contradiction",
 )
 _FIRST_HEADER = "the first message must be the header"
 
@@ -58,7 +61,8 @@ async def session_in(requests: AsyncIterator[remember_pb2.RememberRequest]) -> S
     )
     if not labels.source:
         raise invalid("header.session", "is required")
-    return Session(header.parent, labels, header.title, header.request_id, header.time_zone)
+    trust = {role.strip().lower(): value for role, value in header.trust.items()}
+    return Session(header.parent, labels, header.title, header.request_id, header.time_zone, trust)
 
 
 async def turns_in(requests: AsyncIterator[remember_pb2.RememberRequest]) -> AsyncIterator[SaidTurn]:
@@ -90,6 +94,8 @@ async def documents_header_in(
         language=header.language,
         semantic_type=header.semantic_type or DOMAIN_KNOWLEDGE,
         access_scope=header.access_scope,
+        origin=DOCUMENT_ORIGIN,
+        trust=header.trust if header.HasField("trust") else None,
     )
     return header.parent, labels, header.request_id
 
@@ -126,6 +132,7 @@ def asked_in(request: recall_pb2.RecallRequest, now: datetime) -> Asked:
             end=_time(chosen, "event_end_time", "filter.event_end_time"),
         ),
         levers=Levers(**switched),
+        times=Times(_time(request, "known_time", "known_time"), _time(request, "true_time", "true_time")),
     )
 
 
@@ -195,6 +202,7 @@ def _item_out(done: Recalled, number: int, *, surroundings: bool) -> recall_pb2.
         item.source.time.FromDatetime(one.source_time)
     if one.event_time is not None:
         item.event_time.FromDatetime(one.event_time)
+    add_standings(item, done, place)
     return item
 
 

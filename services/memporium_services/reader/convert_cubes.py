@@ -6,11 +6,12 @@ from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 from memporium.cube.v1 import cube_pb2
+from memporium_services.reader.domain.claims import Claim
 from memporium_services.reader.domain.values import Prospect, Span
 from memporium_services.reader.ports import Kept
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
 
     from memporium_services.reader.domain.values import Episode
@@ -29,10 +30,13 @@ def cube_of(episode: Episode, labels: Labels) -> cube_pb2.Cube:
         sources=[span_out(span) for span in episode.spans],
     )
     for fact, made in zip(episode.facts, cell.facts, strict=True):
+        made.claims.extend(claim_out(claim) for claim in fact.claims)
+        if fact.trust is not None:
+            made.trust = fact.trust
         if fact.span.time is not None:
             made.event_time.FromDatetime(fact.span.time.astimezone(UTC))
     descriptive = cube_pb2.Descriptive(
-        origin=cube_pb2.ORIGIN_USER_INPUT,
+        origin=labels.origin,  # type: ignore[arg-type]  # a number of the enum
         source=labels.source,
         semantic_type=labels.semantic_type,  # type: ignore[arg-type]  # a number of the enum
         language=labels.language,
@@ -110,6 +114,31 @@ def span_out(span: Span) -> cube_pb2.SourceSpan:
     if span.time is not None:
         made.time.FromDatetime(span.time.astimezone(UTC))
     return made
+
+
+def claim_out(claim: Claim) -> cube_pb2.Claim:
+    """Return a claim as its message."""
+    made = cube_pb2.Claim(
+        subject=claim.subject, attribute=claim.attribute, value=claim.value, several=claim.several, ended=claim.ended
+    )
+    if claim.start is not None:
+        made.start_time.FromDatetime(claim.start.astimezone(UTC))
+    return made
+
+
+def claims_in(claims: Iterable[cube_pb2.Claim]) -> tuple[Claim, ...]:
+    """Return claims as they are compared: subjects and attributes without regard to case."""
+    return tuple(
+        Claim(
+            one.subject.casefold(),
+            one.attribute.casefold(),
+            one.value,
+            several=one.several,
+            ended=one.ended,
+            start=time_of(one, "start_time"),
+        )
+        for one in claims
+    )
 
 
 def foresight_out(prospect: Prospect) -> cube_pb2.Foresight:

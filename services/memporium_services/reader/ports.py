@@ -24,6 +24,8 @@ class Labels:
         language: BCP 47 tag; "" where not known.
         semantic_type: Number of `memporium.cube.v1.SemanticType`.
         access_scope: Number of `memporium.cube.v1.AccessScope`.
+        origin: Number of `memporium.cube.v1.Origin`.
+        trust: Trust in all of it, 0 to 1; None: by role and source, as the vault says.
     """
 
     source: str
@@ -32,6 +34,8 @@ class Labels:
     language: str = ""
     semantic_type: int = 0
     access_scope: int = 0
+    origin: int = 1
+    trust: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,7 +89,7 @@ class GrpcVault:
             parent=parent,
             query=query,
             mode=search_pb2.SEARCH_MODE_SEMANTIC if meaning_only else search_pb2.SEARCH_MODE_HYBRID,
-            filter=_filter(conditions),
+            filter=filter_of(conditions),
             limit=limit,
             explain=True,
             include_mounts=include_mounts,
@@ -116,7 +116,8 @@ class GrpcVault:
         return [(cube.name, prospect) for cube in response.cubes for prospect in cubes.prospects_of(cube)]
 
 
-def _filter(conditions: Conditions) -> cubes_pb2.CubeFilter:
+def filter_of(conditions: Conditions) -> cubes_pb2.CubeFilter:
+    """Return the filter of the vault for conditions."""
     chosen = cubes_pb2.CubeFilter(
         tags_any=conditions.tags_any,
         tags_all=conditions.tags_all,
@@ -153,4 +154,8 @@ def _candidate(hit: search_pb2.SearchHit) -> Candidate:
         attribution=hit.attribution,
         legs=legs,
         score=hit.score,
+        claims=cubes.claims_in(unit.claims),
+        trust=unit.trust if unit.HasField("trust") else None,
+        origin=cube.descriptive.origin,
+        made=cubes.time_of(cube.descriptive, "create_time"),
     )

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from memporium_services.reader.settings import ReaderSettings
 
 DOMAIN_KNOWLEDGE = 5  # memporium.cube.v1.SEMANTIC_TYPE_DOMAIN_KNOWLEDGE
+DOCUMENT_ORIGIN = 3  # memporium.cube.v1.ORIGIN_EXTERNAL_RETRIEVAL
 _MOST_SOURCE_CHARS = 1_024
 
 
@@ -58,13 +59,15 @@ class Reading:
             PlatformError: INVALID_FIELD where documents are missing, malformed or too many, and what the vault raises.
         """
         check_labels(labels, "header")
+        if labels.trust is not None and not 0 <= labels.trust <= 1:
+            raise invalid("header.trust", "must be 0 to 1")
         made: list[Kept] = []
         documents = revision = 0
         async for source in self._documents(pieces):
             documents += 1
             if documents > self._settings.max_documents:
                 raise invalid("document", f"at most {self._settings.max_documents} in one call")
-            episodes = await asyncio.to_thread(read, source)
+            episodes = await asyncio.to_thread(read, replace(source, trust=labels.trust))
             told = replace(labels, source=source.source)
             for batch in batches(episodes, self._settings.batch_facts):
                 kept, revision = await self._keep(parent, batch, told, request_id)

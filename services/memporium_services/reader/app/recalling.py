@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from memporium_platform.errors import PlatformError, Reason, invalid
+from memporium_services.reader.app.contradicting import Settled, Times, before
+from memporium_services.reader.app.marking import marks_of
 from memporium_services.reader.domain.budget import Context, Entry, compose, distinct
 from memporium_services.reader.domain.dates import day_in_words
 from memporium_services.reader.domain.foresight import valid_at
@@ -16,10 +18,12 @@ from memporium_services.reader.domain.sufficiency import ENOUGH, coverage, rewri
 from memporium_services.reader.ports import Conditions, Found, Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
+    from memporium_services.reader.app.contradicting import Contradicting
     from memporium_services.reader.domain.candidates import Candidate
+    from memporium_services.reader.domain.contradiction import Standing
     from memporium_services.reader.domain.values import Prospect
     from memporium_services.reader.ports import Vault
     from memporium_services.reader.settings import ReaderSettings
@@ -29,6 +33,8 @@ MOST_ITEMS = 200
 LEAST_BUDGET, MOST_BUDGET = 64, 65_536
 # Statements weighed for each one that is returned; fewer lose what other levers lift.
 _CANDIDATES_PER_ITEM = 2
+# How many times as many are looked for where what was said later is left out.
+_FURTHER_BACK = 4
 # Cubes whose expectations are read: those of the best items.
 _FORESIGHT_CUBES = 5
 _MOST_PROSPECTS = 10
@@ -46,6 +52,7 @@ class Asked:
     include_mounts: bool = True
     conditions: Conditions = field(default_factory=Conditions)
     levers: Levers = field(default_factory=Levers)
+    times: Times = field(default_factory=Times)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +77,7 @@ class Recalled:
     prospects: tuple[tuple[str, Prospect], ...]
     refusals: tuple[Refused, ...]
     trace: Trace
+    standings: Mapping[int, tuple[Standing, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +90,9 @@ class _Weighed:
 class Recalling:
     """Answers questions from a vault and its mounts."""
 
-    def __init__(self, vault: Vault, settings: ReaderSettings) -> None:
+    def __init__(self, vault: Vault, contradicting: Contradicting, settings: ReaderSettings) -> None:
         """Search the vault."""
-        self._vault, self._settings = vault, settings
+        self._vault, self._contradicting, self._settings = vault, contradicting, settings
 
     async def recall(self, asked: Asked) -> Recalled:
         """Recollect what a question needs.
@@ -110,12 +118,28 @@ class Recalling:
             searches.extend(more)
             weighed = await asyncio.to_thread(_weigh, candidates, question, names, levers)
             covered = coverage(weighed.candidates, weighed.ranked, question)
-        places, context = await asyncio.to_thread(_fit, weighed, asked)
-        prospects = (
-            await self._prospects(asked, [weighed.candidates[place] for place in places]) if levers.foresight else ()
-        )
+        settled = await self._settled(asked, weighed, await asyncio.to_thread(_order, weighed, levers))
+        places, context = await asyncio.to_thread(_fit, settled, asked)
+        best = [settled.candidates[place] for place in places]
+        prospects = await self._prospects(asked, best) if levers.foresight else ()
         trace = Trace(question, names, tuple(searches), 2 if more else 1, covered)
-        return Recalled(weighed.candidates, weighed.ranked, places, context, prospects, found.refusals, trace)
+        return Recalled(
+            settled.candidates, settled.ranked, places, context, prospects, found.refusals, trace, settled.standings
+        )
+
+    async def _settled(self, asked: Asked, weighed: _Weighed, order: Sequence[int]) -> Settled:
+        if not asked.levers.contradiction:
+            return Settled(weighed.candidates, weighed.ranked, tuple(order))
+        return await self._contradicting.settle(
+            asked.parent,
+            weighed.candidates,
+            weighed.ranked,
+            order,
+            limit=asked.limit,
+            conditions=asked.conditions,
+            include_mounts=asked.include_mounts,
+            times=asked.times,
+        )
 
     def _checked(self, asked: Asked) -> Asked:
         settings = self._settings
@@ -131,14 +155,19 @@ class Recalling:
         return replace(asked, query=asked.query.strip(), limit=limit, budget_tokens=budget)
 
     async def _search(self, asked: Asked, query: str, *, meaning_only: bool = False) -> Found:
-        return await self._vault.search(
+        known = asked.times.known
+        wanted = max(self._settings.candidates, _CANDIDATES_PER_ITEM * asked.limit)
+        found = await self._vault.search(
             asked.parent,
             query,
-            limit=max(self._settings.candidates, _CANDIDATES_PER_ITEM * asked.limit),
+            limit=wanted if known is None else _FURTHER_BACK * wanted,
             conditions=asked.conditions,
             include_mounts=asked.include_mounts,
             meaning_only=meaning_only,
         )
+        if known is None:
+            return found
+        return replace(found, candidates=tuple(one for one in found.candidates if before(one, known)))
 
     async def _prospects(self, asked: Asked, best: Sequence[Candidate]) -> tuple[tuple[str, Prospect], ...]:
         """Return what the best items' own cubes let expect and what holds at the time of asking."""
@@ -189,14 +218,16 @@ def _further(weighed: _Weighed, question: Question, covered: float, levers: Leve
     return found
 
 
-def _fit(weighed: _Weighed, asked: Asked) -> tuple[tuple[int, ...], Context]:
-    candidates = weighed.candidates
+def _order(weighed: _Weighed, levers: Levers) -> list[int]:
     order = [int(index) for index in weighed.ranked.order]
-    if asked.levers.diversity:
-        order = distinct(order, lambda index: weighed.ranked.words[index])
-    entries = [entry_of(candidates[index]) for index in order]
+    return distinct(order, lambda index: weighed.ranked.words[index]) if levers.diversity else order
+
+
+def _fit(settled: Settled, asked: Asked) -> tuple[tuple[int, ...], Context]:
+    marks = marks_of(settled)
+    entries = [replace(entry_of(settled.candidates[index]), marks=marks.get(index, ())) for index in settled.order]
     context = compose(entries, budget_tokens=asked.budget_tokens, limit=asked.limit)
-    return tuple(order[index] for index in context.chosen), context
+    return tuple(settled.order[place] for place in context.chosen), context
 
 
 def entry_of(one: Candidate) -> Entry:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 EPISODE = 2  # memporium.cube.v1.SEMANTIC_TYPE_EPISODE
 _MOST_ID_CHARS = 256
 _MOST_TAGS = 32
+_MOST_ROLES = 64
 # Times outside are typing errors, and would leave the calendar when a zone or a "last year" is applied.
 _FIRST, _LAST = datetime(1900, 1, 2, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 # Of a stored fact, what is compared with a turn that is sent again.
@@ -35,13 +36,14 @@ _COMPARED_CHARS = 100
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Which session, and where its memory goes."""
+    """Which session, and where its memory goes; `trust` in speakers by their role, `*`: all others."""
 
     parent: str
     labels: Labels
     title: str = ""
     request_id: str = ""
     time_zone: str = ""
+    trust: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,8 @@ class Remembering:
             PlatformError: INVALID_FIELD where turns are missing, malformed or too many, and what the vault raises.
         """
         check_labels(session.labels, "header")
+        if len(session.trust) > _MOST_ROLES or any(not 0 <= trust <= 1 for trust in session.trust.values()):
+            raise invalid("header.trust", f"must be at most {_MOST_ROLES}, each 0 to 1")
         turns = await self._take(said, zone_of(session.time_zone))
         known = await self._vault.known(session.parent, session.labels.source, persona=session.labels.persona)
         fresh = _fresh(turns, known.turns)
@@ -99,7 +103,7 @@ class Remembering:
         made: list[Kept] = []
         revision = 0
         for batch in batches(episodes, self._settings.batch_facts):
-            told = [replace(one, text=await self._narrator.narrate(one.text)) for one in batch]
+            told = [replace(_trusted(one, session.trust), text=await self._narrator.narrate(one.text)) for one in batch]
             request_id = batch_id(session.request_id, told)
             kept, revision = await self._vault.keep(session.parent, told, session.labels, request_id=request_id)
             made.extend(kept)
@@ -209,6 +213,14 @@ def batch_id(request_id: str, episodes: Sequence[Episode]) -> str:
 def _made_id(turn: Turn) -> str:
     content = "\x00".join([turn.speaker, turn.time.astimezone(UTC).isoformat(), turn.body])
     return f"t-{hashlib.sha256(content.encode()).hexdigest()[:16]}"
+
+
+def _trusted(episode: Episode, trust: Mapping[str, float]) -> Episode:
+    """Return the episode with the trust that the session tells of its speakers."""
+    if not trust:
+        return episode
+    facts = tuple(replace(fact, trust=trust.get(fact.role, trust.get("*"))) for fact in episode.facts)
+    return replace(episode, facts=facts)
 
 
 def _fresh(turns: Sequence[Turn], known: Mapping[str, str]) -> frozenset[str]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 _PIECE = re.compile(r"[A-Za-z]{1,4}|\d{1,2}|[^\sA-Za-z\d]|\n")
 _FRAME_HEAD = (
@@ -22,12 +22,22 @@ _FRAME_HEAD = (
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """What another entry has to do with one: `{}` in `words` becomes its number, or `otherwise` where it has none."""
+
+    words: str
+    other: int
+    otherwise: str
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One item of a context: what it says and where it comes from; "": the text tells it."""
 
     text: str
     origin: str
     attribution: str = ""
+    marks: tuple[Mark, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,22 +66,23 @@ def compose(entries: Sequence[Entry], *, budget_tokens: int, limit: int) -> Cont
     mark = hashlib.sha256("\x00".join(entry.text for entry in entries).encode()).hexdigest()[:12]
     frame = f"{_FRAME_HEAD}\n<memory-{mark}>\n{{}}\n</memory-{mark}>"
     left = budget_tokens - count_tokens(frame)
-    lines: list[str] = []
     chosen: list[int] = []
     shares: list[int] = []
     for index, entry in enumerate(entries):
         if len(chosen) == limit:
             break
-        line = _line(len(chosen) + 1, entry)
-        tokens = count_tokens(line) + 1
+        # With marks: whichever is longer, the longest number or the words in its place.
+        forms: tuple[Mapping[int, int], ...] = ({}, _LONGEST) if entry.marks else ({},)
+        tokens = max(count_tokens(_line(len(chosen) + 1, entry, numbers)) for numbers in forms) + 1
         if tokens > left:
             continue
         left -= tokens
-        lines.append(line)
         chosen.append(index)
         shares.append(tokens)
-    if not lines:
+    if not chosen:
         return Context("", 0, (), ())
+    numbers = {index: number for number, index in enumerate(chosen, 1)}
+    lines = [_line(numbers[index], entries[index], numbers) for index in chosen]
     text = frame.replace("{}", "\n".join(lines), 1)
     return Context(text, count_tokens(text), tuple(chosen), tuple(shares))
 
@@ -105,8 +116,25 @@ def _alike(one: frozenset[str], other: frozenset[str]) -> bool:
     return shared >= 0.9 * (len(one) + len(other) - shared)
 
 
-def _line(number: int, entry: Entry) -> str:
+class _AnyNumber(dict[int, int]):
+    """Gives any entry the longest number."""
+
+    def __contains__(self, index: object) -> bool:
+        return True
+
+    def __missing__(self, index: int) -> int:
+        return 999
+
+
+_LONGEST = _AnyNumber()
+
+
+def _line(number: int, entry: Entry, numbers: Mapping[int, int]) -> str:
     text = entry.text.replace("\n", "\n    ")
     credit = f"\n    ({entry.attribution})" if entry.attribution else ""
-    origin = f"({entry.origin}) " if entry.origin else ""
-    return f"[{number}] {origin}{text}{credit}"
+    marks = [
+        mark.words.replace("{}", f"[{numbers[mark.other]}]" if mark.other in numbers else mark.otherwise)
+        for mark in entry.marks
+    ]
+    origin = "; ".join(part for part in (entry.origin, *marks) if part)
+    return f"[{number}] {f'({origin}) ' if origin else ''}{text}{credit}"

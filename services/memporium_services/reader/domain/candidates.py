@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from memporium_services.reader.domain.claims import Claim
+
 DENSE, OWN, CONTEXT = "dense", "own", "context"
 LEGS = (DENSE, OWN, CONTEXT)
 _SUFFIX = re.compile(r" \([^()]*\b\d{4}\b[^()]*\)$")
@@ -40,6 +42,10 @@ class Candidate:
         score: Fused score of the vault, 0 to 1.
         further: Best fused score in the searches that followed the question itself, 0 to 1.
         round: In which round it was found, from 1.
+        claims: What it asserts.
+        trust: Trust in its source as told when it was remembered; None: not told.
+        origin: Number of `memporium.cube.v1.Origin` of its cube.
+        made: When its cube was made.
     """
 
     cube: str
@@ -62,6 +68,10 @@ class Candidate:
     score: float = 0.0
     further: float = 0.0
     round: int = 1
+    claims: tuple[Claim, ...] = ()
+    trust: float | None = None
+    origin: int = 0
+    made: datetime | None = None
 
     @property
     def key(self) -> tuple[str, int]:

@@ -14,6 +14,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from memporium_services.reader.domain.claims import claims_of
 from memporium_services.reader.domain.entities import entities
 from memporium_services.reader.domain.formation import content_of, digest_id
 from memporium_services.reader.domain.sentences import pieces
@@ -38,13 +39,14 @@ _DEPTHS = {"=": 1, "-": 2}
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A document, cleaned; `time` None where it is not known."""
+    """A document, cleaned; `time` None where it is not known, `trust` where it is not told."""
 
     source: str
     title: str
     text: str
     media_type: str
     time: datetime | None = None
+    trust: float | None = None
 
 
 def media_type_of(source: str, told: str) -> str:
@@ -86,7 +88,9 @@ def _episode(document: Source, title: str, path: tuple[str, ...], parts: list[st
     for index, part in enumerate(parts[start : start + SECTION_PASSAGES], start):
         around = [heading, *parts[max(0, index - 1) : index + 2]]
         span = Span(document.source, f"{heading}#{index}", "", document.time)
-        facts.append(Fact(f"{heading}\n{part}", "\n".join(around), span))
+        claims = claims_of(part, document.time)
+        text = f"{heading}\n{part}"
+        facts.append(Fact(text, "\n".join(around), span, claims=claims, trust=document.trust))
     text = "\n\n".join(parts[start : start + SECTION_PASSAGES])
     return Episode(
         cube_id=digest_id("section", document.source, str(start), *content_of(facts)),

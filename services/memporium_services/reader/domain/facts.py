@@ -6,8 +6,11 @@ date, and a second lexical index over two turns on each side finds what a turn a
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from memporium_services.reader.domain.claim_words import subject_of
+from memporium_services.reader.domain.claims import claims_of
 from memporium_services.reader.domain.dates import day_in_words, render, resolve
 from memporium_services.reader.domain.sentences import pieces
 from memporium_services.reader.domain.values import Fact, Span
@@ -15,6 +18,7 @@ from memporium_services.reader.domain.values import Fact, Span
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from memporium_services.reader.domain.claims import Claim
     from memporium_services.reader.domain.values import Turn
 
 # About 200 tokens: within the window of small embedders (256), with room for the speaker and the date.
@@ -24,19 +28,46 @@ WINDOW = 2
 # Characters of one neighbour in a context; a huge neighbour would drown the turn.
 _NEIGHBOUR_CHARS = 600
 _MOST_DATES = 4
+_USERS = frozenset({"user", "human"})
 
 
-def facts_of(turns: Sequence[Turn], index: int, *, source: str) -> list[Fact]:
+@dataclass(frozen=True, slots=True)
+class People:
+    """Who speaks in a session; `user` is the one speaker with the role of the user, "": there are more or none."""
+
+    speakers: frozenset[str]
+    user: str
+
+    def listener(self, speaker: str) -> str:
+        """Return who is spoken to: the only other speaker; "" where there are more or none."""
+        others = self.speakers - {speaker}
+        return next(iter(others)) if len(others) == 1 else ""
+
+    def named(self, claims: Sequence[Claim]) -> tuple[Claim, ...]:
+        """Return claims with the user's name for `the user`."""
+        user = subject_of(self.user)
+        return tuple(replace(one, subject=user) if user and one.subject == "user" else one for one in claims)
+
+
+def people_of(turns: Sequence[Turn]) -> People:
+    """Return who speaks in a session."""
+    users = {turn.speaker for turn in turns if turn.role in _USERS}
+    return People(frozenset(turn.speaker for turn in turns), users.pop() if len(users) == 1 else "")
+
+
+def facts_of(turns: Sequence[Turn], index: int, *, source: str, people: People | None = None) -> list[Fact]:
     """Return the facts of turn `index` of a session: one, or several where it is long; none where it says nothing."""
     turn = turns[index]
     span = Span(source, turn.id, turn.speaker, turn.time)
     parts = pieces(turn.body, most_chars=MOST_CHARS)
+    people = people or people_of(turns)
     before, after = _side(turns[max(0, index - WINDOW) : index]), _side(turns[index + 1 : index + 1 + WINDOW])
     found = []
     for number, part in enumerate(parts):
         text = f"{turn.speaker}: {part} ({_when(part, turn)})"
         around = [*before, *parts[max(0, number - 1) : number], text, *parts[number + 1 : number + 2], *after]
-        found.append(Fact(text, "\n".join(around), span, turn.role))
+        claims = people.named(claims_of(part, turn.time, speaker=turn.speaker, listener=people.listener(turn.speaker)))
+        found.append(Fact(text, "\n".join(around), span, turn.role, claims))
     return found
 
 

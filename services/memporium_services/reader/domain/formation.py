@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from memporium_services.reader.domain.dates import day_in_words
 from memporium_services.reader.domain.entities import entities
-from memporium_services.reader.domain.facts import facts_of, line_of
+from memporium_services.reader.domain.facts import facts_of, line_of, people_of
 from memporium_services.reader.domain.foresight import prospects_of
 from memporium_services.reader.domain.segmentation import Limits, segment
 from memporium_services.reader.domain.values import Episode, Span
@@ -17,6 +17,7 @@ from memporium_services.reader.domain.values import Episode, Span
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
+    from memporium_services.reader.domain.facts import People
     from memporium_services.reader.domain.values import Fact, Turn
 
 
@@ -40,10 +41,11 @@ def form(
         limits: Where segments end.
     """
     found: list[Episode] = []
+    people = people_of(turns)
     for start, run in _runs(turns, fresh):
         at = start
         for part in segment(run, limits):
-            episode = _episode(turns, at, part, session=session, title=title, scope=scope)
+            episode = _episode(turns, at, part, people, session=session, title=title, scope=scope)
             if episode.facts:
                 found.append(episode)
             at += len(part)
@@ -72,12 +74,20 @@ def content_of(facts: Sequence[Fact]) -> Iterator[str]:
     for fact in facts:
         yield from (fact.text, fact.context, fact.role, fact.span.locator)
         yield fact.span.time.astimezone(UTC).isoformat() if fact.span.time else ""
+        if fact.trust is not None:
+            yield f"trust {fact.trust}"
+        for claim in fact.claims:
+            yield f"claim {claim.key} {claim.value} {claim.ended}"
 
 
 def _episode(
-    turns: Sequence[Turn], start: int, part: Sequence[Turn], *, session: str, title: str, scope: str
+    turns: Sequence[Turn], start: int, part: Sequence[Turn], people: People, *, session: str, title: str, scope: str
 ) -> Episode:
-    facts = [fact for index in range(start, start + len(part)) for fact in facts_of(turns, index, source=session)]
+    facts = [
+        fact
+        for index in range(start, start + len(part))
+        for fact in facts_of(turns, index, source=session, people=people)
+    ]
     prospects = [prospect for turn in part for prospect in prospects_of(turn, source=session)]
     speakers = list(dict.fromkeys(turn.speaker for turn in part))
     lines: list[str] = []

@@ -42,6 +42,7 @@ class Levers:
     foresight: bool = True
     diversity: bool = True
     adaptive_fusion: bool = True
+    contradiction: bool = True
 
 
 @dataclass(frozen=True, slots=True)

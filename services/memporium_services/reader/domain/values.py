@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from memporium_services.reader.domain.claims import Claim
+
 
 @dataclass(frozen=True, slots=True)
 class Turn:
@@ -50,12 +52,14 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One self-contained statement: the unit of retrieval."""
+    """One self-contained statement: the unit of retrieval; `trust` None: by role and source, as the vault says."""
 
     text: str
     context: str
     span: Span
     role: str = ""
+    claims: tuple[Claim, ...] = ()
+    trust: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
