@@ -8,6 +8,7 @@ import pytest
 
 from memporium.cube.v1 import cube_pb2
 from memporium_services.reader.convert_cells import stated_of
+from memporium_services.reader.domain.claims import claims_of
 from memporium_services.reader.domain.profiles import MOST_EVIDENCE, Standing, Told, facts_of, traits_of
 from memporium_services.reader.domain.self_statements import stated_in
 from memporium_services.reader.domain.values import Span
@@ -89,8 +90,27 @@ def test_the_same_said_again_is_one_fact_with_all_its_turns():
 def test_claims_of_formation_go_before_patterns_and_tastes_stay():
     home = stated_of(cube_pb2.Claim(subject="ada", attribute="home", value="Oslo"))
     taste = stated_of(cube_pb2.Claim(subject="ada", attribute="feeling about figs", value="likes"))
-    found = standings(told("I live in Oslo. I love figs. I love dates.", claims=[home, taste]))
-    assert set(found) == {("home", "Oslo"), ("likes", "figs"), ("likes", "dates")}
+    empty = stated_of(cube_pb2.Claim(subject="ada", attribute="feeling about it", value="likes"))
+    said = "I live in Oslo. I love my figs. I love it."
+    assert set(standings(told(said, claims=[home, taste, empty]))) == {("home", "Oslo"), ("likes", "figs")}
+    assert set(standings(told(said, claims=[home, empty]))) == {("home", "Oslo"), ("likes", "my figs")}
+
+
+def test_claims_name_the_speaker_where_they_said_my():
+    [claim] = claims_of("I love my garden.", None, speaker="Ada")
+    assert (claim.subject, claim.attribute) == ("ada", "feeling about ada's garden")
+
+
+def test_what_somebody_made_is_no_job():
+    assert claims_of("I made this bowl in class.", None, speaker="Ada") == ()
+    assert claims_of("I was made head of design.", None, speaker="Ada")[0].value == "head of design"
+
+
+def test_who_is_addressed_is_no_topic():
+    often = [told("Ben, the orchestra!", day=day) for day in range(3)]
+    assert [trait.topic for trait in traits_of(often, [told("Hi.", speaker="Benjamin")], START)] == ["orchestra"]
+    often = [told("Benjamin, the orchestra!", day=day) for day in range(3)]
+    assert [trait.topic for trait in traits_of(often, [told("Hi.", speaker="Benjamin")], START)] == ["orchestra"]
 
 
 def test_a_topic_needs_several_episodes_and_statements():

@@ -119,7 +119,7 @@ RULES: tuple[Rule, ...] = (
         event=True,
     ),
     _rule(rf"{_S} (?:{_IS})?{_ADV}{_WORK} (?:(?:for|at|with|by) .+? )?as (?:an?|the) {_V}", "job"),
-    _rule(rf"{_S} {_HAS}(?:was |been |got )?(?:promoted to|appointed|made) (?:an? |the )?{_V}", "job", event=True),
+    _rule(rf"{_S} {_HAS}(?:was |been |got |is )(?:promoted to|appointed|made) (?:an? |the )?{_V}", "job", event=True),
     _rule(
         rf"{_S} (?:{_IS}|(?:has )?{_ADV}bec[ao]me )(?:an? |the )?(?P<value>(?:[a-z-]+ ){{0,3}}(?:{PROFESSIONS}))",
         "job",

@@ -158,7 +158,10 @@ def _read(clause: str, moment: datetime | None, speaker: str, listener: str) -> 
 def _claim(
     rule: Rule, match: re.Match[str], clause: str, moment: datetime | None, persons: dict[str, str]
 ) -> Claim | None:
-    groups = match.groupdict()
+    # Only the subject is resolved later; no mark of a person may stand in what is kept.
+    groups = {
+        name: words if name == "subject" else _with_names(words, persons) for name, words in match.groupdict().items()
+    }
     attribute = rule.attribute or groups["attribute"]
     if "{attribute}" in attribute:
         attribute = attribute.replace("{attribute}", normal(_trimmed(groups["attribute"])))
@@ -188,9 +191,13 @@ def _claim(
 def _subject(words: str, persons: dict[str, str]) -> str:
     named = _APPOSITION.match(words)
     plain = named[1] if named else words
+    return subject_of(_with_names(plain, persons))
+
+
+def _with_names(words: str, persons: dict[str, str]) -> str:
     for mark, name in persons.items():
-        plain = plain.replace(mark, name)
-    return subject_of(plain)
+        words = words.replace(mark, name)
+    return words
 
 
 def _trimmed(value: str) -> str:

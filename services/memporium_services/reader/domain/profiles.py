@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from memporium_services.reader.domain.self_statements import TASTES, Stated, stated_in
+from memporium_services.reader.domain.self_statements import TASTES, Stated, stated_in, tells
 from memporium_services.reader.domain.sentences import is_question, sentences
 from memporium_services.reader.domain.terms import COMMON, words_and_stems
 
@@ -97,8 +97,10 @@ def facts_in(told: Told) -> tuple[Stated, ...]:
     read = stated_in(told.said)
     if not told.claims:
         return read
-    values = {one.value.casefold() for one in told.claims}
-    return (*told.claims, *(one for one in read if one.attribute in TASTES and one.value.casefold() not in values))
+    claims = tuple(one for one in told.claims if tells(one.value))
+    if any(one.attribute in TASTES for one in claims):
+        return claims
+    return (*claims, *(one for one in read if one.attribute in TASTES))
 
 
 def facts_of(statements: Sequence[Told]) -> list[ProfileFact]:
@@ -160,6 +162,10 @@ def traits_of(statements: Sequence[Told], others: Sequence[Told], now: datetime)
         now: From when age counts.
     """
     own, forms = _uses(statements)
+    # Who addresses somebody by name speaks of something else.
+    for speaker in {told.span.speaker for told in (*statements, *others)}:
+        for _word, stem in words_and_stems(speaker):
+            own.pop(stem, None)
     theirs, _forms = _uses(others)
     weights: dict[str, float] = {}
     for stem, cubes in own.items():

@@ -94,7 +94,7 @@ def stated_in(said: str) -> tuple[Stated, ...]:
         for attribute, several, pattern in _PATTERNS:
             for match in pattern.finditer(sentence):
                 value = _CUT.sub("", match["v"]).strip(" '\"\u201d-")
-                if terms(value) and not _EMPTY.match(value):
+                if tells(value):
                     named = _named(attribute, match)
                     found[Stated(named, value, _slot(named, value, several=several), ended)] = None
     return tuple(found)
@@ -111,6 +111,11 @@ def _slot(attribute: str, value: str, *, several: bool) -> str:
     if attribute in TASTES:
         return taste_slot(value)
     return f"{attribute}: {value.casefold()}" if several else attribute
+
+
+def tells(value: str) -> bool:
+    """Say whether a value says something by itself: "it" and "to" do not."""
+    return bool(terms(value)) and not _EMPTY.match(value)
 
 
 def taste_slot(topic: str) -> str:
