@@ -6,8 +6,8 @@ run: BM25 over the raw text (`bm25`), and BM25 with stems, speaker and date (`bm
 are mended or left out (`support/locomo.py`). Latency is that of Recall as its client sees it, embedding included.
 
 Which parameters were tuned, and on what: the weights in `reader/domain/ranking.py`, by coordinate ascent on two thirds
-of the dialogues of `locomo-dev.json` and checked on the rest, three times over; nothing else, and nothing on single
-questions. `--folds` adds each dialogue apart and the spread over them; nothing is tuned anew for it, so on dialogues
+of the dialogues of `locomo-dev.json` and checked on the rest, three times over; the weight and length of the head
+(`covering`, `HEAD`) out of a few round values on all of them; nothing else, and nothing on single questions. `--folds` adds each dialogue apart and the spread over them; nothing is tuned anew for it, so on dialogues
 that are not in that file it is what unseen data gives. `--ablation` adds a row for each lever switched off: the
 dialogues are remembered once and the questions asked once a row. `--without LEVER` measures all with a lever off.
 """
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 DEFAULT_DATA = ROOT.parent / "shared" / "data" / "locomo-dev.json"
 _RANKED = 50
 _LEVERS = tuple(field.name for field in recall_pb2.RecallOptions.DESCRIPTOR.fields)
-_TUNED_ON = "weights of the ranking: the dialogues of locomo-dev.json, in three splits of four and two; nothing else"
+_TUNED_ON = "the ranking's weights: locomo-dev.json in three splits of four and two; its head's: all of that file"
 SERVICES = ("governance", "vault", "inference", "reader")
 
 

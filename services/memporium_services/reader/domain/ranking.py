@@ -5,6 +5,7 @@ Rules:
     2. With adaptive fusion a leg's weight grows with how clearly it tells its best candidates from the rest, so a
        leg that is blind to a vault's language or form counts less there.
     3. Levers add to that; each can be switched off, and none removes a candidate.
+    4. The first places are ordered with regard to the episode and session as a whole.
 
 The weights were chosen by coordinate ascent on four of six dialogues and checked on the other two, three times over;
 they are rounded, so that no digit of them means anything.
@@ -17,8 +18,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memporium_services.reader.domain import features
+from memporium_services.reader.domain import features, head
 from memporium_services.reader.domain.candidates import CONTEXT, DENSE, OWN
+from memporium_services.reader.domain.terms import terms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -63,6 +65,7 @@ class Weights:
     answering: float = 0.15
     session: float = 0.10
     episode: float = 0.10
+    covering: float = 0.10
     feedback: float = 0.05
     further: float = 0.20
 
@@ -119,6 +122,9 @@ def rank(
     beside = _beside(candidates, legs, weights) if levers.neighbours else zeros
     session = _session(candidates, legs, first, weights) if levers.session_scores else zeros
     scores = base + analysis + beside + session
+    if levers.session_scores:
+        lifted = head.lifted(scores, weights.covering * _covering(candidates, question, names, words))
+        session, scores = session + lifted - scores, lifted
     parts = {"legs": base, "analysis": analysis, "neighbours": beside, "session": session}
     order = np.argsort(-scores, kind="stable")
     return Ranked(order=order, scores=scores, parts=parts, weights=leg_weights, words=words)
@@ -141,6 +147,14 @@ def _session(
     by_session = features.group_best(sources, legs[CONTEXT])
     by_episode = features.group_best([one.cube for one in candidates], first)
     return weights.session * by_session + weights.episode * by_episode
+
+
+def _covering(
+    candidates: Sequence[Candidate], question: Question, names: Sequence[str], words: Sequence[frozenset[str]]
+) -> NDArray[np.float64]:
+    asked = frozenset(question.terms).difference(*(terms(name) for name in names))
+    by_session = head.covering([(one.mount, one.source or one.cube) for one in candidates], words, asked)
+    return by_session + head.covering([one.cube for one in candidates], words, asked)
 
 
 def _legs(candidates: Sequence[Candidate]) -> dict[str, NDArray[np.float64]]:
