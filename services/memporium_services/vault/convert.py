@@ -9,9 +9,10 @@ import numpy as np
 from memporium.vault.v1 import cubes_pb2, search_pb2, vault_service_pb2
 from memporium_platform import names
 from memporium_platform.errors import invalid
+from memporium_services.vault.app.as_of import Moment
 from memporium_services.vault.app.codec import set_time
 from memporium_services.vault.app.content import moment_us
-from memporium_services.vault.app.forgetting import ForgetAsked
+from memporium_services.vault.app.forget_asked import ForgetAsked
 from memporium_services.vault.app.retention import weights_of
 from memporium_services.vault.app.search_results import DEFAULT_LIMIT, MAX_LIMIT, SearchAsked
 from memporium_services.vault.app.subjects import subject_of
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from memporium.vault.v1.cubes_pb2 import CubeFilter, Vector
+    from memporium_platform.call import Call
     from memporium_services.vault.app.creating import Made
+    from memporium_services.vault.app.cubes import Cubes, Found
     from memporium_services.vault.app.exporting import ExportStart
     from memporium_services.vault.app.search_results import Hit, SearchFound
     from memporium_services.vault.app.watch import Event
@@ -113,6 +116,31 @@ def search_of(request: vault_service_pb2.SearchCubesRequest) -> SearchAsked:
         include_mounts=request.include_mounts if request.HasField("include_mounts") else True,
         full=request.view == FULL,
         explain=request.explain,
+    )
+
+
+async def listed(cubes: Cubes, call: Call, request: vault_service_pb2.ListCubesRequest) -> Found:
+    """Return a page of a list, of now or of an earlier moment.
+
+    Raises:
+        PlatformError: INVALID_FIELD and what the app raises.
+    """
+    selection, full = selection_of(request.filter), request.view == FULL
+    moment = Moment(request.read_revision, time_us(request, "read_time"))
+    if not moment.given:
+        return await cubes.list(
+            call,
+            request.parent,
+            selection,
+            order=ORDERS[request.order],
+            size=request.page_size,
+            token=request.page_token,
+            full=full,
+        )
+    if ORDERS[request.order] != "name":
+        raise invalid("order", "of the past, lists are by name")
+    return await cubes.list_as_of(
+        call, request.parent, selection, moment=moment, size=request.page_size, token=request.page_token, full=full
     )
 
 

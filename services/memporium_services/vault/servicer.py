@@ -12,6 +12,7 @@ from memporium.vault.v1.vault_service_pb2_grpc import VaultServiceServicer
 from memporium_platform.call import current_call
 from memporium_platform.idempotency import RETENTION
 from memporium_services.vault import convert
+from memporium_services.vault.app.as_of import Moment
 from memporium_services.vault.app.changing import Edit
 from memporium_services.vault.app.retention import seconds
 from memporium_services.vault.app.watch import DEFAULT_PROGRESS_S
@@ -36,7 +37,10 @@ class VaultServicer(VaultServiceServicer):
     # Vaults.
 
     async def CreateVault(self, request: _api.CreateVaultRequest, context: Any) -> _api.CreateVaultResponse:
-        made = await self._app.vaults.create(current_call(), request.parent, request.vault_id, request.vault)
+        moment = Moment(request.branch_revision, convert.time_us(request, "branch_time"))
+        made = await self._app.branching.create(
+            current_call(), request.parent, request.vault_id, request.vault, request.branch_of, moment
+        )
         return _api.CreateVaultResponse(vault=made)
 
     async def GetVault(self, request: _api.GetVaultRequest, context: Any) -> _api.GetVaultResponse:
@@ -77,7 +81,7 @@ class VaultServicer(VaultServiceServicer):
             request.name,
             full=request.view != convert.BASIC,
             version=request.version,
-            read_time_us=convert.time_us(request, "read_time"),
+            moment=Moment(request.read_revision, convert.time_us(request, "read_time")),
         )
         return _api.GetCubeResponse(cube=cube, revision=revision, licences=convert.used(uses, [cube]))
 
@@ -89,15 +93,7 @@ class VaultServicer(VaultServiceServicer):
         return _api.BatchGetCubesResponse(cubes=found.cubes, revision=found.revision, licences=licences)
 
     async def ListCubes(self, request: _api.ListCubesRequest, context: Any) -> _api.ListCubesResponse:
-        found = await self._app.cubes.list(
-            current_call(),
-            request.parent,
-            convert.selection_of(request.filter),
-            order=convert.ORDERS[request.order],
-            size=request.page_size,
-            token=request.page_token,
-            full=request.view == convert.FULL,
-        )
+        found = await convert.listed(self._app.cubes, current_call(), request)
         return _api.ListCubesResponse(
             cubes=found.cubes,
             next_page_token=found.next_page_token,
@@ -146,6 +142,7 @@ class VaultServicer(VaultServiceServicer):
             candidates=gone.candidates,
             near_duplicates=gone.near_duplicates,
             more=gone.more,
+            branch_receipts=gone.branch_receipts,
         )
 
     async def MergeCubes(self, request: _api.MergeCubesRequest, context: Any) -> _api.MergeCubesResponse:

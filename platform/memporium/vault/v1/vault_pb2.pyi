@@ -326,6 +326,8 @@ class Vault(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     TRUST_FIELD_NUMBER: _builtins.int
+    BRANCH_OF_FIELD_NUMBER: _builtins.int
+    BRANCH_REVISION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`orgs/{org}/vaults/{vault}`."""
     uid: _builtins.str
@@ -350,6 +352,10 @@ class Vault(_message.Message):
     """The principal that made it."""
     revision: _builtins.int
     """Counts every change of its cubes; never falls."""
+    branch_of: _builtins.str
+    """The vault that this one is a branch of; empty: none. What is forgotten there is forgotten here, too."""
+    branch_revision: _builtins.int
+    """The revision of that vault which the branch began with; 0: it began with a time."""
     @_builtins.property
     def retention(self) -> Global___RetentionPolicy:
         """How long memories stay and where."""
@@ -405,10 +411,12 @@ class Vault(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         trust: Global___TrustPolicy | None = ...,
+        branch_of: _builtins.str = ...,
+        branch_revision: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "leg_weights", b"leg_weights", "licence", b"licence", "quota", b"quota", "retention", b"retention", "trust", b"trust", "update_time", b"update_time", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "description", b"description", "display_name", b"display_name", "embedding_dimensions", b"embedding_dimensions", "embedding_model", b"embedding_model", "etag", b"etag", "kind", b"kind", "leg_weights", b"leg_weights", "licence", b"licence", "name", b"name", "near_duplicates", b"near_duplicates", "owner", b"owner", "quota", b"quota", "read_only", b"read_only", "retention", b"retention", "revision", b"revision", "trust", b"trust", "uid", b"uid", "update_time", b"update_time", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["branch_of", b"branch_of", "branch_revision", b"branch_revision", "create_time", b"create_time", "description", b"description", "display_name", b"display_name", "embedding_dimensions", b"embedding_dimensions", "embedding_model", b"embedding_model", "etag", b"etag", "kind", b"kind", "leg_weights", b"leg_weights", "licence", b"licence", "name", b"name", "near_duplicates", b"near_duplicates", "owner", b"owner", "quota", b"quota", "read_only", b"read_only", "retention", b"retention", "revision", b"revision", "trust", b"trust", "uid", b"uid", "update_time", b"update_time", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

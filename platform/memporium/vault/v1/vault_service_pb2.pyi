@@ -101,15 +101,29 @@ class CreateVaultRequest(_message.Message):
     VAULT_ID_FIELD_NUMBER: _builtins.int
     VAULT_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    BRANCH_OF_FIELD_NUMBER: _builtins.int
+    BRANCH_REVISION_FIELD_NUMBER: _builtins.int
+    BRANCH_TIME_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """The organisation: `orgs/{org}`."""
     vault_id: _builtins.str
     """Chosen id, `^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$`."""
     request_id: _builtins.str
     """Idempotency: the same id with the same request returns the first answer, for 24 hours."""
+    branch_of: _builtins.str
+    """Makes the vault a branch of this one, for what-if: it begins with copies of what that held, and goes its own way. The
+    caller must be allowed to read it; a licensed pack has no branches, and tensors (KV caches, adapters), relations and
+    expired cubes stay behind. Copies are neither frozen nor under legal hold.
+    """
+    branch_revision: _builtins.int
+    """As of this revision of that vault; 0: now. Not together with `branch_time`."""
     @_builtins.property
     def vault(self) -> _vault_pb2.Vault:
         """The vault; output-only fields are ignored."""
+
+    @_builtins.property
+    def branch_time(self) -> _timestamp_pb2.Timestamp:
+        """As of this time."""
 
     def __init__(
         self,
@@ -118,10 +132,13 @@ class CreateVaultRequest(_message.Message):
         vault_id: _builtins.str = ...,
         vault: _vault_pb2.Vault | None = ...,
         request_id: _builtins.str = ...,
+        branch_of: _builtins.str = ...,
+        branch_revision: _builtins.int = ...,
+        branch_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["vault", b"vault"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["branch_time", b"branch_time", "vault", b"vault"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["parent", b"parent", "request_id", b"request_id", "vault", b"vault", "vault_id", b"vault_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["branch_of", b"branch_of", "branch_revision", b"branch_revision", "branch_time", b"branch_time", "parent", b"parent", "request_id", b"request_id", "vault", b"vault", "vault_id", b"vault_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -533,12 +550,15 @@ class GetCubeRequest(_message.Message):
     VIEW_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     READ_TIME_FIELD_NUMBER: _builtins.int
+    READ_REVISION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`orgs/{org}/vaults/{vault}/cubes/{cube}`."""
     view: _cubes_pb2.CubeView.ValueType
     """How much is returned; default: everything."""
     version: _builtins.int
     """As of this version; 0: the newest."""
+    read_revision: _builtins.int
+    """As of this revision of the vault; 0: now. Not together with `version` and `read_time`."""
     @_builtins.property
     def read_time(self) -> _timestamp_pb2.Timestamp:
         """As of this time; absent: now. Not together with `version`."""
@@ -550,10 +570,11 @@ class GetCubeRequest(_message.Message):
         view: _cubes_pb2.CubeView.ValueType = ...,
         version: _builtins.int = ...,
         read_time: _timestamp_pb2.Timestamp | None = ...,
+        read_revision: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["read_time", b"read_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "read_time", b"read_time", "version", b"version", "view", b"view"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "read_revision", b"read_revision", "read_time", b"read_time", "version", b"version", "view", b"view"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -671,6 +692,8 @@ class ListCubesRequest(_message.Message):
     FILTER_FIELD_NUMBER: _builtins.int
     VIEW_FIELD_NUMBER: _builtins.int
     ORDER_FIELD_NUMBER: _builtins.int
+    READ_TIME_FIELD_NUMBER: _builtins.int
+    READ_REVISION_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """The vault: `orgs/{org}/vaults/{vault}`."""
     page_size: _builtins.int
@@ -681,9 +704,17 @@ class ListCubesRequest(_message.Message):
     """How much is returned; default: without payloads."""
     order: Global___CubeOrder.ValueType
     """In which order; default: by name."""
+    read_revision: _builtins.int
+    """As of this revision of the vault; 0: now. Not together with `read_time`."""
     @_builtins.property
     def filter(self) -> _cubes_pb2.CubeFilter:
         """Which; absent: all but expired ones."""
+
+    @_builtins.property
+    def read_time(self) -> _timestamp_pb2.Timestamp:
+        """As of this time: what the vault held then, with the content and state of then; in order of names. What was forgotten
+        or purged since is gone from the past, too. Absent: now.
+        """
 
     def __init__(
         self,
@@ -694,10 +725,12 @@ class ListCubesRequest(_message.Message):
         filter: _cubes_pb2.CubeFilter | None = ...,
         view: _cubes_pb2.CubeView.ValueType = ...,
         order: Global___CubeOrder.ValueType = ...,
+        read_time: _timestamp_pb2.Timestamp | None = ...,
+        read_revision: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "read_time", b"read_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "order", b"order", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "view", b"view"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "order", b"order", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "read_revision", b"read_revision", "read_time", b"read_time", "view", b"view"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -880,6 +913,7 @@ class ForgetCubesResponse(_message.Message):
     CANDIDATES_FIELD_NUMBER: _builtins.int
     NEAR_DUPLICATES_FIELD_NUMBER: _builtins.int
     MORE_FIELD_NUMBER: _builtins.int
+    BRANCH_RECEIPTS_FIELD_NUMBER: _builtins.int
     revision: _builtins.int
     """The vault's revision after the call; a search that begins later sees the change."""
     more: _builtins.bool
@@ -896,6 +930,10 @@ class ForgetCubesResponse(_message.Message):
     def near_duplicates(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Names of cubes that stay although they are nearly the same as forgotten ones."""
 
+    @_builtins.property
+    def branch_receipts(self) -> _containers.RepeatedCompositeFieldContainer[_cubes_pb2.Receipt]:
+        """Receipts of branches of the vault, from which the same cubes went."""
+
     def __init__(
         self,
         *,
@@ -904,10 +942,11 @@ class ForgetCubesResponse(_message.Message):
         candidates: _abc.Iterable[_cubes_pb2.ForgetCandidate] | None = ...,
         near_duplicates: _abc.Iterable[_builtins.str] | None = ...,
         more: _builtins.bool = ...,
+        branch_receipts: _abc.Iterable[_cubes_pb2.Receipt] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates", b"candidates", "more", b"more", "near_duplicates", b"near_duplicates", "receipt", b"receipt", "revision", b"revision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["branch_receipts", b"branch_receipts", "candidates", b"candidates", "more", b"more", "near_duplicates", b"near_duplicates", "receipt", b"receipt", "revision", b"revision"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

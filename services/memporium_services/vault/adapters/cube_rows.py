@@ -7,9 +7,10 @@ values by name: vault_uid, cube_ids and so on.
 from __future__ import annotations
 
 from dataclasses import fields
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, bindparam, select
+from sqlalchemy import Select, and_, bindparam, select
 
 from memporium_services.vault.adapters.tables import CUBES, PAYLOADS, VAULTS, VERSIONS
 from memporium_services.vault.domain.lifecycle import State
@@ -17,6 +18,8 @@ from memporium_services.vault.domain.rows import CubeRow, Located, PayloadRow, V
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from sqlalchemy import Connection
 
 VAULT_NAMES = tuple(field.name for field in fields(VaultRow))
 CUBE_NAMES = tuple(field.name for field in fields(CubeRow))
@@ -56,23 +59,30 @@ CUBES_BY_DEDUP = _OF_VAULT.where(
     CUBES.c.import_id == "",
 )
 
-# A vault, once for each of some of its cubes, with the cubes and their payloads; once alone where it has none of them.
-LOCATE = (
-    select(*_VAULT_COLUMNS, *_CUBE_COLUMNS, *_PAYLOAD_COLUMNS)
-    .select_from(
-        VAULTS.outerjoin(
-            CUBES,
-            and_(
-                CUBES.c.vault_uid == VAULTS.c.uid,
-                CUBES.c.cube_id.in_(bindparam("cube_ids", expanding=True)),
-                CUBES.c.import_id == "",
-            ),
-        )
-        .outerjoin(VERSIONS, _NEWEST)
-        .outerjoin(PAYLOADS, _PRESENT)
+
+@cache
+def _locate(slots: int) -> Select[Any]:
+    """Return the statement that finds up to `slots` cubes of a vault, with their payloads.
+
+    A row for each cube, with its vault's columns; where the vault has none of them, one row of the vault alone. The
+    slots are parameters of their own, since a list that is expanded at each run costs more than the run.
+    """
+    asked = CUBES.c.cube_id.in_([bindparam(f"cube_{slot}") for slot in range(slots)])
+    of_vault = and_(CUBES.c.vault_uid == VAULTS.c.uid, asked, CUBES.c.import_id == "")
+    return (
+        select(*_VAULT_COLUMNS, *_CUBE_COLUMNS, *_PAYLOAD_COLUMNS)
+        .select_from(VAULTS.outerjoin(CUBES, of_vault).outerjoin(VERSIONS, _NEWEST).outerjoin(PAYLOADS, _PRESENT))
+        .where(VAULTS.c.org == bindparam("org"), VAULTS.c.vault_id == bindparam("vault"))
     )
-    .where(VAULTS.c.org == bindparam("org"), VAULTS.c.vault_id == bindparam("vault"))
-)
+
+
+def locate(conn: Connection, org: str, vault_id: str, cube_ids: Sequence[str]) -> Located | None:
+    """Return a vault by its ids, with some of its cubes and their present payloads; None: no such vault."""
+    # Few statements, so that each is compiled once: the next power of two of slots, the last filled again.
+    slots = 1 << (len(cube_ids) - 1).bit_length()
+    values = {f"cube_{slot}": cube_id for slot, cube_id in enumerate(cube_ids)}
+    values |= {f"cube_{slot}": cube_ids[-1] for slot in range(len(cube_ids), slots)}
+    return located(conn.execute(_locate(slots), {"org": org, "vault": vault_id, **values}).all())
 
 
 def signed(value: int) -> int:
@@ -96,7 +106,7 @@ def cube_of(row: Sequence[Any]) -> CubeRow:
 
 
 def located(rows: Sequence[Sequence[Any]]) -> Located | None:
-    """Return what is in the rows of `LOCATE`."""
+    """Return what is in the rows that `locate` finds."""
     if not rows:
         return None
     found = Located(VaultRow(*rows[0][:_CUBE_AT]), {}, {})

@@ -10,11 +10,10 @@ from sqlalchemy import and_, bindparam, delete, func, insert, or_, select, tuple
 from memporium_services.vault.adapters.cube_rows import (
     CUBES_BY_DEDUP,
     CUBES_BY_ID,
-    LOCATE,
     SEEN_CUBES_BY_ID,
     WITH_META,
     cube_of,
-    located,
+    locate,
     signed,
     unsigned,
 )
@@ -133,8 +132,7 @@ class SqlCubes:
 
     def locate(self, org: str, vault_id: str, cube_ids: Sequence[str]) -> Located | None:
         """Return a vault by its ids, with some of its cubes and their present payloads; None: no such vault."""
-        values = {"org": org, "vault": vault_id, "cube_ids": cube_ids}
-        return located(self.conn.execute(LOCATE, values).all())
+        return locate(self.conn, org, vault_id, cube_ids)
 
     def by_dedup(self, vault_uid: str, tokens: Sequence[str]) -> dict[str, CubeRow]:
         """Return cubes that are not EXPIRED by their keyed digest."""
@@ -220,6 +218,46 @@ class SqlCubes:
         query = self._versions(vault_uid, cube_id).where(VERSIONS.c.create_us <= moment_us)
         row = self.conn.execute(query.order_by(VERSIONS.c.version.desc()).limit(1)).one_or_none()
         return None if row is None else self._version(row)
+
+    def version_of_revision(self, vault_uid: str, cube_id: str, revision: int) -> VersionRow | None:
+        """Return the newest version that was made at or before a revision of the vault."""
+        query = self._versions(vault_uid, cube_id).where(VERSIONS.c.revision <= revision)
+        row = self.conn.execute(query.order_by(VERSIONS.c.version.desc()).limit(1)).one_or_none()
+        return None if row is None else self._version(row)
+
+    def cubes_as_of(
+        self, vault_uid: str, *, revision: int, moment_us: int | None, reader: str, after: str, limit: int
+    ) -> list[tuple[CubeRow, VersionRow]]:
+        """Return cubes by id, each with its newest version up to a revision, or up to a time where that is given."""
+        column = VERSIONS.c
+        then = column.revision <= revision if moment_us is None else column.create_us <= moment_us
+        newest = (
+            select(column.cube_id, func.max(column.version).label("newest"))
+            .join(CUBES, and_(CUBES.c.vault_uid == column.vault_uid, CUBES.c.cube_id == column.cube_id))
+            .where(column.vault_uid == vault_uid, column.cube_id > after, then, *visible_to(reader))
+            .group_by(column.cube_id)
+            .order_by(column.cube_id)
+            .limit(limit)
+            .subquery()
+        )
+        of_newest = and_(column.cube_id == newest.c.cube_id, column.version == newest.c.newest)
+        query = select(VERSIONS).join(newest, of_newest).where(column.vault_uid == vault_uid)
+        stamps = [self._version(row) for row in self.conn.execute(query.order_by(column.cube_id))]
+        present = self.cubes(vault_uid, [stamp.cube_id for stamp in stamps])
+        return [(present[stamp.cube_id], stamp) for stamp in stamps if stamp.cube_id in present]
+
+    def changes_up_to(self, vault_uid: str, upto: Sequence[tuple[str, int]]) -> dict[str, list[str]]:
+        """Return what made each cube's versions, in order, up to a version of it."""
+        column, last = VERSIONS.c, dict(upto)
+        found: dict[str, list[str]] = {cube_id: [] for cube_id in last}
+        for some in in_chunks(list(last)):
+            query = select(column.cube_id, column.version, column.change).where(
+                column.vault_uid == vault_uid, column.cube_id.in_(some)
+            )
+            for cube_id, version, change in self.conn.execute(query.order_by(column.cube_id, column.version)):
+                if version <= last[cube_id]:
+                    found[cube_id].append(change)
+        return found
 
     def insert_payload(self, vault_uid: str, row: PayloadRow) -> None:
         """Add a payload."""

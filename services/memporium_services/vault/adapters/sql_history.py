@@ -158,6 +158,10 @@ class SqlHistory:
         of_import = (column.vault_uid == vault_uid, column.import_id == import_id, _IMPORTING)
         ids = list(self.conn.execute(select(column.cube_id).where(*of_import)).scalars())
         self.conn.execute(update(CUBES).where(*of_import).values(import_id="", revision=revision))
+        for some in in_chunks(ids):
+            # Their versions came to be with the publication; until then nobody could see them.
+            of_cubes = (VERSIONS.c.vault_uid == vault_uid, VERSIONS.c.cube_id.in_(some), VERSIONS.c.revision == 0)
+            self.conn.execute(update(VERSIONS).where(*of_cubes).values(revision=revision))
         return ids
 
     def unfinished_imports(self, before_us: int) -> list[tuple[str, list[str]]]:

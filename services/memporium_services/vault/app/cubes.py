@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from memporium_platform.errors import invalid, not_found
 from memporium_platform.paging import page_size
 from memporium_services.vault.app import codec
+from memporium_services.vault.app.as_of import Moment, list_as_of, moment_of, row_then
 from memporium_services.vault.app.changing import Edit
 from memporium_services.vault.app.licensing import READ, asked_for, only_for_services, refuse_dead, reserve
 from memporium_services.vault.app.locating import Locator
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
     from memporium_services.vault.ports import GrantedUse
 
 
+NOW = Moment()
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """Cubes that were read, at which revision, under which licences, and where to go on."""
@@ -60,7 +64,7 @@ class Cubes:
         self._locator = Locator(rt)
 
     async def get(
-        self, call: Call, name: str, *, full: bool, version: int = 0, read_time_us: int | None = None
+        self, call: Call, name: str, *, full: bool, version: int = 0, moment: Moment = NOW
     ) -> tuple[Cube, int, list[GrantedUse]]:
         """Return a cube, now or as it was; reading its payload activates it.
 
@@ -68,15 +72,15 @@ class Cubes:
             PlatformError: NOT_FOUND, PERMISSION_DENIED, ILLEGAL_TRANSITION (expired), LICENCE_*.
         """
         rt = self._rt
-        if version and read_time_us is not None:
+        if version and moment.given:
             raise invalid("read_time", "not together with version")
         if version < 0:
             raise invalid("version", "must not be negative")
         vault, row, payload = await self._find(call, name)
         cipher = await rt.cipher(vault)
         asked_row = row
-        if version or read_time_us is not None:
-            asked_row = await self._as_of(vault, row, version, read_time_us)
+        if version or moment.given:
+            asked_row = await self._as_of(vault, row, version, moment_of(vault, moment, field="read"))
         if vault.agreement:
             refuse_dead(rt, vault.agreement)
         cube = codec.cube_of(vault, asked_row, cipher)
@@ -203,32 +207,59 @@ class Cubes:
         self._uses.note(vault.uid, [row.cube_id for row in rows], "read" if action == READ else "use")
         return Found(cubes, vault.revision, lease.uses)
 
-    async def _as_of(self, vault: VaultRow, row: CubeRow, version: int, read_time_us: int | None) -> CubeRow:
-        """Return the row as it was at a version or time."""
+    async def _as_of(self, vault: VaultRow, row: CubeRow, version: int, moment: Moment) -> CubeRow:
+        """Return the row as it was at a version or moment."""
         rt = self._rt
 
         def find(conn: Connection) -> CubeRow | None:
             store = rt.store(conn)
-            stamp = (
-                store.version(vault.uid, row.cube_id, version)
-                if version
-                else store.version_at(vault.uid, row.cube_id, read_time_us or 0)
-            )
-            if stamp is None:
-                return None
-            return replace(
-                row,
-                version=stamp.version,
-                payload_version=stamp.payload_version,
-                meta_sealed=stamp.meta_sealed,
-                update_us=stamp.create_us,
-                revision=stamp.revision,
-            )
+            if version:
+                stamp = store.version(vault.uid, row.cube_id, version)
+            elif moment.time_us is not None:
+                stamp = store.version_at(vault.uid, row.cube_id, moment.time_us)
+            else:
+                stamp = store.version_of_revision(vault.uid, row.cube_id, moment.revision)
+            return None if stamp is None else row_then(store, vault.uid, [(row, stamp)])[0]
 
         found = await rt.db.read(find)
         if found is None:
             raise not_found(f"{vault.name}/cubes/{row.cube_id} as of {version or 'that time'}")
         return found
+
+    async def list_as_of(
+        self, call: Call, parent: str, selection: Selection, *, moment: Moment, size: int, token: str, full: bool
+    ) -> Found:
+        """Return one page of the cubes that a selection admits as they were, by name.
+
+        Raises:
+            PlatformError: INVALID_FIELD, INVALID_PAGE_TOKEN, NOT_FOUND, LICENCE_*.
+        """
+        rt = self._rt
+        limit = page_size(size)
+        vault = await rt.vault(parent, field="parent")
+        moment = moment_of(vault, moment, field="read")
+        chosen = replace(selection, reader=reader_of(call))
+        scope = f"{call.method} {parent} {moment} {full} {chosen.key()}"
+        after = rt.page_tokens.open(scope, token).get("id", "")
+        pairs = await list_as_of(rt, call, vault, moment, chosen, after=after, limit=limit)
+        page, now_us = pairs[:limit], rt.now_us()
+        cubes = [cube for _, cube in page]
+        if full:
+            for row in await rt.db.read(
+                lambda conn: find_cubes(rt.store(conn), call, vault, [r.cube_id for r, _ in page])
+            ):
+                demand_readable(vault, row, now_us)
+            lease = await reserve(rt, call, asked_for(cubes, READ, always=vault.agreement if page else ""))
+            await lease.commit()
+            uses = lease.uses
+        else:
+            if vault.agreement and page:
+                refuse_dead(rt, vault.agreement)
+            uses = []
+            for cube in cubes:
+                cube.ClearField("payload")
+        following = rt.page_tokens.seal(scope, {"id": page[-1][0].cube_id}) if len(pairs) > limit else ""
+        return Found(cubes, vault.revision, uses, following)
 
 
 def _place(row: CubeRow, order: str) -> object:

@@ -7,7 +7,7 @@ vault, the key. What a crash leaves of the latter is unreachable, and swept.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import orjson
@@ -18,6 +18,8 @@ from memporium_platform.errors import PlatformError, Reason, etag_mismatch, inva
 from memporium_services.vault.app import codec
 from memporium_services.vault.app.derivations import lineage_of, made_from, near_duplicates
 from memporium_services.vault.app.follower import Waiting
+from memporium_services.vault.app.forget_asked import Chosen, ForgetAsked, Forgotten
+from memporium_services.vault.app.forgetting_branches import branches_of, forget_in_branches
 from memporium_services.vault.app.reading import condition_of, find_cubes, reader_of
 from memporium_services.vault.app.receipts import ERASE_VAULT, FORGET, LICENCE_ENDED, receipt_of, sign
 from memporium_services.vault.app.runtime import cube_ids_in, refuse_read_only
@@ -39,53 +41,11 @@ if TYPE_CHECKING:
     from memporium_services.vault.app.cipher import VaultCipher
     from memporium_services.vault.app.follower import IndexFollower
     from memporium_services.vault.app.runtime import Runtime
-    from memporium_services.vault.app.subjects import Subject
     from memporium_services.vault.app.uses import UseRecorder
     from memporium_services.vault.domain.rows import CubeRow, Removed, VaultRow
-    from memporium_services.vault.domain.selection import Selection
     from memporium_services.vault.ports import Store
 
 MAX_FORGET_CUBES = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class ForgetAsked:
-    """What to forget: names, or what a filter admits, or what is a subject's (narrowed by the filter)."""
-
-    cube_names: Sequence[str] = ()
-    selection: Selection | None = None
-    subject: Subject | None = None
-    keep_derived: bool = False
-    dry_run: bool = False
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """What goes.
-
-    Attributes:
-        rows: The cubes, derived ones included.
-        parents: A parent of each derived cube that goes, by id.
-        kept: Ids of derived cubes that stay.
-        more: Whether there are more than one call takes.
-    """
-
-    rows: list[CubeRow]
-    parents: Mapping[str, str] = field(default_factory=dict)
-    kept: Sequence[str] = ()
-    more: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Forgotten:
-    """What went, or, after a dry run (without a receipt), would go."""
-
-    receipt: Receipt | None
-    revision: int
-    candidates: Sequence[ForgetCandidate] = ()
-    near_duplicates: Sequence[str] = ()
-    more: bool = False
 
 
 class Forgetting:
@@ -144,7 +104,10 @@ class Forgetting:
         if asked.dry_run:
             found = await rt.db.read(lambda conn: choose(rt.store(conn, cipher.token)))
             return Forgotten(None, vault.revision, self._candidates(vault, found, whys), more=found.more)
-        return await self.remove(call, vault, cipher, choose, reason=asked.reason, trigger=Trigger.FORGET)
+        receipts = await forget_in_branches(self._rt, self, call, vault, cipher, choose, asked)
+        return await self.remove(
+            call, vault, cipher, choose, reason=asked.reason, trigger=Trigger.FORGET, branch_receipts=receipts
+        )
 
     def _candidates(self, vault: VaultRow, found: Chosen, whys: Mapping[str, int]) -> list[ForgetCandidate]:
         now_us = self._rt.now_us()
@@ -171,6 +134,7 @@ class Forgetting:
         *,
         reason: str,
         trigger: Trigger,
+        branch_receipts: Sequence[Receipt] = (),
     ) -> Forgotten:
         """Remove the cubes that `choose(store)` returns within the transaction."""
         rt = self._rt
@@ -195,16 +159,22 @@ class Forgetting:
             store.insert_receipt(vault.org, receipt_id, receipt.SerializeToString(), now_us)
             details = {"receipt": receipt.name, "cubes": str(len(rows)), "reason": reason}
             audit.record_in(conn, call, resource=vault.name, details=details)
-            return Forgotten(receipt, revision, near_duplicates=similar, more=chosen.more), removed, waiting
+            told = Forgotten(
+                receipt, revision, near_duplicates=similar, more=chosen.more, branch_receipts=branch_receipts
+            )
+            return told, removed, waiting
 
         def remember(done: tuple[Forgotten, Removed | None, Waiting | None]) -> str:
             told = done[0]
-            return orjson.dumps([receipt_id, told.revision, told.near_duplicates, told.more]).decode()
+            branched = [one.name.rpartition("/")[2] for one in told.branch_receipts]
+            return orjson.dumps([receipt_id, told.revision, told.near_duplicates, told.more, branched]).decode()
 
         def recall(conn: Connection, kept: str) -> tuple[Forgotten, None, None]:
-            kept_id, revision, similar, more = orjson.loads(kept)
-            body = rt.store(conn).receipt(vault.org, kept_id)
-            told = Forgotten(Receipt.FromString(body or b""), revision, near_duplicates=similar, more=more)
+            kept_id, revision, similar, more, branched = orjson.loads(kept)
+            receipt, *of_branches = [
+                Receipt.FromString(rt.store(conn).receipt(vault.org, one) or b"") for one in (kept_id, *branched)
+            ]
+            told = Forgotten(receipt, revision, near_duplicates=similar, more=more, branch_receipts=of_branches)
             return told, None, None
 
         forgotten, removed, waiting = await rt.db.write(
@@ -243,7 +213,26 @@ class Forgetting:
                 f"{name} holds {vault.cubes} cubes; say erase to remove them too",
                 metadata={"resource": name, "state": "NOT_EMPTY"},
             )
+        if vault is not None:
+            limit = rt.settings.max_vaults
+            branches = await rt.db.read(lambda conn: branches_of(rt.store(conn), vault, limit))
+            if branches:
+                raise PlatformError(
+                    Reason.FAILED_PRECONDITION,
+                    f"{name} has branches; erase {branches[0].name} first",
+                    metadata={"resource": name, "state": "HAS_BRANCHES"},
+                )
         return await self.erase(call, ids["org"], name, vault, reason=reason, kind=ERASE_VAULT)
+
+    async def drop_unfilled(self, vault: VaultRow) -> None:
+        """Remove a vault that came to nothing before anybody was told of it."""
+        rt = self._rt
+        removed = await rt.db.write(lambda conn: rt.store(conn).delete_vault(vault.uid))
+        await asyncio.to_thread(rt.indexes.destroy, vault.uid)
+        self._follower.forget(vault.uid)
+        await rt.keys.destroy_vault_key(vault.org, vault.uid)
+        rt.forget_cipher(vault.uid)
+        await self.clean(vault, removed)
 
     async def erase(
         self, call: Call, org: str, name: str, vault: VaultRow | None, *, reason: str, kind: int

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from memporium_services.vault.app.blobs import Blobs
+from memporium_services.vault.app.branching import Branching
 from memporium_services.vault.app.changing import Changer
 from memporium_services.vault.app.creating import Creating
 from memporium_services.vault.app.cubes import Cubes
@@ -56,6 +57,7 @@ class VaultApp:
         self.forgetting = Forgetting(rt, self.follower, self.blobs, self.uses)
         self.exporting = Exporting(rt, self.uses)
         self.transfer = TransferStreams(rt, self.follower, self.forgetting)
+        self.branching = Branching(rt, self.vaults, self.transfer, self.forgetting)
         self.sweep = Sweep(rt, self.changer, self.forgetting, self.follower, self.blobs)
         self.entitlements = Entitlements(rt, self.forgetting)
         self._tasks: list[asyncio.Task[None]] = []

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from memporium_platform import idempotency, names
 from memporium_platform.errors import PlatformError, Reason
 from memporium_services.vault.app.changing import Edit
-from memporium_services.vault.app.forgetting import Chosen
+from memporium_services.vault.app.forget_asked import Chosen
 from memporium_services.vault.app.retention import retention_of
 from memporium_services.vault.app.runtime import bind
 from memporium_services.vault.domain.heat import is_cold

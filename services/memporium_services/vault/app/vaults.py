@@ -14,6 +14,8 @@ from memporium_services.vault.app.retention import seconds, settings_of
 from memporium_services.vault.domain.rows import VaultRow
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from google.protobuf.field_mask_pb2 import FieldMask
     from sqlalchemy import Connection
 
@@ -31,6 +33,8 @@ SETTABLE = (
     "leg_weights",
     "trust",
 )
+# Of branches: stays as it was made.
+_BRANCH = ("branch_of", "branch_revision")
 _MAX_TEXT_CHARS = 4096
 _MAX_TRUSTS = 256
 
@@ -50,8 +54,8 @@ class Vaults:
         """Work on these ports."""
         self._rt = rt
 
-    async def create(self, call: Call, parent: str, vault_id: str, vault: Vault) -> Vault:
-        """Make a vault with a key of its own.
+    async def create(self, call: Call, parent: str, vault_id: str, vault: Vault, *, branched: bool = False) -> Vault:
+        """Make a vault with a key of its own; `branched`: what it is a branch of stands in `vault`.
 
         Raises:
             PlatformError: INVALID_FIELD, ALREADY_EXISTS, QUOTA_EXCEEDED.
@@ -72,7 +76,7 @@ class Vaults:
             agreement=vault.licence.agreement,
             owner=call.principal.name,
             embedding_model=vault.embedding_model or rt.settings.default_embedding_model,
-            settings=_stored(vault),
+            settings=_stored(vault, _BRANCH if branched else ()),
             create_us=now_us,
             update_us=now_us,
         )
@@ -157,7 +161,7 @@ class Vaults:
             _check(merged)
             new = replace(
                 old,
-                settings=_stored(merged),
+                settings=_stored(merged, _BRANCH),
                 read_only=merged.read_only,
                 update_us=now_us,
                 edition=old.edition + 1,
@@ -204,9 +208,9 @@ def vault_of(row: VaultRow) -> Vault:
     return vault
 
 
-def _stored(vault: Vault) -> bytes:
+def _stored(vault: Vault, more: Sequence[str]) -> bytes:
     kept = Vault()
-    for name in (*SETTABLE, "licence"):
+    for name in (*SETTABLE, "licence", *more):
         masks.copy(vault, kept, {name})
     return kept.SerializeToString(deterministic=True)
 

@@ -169,6 +169,20 @@ class CubeStore(Protocol):
         """Return the newest version that was made at or before a time."""
         ...
 
+    def version_of_revision(self, vault_uid: str, cube_id: str, revision: int) -> VersionRow | None:
+        """Return the newest version that was made at or before a revision of the vault."""
+        ...
+
+    def cubes_as_of(
+        self, vault_uid: str, *, revision: int, moment_us: int | None, reader: str, after: str, limit: int
+    ) -> list[tuple[CubeRow, VersionRow]]:
+        """Return cubes by id, each with its newest version up to a revision, or up to a time where that is given."""
+        ...
+
+    def changes_up_to(self, vault_uid: str, upto: Sequence[tuple[str, int]]) -> dict[str, list[str]]:
+        """Return what made each cube's versions, in order, up to a version of it."""
+        ...
+
     def insert_payload(self, vault_uid: str, row: PayloadRow) -> None:
         """Add a payload."""
         ...
