@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from memporium.cli._context import session
+from memporium.cli._moment import moment
 from memporium.cli._output import line, show, show_all
 from memporium.cli._verbs import add_verbs
 from memporium.cube.v1 import cube_pb2
@@ -16,6 +17,7 @@ app = typer.Typer(name="cube", help="Cubes: single memories.", no_args_is_help=T
 
 Name = Annotated[str, typer.Argument(help="Full name of the cube.")]
 Vault = Annotated[str, typer.Argument(help="Vault: its id in your organisation, or its full name.")]
+AsOf = Annotated[str, typer.Option(help="As of this time, such as 2026-01-31T12:00:00Z.")]
 Reason = Annotated[str, typer.Option(help="Goes into the version and the audit log.")]
 _VERBS = {
     "activate": "Make a generated memory active.",
@@ -51,10 +53,17 @@ def get(
     context: typer.Context,
     name: Name,
     version: Annotated[int, typer.Option(help="Version; 0: the newest.")] = 0,
+    revision: Annotated[int, typer.Option(help="As of this revision of the vault.")] = 0,
+    as_of: AsOf = "",
 ) -> None:
     """Show one cube with its payload."""
     run = session(context)
-    response = run.client.vault.get_cube(name=name, version=version, view=cubes_pb2.CUBE_VIEW_FULL)
+    request = vault_service_pb2.GetCubeRequest(
+        name=name, version=version, read_revision=revision, view=cubes_pb2.CUBE_VIEW_FULL
+    )
+    if as_of:
+        request.read_time.CopyFrom(moment(as_of))
+    response = run.client.vault.get_cube(request)
     show(response.cube, as_json=run.as_json)
 
 
@@ -64,12 +73,18 @@ def list_(
     vault: Vault,
     tag: Annotated[list[str], typer.Option(help="Only with all of these labels.")] = [],
     limit: Annotated[int, typer.Option(help="Most rows.")] = 50,
+    revision: Annotated[int, typer.Option(help="What the vault held at this revision.")] = 0,
+    as_of: AsOf = "",
 ) -> None:
-    """List the cubes of a vault."""
+    """List the cubes of a vault, as they are or were."""
     run = session(context)
-    response = run.client.vault.list_cubes(
-        parent=run.absolute(vault, "vaults"), page_size=limit, filter=cubes_pb2.CubeFilter(tags_all=tag)
+    request = vault_service_pb2.ListCubesRequest(
+        parent=run.absolute(vault, "vaults"), page_size=limit, read_revision=revision
     )
+    request.filter.tags_all.extend(tag)
+    if as_of:
+        request.read_time.CopyFrom(moment(as_of))
+    response = run.client.vault.list_cubes(request)
     columns = ["name", "descriptive.title", "governance.state", "behavioural.tier", "behavioural.heat"]
     show_all(response.cubes, columns, as_json=run.as_json)
 

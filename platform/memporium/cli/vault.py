@@ -7,9 +7,10 @@ from typing import Annotated
 import typer
 
 from memporium.cli._context import session
+from memporium.cli._moment import moment
 from memporium.cli._output import show, show_all
 from memporium.cli._pages import all_pages
-from memporium.vault.v1 import vault_pb2
+from memporium.vault.v1 import vault_pb2, vault_service_pb2
 
 app = typer.Typer(name="vault", help="Vaults: where memories lie.", no_args_is_help=True)
 
@@ -38,6 +39,25 @@ def create(
     vault = vault_pb2.Vault(kind=_KINDS[kind], description=description)
     response = run.client.vault.create_vault(parent=run.parent(org), vault_id=vault_id, vault=vault)
     show(response.vault, as_json=run.as_json, title="created")
+
+
+@app.command(epilog="Example: memporium vault branch notes what-if --revision 12")
+def branch(
+    context: typer.Context,
+    name: Name,
+    vault_id: Annotated[str, typer.Argument(help="Id of the branch: a letter, then letters, digits and '-'.")],
+    revision: Annotated[int, typer.Option(help="Begin with what the vault held at this revision; 0: now.")] = 0,
+    as_of: Annotated[str, typer.Option(help="Or at this time, such as 2026-01-31T12:00:00Z.")] = "",
+) -> None:
+    """Branch off from a vault, for what-if: a copy that goes its own way. Erase it when done."""
+    run = session(context)
+    source = run.absolute(name, "vaults")
+    request = vault_service_pb2.CreateVaultRequest(
+        parent=source.partition("/vaults/")[0], vault_id=vault_id, branch_of=source, branch_revision=revision
+    )
+    if as_of:
+        request.branch_time.CopyFrom(moment(as_of))
+    show(run.client.vault.create_vault(request).vault, as_json=run.as_json, title="branched")
 
 
 @app.command(epilog="Example: memporium vault get notes")

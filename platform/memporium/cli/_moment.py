@@ -1,0 +1,19 @@
+"""Times as people give them to commands."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import typer
+from google.protobuf.timestamp_pb2 import Timestamp
+
+
+def moment(text: str) -> Timestamp:
+    """Return a time in ISO 8601; one without a zone is in UTC."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise typer.BadParameter("must be a time such as 2026-01-31T12:00:00Z", param_hint="--as-of") from error
+    stamp = Timestamp()
+    stamp.FromDatetime(found if found.tzinfo else found.replace(tzinfo=UTC))
+    return stamp
