@@ -114,6 +114,15 @@ async def test_what_holds_is_brought_in_where_the_search_missed_it(memory):
     assert answer.items[0].cube == true
 
 
+async def test_the_claim_that_is_asked_for_comes_first_however_it_was_said(memory):
+    await memory.open()
+    for number in range(40):
+        await memory.say(f"What is it that Ada does for a living at number {number}, one asks, and what is the job?")
+    job = await memory.say("I'm a baker.")
+    answer = await memory.recall("What does Ada do for a living?", limit=3)
+    assert answer.items[0].cube == job
+
+
 async def test_additions_and_others_are_no_contradiction(memory):
     await memory.open()
     for text in (

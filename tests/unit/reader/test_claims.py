@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from memporium_services.reader.domain.claim_questions import asked_key
 from memporium_services.reader.domain.claim_words import normal, same
 from memporium_services.reader.domain.claims import MOST, claims_of
 from memporium_services.reader.domain.facts import facts_of
@@ -76,6 +77,24 @@ def test_what_is_asserted_is_read(text, found):
 )
 def test_what_is_not_asserted_is_not_read(text):
     assert read(text) == []
+
+
+@pytest.mark.parametrize(
+    ("question", "key"),
+    [
+        ("Where does Ada Rossi live now?", "ada rossi/home"),
+        ("What's Ada's favorite color?", "ada/favourite colour"),
+        ("Which company does Ada work for?", "ada/employer"),
+        ("When is the due date of Project Apollo?", "project apollo/deadline"),
+        ("Who is Ada's boss?", "ada/manager"),
+        ("How many kids does Ada have?", "ada/number of kids"),
+        ("What did Ada say about Rome?", ""),
+        ("When did Ada move?", ""),
+        ("", ""),
+    ],
+)
+def test_a_question_asks_for_a_claim(question, key):
+    assert asked_key(question) == key
 
 
 def test_a_change_is_true_since_it_was_made():

@@ -20,6 +20,8 @@ from memporium_services.vault.domain.canonical import canonical
         ("FYI: the favorite color is gray", "The favourite colour is grey."),
         ("\u00abOslo\u00bb is nice", 'oslo is "nice"'),
         ("It's not there", "It is not there"),
+        ("WE HAVE A BUDGET OF A MILLION", "We Have A Budget Of A Million"),
+        ("With A Budget", "with a budget"),
     ],
 )
 def test_the_writing_does_not_count(one, other):

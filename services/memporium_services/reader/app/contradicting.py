@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 # Statements beyond those asked for whose claims are looked at: long ones make place for them.
 _MORE = 16
+# Statements on the asked claim that come before all else; a flood of them must not crowd out the rest.
+_MOST_FIRST = 3
 # Claims that one recollection looks up.
 _MOST_KEYS = 64
 _LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
@@ -73,8 +75,11 @@ class Contradicting:
         conditions: Conditions,
         include_mounts: bool,
         times: Times,
+        asked: str = "",
     ) -> Settled:
         """Return the candidates with their standings, and in an order in which what holds comes first.
+
+        What holds of the claim that the question asks for, `asked` (`ada/home`), comes before all else.
 
         Raises:
             PlatformError: What the vault raises.
@@ -83,7 +88,8 @@ class Contradicting:
         if times.true is not None:
             told = [index for index in told if _began(pool[index], times.true)]
         looked = told[: limit + _MORE]
-        keys = list(dict.fromkeys(claim.key for index in looked for claim in pool[index].claims))[:_MOST_KEYS]
+        found = (claim.key for index in looked for claim in pool[index].claims)
+        keys = list(dict.fromkeys([*([asked] if asked else []), *found]))[:_MOST_KEYS]
         if not keys:
             return Settled(tuple(pool), ranked, tuple(told))
         known = {one.key for one in pool}
@@ -91,6 +97,7 @@ class Contradicting:
         pool += [one for one in rivals if one.key not in known and before(one, times.known)]
         judged = await self.judge(parent, pool, keys, times=times)
         told = _arranged(told, looked, judged, {one.key: index for index, one in enumerate(pool)})
+        told = _first(told, judged, asked)
         return Settled(tuple(pool), _extended(ranked, pool), tuple(told), judged)
 
     async def judge(
@@ -190,6 +197,18 @@ def _arranged(
                 told.remove(winner)
             told.insert(here, winner)
     return told
+
+
+def _first(order: Sequence[int], judged: Mapping[int, Sequence[Standing]], asked: str) -> list[int]:
+    """Return the order with what holds of the asked claim at the beginning, the most trusted and newest first."""
+    holding = [
+        (standing.statement.trust, standing.statement.age, index)
+        for index, some in judged.items()
+        for standing in some
+        if standing.statement.claim.key == asked and not standing.superseded_by
+    ]
+    first = list(dict.fromkeys(index for _, _, index in sorted(holding, reverse=True)))[:_MOST_FIRST]
+    return [*first, *(index for index in order if index not in first)]
 
 
 def _extended(ranked: Ranked, pool: Sequence[Candidate]) -> Ranked:

@@ -10,6 +10,7 @@ from memporium_platform.errors import PlatformError, Reason, invalid
 from memporium_services.reader.app.contradicting import Settled, Times, before
 from memporium_services.reader.app.marking import marks_of
 from memporium_services.reader.domain.budget import Context, Entry, compose, distinct
+from memporium_services.reader.domain.claim_questions import asked_key
 from memporium_services.reader.domain.dates import day_in_words
 from memporium_services.reader.domain.foresight import valid_at
 from memporium_services.reader.domain.question import Question, analyse, names_in, without_names
@@ -139,6 +140,7 @@ class Recalling:
             conditions=asked.conditions,
             include_mounts=asked.include_mounts,
             times=asked.times,
+            asked=asked_key(asked.query),
         )
 
     def _checked(self, asked: Asked) -> Asked:

@@ -27,7 +27,10 @@ _BASE = rf"(?:[{SPEAKER}{LISTENER}]|{_NAME}|{_THING})"
 SUBJECT = rf"{_BASE}(?:'s (?:older |younger |little |big |eldest )?(?:{RELATIVES}))?(?: {_NAME})?"
 _S = rf"(?P<subject>{SUBJECT})"
 _OWN = rf"(?:his|her|their|its|the|{_BASE}'s)"
-_A = rf"(?P<attribute>favourite(?: [a-z-]+){{1,3}}?|(?:[a-z-]+ ){{0,2}}?(?:{HEADS}))"
+_A = (
+    r"(?P<attribute>(?:(?:new|current|all-time|absolute) )?favourite(?: [a-z-]+){1,3}?|"
+    rf"(?:[a-z-]+ ){{0,2}}?(?:{HEADS}))"
+)
 _V = r"(?P<value>.+)"
 # Words that stand before a verb and change nothing.
 _ADV = r"(?:(?:now|currently|still|also|just|recently|finally|actually|officially|always|really|mostly) )*"
@@ -38,6 +41,8 @@ _CHANGED = (
     rf"{_HAS}(?:(?:been|was|were|got|is) )?{_ADV}(?:changed|moved|updated|switched|reset|set|pushed back|pushed|"
     r"extended|postponed|rescheduled|brought forward|raised|increased|lowered|cut|reduced|corrected|revised)"
 )
+_PHONE = r"(?P<value>[+\d][\d ()/-]+\d)"
+_EMAIL = r"(?P<value>\S+@\S+)"
 _NUMBER = r"\d{1,3}|no|one|two|three|four|five|six|seven|eight|nine|ten"
 
 
@@ -77,8 +82,9 @@ def _rule(
     return Rule(re.compile(f"{pattern}$"), attribute, value, proper, several, ended, event)
 
 
-_LIVE = r"(?:live|lives|living|reside|resides|residing|based)"
-_WORK = r"(?:work|works|working|employed)"
+_LIVE = r"(?:live|lives|living|been living|lived|been based|reside|resides|residing|based|at home|settled)"
+_WORK = r"(?:work|works|working|employed|been working)"
+_EARN = r"(?:earns?|makes?|earning|making) (?:his|her|their|a|my|SPEAKER's) living".replace("SPEAKER", SPEAKER)
 _PLAY = r"(?:play|plays|practise|practises|practice|practices|do|does)"
 _SPORT = r"(?:hobby|hobbies)"
 
@@ -87,9 +93,12 @@ RULES: tuple[Rule, ...] = (
     _rule(rf"{_S} {_NOT} {_LIVE} (?:in|at|near) {_V}", "home", proper=True, ended=True),
     _rule(rf"{_S} used to live (?:in|at|near) {_V}", "home", proper=True, ended=True),
     _rule(rf"{_S} {_HAS}moved (?:away from|out of) {_V}", "home", proper=True, ended=True),
-    _rule(rf"{_S} (?:{_IS})?{_ADV}{_LIVE} (?:in|at|near|on) {_V}", "home", proper=True),
+    _rule(rf"{_S} (?:{_IS}|has been )?{_ADV}(?!lived)(?!settled){_LIVE} (?:in|at|near|on) {_V}", "home", proper=True),
+    _rule(rf"{_S} (?:has|have) {_ADV}lived (?:in|at|near) {_V}", "home", proper=True),
+    _rule(rf"{_S} {_HAS}(?:traded|swapped|exchanged|left) .+? for {_V}", "home", proper=True, event=True),
     _rule(
-        rf"{_S} {_HAS}(?:moved|relocated|emigrated|settled)(?: down| back| over| house)*(?: from .+?)? "
+        rf"{_S} {_HAS}(?:packed (?:up|everything up) and )?(?:moved|relocated|emigrated|settled)"
+        rf"(?: down| back| over| house| permanently)*(?: from .+?)? "
         rf"(?:to|into|in) {_V}",
         "home",
         proper=True,
@@ -106,10 +115,14 @@ RULES: tuple[Rule, ...] = (
         rf"{_S} {_HAS}(?:resigned from|been laid off from|was laid off from) {_V}", "employer", proper=True, ended=True
     ),
     _rule(
-        rf"{_S} (?:{_IS})?{_ADV}{_WORK} (?:for|at|with|by) (?P<value>.+?)(?: as (?:an?|the) .+)?",
+        rf"{_S} (?:{_IS}|has )?{_ADV}{_WORK} (?:over )?(?:for|at|with|by) (?P<value>.+?)(?: as (?:an?|the) .+)?",
         "employer",
         proper=True,
     ),
+    _rule(rf"{_S} {_IS}(?:on the (?:staff|payroll|team) of|with|an? employee of) {_V}", "employer", proper=True),
+    _rule(rf"{_S} {_ADV}{_EARN} (?:at|with) {_V}", "employer", proper=True),
+    _rule(rf"{_S} {_ADV}{_EARN} as (?:an? |the )?{_V}", "job"),
+    _rule(rf"(?:By (?:profession|trade|training),? ){_S} {_IS}(?:an? )?(?P<value>(?:[a-z-]+ ){{0,3}}[a-z-]+)", "job"),
     _rule(
         rf"{_S} {_HAS}(?:joined|started (?:working )?(?:at|for|with)|(?:took|got|accepted|found) an? (?:new )?"
         rf"(?:job|position|role) (?:at|with)|(?:was |been |got )?hired by|signed on with) (?P<value>.+?)"
@@ -121,10 +134,14 @@ RULES: tuple[Rule, ...] = (
     _rule(rf"{_S} (?:{_IS})?{_ADV}{_WORK} (?:(?:for|at|with|by) .+? )?as (?:an?|the) {_V}", "job"),
     _rule(rf"{_S} {_HAS}(?:was |been |got |is )(?:promoted to|appointed|made) (?:an? |the )?{_V}", "job", event=True),
     _rule(
-        rf"{_S} (?:{_IS}|(?:has )?{_ADV}bec[ao]me )(?:an? |the )?(?P<value>(?:[a-z-]+ ){{0,3}}(?:{PROFESSIONS}))",
+        rf"{_S} (?:{_IS}|(?:has )?{_ADV}bec[ao]me |{_HAS}retrained (?:and is |as ){_ADV}|"
+        rf"{_HAS}(?:changed|switched) (?:careers?|jobs?)(?: and is|: .+? is|, .+? is) {_ADV})(?:an? |the )?"
+        rf"(?P<value>(?:[a-z-]+ ){{0,3}}(?:{PROFESSIONS}))",
         "job",
     ),
-    _rule(rf"{_S} {_ADV}reports? to {_V}", "manager", proper=True),
+    _rule(rf"{_S} (?:{_IS}|has been )?{_ADV}(?:reports?|reporting) to {_V}", "manager", proper=True),
+    _rule(rf"{_S} (?:{_IS})?{_ADV}(?:works?|working) under {_V}", "manager", proper=True),
+    _rule(rf"(?P<value>.+?) {_HAS}(?:took over|taken over|stepped in|started) as {_S}'s {_A}", proper=True, event=True),
     # Study.
     _rule(rf"{_S} {_NOT} (?:attend|attends|go to|goes to|study at|studies at) {_V}", "school", proper=True, ended=True),
     _rule(
@@ -160,7 +177,16 @@ RULES: tuple[Rule, ...] = (
     ),
     _rule(rf"{_S} (?:is no longer|is not) allergic to {_V}", "allergy", several=True, ended=True),
     _rule(rf"{_S} {_IS}(?:severely |very |highly )?allergic to {_V}", "allergy", several=True),
-    _rule(rf"{_S} {_ADV}(?:drives?|is driving) (?:an? |the ){_V}", "car"),
+    _rule(
+        rf"{_S} {_ADV}(?:drives?|is driving|gets? around in) (?:an? |the )(?P<value>[^,]+?)(?: to work| to town)?",
+        "car",
+    ),
+    _rule(
+        rf"{_S} {_HAS}(?:swapped|traded|replaced|exchanged) {_OWN} (?:old )?car (?:for|with|in for) (?:an? )?{_V}",
+        "car",
+        event=True,
+    ),
+    _rule(rf"{_S}'s (?:new |current |latest )?car {_IS}(?:an? |the )?{_V}", "car"),
     _rule(rf"{_S} {_ADV}speaks? {_V}", "language", proper=True, several=True),
     # Tastes.
     _rule(rf"{_S} {_ADV}prefers? (?P<value>.+?) (?:to|over|rather than|instead of) (?P<other>.+)", "choice"),
@@ -177,7 +203,12 @@ RULES: tuple[Rule, ...] = (
     _rule(rf"{_S} {_HAS}(?:took up|taken up|picked up) {_V}", "hobby", several=True),
     _rule(rf"(?:One of )?{_S}'s {_SPORT} (?:is|are) {_V}", "hobby", several=True),
     # Things.
-    _rule(rf"{_S} {_IS}due (?:on |by |in |at )?{_V}", "deadline"),
+    _rule(
+        rf"{_S} (?:{_IS}|has to be |must be |needs to be )(?:due|ready|finished|done|delivered) "
+        rf"(?:on |by |in |at )?{_V}",
+        "deadline",
+    ),
+    _rule(rf"{_S} {_HAS}slipped (?:from .+? )?to {_V}", "deadline", event=True),
     _rule(rf"{_S} {_IS}(?:kept|stored|located|parked|hidden) (?:in|at|on|under|behind|inside|near) {_V}", "location"),
     _rule(
         rf"{_S} (?:{_IS}|was |will be |{_HAS}been )(?:re)?(?:scheduled|set|planned|postponed|pushed back) "
@@ -187,9 +218,21 @@ RULES: tuple[Rule, ...] = (
     _rule(rf"{_S} {_ADV}(?:takes|will take) place (?:on|in|at) {_V}", "date"),
     _rule(rf"{_S} {_ADV}costs? {_V}", "price"),
     _rule(
-        rf"(?:You|{LISTENER}) can {_ADV}(?:reach|call|ring) {_S} (?:at|on|under) (?P<value>[+\d][\d ()/-]+)", "phone"
+        rf"(?:(?:You|{LISTENER}) can {_ADV})?(?:[Rr]each|[Cc]all|[Rr]ing|[Pp]hone|[Tt]ext) {_S} "
+        rf"(?:at|on|under) {_PHONE}",
+        "phone",
     ),
-    _rule(rf"(?:You|{LISTENER}) can {_ADV}(?:reach|email|write to) {_S} (?:at|under) (?P<value>\S+@\S+)", "email"),
+    _rule(rf"(?:Please )?[Uu]se {_PHONE} to (?:call|reach|ring|phone|text) {_S}", "phone"),
+    _rule(rf"{_S}'s (?:new )?number (?:{_IS}|{_CHANGED} to ){_PHONE}", "phone"),
+    _rule(rf"{_S} {_HAS}(?:switched|changed) (?:phone )?numbers?,? (?:use|to|it is now) {_PHONE}", "phone"),
+    _rule(
+        rf"(?:(?:You|{LISTENER}) can {_ADV})?(?:Please )?(?:[Rr]each|[Ee]mail|[Mm]ail|[Ww]rite to) {_S} "
+        rf"(?:at|under) {_EMAIL}",
+        "email",
+    ),
+    _rule(rf"{_S} {_ADV}(?:reads?|gets?) (?:mail|email) at {_EMAIL}", "email"),
+    _rule(rf"{_S} {_ADV}uses? (?:the )?(?:new )?email(?: address)? {_EMAIL}", "email"),
+    _rule(rf"{_S} {_HAS}(?:switched|moved) {_OWN} email (?:over )?to {_EMAIL}", "email", event=True),
     # Whatever somebody or something has one of.
     _rule(rf"{_S}'s {_A} (?:is|are) (?:no longer|not) {_V}", ended=True),
     _rule(rf"{_S}'s {_A} {_CHANGED} (?:from .+? )?to {_V}", event=True),
@@ -206,7 +249,19 @@ RULES: tuple[Rule, ...] = (
     _rule(rf"(?P<subject>{_THING}) {_A} {_CHANGED} (?:from .+? )?to {_V}", event=True),
     _rule(rf"(?P<subject>{_THING}) {_A}(?: (?:is|are|will be)| remains|:) {_ADV}(?:at |on )?{_V}"),
     _rule(rf"{_S}'s (?P<attribute>{RELATIVES})(?:'s name)? {_IS}(?:called |named )?(?P<value>[A-Z].*)", several=True),
-    _rule(rf"{_S} {_ADV}(?:has|have|got) (?:an? )?(?:new ){_A}(?::| of|, which is)? {_V}", event=True),
-    _rule(rf"(?P<value>.+?) {_IS}{_S}'s {_A}"),
+    _rule(
+        rf"{_S} (?:{_ADV}(?:has|have|got)|has got) {_ADV}(?:an? )?(?:new )?{_A}(?::| of|, which is)? {_V}", event=True
+    ),
+    _rule(rf"(?P<value>.+?) (?:{_IS}|{_HAS}become ){_S}'s {_A}"),
+    _rule(rf"[Nn]othing beats (?P<value>.+?), {_S}'s {_A}"),
+    _rule(
+        rf"{_A} (?:of|for) {_S}: ?{_V}".replace("(?P<attribute>", "(?i:(?P<attribute>", 1).replace(
+            ")) (?:of", "))) (?:of", 1
+        )
+    ),
+    _rule(
+        rf".+? {_HAS}(?:changed|raised|cut|set|moved|updated) the {_A} (?:of|for) {_S} (?:from .+? )?to {_V}",
+        event=True,
+    ),
     _rule(rf"(?P<value>.+?) {_IS}the {_A} (?:of|for) {_S}"),
 )

@@ -17,7 +17,8 @@ HEADS = (
     "phone number|mobile number|phone|telephone|mobile|email address|email|mail address|postal address|address|"
     "birthday|birth date|date of birth|deadline|due date|budget|manager|supervisor|boss|mentor|doctor|dentist|"
     "therapist|landlord|username|user name|nickname|name|age|height|weight|salary|rent|shoe size|size|blood type|"
-    "wife|husband|spouse|girlfriend|boyfriend|partner|fianc[e\u00e9]e?|capital|owner|leader|lead|head|ceo|CEO|cto|CTO|cfo|CFO|president|"
+    "wife|husband|spouse|girlfriend|boyfriend|partner|fianc[e\u00e9]e?|capital|owner|leader|lead|head|president|"
+    "ceo|CEO|cto|CTO|cfo|CFO|"
     "captain|maintainer|author|status|version|price|cost|fee|location|venue|time zone|timezone|start date|end date|"
     "launch date|release date|delivery date|start time|end time|date|colour|job title|job|occupation|profession|"
     "position|title|diet|gym|bank|employer|nationality|religion|native language|mother tongue|major|school|"
@@ -49,7 +50,10 @@ _OTHER_NAMES = {
     "mother tongue": "native language", "cost": "price", "number plate": "licence plate", "lead": "leader",
     "college": "school", "university": "school",
 }  # fmt: skip
-_NEW = re.compile(r"^(?:(?:new|current|latest|updated|present|actual|all-time|absolute|personal|own) )+")
+_NEW = re.compile(
+    r"^(?:(?:new|current|latest|updated|present|actual|all-time|absolute|personal|own) )+|"
+    r" (?:these days|nowadays|now|currently|lately)$"
+)
 NUMBERS = {
     word: str(number) for number, word in enumerate("no one two three four five six seven eight nine ten".split())
 }

@@ -41,7 +41,8 @@ _UNSURE = re.compile(
 _LEAD = re.compile(
     r"^(?:(?:(?:well|so|oh|ok|okay|yes|yeah|no|nope|hey|hi|hello|btw|by the way|actually|update|correction|fyi|news|"
     r"big news|good news|guess what|just so you know|for your information|in fact|also|and|but|anyway|honestly|"
-    r"as of (?:today|now)|from now on|these days|nowadays|currently|right now|at the moment|recently|lately|now|today|"
+    r"as of (?:today|now|this week|this month|last week|last month)|"
+    r"from now on|these days|nowadays|currently|right now|at the moment|recently|lately|now|today|"
     r"yesterday|reminder|note|heads up|for the record|sorry|great news|quick update|one more thing|"
     r"(?:last|this) (?:week|month|year|spring|summer|autumn|fall|winter|monday|tuesday|wednesday|thursday|friday|"
     r"saturday|sunday)|(?:in|on|since) [^,]{3,30}(?=,))(?:[,:!.;]+| -+| \u2014)?|"
@@ -77,7 +78,8 @@ _BORDER = re.compile(
 _LATE = (
     r"(?:[,.!;:\s]+(?:now|these days|nowadays|at the moment|right now|currently|today|any ?more|any longer|instead|"
     r"again|already|for now|as well|too|by the way|actually|though|as usual|from now on|from today(?: on)?|"
-    r"until further notice|very much|so much|a lot|the most|best|these past \w+|after all))"
+    r"until further notice|very much|so much|a lot|lately|for ages|for good|at last|"
+    r"any ?time|all the time|the most|best|these past \w+|after all))"
 )
 _LATE_ONLY = re.compile(rf"{_LATE}+$")
 _TAIL = re.compile(

@@ -58,7 +58,12 @@ _INTRODUCTION = re.compile(
 _FRONTED = re.compile(
     r"^((?:in|on|at|since|until|by|during|before|after|from) [^,;:.?!]{1,60}), (?!and |or |but )(.+)$"
 )
-# `A` inside a sentence may be a name: Plan A.
+# `A` inside a sentence may be a name: Plan A. After such a word it is none, in titles and in capitals.
+_CAPITAL_ARTICLE = re.compile(
+    r"\b(with|in|of|for|to|at|by|from|is|was|are|were|has|have|had|as|on|and|or|into|about|like|not) an? "
+    r"(?!few\b|little\b|lot\b|couple\b)(?=[^\W\d_])",
+    re.IGNORECASE,
+)
 _ARTICLE = re.compile(r"(?:\b(?:[Tt]he|THE|an?)|^(?:An?|AN)) (?!few\b|little\b|lot\b|couple\b)")
 _QUOTES = str.maketrans({"\u2019": "'", "\u2018": "'", "\u201c": '"', "\u201d": '"', "\u00ab": '"', "\u00bb": '"'})
 # A number with what belongs to it; a word; any symbol that is no ordinary punctuation.
@@ -75,7 +80,8 @@ def canonical(text: str) -> str:
 
 
 def _sentence(part: str) -> str:
-    words = _ARTICLE.sub("", " ".join(part.split()).strip(" \"'([")).casefold()
+    words = _CAPITAL_ARTICLE.sub(r"\1 ", " ".join(part.split()).strip(" \"'(["))
+    words = _ARTICLE.sub("", words).casefold()
     words = _INTRODUCTION.sub("", words)
     for pattern in _DATES:
         words = pattern.sub(lambda found: f"{found['year']}-{_MONTHS[found['month']]:02}-{int(found['day']):02}", words)
