@@ -36,6 +36,19 @@ def backup(
     show(run.client.scheduler.create_job(parent=run.org, spec=spec).job, as_json=run.as_json, title="queued")
 
 
+@app.command(epilog="Example: memporium job consolidate notes")
+def consolidate(
+    context: typer.Context,
+    vault: Annotated[str, typer.Argument(help="Vault: its id, or its full name.")],
+    persona: Annotated[str, typer.Option(help="Only this role stream; empty: every one.")] = "",
+) -> None:
+    """Gather new episodes into scenes and profiles by a job, which goes on after a crash."""
+    run = session(context)
+    asked = job_pb2.Consolidate(vault=run.absolute(vault, "vaults"), persona=persona)
+    spec = job_pb2.JobSpec(consolidate=asked)
+    show(run.client.scheduler.create_job(parent=run.org, spec=spec).job, as_json=run.as_json, title="queued")
+
+
 @app.command(epilog="Example: memporium job get JOB")
 def get(context: typer.Context, name: Name) -> None:
     """Show one job."""

@@ -91,6 +91,10 @@ class Services(Protocol):
         """Back a vault up."""
         ...
 
+    async def consolidate(self, spec: Mapping[str, Any], request_id: str) -> Mapping[str, str]:
+        """Bring the scenes and profiles of a vault up to date."""
+        ...
+
     async def candidates(self, vault: str, limit: int) -> tuple[list[Candidate], bool]:
         """Return the memories of a vault for placement, and whether there are more."""
         ...

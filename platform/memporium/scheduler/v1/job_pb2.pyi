@@ -40,6 +40,8 @@ class _JobKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_JobKind.Value
     """Moves the memories of a vault between tiers by a strategy."""
     JOB_KIND_DUMP_VAULT: _JobKind.ValueType  # 6
     """Backs a vault up into a sealed bundle."""
+    JOB_KIND_CONSOLIDATE: _JobKind.ValueType  # 7
+    """Brings the scenes and profiles of a vault up to date."""
 
 class JobKind(_JobKind, metaclass=_JobKindEnumTypeWrapper):
     """What a job does."""
@@ -58,6 +60,8 @@ JOB_KIND_PLACE_MEMORIES: JobKind.ValueType  # 5
 """Moves the memories of a vault between tiers by a strategy."""
 JOB_KIND_DUMP_VAULT: JobKind.ValueType  # 6
 """Backs a vault up into a sealed bundle."""
+JOB_KIND_CONSOLIDATE: JobKind.ValueType  # 7
+"""Brings the scenes and profiles of a vault up to date."""
 Global___JobKind: _TypeAlias = JobKind  # noqa: Y015
 
 class _JobState:
@@ -270,6 +274,32 @@ class DumpVault(_message.Message):
 Global___DumpVault: _TypeAlias = DumpVault  # noqa: Y015
 
 @_typing.final
+class Consolidate(_message.Message):
+    """Arguments of CONSOLIDATE."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VAULT_FIELD_NUMBER: _builtins.int
+    PERSONA_FIELD_NUMBER: _builtins.int
+    vault: _builtins.str
+    """Vault whose episodes are gathered into scenes and profiles."""
+    persona: _builtins.str
+    """Only this role stream; empty: every stream."""
+    def __init__(
+        self,
+        *,
+        vault: _builtins.str = ...,
+        persona: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["persona", b"persona", "vault", b"vault"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Consolidate: _TypeAlias = Consolidate  # noqa: Y015
+
+@_typing.final
 class JobSpec(_message.Message):
     """What to do, one of the kinds."""
 
@@ -281,6 +311,7 @@ class JobSpec(_message.Message):
     DELIVER_RELEASE_FIELD_NUMBER: _builtins.int
     PLACE_MEMORIES_FIELD_NUMBER: _builtins.int
     DUMP_VAULT_FIELD_NUMBER: _builtins.int
+    CONSOLIDATE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def sweep_vaults(self) -> Global___SweepVaults:
         """Expire, purge, archive, repair."""
@@ -305,6 +336,10 @@ class JobSpec(_message.Message):
     def dump_vault(self) -> Global___DumpVault:
         """Back up."""
 
+    @_builtins.property
+    def consolidate(self) -> Global___Consolidate:
+        """Gather episodes into scenes and profiles."""
+
     def __init__(
         self,
         *,
@@ -314,12 +349,13 @@ class JobSpec(_message.Message):
         deliver_release: Global___DeliverRelease | None = ...,
         place_memories: Global___PlaceMemories | None = ...,
         dump_vault: Global___DumpVault | None = ...,
+        consolidate: Global___Consolidate | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["build_activation", b"build_activation", "deliver_release", b"deliver_release", "dump_vault", b"dump_vault", "kind", b"kind", "place_memories", b"place_memories", "sweep_vaults", b"sweep_vaults", "train_parameter", b"train_parameter"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["build_activation", b"build_activation", "consolidate", b"consolidate", "deliver_release", b"deliver_release", "dump_vault", b"dump_vault", "kind", b"kind", "place_memories", b"place_memories", "sweep_vaults", b"sweep_vaults", "train_parameter", b"train_parameter"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["build_activation", b"build_activation", "deliver_release", b"deliver_release", "dump_vault", b"dump_vault", "kind", b"kind", "place_memories", b"place_memories", "sweep_vaults", b"sweep_vaults", "train_parameter", b"train_parameter"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["build_activation", b"build_activation", "consolidate", b"consolidate", "deliver_release", b"deliver_release", "dump_vault", b"dump_vault", "kind", b"kind", "place_memories", b"place_memories", "sweep_vaults", b"sweep_vaults", "train_parameter", b"train_parameter"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["sweep_vaults", "build_activation", "train_parameter", "deliver_release", "place_memories", "dump_vault"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["sweep_vaults", "build_activation", "train_parameter", "deliver_release", "place_memories", "dump_vault", "consolidate"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 

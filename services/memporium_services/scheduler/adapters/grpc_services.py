@@ -13,6 +13,8 @@ from memporium.inference.v1 import convert_pb2
 from memporium.inference.v1.inference_service_pb2_grpc import InferenceServiceStub
 from memporium.memstore.v1 import agreement_calls_pb2, agreement_pb2
 from memporium.memstore.v1.memstore_service_pb2_grpc import MemstoreServiceStub
+from memporium.reader.v1 import scenes_pb2
+from memporium.reader.v1.reader_service_pb2_grpc import ReaderServiceStub
 from memporium.transfer.v1 import transfer_service_pb2
 from memporium.transfer.v1.transfer_service_pb2_grpc import TransferServiceStub
 from memporium.vault.v1 import cubes_pb2, vault_service_pb2
@@ -39,6 +41,7 @@ class GrpcServices:
         self._inference: Any = channels.stub(InferenceServiceStub)
         self._memstore: Any = channels.stub(MemstoreServiceStub)
         self._transfer: Any = channels.stub(TransferServiceStub)
+        self._reader: Any = channels.stub(ReaderServiceStub)
 
     async def sweep(self, request_id: str, report: Report) -> Mapping[str, str]:  # noqa: ARG002 - a sweep repeats itself
         """Sweep all vaults, a page of work a call."""
@@ -128,6 +131,16 @@ class GrpcServices:
                 else:
                     bundle = response.bundle.name
         return {"bundle": bundle}
+
+    async def consolidate(self, spec: Mapping[str, Any], request_id: str) -> Mapping[str, str]:
+        """Bring the scenes and profiles of a vault up to date."""
+        request = scenes_pb2.ConsolidateRequest(
+            parent=spec["vault"], persona=spec.get("persona", ""), request_id=request_id
+        )
+        with _peer_errors():
+            response = await self._reader.Consolidate(request)
+        counts = ("scenes_created", "scenes_updated", "scenes", "new_episodes")
+        return {name: str(getattr(response, name)) for name in counts}
 
     async def candidates(self, vault: str, limit: int) -> tuple[list[Candidate], bool]:
         """Return the memories of a vault for placement, and whether there are more."""

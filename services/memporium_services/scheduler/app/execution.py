@@ -64,7 +64,7 @@ class Execution:
         _log.info("job.succeeded", job=job.name, kind=job.kind, attempts=job.attempts)
         return None
 
-    async def _run(self, job: Job) -> Mapping[str, str]:
+    async def _run(self, job: Job) -> Mapping[str, str]:  # noqa: PLR0911 - one a kind
         async def report(completed: int, total: int, message: str) -> None:
             await self._change(job.org, job.job_id, lambda one: one.report(completed, total, message))
 
@@ -80,6 +80,8 @@ class Execution:
                 return await self._services.deliver_release(job.org, job.spec, request_id, report)
             case JobKind.DUMP_VAULT:
                 return await self._services.dump_vault(job.spec, request_id, report)
+            case JobKind.CONSOLIDATE:
+                return await self._services.consolidate(job.spec, request_id)
             case JobKind.PLACE_MEMORIES:
                 return await self._placements.apply(job, report)
 

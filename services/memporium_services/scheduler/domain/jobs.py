@@ -28,6 +28,7 @@ class JobKind(StrEnum):
     DELIVER_RELEASE = "deliver_release"
     PLACE_MEMORIES = "place_memories"
     DUMP_VAULT = "dump_vault"
+    CONSOLIDATE = "consolidate"
 
 
 class JobState(StrEnum):
