@@ -34,7 +34,7 @@ def compile_values(descriptor: Descriptor, *, texts: bool = True) -> Check:
     """
     if not _has_any(descriptor, set(), texts=texts):
         return lambda _message, _prefix: None
-    known = {"google.protobuf.Timestamp": _timestamp, "google.protobuf.Duration": _duration}
+    known: dict[str, Check] = {"google.protobuf.Timestamp": _timestamp, "google.protobuf.Duration": _duration}
     return _compile(descriptor, known, texts=texts)
 
 

@@ -29,7 +29,7 @@ class Vaults:
         self.open = asyncio.Event()
         self.open.set()
         self.failure: Exception | None = None
-        self.db = SimpleNamespace(read=self._read)
+        self.db = SimpleNamespace(read_few=self._read)
 
     def store(self, _conn: object) -> Any:
         return self
@@ -121,3 +121,23 @@ async def test_more_than_one_statement_holds_are_all_found(vaults: Vaults) -> No
     found = await asyncio.gather(*(_outcome(locator, "v", cube) for cube in sorted(many)))
     assert found == sorted(many)
     assert len(vaults.reads) == 3
+
+
+async def test_visits_for_many_gather_and_visits_for_one_do_not_wait(vaults: Vaults) -> None:
+    loop = asyncio.get_running_loop()
+    locator = Locator(vaults)  # type: ignore[arg-type]
+    began = loop.time()
+    await asyncio.gather(_outcome(locator, "v", "a"), _outcome(locator, "v", "b"))
+    # Each comes for itself, within the distance to the next visit.
+    both = [asyncio.create_task(_outcome(locator, "v", "a"))]
+    await asyncio.sleep(0.001)
+    both.append(asyncio.create_task(_outcome(locator, "v", "b")))
+    assert await asyncio.gather(*both) == ["a", "b"]
+    assert loop.time() - began >= 0.003
+    assert vaults.reads == [("v", ("a", "b"))] * 2
+    await asyncio.sleep(0.01)
+    vaults.reads.clear()
+    for _ in range(20):
+        assert await _outcome(locator, "v", "a") == "a"
+        await asyncio.sleep(0)
+    assert vaults.reads == [("v", ("a",))] * 20

@@ -15,12 +15,16 @@ T = TypeVar("T")
 class Database(Protocol):
     """One service's own schema.
 
-    Functions are synchronous SQLAlchemy Core code; they run on a worker thread, never on the event loop, and may run
+    Functions are synchronous SQLAlchemy Core code; they run on a worker thread, not on the event loop, and may run
     more than once (a group is tried again after a serialisation failure), so they have no effect but on the connection.
     """
 
     async def read(self, fn: Callable[[Connection], T]) -> T:
         """Run `fn` in a read transaction with one consistent snapshot; return its result."""
+        ...
+
+    async def read_few(self, fn: Callable[[Connection], T]) -> T:
+        """Do what `read` does with a function that reads few rows by their keys, which may run on the event loop."""
         ...
 
     async def write(self, fn: Callable[[Connection], T]) -> T:

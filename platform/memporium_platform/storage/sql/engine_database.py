@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, TypeVar
 
 from memporium_platform.storage.sql.group_commit import GroupCommitWriter, WriteConnections
+from memporium_platform.storage.sql.in_place import InPlaceReads
 from memporium_platform.storage.sql.read_pool import ReadPool
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class EngineDatabase:
         write_connections: WriteConnections,
         scrub: Callable[[Connection], None],
         read_threads: int,
+        in_place: bool = False,
     ) -> None:
         """Start the writer; readers connect when first needed.
 
@@ -36,14 +38,22 @@ class EngineDatabase:
             write_connections: Opens the writer's connection.
             scrub: Removes what deleted rows left behind; is given the writer's connection, outside a transaction.
             read_threads: Reads that run at once.
+            in_place: Whether the store is in this process, so that few rows are read faster than a thread wakes.
         """
         self._readers = ReadPool(read_connection, name=name, threads=read_threads)
+        self._in_place = InPlaceReads(read_connection, self._readers) if in_place else None
         self._writer = GroupCommitWriter(write_connections, name=name)
         self._scrub = scrub
 
     async def read(self, fn: Callable[[Connection], T]) -> T:
         """Run `fn` in a read transaction with one consistent snapshot; return its result."""
         return await self._readers.run(fn)
+
+    async def read_few(self, fn: Callable[[Connection], T]) -> T:
+        """Run `fn`, which reads few rows by their keys, as `read` does; where the store is embedded, in place."""
+        if self._in_place is None:
+            return await self._readers.run(fn)
+        return await self._in_place.run(fn)
 
     async def write(self, fn: Callable[[Connection], T]) -> T:
         """Run `fn` in a durable write transaction; return its result once it is committed."""
@@ -56,4 +66,6 @@ class EngineDatabase:
     async def close(self) -> None:
         """Finish what was begun and release the connections."""
         await asyncio.to_thread(self._readers.close)
+        if self._in_place is not None:
+            self._in_place.close()
         await asyncio.to_thread(self._writer.close)

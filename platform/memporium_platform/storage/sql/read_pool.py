@@ -64,6 +64,11 @@ class ReadPool:
         # Counted on the event loop alone.
         self._pending = 0
 
+    @property
+    def closing(self) -> bool:
+        """Whether it takes no further read."""
+        return self._closing
+
     async def run(self, fn: Callable[[Connection], T]) -> T:
         """Run `fn` on one of the threads and return its result. A cancelled one that has not begun never runs."""
         if self._pending >= PENDING_LIMIT:

@@ -88,6 +88,7 @@ def open_sqlite(path: Path, *, name: str) -> EngineDatabase:
         write_connections=SqliteWrites(writer),
         scrub=lambda connection: _scrub(connection, path),
         read_threads=READ_THREADS,
+        in_place=True,
     )
 
 
