@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 # Cubes of a page with payloads: an episode's cube holds some hundred KB at most, a message 4 MiB.
 _FULL_PAGE = 16
 _BASIC_PAGE = 1_000
+# Derived cubes refer to 256 episodes at most, some 250 bytes each.
+_DERIVED_PAGE = 32
 # Names of one filter.
 _NAMES = 200
 # Cubes of one batch, texts of one embedding call.
@@ -69,14 +71,14 @@ class GrpcCellStore:
     async def derived(self, parent: str, kind: int, *, persona: str = "") -> list[Derived]:
         """Return all derived cubes of a kind, of a persona ("": of all)."""
         view, chosen = cubes_pb2.CUBE_VIEW_FULL, _of_kind(kind, persona)
-        found = [convert.derived_in(cube) async for cube in self._all(parent, chosen, view=view, size=_FULL_PAGE)]
+        found = [convert.derived_in(cube) async for cube in self._all(parent, chosen, view=view, size=_DERIVED_PAGE)]
         return [one for one in found if one is not None]
 
     async def derived_page(
         self, parent: str, kind: int, *, persona: str, size: int, token: str
     ) -> tuple[list[Derived], str]:
         """Return a page of derived cubes, and the token of the next one."""
-        page = await self._page(parent, _of_kind(kind, persona), size=size, token=token)
+        page = await self._page(parent, _of_kind(kind, persona), size=min(size, _DERIVED_PAGE), token=token)
         found = [convert.derived_in(cube) for cube in page.cubes]
         return [one for one in found if one is not None], page.next_page_token
 

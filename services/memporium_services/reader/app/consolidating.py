@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import uuid
-from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -34,7 +33,9 @@ PROFILE, SCENE = 6, 7  # numbers of memporium.cube.v1.SemanticType
 # Of an episode, what is embedded: so many pieces of so many characters.
 _PIECES, _PIECE_CHARS = 4, 800
 # Episodes that a profile refers to; those that state facts stay, of the others the newest.
-MOST_PROFILE_MEMBERS = 4_096
+MOST_PROFILE_MEMBERS = 256
+# Characters of a profile's id by which a scene notes whose profiles an episode belongs to.
+_SHORT = 12
 STATES, SPEAKS = "states", "speaks"
 # Roles of speakers that are no persons.
 _NOT_PERSONS = frozenset({"assistant", "system", "tool", "bot"})
@@ -98,9 +99,9 @@ class Consolidating:
             if members:
                 vectors = await self._vectors(order.parent, members, open_clusters(some, members, gap), cells)
                 await asyncio.to_thread(place, members, some, vectors, threshold=threshold, gap=gap)
-        # How many profiles an episode belongs to.
+        # Whose profiles an episode belongs to.
         marks = {member.cube: member.mark for scene in scenes for member in scene.members}
-        marks |= {name: str(len(_speakers(cell))) for name, cell in cells.items()}
+        marks |= {name: _mark(cell) for name, cell in cells.items()}
         created, updated = await self._keep_scenes(order, scenes, clusters, marks)
         subjects = await self._keep_profiles(order, present, cells, marks)
         held = sum(bool(cluster.members) for some in clusters.values() for cluster in some)
@@ -146,9 +147,9 @@ class Consolidating:
     ) -> tuple[str, ...]:
         """Note which episodes tell of whom; return the persons whose profiles changed."""
         profiles = {one.cube_id: one for one in await self._store.derived(order.parent, PROFILE, persona=order.persona)}
-        listed = Counter(member.cube for one in profiles.values() for member in one.members)
-        # Episodes in fewer profiles than they should be: a profile went with an episode that was forgotten.
-        lost = [name for name in present if name not in cells and listed[name] < int(marks.get(name) or 0)]
+        known = {cube_id[-_SHORT:] for cube_id in profiles}
+        # Episodes of a profile that is not there: it went with an episode that was forgotten.
+        lost = [name for name in present if name not in cells and set(marks.get(name, "").split()) - known]
         cells = dict(cells) | {cell.outline.cube: cell for cell in await self._store.cells(order.parent, lost)}
         gained: dict[str, list[Reference]] = {}
         subjects: dict[str, tuple[str, str]] = {}
@@ -212,6 +213,11 @@ def _speakers(cell: Cell) -> dict[str, str]:
         if speaker and is_person(told.role) and found.get(speaker) != STATES:
             found[speaker] = STATES if facts_in(told) else SPEAKS
     return found
+
+
+def _mark(cell: Cell) -> str:
+    """Return in short whose profiles an episode belongs to."""
+    return " ".join(sorted(profile_id(cell.outline.persona, speaker)[-_SHORT:] for speaker in _speakers(cell)))
 
 
 def _bounded(members: Sequence[Reference], present: Mapping[str, Outline]) -> tuple[Reference, ...]:

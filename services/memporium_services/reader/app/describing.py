@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from memporium_platform.errors import invalid, not_found
-from memporium_services.reader.app.consolidating import PROFILE, SCENE, STATES, is_person, profile_id
+from memporium_services.reader.app.consolidating import PROFILE, SCENE, is_person, profile_id
 from memporium_services.reader.domain.profiles import facts_of, traits_of
 from memporium_services.reader.domain.scenes import representatives
 
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 DEFAULT_PAGE, MOST_PAGE = 50, 1_000
 _MOST_ENTITIES = 16
-# Episodes that a profile is read from.
-_READ_MEMBERS = 256
 # Episodes whose payloads one page of foresight reads.
 _MOST_CELLS = 64
 
@@ -115,8 +113,7 @@ class Describing:
         cube = await self._store.derived_named(name, PROFILE)
         if cube is None:
             raise not_found(name)
-        best = sorted(cube.members, key=lambda one: (one.mark == STATES, one.start, one.cube), reverse=True)
-        cells = await self._store.cells(parent, [one.cube for one in best[:_READ_MEMBERS]])
+        cells = await self._store.cells(parent, [one.cube for one in cube.members])
         told = [told for cell in cells for told in cell.told if is_person(told.role)]
         wanted = subject.strip().casefold()
         own = [one for one in told if one.span.speaker.casefold() == wanted]

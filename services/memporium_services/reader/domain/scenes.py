@@ -2,7 +2,8 @@
 
 Rules:
     1. Episodes are placed in order of time, each once; an episode that has a scene keeps it.
-    2. An episode may join a scene where no more than `gap` lies between it and the scene's span of time.
+    2. An episode may join a scene where no more than `gap` lies between it and the scene's span of time, and the scene
+       is not full.
     3. Of those it joins the one whose centre it is most alike, by cosine, where that is above `threshold`; else it
        begins a scene.
     4. The centre is the mean of the members' vectors, of the last ones where there are many.
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 # Members that a centre is made of: the last ones; bounds what has to be embedded for a long scene.
 CENTRE_MEMBERS = 8
+# A scene with so many members takes no more: what refers to them stays small, and can be read at once.
+MOST_MEMBERS = 256
 # Statements of a summary.
 SUMMARY_STATEMENTS = 5
 
@@ -56,8 +59,8 @@ class Cluster:
         return self.members[-1].start
 
     def near(self, time: datetime, gap: timedelta) -> bool:
-        """Say whether no more than `gap` lies between the scene and a time."""
-        return bool(self.members) and self.start - gap <= time <= self.end + gap
+        """Say whether an episode of that time may join: no more than `gap` lies between, and there is room."""
+        return 0 < len(self.members) < MOST_MEMBERS and self.start - gap <= time <= self.end + gap
 
     def add(self, member: Member) -> None:
         """Take an episode in."""
@@ -70,7 +73,7 @@ def open_clusters(clusters: Sequence[Cluster], new: Iterable[Member], gap: timed
     times = sorted(member.start for member in new)
     found = []
     for cluster in clusters:
-        if not cluster.members:
+        if not 0 < len(cluster.members) < MOST_MEMBERS:
             continue
         low, high = cluster.start, cluster.end
         for time in reversed(times):
