@@ -92,6 +92,7 @@ def add_commands() -> typer.Typer:
         agreement,
         audit,
         bundle,
+        claims,
         config,
         cube,
         demo,
@@ -118,7 +119,7 @@ def add_commands() -> typer.Typer:
         )  # fmt: skip
         for module in groups:
             app.add_typer(module.app)
-        for single in (recall, scene, serve, doctor, demo):
+        for single in (recall, claims, scene, serve, doctor, demo):
             single.register(app)
     return app
 

@@ -11,7 +11,7 @@ from memporium.cli._output import line
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from memporium.reader.v1 import recall_pb2
+    from memporium.reader.v1 import claims_pb2, recall_pb2
     from memporium.vault.v1 import search_pb2
 
 _INDENT = "      "
@@ -32,6 +32,30 @@ def show_item(item: recall_pb2.RecallItem) -> None:
     source = f"{item.source.source} {item.source.locator}".strip()
     _show_place(source, "")
     _show_place(f"{item.cube}, score {item.score:.2f}", item.attribution)
+    for status in item.claims:
+        if status.superseded_by or status.in_conflict_with:
+            _show_standing(status)
+
+
+def show_status(status: claims_pb2.ClaimStatus, *, of: str, trust: float) -> None:
+    """Print one claim with where it stands, how far that is trusted, and what became of it."""
+    claim = status.claim
+    value = f"no longer {claim.value}" if claim.ended else claim.value
+    line(f"[bold]{escape(claim.subject)}[/bold], {escape(claim.attribute)}: {escape(value)}")
+    _show_place(f"{of}, trust {trust:.2f}", "")
+    _show_standing(status)
+
+
+def _show_standing(status: claims_pb2.ClaimStatus) -> None:
+    trusted = "trusted less" if status.most_trusted else "trusted more"
+    for mark, references in (
+        ("[red]superseded by[/red]", status.superseded_by),
+        ("supersedes", status.supersedes),
+        (f"[yellow]in conflict with[/yellow] ({trusted})", status.in_conflict_with),
+    ):
+        for one in references:
+            number = f"[{one.citation}]" if one.citation else f"{one.cube} #{one.unit}"
+            line(f"{_INDENT}{mark} {escape(f'{number}: {one.value}, trust {one.trust:.2f}')}")
 
 
 def show_refusals(refusals: Iterable[search_pb2.MountRefusal] | Iterable[recall_pb2.RecallRefusal]) -> None:

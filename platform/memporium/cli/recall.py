@@ -11,6 +11,7 @@ from rich.markup import escape
 
 from memporium.cli import _recollection
 from memporium.cli._context import Session, session
+from memporium.cli._moment import moment
 from memporium.cli._output import as_dict, line, print_json, print_json_line
 from memporium.inference.v1 import generate_pb2
 from memporium.reader.v1 import recall_pb2, remember_pb2
@@ -46,19 +47,23 @@ def remember(
     ],
     tag: Annotated[list[str], typer.Option(help="Label of every memory; may be repeated.")] = [],
     persona: Annotated[str, typer.Option(help="Role stream of the memories; empty: your own.")] = "",
+    trust: Annotated[list[str], typer.Option(help="Trust in the source, 0 to 1; or of a role: tool=0.3.")] = [],
 ) -> None:
     """Remember documents, or the dialogues of a file with sessions of turns."""
     run = session(context)
-    parent = run.absolute(vault, "vaults")
+    parent, trusted = run.absolute(vault, "vaults"), _trust(trust)
     try:
         if turns.is_dialogue(path):
             sessions = turns.load(path)
             responses = [
-                run.client.reader.remember(turns.requests(parent, one, tags=tag, persona=persona), timeout_s=3600)
+                run.client.reader.remember(
+                    turns.requests(parent, one, tags=tag, persona=persona, trust=trusted), timeout_s=3600
+                )
                 for one in sessions
             ]
         else:
-            requests = documents.requests(parent, documents.load(path), tags=tag, persona=persona)
+            found = documents.load(path)
+            requests = documents.requests(parent, found, tags=tag, persona=persona, trust=trusted.get("*"))
             responses = [run.client.reader.remember_documents(requests, timeout_s=3600)]
     except (ValueError, KeyError) as error:
         raise typer.BadParameter(str(error), param_hint="PATH") from None
@@ -104,6 +109,8 @@ def recall(
     limit: Limit = 10,
     budget: Annotated[int, typer.Option(help="Most tokens of the context.", min=1)] = 1000,
     persona: Annotated[str, typer.Option(help="Only memories of this role stream; empty: all.")] = "",
+    as_of: Annotated[str, typer.Option(help="Only what was said before this time (ISO 8601).")] = "",
+    true_at: Annotated[str, typer.Option(help="What held at this time (ISO 8601).")] = "",
     show_context: Annotated[bool, typer.Option("--context", help="Print the text to put before a model.")] = False,
 ) -> None:
     """Recall the smallest sufficient context for a question, with its sources."""
@@ -114,6 +121,7 @@ def recall(
         limit=limit,
         budget_tokens=budget,
         filter=recall_pb2.RecallFilter(persona=persona),
+        **{name: moment(given) for name, given in (("known_time", as_of), ("true_time", true_at)) if given},
     )
     if run.as_json:
         print_json(as_dict(response))
@@ -154,6 +162,15 @@ def generate(
             times = response.finished.timings
             first, total = times.time_to_first_token.ToTimedelta(), times.total.ToTimedelta()
             line(f"[dim]first token {first.total_seconds():.2f} s, in all {total.total_seconds():.2f} s[/dim]")
+
+
+def _trust(given: list[str]) -> dict[str, float]:
+    """Return trust by role; `*` is the one without a role."""
+    try:
+        pairs = [one.rpartition("=") for one in given]
+        return {role or "*": float(number) for role, _, number in pairs}
+    except ValueError:
+        raise typer.BadParameter("must be a number, or ROLE=NUMBER", param_hint="--trust") from None
 
 
 def _show_remembered(

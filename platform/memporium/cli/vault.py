@@ -21,6 +21,11 @@ _KINDS = {
     "pool": vault_pb2.VAULT_KIND_CONTEXTUAL_POOL,
     "cache": vault_pb2.VAULT_KIND_PIPELINE_CACHE,
 }
+_NEAR = {
+    "link": vault_pb2.NEAR_DUPLICATE_POLICY_LINK,
+    "merge": vault_pb2.NEAR_DUPLICATE_POLICY_MERGE,
+    "ignore": vault_pb2.NEAR_DUPLICATE_POLICY_IGNORE,
+}
 Name = Annotated[str, typer.Argument(help="Vault: its id in your organisation, or its full name.")]
 
 
@@ -30,13 +35,18 @@ def create(
     vault_id: Annotated[str, typer.Argument(help="Id: a letter, then letters, digits and '-'.")],
     kind: Annotated[str, typer.Option(help=f"{', '.join(_KINDS)}.")] = "private",
     description: Annotated[str, typer.Option(help="What it holds.")] = "",
+    near_duplicates: Annotated[
+        str, typer.Option(help="link: link them; merge: keep only what says something new; ignore.")
+    ] = "link",
     org: Annotated[str, typer.Option(help="Organisation; default: your own.")] = "",
 ) -> None:
     """Create a vault."""
     run = session(context)
     if kind not in _KINDS:
         raise typer.BadParameter(f"must be one of {', '.join(_KINDS)}", param_hint="--kind")
-    vault = vault_pb2.Vault(kind=_KINDS[kind], description=description)
+    if near_duplicates not in _NEAR:
+        raise typer.BadParameter(f"must be one of {', '.join(_NEAR)}", param_hint="--near-duplicates")
+    vault = vault_pb2.Vault(kind=_KINDS[kind], description=description, near_duplicates=_NEAR[near_duplicates])
     response = run.client.vault.create_vault(parent=run.parent(org), vault_id=vault_id, vault=vault)
     show(response.vault, as_json=run.as_json, title="created")
 

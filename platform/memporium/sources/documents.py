@@ -66,10 +66,15 @@ def load(path: Path) -> list[Document]:
 
 
 def requests(
-    parent: str, found: Iterable[Document], *, tags: Sequence[str] = (), persona: str = ""
+    parent: str,
+    found: Iterable[Document],
+    *,
+    tags: Sequence[str] = (),
+    persona: str = "",
+    trust: float | None = None,
 ) -> Iterator[remember_pb2.RememberDocumentsRequest]:
     """Yield the messages that remember documents in a vault."""
-    header = remember_pb2.RememberDocumentsHeader(parent=parent, tags=tags, persona=persona)
+    header = remember_pb2.RememberDocumentsHeader(parent=parent, tags=tags, persona=persona, trust=trust)
     yield remember_pb2.RememberDocumentsRequest(header=header)
     for document in found:
         for index in range(0, len(document.text), _PIECE_BYTES):

@@ -13,7 +13,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from memporium.reader.v1 import remember_pb2
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 _SESSION = re.compile(r"session_(\d+)")
@@ -47,10 +47,17 @@ def load(path: Path) -> list[Session]:
 
 
 def requests(
-    parent: str, session: Session, *, tags: Sequence[str] = (), persona: str = ""
+    parent: str,
+    session: Session,
+    *,
+    tags: Sequence[str] = (),
+    persona: str = "",
+    trust: Mapping[str, float] | None = None,
 ) -> Iterator[remember_pb2.RememberRequest]:
     """Yield the messages that remember one session in a vault; turns are a second apart where no time is given."""
-    header = remember_pb2.RememberHeader(parent=parent, session=session.session, tags=tags, persona=persona)
+    header = remember_pb2.RememberHeader(
+        parent=parent, session=session.session, tags=tags, persona=persona, trust=trust or {}
+    )
     yield remember_pb2.RememberRequest(header=header)
     for index, (turn_id, speaker, text, caption) in enumerate(session.turns):
         time = Timestamp()
