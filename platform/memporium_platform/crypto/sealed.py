@@ -22,8 +22,7 @@ OVERHEAD_BYTES = 1 + NONCE_BYTES + TAG_BYTES
 
 def seal(key: bytes, plaintext: bytes | bytearray | memoryview, aad: bytes) -> bytes:
     """Return `plaintext` sealed under the 32-byte `key`; `aad` says what it is, and is needed again to open it."""
-    nonce = os.urandom(NONCE_BYTES)
-    return bytes((VERSION,)) + nonce + AESGCM(key).encrypt(nonce, plaintext, aad)
+    return seal_by(AESGCM(key), plaintext, aad)
 
 
 def open(key: bytes, sealed: bytes, aad: bytes) -> bytes:  # noqa: A001 - `sealed.open` reads as what it is
@@ -32,10 +31,25 @@ def open(key: bytes, sealed: bytes, aad: bytes) -> bytes:  # noqa: A001 - `seale
     Raises:
         PlatformError: INTEGRITY_FAILURE, where the key, the text or `aad` is not the one it was sealed with.
     """
+    return open_by(AESGCM(key), sealed, aad)
+
+
+def seal_by(cipher: AESGCM, plaintext: bytes | bytearray | memoryview, aad: bytes) -> bytes:
+    """Do what `seal` does, for callers who seal much under one key: to set a key up costs more than a small text."""
+    nonce = os.urandom(NONCE_BYTES)
+    return bytes((VERSION,)) + nonce + cipher.encrypt(nonce, plaintext, aad)
+
+
+def open_by(cipher: AESGCM, sealed: bytes, aad: bytes) -> bytes:
+    """Do what `open` does, for callers who open much under one key.
+
+    Raises:
+        PlatformError: INTEGRITY_FAILURE.
+    """
     if len(sealed) < OVERHEAD_BYTES or sealed[0] != VERSION:
         raise _broken()
     try:
-        return AESGCM(key).decrypt(sealed[1 : 1 + NONCE_BYTES], sealed[1 + NONCE_BYTES :], aad)
+        return cipher.decrypt(sealed[1 : 1 + NONCE_BYTES], sealed[1 + NONCE_BYTES :], aad)
     except InvalidTag as error:
         raise _broken() from error
 

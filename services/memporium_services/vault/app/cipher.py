@@ -8,6 +8,8 @@ from __future__ import annotations
 import base64
 import hmac
 
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
 from memporium_platform.crypto import sealed
 
 # 80 bits: two of a million terms share a form with a chance of some 10^-13.
@@ -20,7 +22,7 @@ class VaultCipher:
 
     def __init__(self, key: bytes, vault_uid: str) -> None:
         """Take the vault's 32-byte key."""
-        self._key = key
+        self._cipher = AESGCM(key)
         self._uid = vault_uid
         self._index_key = hmac.digest(key, b"memporium vault index terms", "sha256")
         self._word_key = hmac.digest(key, b"memporium vault words", "sha256")
@@ -29,7 +31,7 @@ class VaultCipher:
 
     def seal(self, plaintext: bytes, *place: str | int) -> bytes:
         """Return `plaintext` sealed for one place, for instance ("meta", cube uid, version)."""
-        return sealed.seal(self._key, plaintext, self._aad(place))
+        return sealed.seal_by(self._cipher, plaintext, self._aad(place))
 
     def open(self, data: bytes, *place: str | int) -> bytes:
         """Return what was sealed for that place.
@@ -37,7 +39,7 @@ class VaultCipher:
         Raises:
             PlatformError: INTEGRITY_FAILURE, where it was changed or is of another place.
         """
-        return sealed.open(self._key, data, self._aad(place))
+        return sealed.open_by(self._cipher, data, self._aad(place))
 
     def terms(self, words: list[str]) -> tuple[str, ...]:
         """Return the keyed forms of analysed terms, in order: what the index holds instead of words."""
