@@ -19,7 +19,7 @@ class DecompressionError(Exception):
     """The content is no zstd frame, or larger than allowed."""
 
 
-def compress(content: bytes | bytearray) -> bytes:
+def compress(content: bytes | bytearray | memoryview) -> bytes:
     """Return `content` as one zstd frame that carries its size."""
     return bytes(zstandard.ZstdCompressor(level=LEVEL, write_content_size=True).compress(content))
 

@@ -17,7 +17,7 @@ from memporium_platform.bundle.limits import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 _VARINT_BYTES_MAX = 4
 _CONTINUES = 0x80
@@ -35,12 +35,21 @@ def delimited(record: bytes) -> bytes:
     """
     if len(record) > RECORD_MAX:
         raise RecordError(f"a record of {len(record)} bytes is above the cap of {RECORD_MAX}")
-    length, prefix = len(record), bytearray()
+    return _varint(len(record)) + record
+
+
+def _varint(length: int) -> bytes:
+    if length < _CONTINUES:
+        return bytes((length,))
+    # Most records are such.
+    if length < _CONTINUES << 7:
+        return bytes((length & 0x7F | _CONTINUES, length >> 7))
+    prefix = bytearray()
     while length >= _CONTINUES:
         prefix.append(length & 0x7F | _CONTINUES)
         length >>= 7
     prefix.append(length)
-    return bytes(prefix) + record
+    return bytes(prefix)
 
 
 def split(content: bytes | bytearray | memoryview) -> Iterator[bytes]:
@@ -49,28 +58,35 @@ def split(content: bytes | bytearray | memoryview) -> Iterator[bytes]:
     Raises:
         RecordError: A length is not the shortest varint, above the cap, or beyond the segment's end.
     """
-    view, position = memoryview(content), 0
-    while position < len(view):
-        length = shift = 0
-        for _ in range(_VARINT_BYTES_MAX):
-            if position == len(view):
-                raise RecordError("cut within a length")
-            byte = view[position]
-            position += 1
-            length |= (byte & 0x7F) << shift
-            shift += 7
-            if not byte & _CONTINUES:
-                break
-        else:
-            raise RecordError("a length is too long")
-        if byte == 0 and shift > 7:  # noqa: PLR2004 - bits of a varint's byte
-            raise RecordError("a length is not the shortest varint")
+    data, position = bytes(content), 0
+    size = len(data)
+    while position < size:
+        length = data[position]
+        position += 1
+        if length & _CONTINUES:
+            length, position = _continued(data, position, length & 0x7F)
         if length > RECORD_MAX:
             raise RecordError("a record is above the cap")
-        if position + length > len(view):
+        end = position + length
+        if end > size:
             raise RecordError("cut within a record")
-        yield bytes(view[position : position + length])
-        position += length
+        yield data[position:end]
+        position = end
+
+
+def _continued(data: bytes, position: int, length: int) -> tuple[int, int]:
+    """Return the length whose low seven bits are given and whose rest is at `position`, and where it ends."""
+    for shift in range(7, 7 * _VARINT_BYTES_MAX, 7):
+        if position == len(data):
+            raise RecordError("cut within a length")
+        byte = data[position]
+        position += 1
+        length |= (byte & 0x7F) << shift
+        if not byte & _CONTINUES:
+            if byte == 0:
+                raise RecordError("a length is not the shortest varint")
+            return length, position
+    raise RecordError("a length is too long")
 
 
 class RecordSegments:
@@ -81,14 +97,14 @@ class RecordSegments:
         self._cut_key = cut_key
         self._pending = bytearray()
 
-    def add(self, record: bytes) -> Iterator[bytes]:
-        """Take in a record; yield the segments' contents that are complete, none or one, seldom two."""
+    def add(self, record: bytes) -> Sequence[bytes]:
+        """Take in a record; return the segments' contents that are complete, none or one, seldom two."""
         piece = delimited(record)
-        if len(self._pending) + len(piece) > SEGMENT_CONTENT_MAX:
-            yield self._take()
+        done = [self._take()] if len(self._pending) + len(piece) > SEGMENT_CONTENT_MAX else []
         self._pending += piece
         if len(self._pending) >= SEGMENT_CONTENT_MIN and self._cuts_after(piece):
-            yield self._take()
+            done.append(self._take())
+        return done
 
     def finish(self) -> Iterator[bytes]:
         """Yield what is left, if anything is."""

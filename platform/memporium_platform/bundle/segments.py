@@ -43,7 +43,7 @@ def _context(compression: int) -> bytes:
     return _CONTEXT + compression.to_bytes(4)
 
 
-def seal_segment(content: bytes, line: LineSecret, *, compressed: bool) -> SealedSegment:
+def seal_segment(content: bytes | bytearray | memoryview, line: LineSecret, *, compressed: bool) -> SealedSegment:
     """Return the segment for `content` (1 byte to 16 MiB)."""
     if not 0 < len(content) <= SEGMENT_CONTENT_MAX:
         raise ValueError("a segment holds 1 byte to 16 MiB")

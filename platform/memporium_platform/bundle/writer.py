@@ -15,7 +15,7 @@ from memporium_platform.bundle.segments import SealedSegment, seal_segment
 
 if TYPE_CHECKING:
     import hmac
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
 
@@ -50,24 +50,26 @@ class BundleWriter:
         self._streams: list[Stream] = []
         self._segments: list[Segment] = []
         self._pending = bytearray()
+        self._record_count = 0
         self._digest: hmac.HMAC
         self._content_bytes = 0
         self._begin(StreamKind.STREAM_KIND_CUBES)
 
-    def add_record(self, record: bytes) -> Iterator[SealedSegment]:
-        """Take in one record; yield the segments that are full.
+    def add_record(self, record: bytes) -> Sequence[SealedSegment]:
+        """Take in one record; return the segments that are full.
 
         Raises:
             RecordError: The record is above its cap.
         """
-        self._streams[-1].record_count += 1
-        for content in self._records.add(record):
-            yield self._seal(content)
+        self._record_count += 1
+        full = self._records.add(record)
+        return [self._seal(content) for content in full] if full else ()
 
     def end_records(self) -> Iterator[SealedSegment]:
         """Close the stream of records; yield its last segment, if there is one."""
         for content in self._records.finish():
             yield self._seal(content)
+        self._streams[-1].record_count = self._record_count
         self._end()
 
     def begin_tensors(self, blob_sha256: str) -> None:
@@ -76,18 +78,22 @@ class BundleWriter:
 
     def add_tensors(self, data: bytes) -> Iterator[SealedSegment]:
         """Take in the file's next bytes; yield the segments that are full."""
-        self._pending += data
-        while len(self._pending) >= TENSOR_SEGMENT:
-            content = bytes(memoryview(self._pending)[:TENSOR_SEGMENT])
-            del self._pending[:TENSOR_SEGMENT]
-            yield self._seal(content)
+        view, at = memoryview(data), 0
+        if self._pending:
+            at = TENSOR_SEGMENT - len(self._pending)
+            self._pending += view[:at]
+            if len(self._pending) == TENSOR_SEGMENT:
+                yield self._seal_pending()
+        # What is there in one piece is sealed where it lies.
+        while len(view) - at >= TENSOR_SEGMENT:
+            yield self._seal(view[at : at + TENSOR_SEGMENT])
+            at += TENSOR_SEGMENT
+        self._pending += view[at:]
 
     def end_tensors(self) -> Iterator[SealedSegment]:
         """Close the file's stream; yield its last segment."""
         if self._pending:
-            content = bytes(self._pending)
-            self._pending.clear()
-            yield self._seal(content)
+            yield self._seal_pending()
         self._end()
 
     def manifest(self, identity: BundleIdentity, *, cube_count: int) -> bytes:
@@ -124,7 +130,11 @@ class BundleWriter:
         stream.digest = self._digest.digest()
         stream.padded_bytes = padded_size(self._content_bytes)
 
-    def _seal(self, content: bytes) -> SealedSegment:
+    def _seal_pending(self) -> SealedSegment:
+        content, self._pending = self._pending, bytearray()
+        return self._seal(content)
+
+    def _seal(self, content: bytes | bytearray | memoryview) -> SealedSegment:
         stream = self._streams[-1]
         sealed = seal_segment(content, self._line, compressed=stream.kind == StreamKind.STREAM_KIND_CUBES)
         segment = Segment(
