@@ -117,7 +117,7 @@ def record_of(
         details: `memory_type` and `terms_digest` become the fields of these names.
     """
     moment = now or datetime.now(UTC)
-    more = dict(details or {})
+    more = dict(details) if details else {}
     return AuditRecord(
         decision_id=call.decision_id or new_id(moment),
         time_us=int(moment.timestamp() * 1_000_000),
@@ -139,12 +139,14 @@ def record_of(
         trace_id=call.trace_id,
         root_id=call.root_id,
         request_id=_plain(call.request_id),
-        details={key: _plain(value, MAX_DETAIL) for key, value in more.items()},
+        details={key: _plain(value, MAX_DETAIL) for key, value in more.items()} if more else {},
     )
 
 
 def _plain(text: str, longest: int = MAX_TEXT) -> str:
     """Return text that a caller chose as every store takes it: one record that none takes would block all others."""
+    if len(text) <= longest and "\0" not in text:
+        return text
     return text[:longest].replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 

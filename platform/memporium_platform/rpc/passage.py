@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import grpc
@@ -115,7 +116,7 @@ class Passage:
 
     def succeed(self) -> None:
         """Note the good end."""
-        self._context.set_trailing_metadata(((POLICY_EPOCH, str(self._gate.authz.epoch)),))
+        self._context.set_trailing_metadata(_trailing(self._gate.authz.epoch))
         self._end("OK", "")
 
     async def fail(self, error: BaseException) -> NoReturn:
@@ -210,6 +211,11 @@ class Passage:
             epoch=self._gate.authz.epoch,
             trace_id=trace_id_of(self._metadata.traceparent),
         )
+
+
+@lru_cache(maxsize=8)
+def _trailing(epoch: int) -> tuple[tuple[str, str], ...]:
+    return ((POLICY_EPOCH, str(epoch)),)
 
 
 _NOBODY = Principal(name="", org="", kind=PrincipalKind.USER)

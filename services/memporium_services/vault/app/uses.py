@@ -53,7 +53,10 @@ class UseRecorder:
         """Count one use of each cube; `kind` is `read`, `retrieve`, `use` or `export`."""
         waiting = self._waiting[vault_uid]
         for cube_id in cube_ids:
-            waiting.setdefault(cube_id, Counter())[kind] += 1
+            counts = waiting.get(cube_id)
+            if counts is None:
+                counts = waiting[cube_id] = Counter()
+            counts[kind] += 1
         self._noted += len(cube_ids)
         if self._noted <= _MAX_WAITING:
             return
