@@ -63,6 +63,8 @@ def consolidate(
         return
     made = f"{response.scenes_created} scenes made, {response.scenes_updated} changed, {response.scenes} in all"
     line(f"[green]consolidated[/green] {response.new_episodes} new episodes: {made}")
+    if response.remaining_episodes:
+        line(f"[yellow]{response.remaining_episodes} episodes are left[/yellow]: run it again, or as a job")
     if response.profiles_changed:
         line(f"[dim]profiles of {escape(', '.join(response.profiles_changed))}[/dim]")
 

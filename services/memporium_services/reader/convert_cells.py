@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -80,11 +79,6 @@ def derived_out(one: Derived, parent: str) -> cube_pb2.Cube:
     if one.members:
         cube.descriptive.event_time.FromDatetime(one.members[0].start)
     return cube
-
-
-def numbered(request_id: str, number: int) -> str:
-    """Return the request id of one batch of several; "" stays ""."""
-    return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{request_id}\x00{number}")) if request_id else ""
 
 
 def _spans_out(members: Sequence[Reference]) -> list[cube_pb2.SourceSpan]:

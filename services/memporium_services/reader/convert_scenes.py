@@ -27,7 +27,6 @@ def order_in(request: scenes_pb2.ConsolidateRequest) -> Order:
     return Order(
         parent=request.parent,
         persona=request.persona,
-        request_id=request.request_id,
         threshold=request.threshold if request.HasField("threshold") else None,
         gap=_gap_in(request),
     )
@@ -56,6 +55,7 @@ def consolidated_out(done: Consolidated) -> scenes_pb2.ConsolidateResponse:
         scenes=done.scenes,
         new_episodes=done.new_episodes,
         profiles_changed=done.profiles,
+        remaining_episodes=done.remaining,
     )
 
 

@@ -95,6 +95,10 @@ class CellStore(Protocol):
         """Return those of these episodes that are there."""
         ...
 
+    async def gone(self, parent: str, names: Sequence[str]) -> frozenset[str]:
+        """Return those of these episodes that do not exist; not those that the caller may not see."""
+        ...
+
     async def cell_page(self, parent: str, *, persona: str, size: int, token: str) -> tuple[list[Cell], str]:
         """Return a page of episodes, and the token of the next one."""
         ...
@@ -113,11 +117,11 @@ class CellStore(Protocol):
         """Return a derived cube; None where there is none of that kind."""
         ...
 
-    async def make(self, parent: str, cubes: Sequence[Derived], *, request_id: str) -> None:
+    async def make(self, parent: str, cubes: Sequence[Derived]) -> None:
         """Store new derived cubes."""
         ...
 
-    async def change(self, cube: Derived, *, request_id: str) -> None:
+    async def change(self, cube: Derived) -> None:
         """Store what a derived cube refers to now.
 
         Raises:

@@ -27,6 +27,9 @@ class ReaderSettings(BaseSettings):
     scene_threshold: float = Field(
         0.5, ge=0, le=1, description="Cosine to a scene's centre above which an episode joins it, where none is given."
     )
+    consolidate_episodes: int = Field(
+        2_000, ge=1, description="Episodes that one Consolidate call takes up; bounds its time and memory."
+    )
     scene_gap_days: float = Field(
         7.0, gt=0, le=36_500, description="Days between an episode and a scene that it may join, where none are given."
     )

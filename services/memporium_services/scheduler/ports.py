@@ -91,7 +91,7 @@ class Services(Protocol):
         """Back a vault up."""
         ...
 
-    async def consolidate(self, spec: Mapping[str, Any], request_id: str) -> Mapping[str, str]:
+    async def consolidate(self, spec: Mapping[str, Any], report: Report) -> Mapping[str, str]:
         """Bring the scenes and profiles of a vault up to date."""
         ...
 

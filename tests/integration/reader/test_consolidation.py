@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import grpc
@@ -114,6 +115,17 @@ async def test_a_second_consolidation_changes_nothing(memory):
     assert (done.scenes_created, done.scenes_updated, done.scenes, done.new_episodes) == (0, 0, 1, 0)
     assert not done.profiles_changed
     assert [(cube.name, cube.etag) for cube in await memory.cubes(*DERIVED)] == before
+
+
+async def test_of_two_at_once_one_wins_and_the_other_may_be_repeated(memory):
+    await memory.open()
+    await memory.remember("s1", POTTERY)
+    both = await asyncio.gather(memory.consolidate(), memory.consolidate(), return_exceptions=True)
+    refused = [one for one in both if isinstance(one, Exception)]
+    assert all(reason_of(one).reason is Reason.ETAG_MISMATCH for one in refused)
+    assert len(refused) < 2
+    assert (await memory.consolidate()).scenes == 1
+    assert len(await memory.cubes(*DERIVED)) == 2
 
 
 async def test_a_new_episode_joins_a_scene_in_reach_and_no_other(memory):

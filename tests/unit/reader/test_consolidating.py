@@ -24,6 +24,7 @@ class Shelf:
 
     def __init__(self):
         self.held, self.kept, self.read, self.embedded = {}, {}, [], 0
+        self.hidden = set()
 
     def add(self, name, *said, day=0, persona="", speaker="Ada"):
         time = START + timedelta(days=day)
@@ -48,15 +49,18 @@ class Shelf:
         self.read += names
         return [self.held[name] for name in names if name in self.held]
 
+    async def gone(self, parent, names):
+        return frozenset(names) - set(self.held) - self.hidden
+
     async def derived(self, parent, kind, *, persona=""):
         return [one for one in self.kept.values() if one.kind == kind and (not persona or one.persona == persona)]
 
-    async def make(self, parent, cubes, *, request_id):
+    async def make(self, parent, cubes):
         for one in cubes:
             assert one.cube_id not in self.kept
             self.kept[one.cube_id] = replace(one, name=one.cube_id, version=1)
 
-    async def change(self, cube, *, request_id):
+    async def change(self, cube):
         self.kept[cube.cube_id] = replace(cube, version=cube.version + 1)
 
     async def vectors(self, parent, texts):
@@ -130,6 +134,31 @@ async def test_an_episode_that_is_no_longer_there_leaves_its_scene(shelf):
     assert shelf.scenes() == [("a",)]
     del shelf.held["a"]
     assert (await consolidate(shelf)).scenes == 0
+
+
+async def test_an_episode_that_the_caller_may_not_see_stays_in_its_scene_and_profile(shelf):
+    shelf.add("a", "pottery", day=0)
+    shelf.add("b", "pottery", day=1)
+    await consolidate(shelf)
+    private = shelf.held.pop("b")
+    shelf.hidden.add("b")
+    shelf.add("c", "pottery", day=2)
+    assert (await consolidate(shelf)).updated == 1
+    shelf.held["b"] = private
+    assert (await consolidate(shelf)).new_episodes == 0
+    assert shelf.scenes() == shelf.profiles() == [("a", "b", "c")]
+
+
+async def test_one_call_takes_up_so_many_episodes_oldest_first_and_says_what_is_left(shelf):
+    for number in (2, 0, 1):
+        shelf.add(f"m{number}", "pottery", day=number)
+    few = Consolidating(shelf, ReaderSettings(consolidate_episodes=2))
+    done = await few.consolidate(Order("orgs/a/vaults/v"))
+    assert (done.new_episodes, done.remaining) == (2, 1)
+    assert shelf.scenes() == [("m0", "m1")]
+    done = await few.consolidate(Order("orgs/a/vaults/v"))
+    assert (done.new_episodes, done.remaining) == (1, 0)
+    assert shelf.scenes() == [("m0", "m1", "m2")]
 
 
 async def test_streams_do_not_mix(shelf):

@@ -171,7 +171,7 @@ class ConsolidateRequest(_message.Message):
     parent: _builtins.str
     """The vault, `orgs/{org}/vaults/{vault}`."""
     request_id: _builtins.str
-    """Makes a repeat of the call harmless; a UUID or the like."""
+    """For the audit log; a repeat of the call is harmless with or without it."""
     persona: _builtins.str
     """Only this role stream; empty: every stream, each by itself."""
     threshold: _builtins.float
@@ -210,6 +210,7 @@ class ConsolidateResponse(_message.Message):
     SCENES_FIELD_NUMBER: _builtins.int
     NEW_EPISODES_FIELD_NUMBER: _builtins.int
     PROFILES_CHANGED_FIELD_NUMBER: _builtins.int
+    REMAINING_EPISODES_FIELD_NUMBER: _builtins.int
     scenes_created: _builtins.int
     """Scenes that were made."""
     scenes_updated: _builtins.int
@@ -218,6 +219,8 @@ class ConsolidateResponse(_message.Message):
     """Scenes that hold episodes now."""
     new_episodes: _builtins.int
     """Episodes that were not in a scene before."""
+    remaining_episodes: _builtins.int
+    """Episodes that are left for further calls; one call takes up a bounded number, oldest first."""
     @_builtins.property
     def profiles_changed(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Persons whose profiles were made or changed."""
@@ -230,10 +233,11 @@ class ConsolidateResponse(_message.Message):
         scenes: _builtins.int = ...,
         new_episodes: _builtins.int = ...,
         profiles_changed: _abc.Iterable[_builtins.str] | None = ...,
+        remaining_episodes: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["new_episodes", b"new_episodes", "profiles_changed", b"profiles_changed", "scenes", b"scenes", "scenes_created", b"scenes_created", "scenes_updated", b"scenes_updated"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["new_episodes", b"new_episodes", "profiles_changed", b"profiles_changed", "remaining_episodes", b"remaining_episodes", "scenes", b"scenes", "scenes_created", b"scenes_created", "scenes_updated", b"scenes_updated"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -13,7 +13,7 @@ from memporium.inference.v1.embed_pb2 import EmbedRequest
 from memporium.inference.v1.inference_service_pb2_grpc import InferenceServiceStub
 from memporium.vault.v1 import cubes_pb2, vault_service_pb2
 from memporium.vault.v1.vault_service_pb2_grpc import VaultServiceStub
-from memporium_platform.errors import PlatformError, Reason
+from memporium_platform.errors import PlatformError, Reason, etag_mismatch
 from memporium_platform.rpc.errors_client import reason_of
 from memporium_services.reader import convert_cells as convert
 
@@ -35,6 +35,7 @@ _NAMES = 200
 # Cubes of one batch, texts of one embedding call.
 _BATCH, _TEXTS = 64, 64
 _Item = TypeVar("_Item")
+_BASIC = cubes_pb2.CUBE_VIEW_BASIC
 _CHANGED = ("payload", "descriptive.event_time", "behavioural.lineage")
 
 
@@ -62,6 +63,19 @@ class GrpcCellStore:
             for some in _parts(names, _NAMES)
             async for cube in self._all(parent, _named(some), view=cubes_pb2.CUBE_VIEW_FULL, size=_FULL_PAGE)
         ]
+
+    async def gone(self, parent: str, names: Sequence[str]) -> frozenset[str]:  # noqa: ARG002 - names are absolute
+        """Return those of these episodes that do not exist; not those that the caller may not see."""
+        found = []
+        for name in names:
+            try:
+                await _answer(self._vault.GetCube(vault_service_pb2.GetCubeRequest(name=name, view=_BASIC)))
+            except PlatformError as error:
+                if error.reason is Reason.NOT_FOUND:
+                    found.append(name)
+                elif error.reason is not Reason.PERMISSION_DENIED:
+                    raise
+        return frozenset(found)
 
     async def cell_page(self, parent: str, *, persona: str, size: int, token: str) -> tuple[list[Cell], str]:
         """Return a page of episodes, and the token of the next one."""
@@ -94,23 +108,31 @@ class GrpcCellStore:
         found = convert.derived_in(answer.cube)
         return found if found is not None and found.kind == kind else None
 
-    async def make(self, parent: str, cubes: Sequence[Derived], *, request_id: str) -> None:
-        """Store new derived cubes."""
-        for number, some in enumerate(_parts(cubes, _BATCH)):
+    async def make(self, parent: str, cubes: Sequence[Derived]) -> None:
+        """Store new derived cubes.
+
+        Raises:
+            PlatformError: ETAG_MISMATCH where another consolidation made one, and what the vault raises.
+        """
+        for some in _parts(cubes, _BATCH):
             request = vault_service_pb2.BatchCreateCubesRequest(
                 parent=parent,
                 cubes=[cubes_pb2.NewCube(cube_id=one.cube_id, cube=convert.derived_out(one, parent)) for one in some],
                 reason="consolidated",
-                request_id=convert.numbered(request_id, number),
             )
-            await _answer(self._vault.BatchCreateCubes(request))
+            try:
+                await _answer(self._vault.BatchCreateCubes(request))
+            except PlatformError as error:
+                if error.reason is Reason.ALREADY_EXISTS:
+                    raise etag_mismatch(parent) from error
+                raise
 
-    async def change(self, cube: Derived, *, request_id: str) -> None:
+    async def change(self, cube: Derived) -> None:
         """Store what a derived cube refers to now."""
         stored = convert.derived_out(cube, cube.name.rsplit("/cubes/", 1)[0])
         stored.name, stored.etag = cube.name, cube.etag
         request = vault_service_pb2.UpdateCubeRequest(
-            cube=stored, update_mask=FieldMask(paths=_CHANGED), reason="consolidated", request_id=request_id
+            cube=stored, update_mask=FieldMask(paths=_CHANGED), reason="consolidated"
         )
         await _answer(self._vault.UpdateCube(request))
 

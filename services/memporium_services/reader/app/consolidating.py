@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import uuid
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from memporium_services.reader.ports_cells import Cell, CellStore, Outline
+    from memporium_services.reader.ports_cells import Cell, CellStore
     from memporium_services.reader.settings import ReaderSettings
 
 PROFILE, SCENE = 6, 7  # numbers of memporium.cube.v1.SemanticType
@@ -34,6 +33,8 @@ PROFILE, SCENE = 6, 7  # numbers of memporium.cube.v1.SemanticType
 _PIECES, _PIECE_CHARS = 4, 800
 # Episodes that a profile refers to; those that state facts stay, of the others the newest.
 MOST_PROFILE_MEMBERS = 256
+# References to episodes that are not to be seen, of which one call finds out whether they exist.
+_MOST_CHECKED = 256
 # Characters of a profile's id by which a scene notes whose profiles an episode belongs to.
 _SHORT = 12
 STATES, SPEAKS = "states", "speaks"
@@ -47,7 +48,6 @@ class Order:
 
     parent: str
     persona: str = ""
-    request_id: str = ""
     threshold: float | None = None
     gap: timedelta | None = None
 
@@ -61,6 +61,7 @@ class Consolidated:
     scenes: int
     new_episodes: int
     profiles: tuple[str, ...]
+    remaining: int = 0
 
 
 class Consolidating:
@@ -84,14 +85,17 @@ class Consolidating:
             raise invalid("gap", "must be above 0, at most 100 years")
         present = {one.cube: one for one in await self._store.outlines(order.parent, persona=order.persona)}
         scenes = await self._store.derived(order.parent, SCENE, persona=order.persona)
+        profiles = await self._store.derived(order.parent, PROFILE, persona=order.persona)
+        held = {member.cube for one in (*scenes, *profiles) for member in one.members}
+        # What the caller may not see stays as it is, what does not exist goes.
+        gone = await self._store.gone(order.parent, sorted(held - set(present))[:_MOST_CHECKED])
         placed = {member.cube for scene in scenes for member in scene.members}
-        cells = {
-            cell.outline.cube: cell
-            for cell in await self._store.cells(order.parent, [name for name in present if name not in placed])
-        }
+        waiting = sorted((one for one in present.values() if one.cube not in placed), key=lambda one: one.start)
+        some_new = [one.cube for one in waiting[: self._settings.consolidate_episodes]]
+        cells = {cell.outline.cube: cell for cell in await self._store.cells(order.parent, some_new)}
         new = [present[name] for name in cells]
         clusters = {
-            persona: [_cluster(scene, present) for scene in scenes if scene.persona == persona]
+            persona: [_cluster(scene, gone) for scene in scenes if scene.persona == persona]
             for persona in {one.persona for one in present.values()} | {one.persona for one in scenes}
         }
         for persona, some in clusters.items():
@@ -103,9 +107,17 @@ class Consolidating:
         marks = {member.cube: member.mark for scene in scenes for member in scene.members}
         marks |= {name: _mark(cell) for name, cell in cells.items()}
         created, updated = await self._keep_scenes(order, scenes, clusters, marks)
-        subjects = await self._keep_profiles(order, present, cells, marks)
-        held = sum(bool(cluster.members) for some in clusters.values() for cluster in some)
-        return Consolidated(created, updated, held, len(new), subjects)
+        # Episodes of a profile that is not there: it went with an episode that was forgotten.
+        known = {one.cube_id[-_SHORT:] for one in profiles}
+        lost = [name for name in present if name not in cells and set(marks.get(name, "").split()) - known]
+        some_lost = lost[: self._settings.consolidate_episodes]
+        cells |= {cell.outline.cube: cell for cell in await self._store.cells(order.parent, some_lost)}
+        subjects = await self._keep_profiles(order, {one.cube_id: one for one in profiles}, cells, gone)
+        shown = sum(
+            any(member.cube in present for member in cluster.members) for some in clusters.values() for cluster in some
+        )
+        remaining = len(waiting) - len(some_new)
+        return Consolidated(created, updated, shown, len(new), subjects, remaining)
 
     async def _vectors(
         self, parent: str, new: Sequence[Member], near: Sequence[Cluster], cells: Mapping[str, Cell]
@@ -137,20 +149,15 @@ class Consolidating:
                 if not cluster.name:
                     fresh.append(Derived(_id("scene", members[0].cube), SCENE, persona, members))
                 elif members != before[cluster.name].members:
-                    await self._change(order, replace(before[cluster.name], members=members))
+                    await self._store.change(replace(before[cluster.name], members=members))
                     updated += 1
-        await self._store.make(order.parent, fresh, request_id=_request(order, "scenes"))
+        await self._store.make(order.parent, fresh)
         return len(fresh), updated
 
     async def _keep_profiles(
-        self, order: Order, present: Mapping[str, Outline], cells: Mapping[str, Cell], marks: Mapping[str, str]
+        self, order: Order, profiles: Mapping[str, Derived], cells: Mapping[str, Cell], gone: frozenset[str]
     ) -> tuple[str, ...]:
         """Note which episodes tell of whom; return the persons whose profiles changed."""
-        profiles = {one.cube_id: one for one in await self._store.derived(order.parent, PROFILE, persona=order.persona)}
-        known = {cube_id[-_SHORT:] for cube_id in profiles}
-        # Episodes of a profile that is not there: it went with an episode that was forgotten.
-        lost = [name for name in present if name not in cells and set(marks.get(name, "").split()) - known]
-        cells = dict(cells) | {cell.outline.cube: cell for cell in await self._store.cells(order.parent, lost)}
         gained: dict[str, list[Reference]] = {}
         subjects: dict[str, tuple[str, str]] = {}
         for cell in cells.values():
@@ -161,19 +168,16 @@ class Consolidating:
         changed, fresh = [], []
         for cube_id in sorted({*profiles, *gained}):
             old = profiles.get(cube_id)
-            members = _bounded([*(old.members if old else ()), *gained.get(cube_id, ())], present)
+            members = _bounded([*(old.members if old else ()), *gained.get(cube_id, ())], gone)
             if old is None:
                 fresh.append(Derived(cube_id, PROFILE, subjects[cube_id][1], members))
             elif members != old.members:
-                await self._change(order, replace(old, members=members))
+                await self._store.change(replace(old, members=members))
             else:
                 continue
             changed.append(subjects.get(cube_id, ("", ""))[0])
-        await self._store.make(order.parent, fresh, request_id=_request(order, "profiles"))
+        await self._store.make(order.parent, fresh)
         return tuple(sorted({subject for subject in changed if subject}))
-
-    async def _change(self, order: Order, cube: Derived) -> None:
-        await self._store.change(cube, request_id=_request(order, cube.name))
 
 
 def profile_id(persona: str, subject: str) -> str:
@@ -190,13 +194,9 @@ def _id(kind: str, content: str) -> str:
     return f"{kind}-{hashlib.sha256(content.encode()).hexdigest()[:32]}"
 
 
-def _request(order: Order, what: str) -> str:
-    return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{order.request_id}\x00{what}")) if order.request_id else ""
-
-
-def _cluster(scene: Derived, present: Mapping[str, Outline]) -> Cluster:
-    """Return a scene with those of its episodes that are still there."""
-    return Cluster(scene.name, [Member(one.cube, one.start) for one in scene.members if one.cube in present])
+def _cluster(scene: Derived, gone: frozenset[str]) -> Cluster:
+    """Return a scene without those of its episodes that do not exist."""
+    return Cluster(scene.name, [Member(one.cube, one.start) for one in scene.members if one.cube not in gone])
 
 
 def _said(cell: Cell) -> list[str]:
@@ -220,8 +220,8 @@ def _mark(cell: Cell) -> str:
     return " ".join(sorted(profile_id(cell.outline.persona, speaker)[-_SHORT:] for speaker in _speakers(cell)))
 
 
-def _bounded(members: Sequence[Reference], present: Mapping[str, Outline]) -> tuple[Reference, ...]:
+def _bounded(members: Sequence[Reference], gone: frozenset[str]) -> tuple[Reference, ...]:
     """Return the references that hold, each once, in order of time; where they are too many, the most telling."""
-    known = {one.cube: one for one in members if one.cube in present}
+    known = {one.cube: one for one in members if one.cube not in gone}
     best = sorted(known.values(), key=lambda one: (one.mark == STATES, one.start, one.cube), reverse=True)
     return tuple(sorted(best[:MOST_PROFILE_MEMBERS], key=lambda one: (one.start, one.cube)))

@@ -132,15 +132,20 @@ class GrpcServices:
                     bundle = response.bundle.name
         return {"bundle": bundle}
 
-    async def consolidate(self, spec: Mapping[str, Any], request_id: str) -> Mapping[str, str]:
+    async def consolidate(self, spec: Mapping[str, Any], report: Report) -> Mapping[str, str]:
         """Bring the scenes and profiles of a vault up to date."""
-        request = scenes_pb2.ConsolidateRequest(
-            parent=spec["vault"], persona=spec.get("persona", ""), request_id=request_id
-        )
+        # Without an id of its own: what was done is not done again, and what was not is what a repeat is for.
+        request = scenes_pb2.ConsolidateRequest(parent=spec["vault"], persona=spec.get("persona", ""))
+        counts = dict.fromkeys(("scenes_created", "scenes_updated", "new_episodes"), 0)
         with _peer_errors():
-            response = await self._reader.Consolidate(request)
-        counts = ("scenes_created", "scenes_updated", "scenes", "new_episodes")
-        return {name: str(getattr(response, name)) for name in counts}
+            while True:
+                response = await self._reader.Consolidate(request)
+                for name in counts:
+                    counts[name] += getattr(response, name)
+                done, left = counts["new_episodes"], response.remaining_episodes
+                if not left or not response.new_episodes:
+                    return {name: str(count) for name, count in counts.items()} | {"scenes": str(response.scenes)}
+                await report(done, done + left, "gathering")
 
     async def candidates(self, vault: str, limit: int) -> tuple[list[Candidate], bool]:
         """Return the memories of a vault for placement, and whether there are more."""

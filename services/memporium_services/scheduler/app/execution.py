@@ -81,7 +81,7 @@ class Execution:
             case JobKind.DUMP_VAULT:
                 return await self._services.dump_vault(job.spec, request_id, report)
             case JobKind.CONSOLIDATE:
-                return await self._services.consolidate(job.spec, request_id)
+                return await self._services.consolidate(job.spec, report)
             case JobKind.PLACE_MEMORIES:
                 return await self._placements.apply(job, report)
 
