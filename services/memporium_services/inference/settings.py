@@ -42,7 +42,9 @@ class InferenceSettings(BaseSettings):
     torch_threads: int = Field(1, ge=1, description="Threads of torch; on shared cores more is slower.")
     onnx_threads: int = Field(1, ge=1, description="Threads of the embedder.")
 
-    batch_window_ms: float = Field(2.0, ge=0, description="How long an Embed call waits for others to share a batch.")
+    batch_window_ms: float = Field(
+        0.0, ge=0, description="How long an Embed call that finds nothing running waits for others to share its batch."
+    )
     max_embed_texts: int = Field(1024, ge=1, description="Most texts in one Embed or CountTokens.")
     max_embed_bytes: int = Field(2 << 20, ge=1, description="Most UTF-8 bytes in one Embed or CountTokens.")
     max_embed_queue_texts: int = Field(20_000, ge=1, description="Texts waiting for the embedder; more is refused.")

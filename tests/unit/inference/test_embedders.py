@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -80,6 +81,28 @@ async def test_concurrent_calls_share_a_batch_and_get_their_own_vectors():
     assert len(engine.batches) == 1
     for index, answer in enumerate(answers):
         assert np.array_equal(answer[0].vector, HashingEmbedder().embed([f"text {index}"])[0].vector)
+    await batcher.close()
+
+
+async def test_without_a_window_calls_share_what_they_would_have_waited_for_anyway():
+    engine = Recording()
+    batcher = MicroBatcher(engine, window_ms=0, max_waiting_texts=1000)
+    running, late = threading.Event(), threading.Event()
+    plain = engine.embed
+
+    def slow(texts):
+        running.set()
+        late.wait(5)
+        return plain(texts)
+
+    engine.embed = slow
+    first = [asyncio.create_task(batcher.embed([f"first {index}"])) for index in range(3)]
+    await asyncio.to_thread(running.wait, 5)
+    second = [asyncio.create_task(batcher.embed([f"second {index}"])) for index in range(3)]
+    await asyncio.sleep(0)
+    late.set()
+    await asyncio.gather(*first, *second)
+    assert engine.batches == [[f"first {index}" for index in range(3)], [f"second {index}" for index in range(3)]]
     await batcher.close()
 
 

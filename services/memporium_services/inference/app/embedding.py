@@ -74,8 +74,8 @@ class MicroBatcher:
         await asyncio.to_thread(self._worker.shutdown, cancel_futures=True)
 
     async def _run(self) -> None:
-        if self._window_s:
-            await asyncio.sleep(self._window_s)
+        # Calls that came in the same turn of the loop share a batch; what comes while it runs makes the next one.
+        await asyncio.sleep(self._window_s)
         loop = asyncio.get_running_loop()
         while batch := self._take():
             texts = [job.texts[index] for job, index in batch]
