@@ -45,12 +45,13 @@ def derived_in(cube: cube_pb2.Cube) -> Derived | None:
     if told.semantic_type not in _KINDS or cube.behavioural.lineage.derivation != _DERIVATION:
         return None
     spans = cube.payload.plaintext.mem_cell.sources
+    vault, cube_id = cube.name.rsplit("/cubes/", 1)
     return Derived(
-        cube_id=cube.name.rsplit("/", 1)[1],
+        cube_id=cube_id,
         kind=told.semantic_type,
         persona=told.persona,
         members=tuple(
-            Reference(span.source, time_of(span, "time") or _UNKNOWN, span.locator)
+            Reference(f"{vault}/cubes/{span.source}", time_of(span, "time") or _UNKNOWN, span.locator)
             for span in spans
             if span.locator != _SELF
         ),
@@ -60,9 +61,9 @@ def derived_in(cube: cube_pb2.Cube) -> Derived | None:
     )
 
 
-def derived_out(one: Derived, parent: str) -> cube_pb2.Cube:
+def derived_out(one: Derived) -> cube_pb2.Cube:
     """Return the cube that keeps references; it holds no text, so search never finds it."""
-    own = cube_pb2.SourceSpan(source=f"{parent}/cubes/{one.cube_id}", locator=_SELF)
+    own = cube_pb2.SourceSpan(source=one.cube_id, locator=_SELF)
     cube = cube_pb2.Cube(
         descriptive=cube_pb2.Descriptive(
             origin=cube_pb2.ORIGIN_MERGE,
@@ -84,7 +85,8 @@ def derived_out(one: Derived, parent: str) -> cube_pb2.Cube:
 def _spans_out(members: Sequence[Reference]) -> list[cube_pb2.SourceSpan]:
     made = []
     for member in members:
-        span = cube_pb2.SourceSpan(source=member.cube, locator=member.mark)
+        # The id alone: a copy of the vault under another name refers to its own episodes.
+        span = cube_pb2.SourceSpan(source=member.cube.rsplit("/", 1)[1], locator=member.mark)
         span.time.FromDatetime(member.start)
         made.append(span)
     return made

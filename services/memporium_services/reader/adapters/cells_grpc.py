@@ -117,7 +117,7 @@ class GrpcCellStore:
         for some in _parts(cubes, _BATCH):
             request = vault_service_pb2.BatchCreateCubesRequest(
                 parent=parent,
-                cubes=[cubes_pb2.NewCube(cube_id=one.cube_id, cube=convert.derived_out(one, parent)) for one in some],
+                cubes=[cubes_pb2.NewCube(cube_id=one.cube_id, cube=convert.derived_out(one)) for one in some],
                 reason="consolidated",
             )
             try:
@@ -129,7 +129,7 @@ class GrpcCellStore:
 
     async def change(self, cube: Derived) -> None:
         """Store what a derived cube refers to now."""
-        stored = convert.derived_out(cube, cube.name.rsplit("/cubes/", 1)[0])
+        stored = convert.derived_out(cube)
         stored.name, stored.etag = cube.name, cube.etag
         request = vault_service_pb2.UpdateCubeRequest(
             cube=stored, update_mask=FieldMask(paths=_CHANGED), reason="consolidated"
