@@ -5,8 +5,8 @@ JSON object last. A history is made from the seed: hundreds of persons and proje
 updated by a source trusted no less, and some contradicted later by one trusted less (a tool, an assistant, a web page),
 besides statements that only add. All is remembered through `Remember` and `RememberDocuments` and asked for through
 `Recall`. The answer is the value of the first recalled statement on the asked attribute that is not marked as
-superseded; beside it, from what `Recall` brings without the lever: the newest statement (last write wins), the oldest
-(first write wins), and the best ranked one.
+superseded, of ten; beside it, from the fifty that `Recall` brings without the lever: the newest statement (last write
+wins), the oldest (first write wins), and the best ranked one.
 
 A third of the pairs are in phrasings that the rules were not written for. They are in all figures, and apart.
 """
@@ -122,15 +122,19 @@ def _place(item: recall_pb2.RecallItem) -> str:
 async def _ask(stub: Any, parent: str, pair: Pair, spent: list[float]) -> Asked:
     by_place = {said.place: said for said in pair.said}
 
-    async def recall(**more: Any) -> list[tuple[recall_pb2.RecallItem, Said]]:
-        request = recall_pb2.RecallRequest(parent=parent, query=pair.question, limit=10, budget_tokens=2000, **more)
+    async def recall(limit: int = 10, budget: int = 2_000, **more: Any) -> list[tuple[recall_pb2.RecallItem, Said]]:
+        request = recall_pb2.RecallRequest(
+            parent=parent, query=pair.question, limit=limit, budget_tokens=budget, **more
+        )
         response = await stub.Recall(request)
         return [(item, by_place[_place(item)]) for item in response.items if _place(item) in by_place]
 
     began = time.perf_counter()
     settled = await recall()
     spent.append(time.perf_counter() - began)
-    plain = [said for _, said in await recall(options=recall_pb2.RecallOptions(contradiction=False))]
+    # The baselines get five times as many, so that it is their rule that is measured and not the ranking.
+    plain_options = recall_pb2.RecallOptions(contradiction=False)
+    plain = [said for _, said in await recall(limit=50, budget=10_000, options=plain_options)]
     holding = [said for item, said in settled if not item.superseded_by]
     by_time = sorted(plain, key=lambda said: said.time)
     answers = {

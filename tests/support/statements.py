@@ -2,7 +2,7 @@
 
 Each attribute has phrasings in the first and in the third person, as a state (`I live in V`) and as a change (`I moved
 to V`). `SEEN` were written with the rules for reading claims in view, or the rules were extended for them: of `_SECOND`
-they read 43 % before that. `HELD` were written last, from how people talk; the rules were not changed for them.
+they read 43 % before that, of `_THIRD` 54 %. `HELD` were written last; the rules were not extended for them.
 """
 
 from __future__ import annotations
@@ -290,7 +290,7 @@ _SECOND: dict[str, Phrasings] = {
     ),
 }
 
-HELD: dict[str, Phrasings] = {
+_THIRD: dict[str, Phrasings] = {
     "home": Phrasings(
         ("I have a flat in {v}.", "My family and I are at home in {v}."),
         ("I'm settled in {v} now, the boxes are unpacked.", "We upped sticks and went to {v}."),
@@ -354,18 +354,81 @@ HELD: dict[str, Phrasings] = {
 }
 
 
-def _both(name: str) -> Phrasings:
-    """Return the first and the second phrasings of an attribute as one."""
-    one, other = _FIRST[name], _SECOND[name]
+def _together(name: str) -> Phrasings:
+    """Return all phrasings of an attribute but those that are held back."""
+    some = [phrasings[name] for phrasings in (_FIRST, _SECOND, _THIRD)]
     return Phrasings(
-        one.first_state + other.first_state,
-        one.first_change + other.first_change,
-        one.third_state + other.third_state,
-        one.third_change + other.third_change,
+        tuple(one for each in some for one in each.first_state),
+        tuple(one for each in some for one in each.first_change),
+        tuple(one for each in some for one in each.third_state),
+        tuple(one for each in some for one in each.third_change),
     )
 
 
-SEEN: dict[str, Phrasings] = {name: _both(name) for name in _FIRST}
+SEEN: dict[str, Phrasings] = {name: _together(name) for name in _FIRST}
+
+HELD: dict[str, Phrasings] = {
+    "home": Phrasings(
+        ("I reside in {v} with my two cats.", "I rent a small room in {v}."),
+        ("I have relocated to {v} for good.", "My wife and I have bought a house in {v} and live there."),
+        ("{n} is at home in {v}.", "{n}, as you know, lives in {v}."),
+        ("{n} moved from the coast to {v}.", "{n} lives in {v} since the summer."),
+    ),
+    "employer": Phrasings(
+        ("I'm working for {v} at present.", "My pay comes from {v}."),
+        ("I accepted a job at {v}.", "I'm starting over at {v}, it is my new employer."),
+        ("{n} has been working for {v}.", "The employer of {n} is {v}."),
+        ("{n} switched to {v} for work.", "{n} was recruited by {v}."),
+    ),
+    "job": Phrasings(
+        ("I make my living as a {v}.", "My occupation is {v}."),
+        ("I'm a {v} these days.", "I trained as a {v} and now work as one."),
+        ("{n}'s job is {v}.", "{n} earns a living as a {v}."),
+        ("{n} has been appointed {v}.", "{n} recently became a {v}."),
+    ),
+    "phone": Phrasings(
+        ("My telephone number is {v}.", "Call me at {v}."),
+        ("My phone number is now {v}.", "My old number is gone, the new one is {v}."),
+        ("{n}'s mobile number is {v}.", "Call {n} on {v}."),
+        ("{n} now has the phone number {v}.", "{n}'s number is now {v}."),
+    ),
+    "email": Phrasings(
+        ("Email me at {v}.", "My mail address is {v}."),
+        ("I use a new email address now: {v}", "My email changed to {v}."),
+        ("{n}'s email address is {v}.", "Write to {n} at {v}."),
+        ("{n} can now be reached at {v}.", "{n}'s new email address is {v}."),
+    ),
+    "dish": Phrasings(
+        ("The dish I like best is {v}.", "My absolute favourite dish is {v}."),
+        ("These days my favourite dish is {v}.", "I changed my favourite dish to {v}."),
+        ("{n}'s favourite dish has always been {v}.", "{n} says the best dish is {v}."),
+        ("{n}'s current favourite dish is {v}.", "{n} swears by {v}, the new favourite dish."),
+    ),
+    "manager": Phrasings(
+        ("My supervisor is {v}.", "I answer to {v}."),
+        ("My manager changed, it is {v} now.", "From now on I report to {v}."),
+        ("{n}'s supervisor is {v}.", "{n} answers to {v}."),
+        ("{n} got a new manager, {v}.", "{v} became {n}'s manager."),
+    ),
+    "car": Phrasings(
+        ("I drive to work in a {v}.", "The car I drive is a {v}."),
+        ("I got a new car, a {v}.", "I switched to a {v} as my car."),
+        ("{n}'s car, a {v}, is in the yard.", "{n} goes everywhere in a {v}."),
+        ("{n} traded the old car in for a {v}.", "{n} is now the driver of a {v}."),
+    ),
+    "deadline": Phrasings(
+        (),
+        (),
+        ("Project {p} must be finished by {v}.", "The due date of Project {p} is {v}."),
+        ("Project {p} has been postponed to {v}.", "Project {p} is now due on {v}."),
+    ),
+    "budget": Phrasings(
+        (),
+        (),
+        ("Project {p} costs {v}.", "For Project {p} there are {v}."),
+        ("The new budget of Project {p} is {v}.", "Project {p} was given a budget of {v}."),
+    ),
+}
 
 QUESTIONS = {
     "home": "Where does {n} live?",

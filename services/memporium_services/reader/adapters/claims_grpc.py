@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from memporium_platform.rpc.channels import Channels
     from memporium_services.reader.ports import Conditions
 
+# A filter holds no more words of one kind than some hundred.
+_KEYS_AT_ONCE = 500
 _LIVE = (cube_pb2.CUBE_STATE_GENERATED, cube_pb2.CUBE_STATE_ACTIVATED, cube_pb2.CUBE_STATE_MERGED)
 
 
@@ -41,6 +43,16 @@ class GrpcClaims:
         self, parent: str, keys: Sequence[str], *, conditions: Conditions, include_mounts: bool, cube: str = ""
     ) -> list[Candidate]:
         """Return the statements with claims of the newest cubes that claim on any of the keys, or of one cube."""
+        found: dict[tuple[str, int], Candidate] = {}
+        for start in range(0, max(len(keys), 1), _KEYS_AT_ONCE):
+            some = keys[start : start + _KEYS_AT_ONCE]
+            for one in await self._search(parent, some, conditions, include_mounts=include_mounts, cube=cube):
+                found[one.key] = one
+        return list(found.values())
+
+    async def _search(
+        self, parent: str, keys: Sequence[str], conditions: Conditions, *, include_mounts: bool, cube: str
+    ) -> list[Candidate]:
         chosen = filter_of(conditions)
         chosen.claims.extend(keys)
         chosen.states.extend(_LIVE)

@@ -95,7 +95,12 @@ RULES: tuple[Rule, ...] = (
     _rule(rf"{_S} {_HAS}moved (?:away from|out of) {_V}", "home", proper=True, ended=True),
     _rule(rf"{_S} (?:{_IS}|has been )?{_ADV}(?!lived)(?!settled){_LIVE} (?:in|at|near|on) {_V}", "home", proper=True),
     _rule(rf"{_S} (?:has|have) {_ADV}lived (?:in|at|near) {_V}", "home", proper=True),
-    _rule(rf"{_S} {_HAS}(?:traded|swapped|exchanged|left) .+? for {_V}", "home", proper=True, event=True),
+    _rule(
+        rf"{_S} {_HAS}(?:traded|swapped|exchanged|left) [^,]*\b(?:town|city|home|village|hometown) for {_V}",
+        "home",
+        proper=True,
+        event=True,
+    ),
     _rule(
         rf"{_S} {_HAS}(?:packed (?:up|everything up) and )?(?:moved|relocated|emigrated|settled)"
         rf"(?: down| back| over| house| permanently)*(?: from .+?)? "
@@ -105,6 +110,8 @@ RULES: tuple[Rule, ...] = (
         event=True,
     ),
     _rule(rf"{_S}'s (?:new |current )?(?:home|house|flat|apartment|place) {_IS}(?:in|at) {_V}", "home", proper=True),
+    _rule(rf"{_S} (?:has|have|rents?|owns?) an? (?:flat|house|home|apartment|room|place) in {_V}", "home", proper=True),
+    _rule(rf"{_S} {_IS}(?:settled|at home) in {_V}", "home", proper=True),
     _rule(rf"{_S} {_ADV}calls? (?P<value>.+?) home", "home", proper=True),
     _rule(rf"{_S} {_HAS}(?:made|found) (?:{_OWN}|a) (?:new )?home in {_V}", "home", proper=True, event=True),
     _rule(rf"(?P<value>.+?) is {_ADV}where {_S} {_ADV}lives?", "home", proper=True),
@@ -119,7 +126,7 @@ RULES: tuple[Rule, ...] = (
         "employer",
         proper=True,
     ),
-    _rule(rf"{_S} {_IS}(?:on the (?:staff|payroll|team) of|with|an? employee of) {_V}", "employer", proper=True),
+    _rule(rf"{_S} {_IS}(?:on the (?:staff|payroll) of|with|an? employee of) {_V}", "employer", proper=True),
     _rule(rf"{_S} {_ADV}{_EARN} (?:at|with) {_V}", "employer", proper=True),
     _rule(rf"{_S} {_ADV}{_EARN} as (?:an? |the )?{_V}", "job"),
     _rule(rf"(?:By (?:profession|trade|training),? ){_S} {_IS}(?:an? )?(?P<value>(?:[a-z-]+ ){{0,3}}[a-z-]+)", "job"),
@@ -142,6 +149,25 @@ RULES: tuple[Rule, ...] = (
     _rule(rf"{_S} (?:{_IS}|has been )?{_ADV}(?:reports?|reporting) to {_V}", "manager", proper=True),
     _rule(rf"{_S} (?:{_IS})?{_ADV}(?:works?|working) under {_V}", "manager", proper=True),
     _rule(rf"(?P<value>.+?) {_HAS}(?:took over|taken over|stepped in|started) as {_S}'s {_A}", proper=True, event=True),
+    _rule(
+        rf"{_S} (?:has|have|has got) (?:an? )?(?:new )?(?:job|position|role) (?:at|with) {_V}", "employer", proper=True
+    ),
+    _rule(
+        rf"{_S} {_HAS}started an? (?:new )?(?:job|position|role) (?:at|with) {_V}", "employer", proper=True, event=True
+    ),
+    _rule(
+        rf"{_S} {_HAS}left {_OWN} (?:old |last |previous )?(?:company|job|employer|firm|position) for {_V}",
+        "employer",
+        proper=True,
+        event=True,
+    ),
+    _rule(rf"{_S} (?:has|have) {_ADV}been an? (?P<value>(?:[a-z-]+ ){{0,3}}(?:{PROFESSIONS}))", "job"),
+    _rule(rf"{_S}, who is (?:an? |the )?(?P<value>(?:[a-z-]+ ){{0,3}}(?:{PROFESSIONS})),? .*", "job"),
+    _rule(
+        rf"{_S} {_HAS}[a-z][a-z ]{{2,40}},? and is {_ADV}(?:an? |the )?(?P<value>(?:[a-z-]+ ){{0,3}}(?:{PROFESSIONS}))",
+        "job",
+    ),
+    _rule(rf"(?P<value>.+?) (?:manages|supervises) {_S}", "manager", proper=True),
     # Study.
     _rule(rf"{_S} {_NOT} (?:attend|attends|go to|goes to|study at|studies at) {_V}", "school", proper=True, ended=True),
     _rule(
@@ -149,7 +175,7 @@ RULES: tuple[Rule, ...] = (
         "school",
         proper=True,
     ),
-    _rule(rf"{_S} {_HAS}(?:transferred|switched) (?:from .+? )?to {_V}", "school", proper=True, event=True),
+    _rule(rf"{_S} {_HAS}transferred (?:from .+? )?to {_V}", "school", proper=True, event=True),
     _rule(rf"{_S} (?:{_IS})?{_ADV}(?:majors?|majoring) in {_V}", "major"),
     # Family and partners.
     _rule(rf"{_S} {_HAS}(?:got )?divorced(?: from)? {_V}", "spouse", proper=True, ended=True),
@@ -223,6 +249,23 @@ RULES: tuple[Rule, ...] = (
         "phone",
     ),
     _rule(rf"(?:Please )?[Uu]se {_PHONE} to (?:call|reach|ring|phone|text) {_S}", "phone"),
+    _rule(rf"{_S} can {_ADV}be (?:reached|called|contacted) (?:at|on|under) {_PHONE}", "phone"),
+    _rule(rf"{_S} can {_ADV}be (?:reached|contacted|emailed) (?:at|under) {_EMAIL}", "email"),
+    _rule(
+        rf"{_S} (?:has|have|has got) (?:an? )?new (?:phone |mobile )?number(?::|,| which is)? {_PHONE}",
+        "phone",
+        event=True,
+    ),
+    _rule(rf"(?:[Dd]rop|[Ss]end) {_S} (?:a line|mail|an email|a message) (?:at|to) {_EMAIL}", "email"),
+    _rule(rf"(?:Mail|Email|Messages) (?:for|to) {_S} (?:goes|go) to {_EMAIL}", "email"),
+    _rule(
+        rf"{_S} {_HAS}(?:changed|switched|moved)(?: (?:his|her|their|to the|to a new))? "
+        rf"email addresse?s?(?: to)? {_EMAIL}",
+        "email",
+        event=True,
+    ),
+    _rule(rf"(?:{_BASE}) (?:must|have to|has to) (?:hand in|deliver|finish|submit) {_S} (?:on|by) {_V}", "deadline"),
+    _rule(rf"{_S} may spend (?:up to )?{_V}", "budget"),
     _rule(rf"{_S}'s (?:new )?number (?:{_IS}|{_CHANGED} to ){_PHONE}", "phone"),
     _rule(rf"{_S} {_HAS}(?:switched|changed) (?:phone )?numbers?,? (?:use|to|it is now) {_PHONE}", "phone"),
     _rule(
@@ -250,7 +293,7 @@ RULES: tuple[Rule, ...] = (
     _rule(rf"(?P<subject>{_THING}) {_A}(?: (?:is|are|will be)| remains|:) {_ADV}(?:at |on )?{_V}"),
     _rule(rf"{_S}'s (?P<attribute>{RELATIVES})(?:'s name)? {_IS}(?:called |named )?(?P<value>[A-Z].*)", several=True),
     _rule(
-        rf"{_S} (?:{_ADV}(?:has|have|got)|has got) {_ADV}(?:an? )?(?:new )?{_A}(?::| of|, which is)? {_V}", event=True
+        rf"{_S} (?:{_ADV}(?:has|have|got)|has got) {_ADV}(?:an? )?(?:new )?{_A}(?::| of|,|, which is)? {_V}", event=True
     ),
     _rule(rf"(?P<value>.+?) (?:{_IS}|{_HAS}become ){_S}'s {_A}"),
     _rule(rf"[Nn]othing beats (?P<value>.+?), {_S}'s {_A}"),

@@ -52,7 +52,7 @@ _OTHER_NAMES = {
 }  # fmt: skip
 _NEW = re.compile(
     r"^(?:(?:new|current|latest|updated|present|actual|all-time|absolute|personal|own) )+|"
-    r" (?:these days|nowadays|now|currently|lately)$"
+    r" (?:these days|nowadays|now|currently|lately|of all)$"
 )
 NUMBERS = {
     word: str(number) for number, word in enumerate("no one two three four five six seven eight nine ten".split())

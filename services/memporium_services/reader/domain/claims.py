@@ -78,7 +78,7 @@ _BORDER = re.compile(
 _LATE = (
     r"(?:[,.!;:\s]+(?:now|these days|nowadays|at the moment|right now|currently|today|any ?more|any longer|instead|"
     r"again|already|for now|as well|too|by the way|actually|though|as usual|from now on|from today(?: on)?|"
-    r"until further notice|very much|so much|a lot|lately|for ages|for good|at last|"
+    r"until further notice|very much|so much|a lot|lately|for ages|for years|for good|at last|"
     r"any ?time|all the time|the most|best|these past \w+|after all))"
 )
 _LATE_ONLY = re.compile(rf"{_LATE}+$")
@@ -91,7 +91,11 @@ _TAIL = re.compile(
 _ENDED = re.compile(r"\b(?:any ?more|any longer)\W*$")
 _TIMELY = re.compile(r"(?:date|deadline|birthday|time|appointment|flight)$")
 _OPEN_TIME = re.compile(r" (?:on|in|at|by|since|from|as of|back in|early|late|earlier|around|of)$")
+# What begins so is no value but goes on about something else.
+_NO_VALUE = re.compile(r"(?:at|in|on|with|for|to|from|by|as|than|about|of) ")
 _PROPER = re.compile(r"(?:[Tt]he )?[A-Z\d]")
+# A value that holds a clause of its own was cut at the wrong place.
+_CLAUSE = re.compile(rf"[{SPEAKER}{LISTENER}] (?:is|has|was|will|can)\b")
 _APPOSITION = re.compile(rf"(?:[{SPEAKER}{LISTENER}]|.+?)'s [a-z\u00e9 ]+ ([A-Z].*)$")
 
 
@@ -160,6 +164,8 @@ def _read(clause: str, moment: datetime | None, speaker: str, listener: str) -> 
 def _claim(
     rule: Rule, match: re.Match[str], clause: str, moment: datetime | None, persons: dict[str, str]
 ) -> Claim | None:
+    if any(_CLAUSE.search(match[name] or "") for name in ("value", "attribute") if name in match.groupdict()):
+        return None
     # Only the subject is resolved later; no mark of a person may stand in what is kept.
     groups = {
         name: words if name == "subject" else _with_names(words, persons) for name, words in match.groupdict().items()
@@ -174,6 +180,8 @@ def _claim(
         attribute = "choice of " + " and ".join(sorted((normal(value), normal(other))))
     if not _TIMELY.search(attribute) and moment is not None:
         value, start = _without_time(value, clause, moment, event=rule.event)
+    if _NO_VALUE.match(value) or (rule.value and attribute.startswith("feeling about 0")):
+        return None
     if rule.proper and not _PROPER.match(value):
         return None
     if (
