@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -104,6 +105,51 @@ def test_the_graph_stays_in_step_and_finds_what_exact_search_finds(tmp_path: Pat
         assert set(hits.ids.tolist()) <= set(allowed.tolist())
     finally:
         opened_module._EXACT_ROWS = opened_module_limit
+
+
+def test_new_vectors_are_found_before_and_after_they_are_in_the_graph(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opened_module, "_EXACT_ROWS", 50)
+    monkeypatch.setattr(opened_module, "LATE_MAX", 300)
+    rows, numbers = _vectors(4000), np.random.default_rng(5)
+    store = EmbeddedIndexStore(tmp_path, graph_from=500)
+    index = store.open("v", dimensions=D)
+    live: dict[int, np.ndarray] = {}
+    for revision in range(1, 31):
+        new = {revision * 100 + i: rows[(revision * 100 + i) % 4000] for i in range(100)}
+        gone = numbers.choice(sorted(live), size=min(len(live), 30), replace=False).tolist() if live else []
+        # Some are written anew, too.
+        new |= {unit_id: rows[numbers.integers(4000)] for unit_id in gone[:10]}
+        index.apply(
+            upserts=[_entry(unit_id, "w", row) for unit_id, row in new.items()], deletes=gone[10:], revision=revision
+        )
+        live = {unit_id: row for unit_id, row in live.items() if unit_id not in gone} | new
+        if revision == 8:
+            assert index.wait_for_graph(30)
+        if revision in {15, 22}:  # Closed with some still on their way into the graph.
+            store.close()
+        for unit_id in [*new][::9]:
+            [nearest] = index.search_dense(new[unit_id], k=1).ids.tolist()
+            assert nearest in live
+            assert np.allclose(live[nearest], new[unit_id])
+    ids = np.array(sorted(live))
+    matrix = np.array([live[unit_id] for unit_id in ids.tolist()])
+    found = 0
+    for query in _vectors(40, seed=3):
+        expected = set(ids[np.argsort(-(matrix @ query))[:10]].tolist())
+        hits = index.search_dense(query, k=10).ids.tolist()
+        assert set(hits) <= live.keys()
+        found += len(expected & set(hits))
+    assert found >= 380
+    allowed = ids[::2]
+    newest = int(allowed[-1])
+    assert newest in index.search_dense(live[newest], k=2, allowed=allowed).ids.tolist()
+    until = time.monotonic() + 20
+    while index._opened is not None and index._opened.late_count >= 256 and time.monotonic() < until:
+        time.sleep(0.01)
+    assert index._opened is not None
+    assert index._opened.late_count < 256
 
 
 def _filled(tmp_path: Path, revision: int = 7) -> EmbeddedIndexStore:

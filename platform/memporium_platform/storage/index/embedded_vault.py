@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import threading
+import time
 from collections import Counter
 from typing import TYPE_CHECKING, TypeVar
 
@@ -28,6 +29,8 @@ T = TypeVar("T")
 
 # Vectors from which on a graph is kept. Below, comparing with all of them takes under 3 ms and is exact.
 GRAPH_FROM = 50_000
+# Fewer new vectors are compared one by one for good; from here on they are put into the graph, some at a time.
+_FOLD_FROM, _FOLD_CHUNK, _FOLD_PAUSE_S = 256, 2, 0.001
 _BUILD_CHUNK = 512
 _LOG = structlog.get_logger(__name__)
 
@@ -54,6 +57,7 @@ class EmbeddedVaultIndex:
         self._opened: OpenedIndex | None = None
         self._destroyed = False
         self._builder: threading.Thread | None = None
+        self._folding: threading.Thread | None = None
 
     @property
     def revision(self) -> int:
@@ -128,6 +132,7 @@ class EmbeddedVaultIndex:
             except sqlite3.DatabaseError as error:
                 raise self._failed(error) from error
             self._build_if_large(opened)
+            self._fold_if_late(opened)
             return result
 
     def _open(self) -> OpenedIndex:
@@ -172,6 +177,23 @@ class EmbeddedVaultIndex:
         slots = opened.vector_slots
         self._builder = threading.Thread(target=self._build, args=(opened, slots), name="index-graph", daemon=True)
         self._builder.start()
+
+    def _fold_if_late(self, opened: OpenedIndex) -> None:
+        if opened.late_count < _FOLD_FROM or (self._folding is not None and self._folding.is_alive()):
+            return
+        # Not a daemon: the interpreter may not end within the graph's code.
+        self._folding = threading.Thread(target=self._fold, args=(opened,), name="index-fold")
+        self._folding.start()
+
+    def _fold(self, opened: OpenedIndex) -> None:
+        """Put the new vectors of an open index into its graph, a few at a time: searches go between."""
+        while True:
+            with self._lock:
+                if self._opened is not opened or not opened.late_count:
+                    return
+                opened.fold(_FOLD_CHUNK)
+            # The lock is not fair: without a pause nobody else would get it.
+            time.sleep(_FOLD_PAUSE_S)
 
     def _build(self, opened: OpenedIndex, slots: NDArray[np.int64]) -> None:
         """Build the graph of an open index aside; searches stay exact meanwhile."""

@@ -7,6 +7,7 @@ opening after a crash zeroes those. After a crash of the machine the files may d
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,9 @@ LEGS = {"own": Leg.OWN, "context": Leg.CONTEXT}
 _EXACT_ROWS = 20_000
 # Candidates of the graph for each hit wanted; the slab then ranks them exactly.
 _CANDIDATES = 4
+# So many new vectors may wait for their place in the graph, compared one by one meanwhile: 2 ms. To link one takes
+# 0.2 ms alone, and many times that beside busy threads: too long for whoever writes.
+LATE_MAX = 4096
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -72,6 +76,9 @@ class OpenedIndex:
         self._last_allowed: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
         # Slots that changed while a graph is being built; None: none is.
         self.missed: set[int] | None = None
+        # Slots that have yet to be put into the graph, and the last sequence of which all slots are in it.
+        self._late: dict[int, None] = {}
+        self._whole = -1
         self._graph_saved = int(meta.get("graph_sequence", -1))
         if self._graph_path.exists():
             self._load_graph(directory.slots[directory.has_vector & (directory.sequences > self._graph_saved)])
@@ -85,6 +92,22 @@ class OpenedIndex:
     def vector_count(self) -> int:
         """How many units have a vector."""
         return int(np.count_nonzero(self._columns.has_vector))
+
+    @property
+    def late_count(self) -> int:
+        """How many vectors wait for their place in the graph."""
+        return len(self._late)
+
+    def fold(self, count: int) -> None:
+        """Put up to `count` of the vectors that wait into the graph."""
+        if self.graph is None:
+            return
+        slots = np.fromiter(islice(self._late, count), np.int64)
+        self.graph.add(slots, self.vectors(slots))
+        for slot in slots.tolist():
+            del self._late[slot]
+        if not self._late:
+            self._whole = self._sequence
 
     def vectors(self, slots: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return a copy of the vectors at slots."""
@@ -157,6 +180,7 @@ class OpenedIndex:
         graph.remove(missed)
         graph.add(live, self.vectors(live))
         self.graph = graph
+        self._late, self._whole = {}, self._sequence
         self._save_graph()
 
     def close(self) -> None:
@@ -191,14 +215,15 @@ class OpenedIndex:
         if self.graph is None:
             return slots[:0]
         wanted = max(_CANDIDATES * k, 64)
+        late = np.fromiter(self._late, np.int64, len(self._late))
         if not filtered:
             near = self.graph.candidates(query, wanted)
-            return near[self._columns.has_vector[near]]
+            return np.union1d(near[self._columns.has_vector[near]], late)
         # The rarer the allowed ones, the more candidates it takes to meet enough of them.
         near = self.graph.candidates(query, min(2 * wanted * self.vector_count // len(slots), _EXACT_ROWS))
         may = np.zeros(self._columns.used, np.bool_)
         may[slots] = True
-        return near[may[near]]
+        return np.union1d(near[may[near]], late[may[late]])
 
     def _follow(self, *, removed: Sequence[int], added: Sequence[int]) -> None:
         if self.missed is not None:
@@ -208,8 +233,10 @@ class OpenedIndex:
             self._graph_path.unlink(missing_ok=True)
         if self.graph is not None:
             self.graph.remove(np.array(removed, dtype=np.int64))
-            slots = np.array(added, dtype=np.int64)
-            self.graph.add(slots, self.vectors(slots))
+            for slot in removed:
+                self._late.pop(slot, None)
+            self._late.update(dict.fromkeys(added))
+            self.fold(max(0, len(self._late) - LATE_MAX))
 
     def _load_graph(self, newer: NDArray[np.int64]) -> None:
         graph = ApproximateIndex.load(self._graph_path, dimensions=self._dimensions)
@@ -219,14 +246,15 @@ class OpenedIndex:
             return
         graph.remove(np.setdiff1d(graph.slots, live))
         behind = np.union1d(newer, np.setdiff1d(live, graph.slots))
-        graph.add(behind, self.vectors(behind))
         self.graph = graph
+        self._late = dict.fromkeys(behind.tolist())
+        self.fold(max(0, len(behind) - LATE_MAX))
 
     def _save_graph(self) -> None:
         if self.graph is not None:
             self.graph.save(self._graph_path)
-            self._graph_saved = self._sequence
-            self._postings.set_meta(graph_sequence=self._sequence)
+            self._graph_saved = self._whole
+            self._postings.set_meta(graph_sequence=self._whole)
 
     def _clear_unnamed(self) -> None:
         rows = self._slab.rows
