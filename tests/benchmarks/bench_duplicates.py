@@ -8,13 +8,13 @@ number, name or negation, or add something: those are facts of their own and mus
 other verbs: the same fact to a person, which no rule can tell for certain; keeping them is right, and counted apart.
 
 The replay runs into three vaults: one that merges near duplicates, one that links them, and one without either, where
-every write carries a number of its own (no duplicates are told at all).
+every write carries a number of its own (no duplicates are told at all). Last, one statement alone is written thousands of
+times as ever other cubes into a vault that links: what links cost must not grow with how often the same is said.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import os
 import sys
@@ -197,6 +197,29 @@ async def _run(place: VaultPlace, name: str, made: list[Write], *, policy: int, 
     }
 
 
+async def _worst(place: VaultPlace, count: int) -> dict[str, object]:
+    """Write one statement over and over, each time as another cube, into a vault that links: the worst for links."""
+    vault = vault_pb2.Vault(near_duplicates=vault_pb2.NEAR_DUPLICATE_POLICY_LINK)
+    request = api.CreateVaultRequest(parent=place.org.name, vault_id="worst", vault=vault)
+    parent = (await place.stub.CreateVault(request)).vault.name
+    fact = _fact(Random(1))
+    vector = _vectors({fact.text()})[fact.text()]
+    times: list[float] = []
+    for number in range(count):
+        cube = cell(fact.text() + " " * (number % 7) + "." * (number // 7))
+        began = time.perf_counter()
+        await place.stub.CreateCube(api.CreateCubeRequest(parent=parent, cube=cube, unit_vectors=[vector]))
+        times.append(time.perf_counter() - began)
+    tenth = count // 10
+    _, cubes, links = await _held(place, parent)
+    return {
+        "cubes": cubes,
+        "links": links,
+        "writes_per_s_first_tenth": round(tenth / sum(times[:tenth]), 1),
+        "writes_per_s_last_tenth": round(tenth / sum(times[-tenth:]), 1),
+    }
+
+
 def _vectors(texts: set[str]) -> dict[str, Vector]:
     """Return a vector for each text, made of its words: embedding is not what is measured."""
     found = {}
@@ -246,7 +269,9 @@ async def measure(seed: int, writes: int) -> dict[str, object]:
         with tempfile.TemporaryDirectory() as folder:
             async with vault_place(Path(folder), tenant_calls_per_s=0) as place:
                 found[name] = await _run(place, name.replace(" ", "-"), made, policy=policy, numbered=numbered)
-                await asyncio.sleep(0)
+    with tempfile.TemporaryDirectory() as folder:
+        async with vault_place(Path(folder), tenant_calls_per_s=0) as place:
+            found["one statement, always another cube, linked"] = await _worst(place, writes * 2 // 3)
     return found
 
 

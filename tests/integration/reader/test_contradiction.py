@@ -10,7 +10,7 @@ import pytest
 from memporium.cube.v1 import cube_pb2
 from memporium.reader.v1 import claims_pb2, recall_pb2, remember_pb2
 from memporium.reader.v1.reader_service_pb2_grpc import ReaderServiceStub
-from memporium.vault.v1 import vault_pb2, vault_service_pb2
+from memporium.vault.v1 import cubes_pb2, vault_pb2, vault_service_pb2
 from memporium.vault.v1.vault_service_pb2_grpc import VaultServiceStub
 from memporium_platform.errors import Reason
 from memporium_platform.rpc.errors_client import reason_of
@@ -250,6 +250,23 @@ async def test_a_trust_beyond_bounds_and_a_question_without_subject_are_refused(
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await call
         assert reason_of(caught.value).reason is Reason.INVALID_FIELD
+
+
+async def test_a_flood_of_claims_does_not_crowd_out_what_the_user_said(memory):
+    await memory.open()
+    own = await memory.say("I live in Oslo.")
+    news = []
+    for number in range(300):
+        cube = cube_pb2.Cube()
+        fact = cube.payload.plaintext.mem_cell.facts.add(text=f"Ada lives in Paris {number}, where else?", role="tool")
+        fact.claims.add(subject="ada", attribute="home", value=f"Paris {number}")
+        fact.event_time.FromDatetime(START + timedelta(days=30, minutes=number))
+        news.append(cubes_pb2.NewCube(cube=cube))
+    request = vault_service_pb2.BatchCreateCubesRequest(parent=memory.parent, cubes=news)
+    await memory.vaults.BatchCreateCubes(request)
+    answer = await memory.recall("Does Ada live in Paris 7, where else?", limit=3)
+    assert answer.items[0].cube == own
+    assert answer.items[0].claims[0].most_trusted
 
 
 async def test_given_claims_count_without_rules(memory):

@@ -186,10 +186,9 @@ def _arranged(
     told = list(order)
     for index in looked:
         for standing in judged.get(index, ()):
-            rivals = standing.superseded_by or (() if standing.most_trusted else standing.in_conflict_with)
-            if not rivals:
+            best = _winner(standing, judged, places)
+            if best is None:
                 continue
-            best = max(rivals, key=lambda one: (one.trust, one.age))
             winner, here = places[best.cube, best.unit], told.index(index)
             if winner in told[:here]:
                 continue
@@ -197,6 +196,25 @@ def _arranged(
                 told.remove(winner)
             told.insert(here, winner)
     return told
+
+
+def _winner(
+    standing: Standing, judged: Mapping[int, Sequence[Standing]], places: Mapping[tuple[str, int], int]
+) -> Statement | None:
+    """Return what holds in a claim's place, or is trusted more than it; None: nothing is."""
+    best: Statement | None = None
+    current: Standing | None = standing
+    # What supersedes a claim may itself be in conflict with one that is trusted more, but no further.
+    for _ in range(2):
+        if current is None or current.most_trusted:
+            break
+        rivals = current.superseded_by or current.in_conflict_with
+        if not rivals:
+            break
+        best = max(rivals, key=lambda one: (one.trust, one.age))
+        of_best = judged.get(places[best.cube, best.unit], ())
+        current = next((one for one in of_best if one.statement.claim == best.claim), None)
+    return best
 
 
 def _first(order: Sequence[int], judged: Mapping[int, Sequence[Standing]], asked: str) -> list[int]:
