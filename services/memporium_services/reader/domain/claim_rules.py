@@ -51,7 +51,8 @@ class Rule:
     """One form of a sentence.
 
     Attributes:
-        pattern: Of the whole clause; groups `subject`, `value`, and `attribute` where it is not fixed.
+        pattern: Of the whole clause; groups `subject` (without it the speaker), `value`, and `attribute` where it is
+            not fixed.
         attribute: The attribute; "" where the clause names it; `{value}` stands for the value.
         value: The value; "" where the clause names it.
         proper: The value must begin with a capital or a digit: a name, an address.
@@ -204,7 +205,8 @@ RULES: tuple[Rule, ...] = (
     _rule(rf"{_S} (?:is no longer|is not) allergic to {_V}", "allergy", several=True, ended=True),
     _rule(rf"{_S} {_IS}(?:severely |very |highly )?allergic to {_V}", "allergy", several=True),
     _rule(
-        rf"{_S} {_ADV}(?:drives?|is driving|gets? around in) (?:an? |the )(?P<value>[^,]+?)(?: to work| to town)?",
+        rf"{_S} {_ADV}(?:drives?|is {_ADV}driving|gets? around in) "
+        rf"(?:an? |the )(?P<value>[^,]+?)(?: to work| to town)?",
         "car",
     ),
     _rule(
@@ -256,6 +258,7 @@ RULES: tuple[Rule, ...] = (
         "phone",
         event=True,
     ),
+    _rule(rf"(?:Please )?[Ss]end (?:me )?(?:mail|email|messages) to {_EMAIL}", "email"),
     _rule(rf"(?:[Dd]rop|[Ss]end) {_S} (?:a line|mail|an email|a message) (?:at|to) {_EMAIL}", "email"),
     _rule(rf"(?:Mail|Email|Messages) (?:for|to) {_S} (?:goes|go) to {_EMAIL}", "email"),
     _rule(

@@ -14,7 +14,8 @@ RELATIVES = (
 )
 # Nouns of which somebody or something has one at a time.
 HEADS = (
-    "phone number|mobile number|phone|telephone|mobile|email address|email|mail address|postal address|address|"
+    "telephone number|phone number|mobile number|phone|telephone|mobile|email address|email|mail address|"
+    "postal address|address|"
     "birthday|birth date|date of birth|deadline|due date|budget|manager|supervisor|boss|mentor|doctor|dentist|"
     "therapist|landlord|username|user name|nickname|name|age|height|weight|salary|rent|shoe size|size|blood type|"
     "wife|husband|spouse|girlfriend|boyfriend|partner|fianc[e\u00e9]e?|capital|owner|leader|lead|head|president|"

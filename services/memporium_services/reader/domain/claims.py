@@ -191,7 +191,7 @@ def _claim(
         or len(attribute) > _MOST_VALUE_CHARS
     ):
         return None
-    subject = _subject(groups["subject"], persons)
+    subject = _subject(groups.get("subject", SPEAKER), persons)
     if not subject or not normal(value):
         return None
     ended = rule.ended or (_ENDED.search(clause) is not None and " not " in f" {clause} ")
