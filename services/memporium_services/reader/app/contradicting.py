@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from memporium_services.reader.ports_claims import ClaimSource
 
 # Statements beyond those asked for whose claims are looked at: long ones make place for them.
-_MORE = 16
+_MORE = 4
 # Statements on the asked claim that come before all else; a flood of them must not crowd out the rest.
 _MOST_FIRST = 3
 # Claims that one recollection looks up.
