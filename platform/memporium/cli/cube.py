@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -67,11 +68,20 @@ def get(
     show(response.cube, as_json=run.as_json)
 
 
+class Form(StrEnum):
+    """Forms of memory."""
+
+    PLAINTEXT = "plaintext"
+    ACTIVATION = "activation"
+    PARAMETER = "parameter"
+
+
 @app.command(name="list", epilog="Example: memporium cube list notes --tag office")
 def list_(
     context: typer.Context,
     vault: Vault,
     tag: Annotated[list[str], typer.Option(help="Only with all of these labels.")] = [],
+    form: Annotated[Form | None, typer.Option(help="Only memory of this form.")] = None,
     limit: Annotated[int, typer.Option(help="Most rows.")] = 50,
     revision: Annotated[int, typer.Option(help="What the vault held at this revision.")] = 0,
     as_of: AsOf = "",
@@ -82,6 +92,8 @@ def list_(
         parent=run.absolute(vault, "vaults"), page_size=limit, read_revision=revision
     )
     request.filter.tags_all.extend(tag)
+    if form is not None:
+        request.filter.forms.append(cube_pb2.MemoryForm.Value(f"MEMORY_FORM_{form.name}"))
     if as_of:
         request.read_time.CopyFrom(moment(as_of))
     response = run.client.vault.list_cubes(request)
