@@ -52,7 +52,7 @@ class Call:
         action: The action of the method table, `vault.cubes.create`.
         resource: The resource name that was authorised.
         request_id: The caller's idempotency id, or "".
-        request_digest: SHA-256 of the request without its request id.
+        request_digest: HMAC-SHA-256, under the platform's key, of the request without its request id.
         decision_id: ULID of the authorisation decision; the id of the audit record.
         epoch: Policy epoch of the decision.
         rule: The rule that decided.

@@ -114,7 +114,16 @@ async def open_engines(
             clock,
             certificates=settings.tls_client_ca is not None,
         )
-        gate = Gate(settings, clock, authz, authenticator, Limits(settings), audit, telemetry)
+        gate = Gate(
+            settings,
+            clock,
+            authz,
+            authenticator,
+            Limits(settings),
+            audit,
+            telemetry,
+            digest_key=keys.derive("request-digests"),
+        )
         return Engines(kernel, gate, databases, stack.pop_all())
 
 

@@ -34,7 +34,12 @@ _AUDIT_RETRY_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """What every call passes; the parts are the kernel's."""
+    """What every call passes; the parts are the kernel's.
+
+    Attributes:
+        digest_key: Keys the digests of requests that are kept for repeated calls: they outlive the request, and without
+            the key a guess at its content could be tested against them.
+    """
 
     settings: PlatformSettings
     clock: Clock
@@ -43,6 +48,7 @@ class Gate:
     limits: Limits
     audit: AuditSink
     telemetry: Telemetry
+    digest_key: bytes
 
     async def identify(self, row: Row, metadata: Metadata, context: Any) -> Identity:
         """Return who calls, once the snapshot is as new as the caller demands."""

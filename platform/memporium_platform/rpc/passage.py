@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 import time
 from dataclasses import replace
 from functools import lru_cache
@@ -88,7 +89,7 @@ class Passage:
             row, self._identity, self._metadata, self._names, request_id=request_id, deadline=deadline
         )
         if request_id:
-            call = replace(call, request_digest=row.digest(request))
+            call = replace(call, request_digest=hmac.digest(gate.digest_key, row.digest(request), "sha256"))
         self.call = call
         self._counted = gate.admit(row, call, request, raw, stream=self._stream)
         enter(call)

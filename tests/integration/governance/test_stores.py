@@ -1,11 +1,14 @@
 """Governance over its stores: restarts, two replicas on PostgreSQL, retention, and tables as the migrations make them."""
 
 import asyncio
+import hmac
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy import text
 
 from memporium.audit_verify import verify_export
 from memporium.governance.v1 import audit_pb2, policy_pb2, principal_pb2
@@ -108,6 +111,19 @@ async def test_old_records_are_erased_by_the_rule_and_proofs_hold(platform, stub
     report = verify_export(b"".join([part.data async for part in owner.ExportLog(request)]))
     assert report.ok
     assert report.erased > 0
+
+
+async def test_digests_that_are_kept_for_repeated_calls_are_keyed(platform, stub):
+    acme = await platform.organisation("acme")
+    request = principal_pb2.CreatePrincipalRequest(parent="orgs/acme", principal_id="robot", request_id="r1")
+    await stub(acme.owner_key).CreatePrincipal(request)
+    database = await platform.kernel.database("governance")
+    kept = await database.read(lambda conn: conn.execute(text("SELECT digest FROM idempotency")).scalars().all())
+    bare = principal_pb2.CreatePrincipalRequest(parent="orgs/acme", principal_id="robot")
+    method = b"/memporium.governance.v1.GovernanceService/CreatePrincipal"
+    guess = sha256(method + b"\0" + bare.SerializeToString(deterministic=True)).digest()
+    assert guess not in kept
+    assert hmac.digest(platform.kernel.keys.derive("request-digests"), guess, "sha256") in kept
 
 
 async def test_migrations_make_the_tables(platform):
