@@ -44,7 +44,8 @@ async def test_a_service_calls_on_behalf_of_the_user(echo: Echo, stub: Any) -> N
     assert (inner.purpose, inner.region) == ("research", "eu")
     assert inner.root_id == outer.decision_id != inner.decision_id
     assert inner.deadline <= outer.deadline + 0.1
-    assert inner.deadline - time.monotonic() < 5
+    # gRPC rounds a timeout up on the wire, here by up to a hundredth at each of the two hops.
+    assert inner.deadline - time.monotonic() < 5.1
 
 
 async def test_the_users_own_rights_count_inside(echo: Echo, stub: Any) -> None:
