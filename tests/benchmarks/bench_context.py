@@ -35,7 +35,7 @@ from memporium.reader.v1.reader_service_pb2_grpc import ReaderServiceStub  # noq
 from memporium.vault.v1 import search_pb2, vault_pb2, vault_service_pb2  # noqa: E402
 from memporium.vault.v1.vault_service_pb2_grpc import VaultServiceStub  # noqa: E402
 from memporium_services.reader.domain.budget import count_tokens  # noqa: E402
-from support import locomo, retrieval  # noqa: E402
+from support import retrieval, yardstick  # noqa: E402
 from support.platform import running_platform  # noqa: E402
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class _Found:
     turns: dict[tuple[str, int], list[int]] = field(default_factory=lambda: defaultdict(list))
     latency_ms: dict[int, list[float]] = field(default_factory=lambda: defaultdict(list))
 
-    def add(self, system: str, budget: int, asked: locomo.Asked, held: Sequence[str], tokens: int) -> None:
+    def add(self, system: str, budget: int, asked: yardstick.Asked, held: Sequence[str], tokens: int) -> None:
         """Count one context."""
         known = set(held)
         share = sum(turn in known for turn in asked.evidence) / len(asked.evidence)
@@ -88,7 +88,7 @@ async def _dense(vaults: Any, parent: str, query: str) -> list[str]:
     return [hit.unit.source.locator async for response in vaults.SearchCubes(request) for hit in response.hits]
 
 
-async def _ask(found: _Found, stubs: tuple[Any, Any], parent: str, dialogue: locomo.Dialogue) -> int:
+async def _ask(found: _Found, stubs: tuple[Any, Any], parent: str, dialogue: yardstick.Dialogue) -> int:
     """Ask all questions of a dialogue; return the tokens of all its turns."""
     reader, vaults = stubs
     lines = [
@@ -118,7 +118,7 @@ async def _ask(found: _Found, stubs: tuple[Any, Any], parent: str, dialogue: loc
     return sum(tokens_of.values())
 
 
-async def _run(dialogues: Sequence[locomo.Dialogue], every: int) -> tuple[_Found, list[int]]:
+async def _run(dialogues: Sequence[yardstick.Dialogue], every: int) -> tuple[_Found, list[int]]:
     found, full = _Found(), []
     with tempfile.TemporaryDirectory() as folder:
         async with running_platform(SERVICES, data_dir=Path(folder), tenant_calls_per_s=0.0) as platform:
@@ -137,7 +137,7 @@ async def _run(dialogues: Sequence[locomo.Dialogue], every: int) -> tuple[_Found
     return found, full
 
 
-def measure(dialogues: Sequence[locomo.Dialogue], *, every: int) -> dict[str, Any]:
+def measure(dialogues: Sequence[yardstick.Dialogue], *, every: int) -> dict[str, Any]:
     """Return the evidence covered by budget and system."""
     found, full = asyncio.run(_run(dialogues, every))
     budgets: dict[str, Any] = {}
@@ -175,7 +175,7 @@ def main() -> int:
     if not options.data.is_file():
         sys.stdout.write(json.dumps({"skipped": "give a file in the shape of LoCoMo with --data PATH"}) + "\n")
         return 0 if options.data == DEFAULT_DATA else 2
-    dialogues = locomo.load(options.data)[: 1 if options.quick else options.limit or None]
+    dialogues = yardstick.load(options.data)[: 1 if options.quick else options.limit or None]
     text = json.dumps(measure(dialogues, every=_QUICK if options.quick else 1))
     if options.out is not None:
         options.out.write_text(text + "\n", "utf-8")

@@ -3,7 +3,7 @@
 A question counts at k by the share of its evidence turns among the first k turns recalled. No language model is used;
 the system reads the dialogue alone (turns, times, captions). Beside it, over the same turns and questions in the same
 run: BM25 over the raw text (`bm25`), and BM25 with stems, speaker and date (`bm25_stemmed`). Malformed evidence labels
-are mended or left out (`support/locomo.py`). Latency is that of Recall as its client sees it, embedding included.
+are mended or left out (`support/yardstick.py`). Latency is that of Recall as its client sees it, embedding included.
 
 Which parameters were tuned, and on what: the weights in `reader/domain/ranking.py`, by coordinate ascent on two thirds
 of the dialogues of `locomo-dev.json` and checked on the rest, three times over; the weight and length of the head
@@ -35,7 +35,7 @@ from memporium.reader.v1 import recall_pb2, remember_pb2  # noqa: E402 - after t
 from memporium.reader.v1.reader_service_pb2_grpc import ReaderServiceStub  # noqa: E402
 from memporium.vault.v1 import vault_pb2, vault_service_pb2  # noqa: E402
 from memporium.vault.v1.vault_service_pb2_grpc import VaultServiceStub  # noqa: E402
-from support import locomo, retrieval  # noqa: E402
+from support import retrieval, yardstick  # noqa: E402
 from support.platform import running_platform  # noqa: E402
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ _TUNED_ON = "the ranking's weights: locomo-dev.json in three splits of four and 
 SERVICES = ("governance", "vault", "inference", "reader")
 
 
-async def remember(stub: Any, parent: str, dialogue: locomo.Dialogue) -> None:
+async def remember(stub: Any, parent: str, dialogue: yardstick.Dialogue) -> None:
     """Remember a dialogue, a session at a time."""
     for session in dialogue.sessions:
 
@@ -64,7 +64,7 @@ async def remember(stub: Any, parent: str, dialogue: locomo.Dialogue) -> None:
         await stub.Remember(requests())
 
 
-async def _ask(stub: Any, parent: str, dialogue: locomo.Dialogue, *, off: Sequence[str]) -> list[retrieval.Result]:
+async def _ask(stub: Any, parent: str, dialogue: yardstick.Dialogue, *, off: Sequence[str]) -> list[retrieval.Result]:
     session_of = {turn.id: turn.session for turn in dialogue.turns}
     request = recall_pb2.RecallRequest(parent=parent, limit=_RANKED, budget_tokens=65_536)
     request.now.FromDatetime(max(turn.time for turn in dialogue.turns) + timedelta(days=1))
@@ -91,7 +91,7 @@ class _Measured:
     forming_s: float = 0.0
 
 
-async def _ours(dialogues: Sequence[locomo.Dialogue], rows: Sequence[tuple[str, ...]], every: int) -> _Measured:
+async def _ours(dialogues: Sequence[yardstick.Dialogue], rows: Sequence[tuple[str, ...]], every: int) -> _Measured:
     """Remember each dialogue once, and ask its questions once a row; rows after the first ask each `every`th."""
     found = _Measured({row: [] for row in rows})
     with tempfile.TemporaryDirectory() as folder:
@@ -115,7 +115,7 @@ async def _ours(dialogues: Sequence[locomo.Dialogue], rows: Sequence[tuple[str, 
     return found
 
 
-def scored(dialogue: locomo.Dialogue) -> tuple[locomo.Asked, ...]:
+def scored(dialogue: yardstick.Dialogue) -> tuple[yardstick.Asked, ...]:
     """Return the questions that count: category 5 has no answer in the dialogue."""
     return tuple(one for one in dialogue.questions if one.category != 5)
 
@@ -138,7 +138,7 @@ def _ablation(measured: _Measured, base: tuple[str, ...], every: int) -> dict[st
     return {"n": len(whole), "rows": rows}
 
 
-def _bm25(dialogues: Sequence[locomo.Dialogue], *, stemmed: bool) -> list[retrieval.Result]:
+def _bm25(dialogues: Sequence[yardstick.Dialogue], *, stemmed: bool) -> list[retrieval.Result]:
     found = []
     for dialogue in dialogues:
         texts = [
@@ -156,7 +156,7 @@ def _bm25(dialogues: Sequence[locomo.Dialogue], *, stemmed: bool) -> list[retrie
 
 
 def measure(
-    dialogues: Sequence[locomo.Dialogue], *, off: Sequence[str], folds: bool, ablation: bool, every: int
+    dialogues: Sequence[yardstick.Dialogue], *, off: Sequence[str], folds: bool, ablation: bool, every: int
 ) -> dict[str, Any]:
     """Return the figures of all systems."""
     base = tuple(off)
@@ -198,7 +198,7 @@ def main() -> int:
     if not options.data.is_file():
         sys.stdout.write(json.dumps({"skipped": "give a file in the shape of LoCoMo with --data PATH"}) + "\n")
         return 0 if options.data == DEFAULT_DATA else 2
-    dialogues = locomo.load(options.data)
+    dialogues = yardstick.load(options.data)
     figures = measure(
         dialogues[: options.limit or (1 if options.quick else None)],
         off=options.without,

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from support import locomo, retrieval
+from support import retrieval, yardstick
 
 KNOWN = {"D1:1", "D4:4", "D4:6", "D8:6", "D9:1", "D9:17", "D11:26", "D30:5"}
 
@@ -21,7 +21,7 @@ KNOWN = {"D1:1", "D4:4", "D4:6", "D8:6", "D9:1", "D9:17", "D11:26", "D30:5"}
     ],
 )
 def test_malformed_evidence_is_mended_or_dropped(labels, evidence):
-    assert locomo.evidence_of(labels, KNOWN) == evidence
+    assert yardstick.evidence_of(labels, KNOWN) == evidence
 
 
 def test_a_file_is_read_in_the_order_of_sessions_and_questions_without_evidence_are_left_out(tmp_path):
@@ -38,7 +38,7 @@ def test_a_file_is_read_in_the_order_of_sessions_and_questions_without_evidence_
     ]
     path = tmp_path / "data.json"
     path.write_text(json.dumps([{"sample_id": "a", "conversation": conversation, "qa": questions}]))
-    (dialogue,) = locomo.load(path)
+    (dialogue,) = yardstick.load(path)
     assert [(one.id, one.caption, one.time.isoformat()) for one in dialogue.turns] == [
         ("D2:1", "a cat", "2023-05-08T13:56:00+00:00"),
         ("D10:1", "", "2023-05-09T00:05:00+00:00"),
@@ -47,7 +47,7 @@ def test_a_file_is_read_in_the_order_of_sessions_and_questions_without_evidence_
 
 
 def test_figures_count_shares_ranks_and_sessions():
-    asked = locomo.Asked("q", 1, ("D1:1", "D2:1"))
+    asked = yardstick.Asked("q", 1, ("D1:1", "D2:1"))
     session_of = {f"D{session}:{turn}": f"s{session}" for session in (1, 2, 3) for turn in range(1, 8)}
     ranking = ["D3:1", "D1:1", "D1:1", *(f"D3:{turn}" for turn in range(2, 8)), "D2:1"]
     one = retrieval.result_of(asked, "a", ranking, session_of, latency_ms=3.0)
