@@ -181,6 +181,9 @@ class TransformersGenerator:
             await running
         finally:
             await outlet.cancel(closing)
+            if not running.cancelled():
+                # Where the reader has gone nobody awaits the worker's error; asyncio would log it as forgotten.
+                running.exception()
 
 
 class Outlet(Generic[T]):
