@@ -278,6 +278,30 @@ RELATION_KIND_RELATED: RelationKind.ValueType  # 7
 """Has to do with the other."""
 Global___RelationKind: _TypeAlias = RelationKind  # noqa: Y015
 
+class _FormationPath:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _FormationPathEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FormationPath.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    FORMATION_PATH_UNSPECIFIED: _FormationPath.ValueType  # 0
+    """Not given: by rules, no language model was configured."""
+    FORMATION_PATH_RULES: _FormationPath.ValueType  # 1
+    """By rules alone."""
+    FORMATION_PATH_MODEL: _FormationPath.ValueType  # 2
+    """A language model wrote more: prose, facts or both, held against the turns."""
+
+class FormationPath(_FormationPath, metaclass=_FormationPathEnumTypeWrapper):
+    """How the text of an episode was made."""
+
+FORMATION_PATH_UNSPECIFIED: FormationPath.ValueType  # 0
+"""Not given: by rules, no language model was configured."""
+FORMATION_PATH_RULES: FormationPath.ValueType  # 1
+"""By rules alone."""
+FORMATION_PATH_MODEL: FormationPath.ValueType  # 2
+"""A language model wrote more: prose, facts or both, held against the turns."""
+Global___FormationPath: _TypeAlias = FormationPath  # noqa: Y015
+
 @_typing.final
 class SourceSpan(_message.Message):
     """A piece of a source that a memory was made from."""
@@ -373,6 +397,7 @@ class AtomicFact(_message.Message):
     ROLE_FIELD_NUMBER: _builtins.int
     CLAIMS_FIELD_NUMBER: _builtins.int
     TRUST_FIELD_NUMBER: _builtins.int
+    EXTRACTED_BY_FIELD_NUMBER: _builtins.int
     text: _builtins.str
     """The statement, understandable alone."""
     context: _builtins.str
@@ -381,6 +406,8 @@ class AtomicFact(_message.Message):
     """The role of the speaker, for instance `user` or `assistant`; indexed apart."""
     trust: _builtins.float
     """Trust in its source, 0 to 1; absent: by the role or origin, as the vault's policy says."""
+    extracted_by: _builtins.str
+    """The language model that wrote it, held against the source before it was kept; empty: the source's own words."""
     @_builtins.property
     def event_time(self) -> _timestamp_pb2.Timestamp:
         """When it was true or happened."""
@@ -403,10 +430,11 @@ class AtomicFact(_message.Message):
         role: _builtins.str = ...,
         claims: _abc.Iterable[Global___Claim] | None = ...,
         trust: _builtins.float | None = ...,
+        extracted_by: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_trust", b"_trust", "event_time", b"event_time", "source", b"source", "trust", b"trust"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_trust", b"_trust", "claims", b"claims", "context", b"context", "event_time", b"event_time", "role", b"role", "source", b"source", "text", b"text", "trust", b"trust"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_trust", b"_trust", "claims", b"claims", "context", b"context", "event_time", b"event_time", "extracted_by", b"extracted_by", "role", b"role", "source", b"source", "text", b"text", "trust", b"trust"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__trust: _TypeAlias = _typing.Literal["trust"]  # noqa: Y015
     _WhichOneofArgType__trust: _TypeAlias = _typing.Literal["_trust", b"_trust"]  # noqa: Y015
@@ -455,6 +483,48 @@ class Foresight(_message.Message):
 Global___Foresight: _TypeAlias = Foresight  # noqa: Y015
 
 @_typing.final
+class Formation(_message.Message):
+    """How an episode was made, where a language model was configured. The turns' own words are kept either way."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PATH_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    NARRATED_FIELD_NUMBER: _builtins.int
+    EXTRACTED_FACTS_FIELD_NUMBER: _builtins.int
+    DROPPED_FACTS_FIELD_NUMBER: _builtins.int
+    FAILURE_FIELD_NUMBER: _builtins.int
+    path: Global___FormationPath.ValueType
+    """What made it."""
+    model: _builtins.str
+    """The model that was asked."""
+    narrated: _builtins.bool
+    """True: the episode's prose is the model's; false: the dialogue."""
+    extracted_facts: _builtins.int
+    """Facts of the model that were kept."""
+    dropped_facts: _builtins.int
+    """Facts of the model that were dropped: the turns they name do not say so, or they are malformed."""
+    failure: _builtins.str
+    """Why the model's answer was not used, in one word, for instance `timeout`; empty: it was."""
+    def __init__(
+        self,
+        *,
+        path: Global___FormationPath.ValueType = ...,
+        model: _builtins.str = ...,
+        narrated: _builtins.bool = ...,
+        extracted_facts: _builtins.int = ...,
+        dropped_facts: _builtins.int = ...,
+        failure: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dropped_facts", b"dropped_facts", "extracted_facts", b"extracted_facts", "failure", b"failure", "model", b"model", "narrated", b"narrated", "path", b"path"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Formation: _TypeAlias = Formation  # noqa: Y015
+
+@_typing.final
 class MemCell(_message.Message):
     """A MemCell (EverMemOS, arXiv 2601.02163): what one stretch of dialogue leaves behind."""
 
@@ -464,6 +534,7 @@ class MemCell(_message.Message):
     FACTS_FIELD_NUMBER: _builtins.int
     FORESIGHT_FIELD_NUMBER: _builtins.int
     SOURCES_FIELD_NUMBER: _builtins.int
+    FORMATION_FIELD_NUMBER: _builtins.int
     episode: _builtins.str
     """The episode in prose."""
     @_builtins.property
@@ -478,6 +549,10 @@ class MemCell(_message.Message):
     def sources(self) -> _containers.RepeatedCompositeFieldContainer[Global___SourceSpan]:
         """What it was made from."""
 
+    @_builtins.property
+    def formation(self) -> Global___Formation:
+        """How it was made; absent: by rules."""
+
     def __init__(
         self,
         *,
@@ -485,10 +560,11 @@ class MemCell(_message.Message):
         facts: _abc.Iterable[Global___AtomicFact] | None = ...,
         foresight: _abc.Iterable[Global___Foresight] | None = ...,
         sources: _abc.Iterable[Global___SourceSpan] | None = ...,
+        formation: Global___Formation | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["formation", b"formation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["episode", b"episode", "facts", b"facts", "foresight", b"foresight", "sources", b"sources"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["episode", b"episode", "facts", b"facts", "foresight", b"foresight", "formation", b"formation", "sources", b"sources"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -134,6 +134,7 @@ class RecallOptions(_message.Message):
     DIVERSITY_FIELD_NUMBER: _builtins.int
     ADAPTIVE_FUSION_FIELD_NUMBER: _builtins.int
     CONTRADICTION_FIELD_NUMBER: _builtins.int
+    REWRITING_FIELD_NUMBER: _builtins.int
     query_analysis: _builtins.bool
     """Names and times in the question are matched against speakers and event times."""
     neighbours: _builtins.bool
@@ -154,6 +155,8 @@ class RecallOptions(_message.Message):
     """Legs are weighted by how well each tells results apart; off: equal weights."""
     contradiction: _builtins.bool
     """Statements that contradict each other are marked, and the one that holds comes first."""
+    rewriting: _builtins.bool
+    """Where the first search does not suffice, a language model rewrites the question, if one is configured."""
     def __init__(
         self,
         *,
@@ -167,10 +170,11 @@ class RecallOptions(_message.Message):
         diversity: _builtins.bool | None = ...,
         adaptive_fusion: _builtins.bool | None = ...,
         contradiction: _builtins.bool | None = ...,
+        rewriting: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_adaptive_fusion", b"_adaptive_fusion", "_contradiction", b"_contradiction", "_decomposition", b"_decomposition", "_diversity", b"_diversity", "_feedback", b"_feedback", "_foresight", b"_foresight", "_neighbours", b"_neighbours", "_query_analysis", b"_query_analysis", "_second_round", b"_second_round", "_session_scores", b"_session_scores", "adaptive_fusion", b"adaptive_fusion", "contradiction", b"contradiction", "decomposition", b"decomposition", "diversity", b"diversity", "feedback", b"feedback", "foresight", b"foresight", "neighbours", b"neighbours", "query_analysis", b"query_analysis", "second_round", b"second_round", "session_scores", b"session_scores"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_adaptive_fusion", b"_adaptive_fusion", "_contradiction", b"_contradiction", "_decomposition", b"_decomposition", "_diversity", b"_diversity", "_feedback", b"_feedback", "_foresight", b"_foresight", "_neighbours", b"_neighbours", "_query_analysis", b"_query_analysis", "_rewriting", b"_rewriting", "_second_round", b"_second_round", "_session_scores", b"_session_scores", "adaptive_fusion", b"adaptive_fusion", "contradiction", b"contradiction", "decomposition", b"decomposition", "diversity", b"diversity", "feedback", b"feedback", "foresight", b"foresight", "neighbours", b"neighbours", "query_analysis", b"query_analysis", "rewriting", b"rewriting", "second_round", b"second_round", "session_scores", b"session_scores"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_adaptive_fusion", b"_adaptive_fusion", "_contradiction", b"_contradiction", "_decomposition", b"_decomposition", "_diversity", b"_diversity", "_feedback", b"_feedback", "_foresight", b"_foresight", "_neighbours", b"_neighbours", "_query_analysis", b"_query_analysis", "_second_round", b"_second_round", "_session_scores", b"_session_scores", "adaptive_fusion", b"adaptive_fusion", "contradiction", b"contradiction", "decomposition", b"decomposition", "diversity", b"diversity", "feedback", b"feedback", "foresight", b"foresight", "neighbours", b"neighbours", "query_analysis", b"query_analysis", "second_round", b"second_round", "session_scores", b"session_scores"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_adaptive_fusion", b"_adaptive_fusion", "_contradiction", b"_contradiction", "_decomposition", b"_decomposition", "_diversity", b"_diversity", "_feedback", b"_feedback", "_foresight", b"_foresight", "_neighbours", b"_neighbours", "_query_analysis", b"_query_analysis", "_rewriting", b"_rewriting", "_second_round", b"_second_round", "_session_scores", b"_session_scores", "adaptive_fusion", b"adaptive_fusion", "contradiction", b"contradiction", "decomposition", b"decomposition", "diversity", b"diversity", "feedback", b"feedback", "foresight", b"foresight", "neighbours", b"neighbours", "query_analysis", b"query_analysis", "rewriting", b"rewriting", "second_round", b"second_round", "session_scores", b"session_scores"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__adaptive_fusion: _TypeAlias = _typing.Literal["adaptive_fusion"]  # noqa: Y015
     _WhichOneofArgType__adaptive_fusion: _TypeAlias = _typing.Literal["_adaptive_fusion", b"_adaptive_fusion"]  # noqa: Y015
@@ -188,6 +192,8 @@ class RecallOptions(_message.Message):
     _WhichOneofArgType__neighbours: _TypeAlias = _typing.Literal["_neighbours", b"_neighbours"]  # noqa: Y015
     _WhichOneofReturnType__query_analysis: _TypeAlias = _typing.Literal["query_analysis"]  # noqa: Y015
     _WhichOneofArgType__query_analysis: _TypeAlias = _typing.Literal["_query_analysis", b"_query_analysis"]  # noqa: Y015
+    _WhichOneofReturnType__rewriting: _TypeAlias = _typing.Literal["rewriting"]  # noqa: Y015
+    _WhichOneofArgType__rewriting: _TypeAlias = _typing.Literal["_rewriting", b"_rewriting"]  # noqa: Y015
     _WhichOneofReturnType__second_round: _TypeAlias = _typing.Literal["second_round"]  # noqa: Y015
     _WhichOneofArgType__second_round: _TypeAlias = _typing.Literal["_second_round", b"_second_round"]  # noqa: Y015
     _WhichOneofReturnType__session_scores: _TypeAlias = _typing.Literal["session_scores"]  # noqa: Y015
@@ -208,6 +214,8 @@ class RecallOptions(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__neighbours) -> _WhichOneofReturnType__neighbours | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__query_analysis) -> _WhichOneofReturnType__query_analysis | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rewriting) -> _WhichOneofReturnType__rewriting | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__second_round) -> _WhichOneofReturnType__second_round | None: ...
     @_typing.overload
@@ -533,12 +541,18 @@ class RecallTrace(_message.Message):
     ROUNDS_FIELD_NUMBER: _builtins.int
     COVERAGE_FIELD_NUMBER: _builtins.int
     WEIGHTS_FIELD_NUMBER: _builtins.int
+    REWRITER_FIELD_NUMBER: _builtins.int
+    REWRITER_FAILURE_FIELD_NUMBER: _builtins.int
     kind: Global___QuestionKind.ValueType
     """The kind of question."""
     rounds: _builtins.int
     """Rounds, 1 or 2."""
     coverage: _builtins.float
     """How well the items cover the question's words, 0 to 1."""
+    rewriter: _builtins.str
+    """The language model that was asked to rewrite the question; empty: none."""
+    rewriter_failure: _builtins.str
+    """Why its answer was not used, in one word; empty: it was, or none was asked."""
     @_builtins.property
     def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Names in it that the memory knows."""
@@ -570,10 +584,12 @@ class RecallTrace(_message.Message):
         rounds: _builtins.int = ...,
         coverage: _builtins.float = ...,
         weights: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
+        rewriter: _builtins.str = ...,
+        rewriter_failure: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["coverage", b"coverage", "end_time", b"end_time", "kind", b"kind", "names", b"names", "rounds", b"rounds", "searches", b"searches", "start_time", b"start_time", "weights", b"weights"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["coverage", b"coverage", "end_time", b"end_time", "kind", b"kind", "names", b"names", "rewriter", b"rewriter", "rewriter_failure", b"rewriter_failure", "rounds", b"rounds", "searches", b"searches", "start_time", b"start_time", "weights", b"weights"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

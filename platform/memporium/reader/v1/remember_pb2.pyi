@@ -191,6 +191,7 @@ class RememberedCube(_message.Message):
     FACTS_FIELD_NUMBER: _builtins.int
     FORESIGHT_FIELD_NUMBER: _builtins.int
     CREATED_FIELD_NUMBER: _builtins.int
+    FORMATION_FIELD_NUMBER: _builtins.int
     cube: _builtins.str
     """The cube, `orgs/{org}/vaults/{vault}/cubes/{cube}`."""
     title: _builtins.str
@@ -209,6 +210,10 @@ class RememberedCube(_message.Message):
     def end_time(self) -> _timestamp_pb2.Timestamp:
         """Time of its last source."""
 
+    @_builtins.property
+    def formation(self) -> _cube_pb2.Formation:
+        """How it was made; absent: by rules, or the vault held it already."""
+
     def __init__(
         self,
         *,
@@ -219,10 +224,11 @@ class RememberedCube(_message.Message):
         facts: _builtins.int = ...,
         foresight: _builtins.int = ...,
         created: _builtins.bool = ...,
+        formation: _cube_pb2.Formation | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "formation", b"formation", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created", b"created", "cube", b"cube", "end_time", b"end_time", "facts", b"facts", "foresight", b"foresight", "start_time", b"start_time", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created", b"created", "cube", b"cube", "end_time", b"end_time", "facts", b"facts", "foresight", b"foresight", "formation", b"formation", "start_time", b"start_time", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
