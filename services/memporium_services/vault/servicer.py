@@ -17,6 +17,7 @@ from memporium_services.vault.app.changing import Edit
 from memporium_services.vault.app.retention import seconds
 from memporium_services.vault.app.watch import DEFAULT_PROGRESS_S
 from memporium_services.vault.domain.lifecycle import Trigger
+from memporium_services.vault.servicer_changes import ChangeMethods
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 _api = vault_service_pb2
 
 
-class VaultServicer(VaultServiceServicer):
+class VaultServicer(ChangeMethods, VaultServiceServicer):
     """Memory at rest."""
 
     def __init__(self, app: VaultApp) -> None:

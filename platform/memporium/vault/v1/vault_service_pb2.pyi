@@ -1952,6 +1952,7 @@ class UseCubesRequest(_message.Message):
     FORM_FIELD_NUMBER: _builtins.int
     TOKENS_FIELD_NUMBER: _builtins.int
     VIEW_FIELD_NUMBER: _builtins.int
+    RUNNING_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """The vault: `orgs/{org}/vaults/{vault}`."""
     action: _cubes_pb2.UseAction.ValueType
@@ -1962,6 +1963,10 @@ class UseCubesRequest(_message.Message):
     """Tokens that the use takes, for quotas by token; 0: not known."""
     view: _cubes_pb2.CubeView.ValueType
     """How much is returned; default: everything."""
+    running: _builtins.bool
+    """True: the use goes on after the answer, for instance a generation; it counts among the licences' uses at the same
+    time until the caller, a service, releases it with the marketplace.
+    """
     @_builtins.property
     def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Names of cubes in that vault; empty: the licence of the vault itself is asked, and no cube is returned."""
@@ -1975,10 +1980,11 @@ class UseCubesRequest(_message.Message):
         form: _cube_pb2.MemoryForm.ValueType = ...,
         tokens: _builtins.int = ...,
         view: _cubes_pb2.CubeView.ValueType = ...,
+        running: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "form", b"form", "names", b"names", "parent", b"parent", "tokens", b"tokens", "view", b"view"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "form", b"form", "names", b"names", "parent", b"parent", "running", b"running", "tokens", b"tokens", "view", b"view"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2526,12 +2532,18 @@ class ExportCubesRequest(_message.Message):
     FILTER_FIELD_NUMBER: _builtins.int
     ACTION_FIELD_NUMBER: _builtins.int
     WITHOUT_VECTORS_FIELD_NUMBER: _builtins.int
+    ONWARD_TERMS_SHA256_FIELD_NUMBER: _builtins.int
+    ONWARD_LISTING_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """The vault: `orgs/{org}/vaults/{vault}`."""
     action: _cubes_pb2.UseAction.ValueType
     """What for; default EXPORT_BUNDLE. Licences of the cubes must permit it."""
     without_vectors: _builtins.bool
     """True: vectors are left out."""
+    onward_terms_sha256: _builtins.str
+    """For REDISTRIBUTE: SHA-256 of the terms under which the cubes are passed on, hexadecimal."""
+    onward_listing: _builtins.str
+    """For REDISTRIBUTE: the listing by which they are passed on."""
     @_builtins.property
     def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Names of cubes in that vault; empty: all that `filter` admits."""
@@ -2548,10 +2560,12 @@ class ExportCubesRequest(_message.Message):
         filter: _cubes_pb2.CubeFilter | None = ...,
         action: _cubes_pb2.UseAction.ValueType = ...,
         without_vectors: _builtins.bool = ...,
+        onward_terms_sha256: _builtins.str = ...,
+        onward_listing: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "filter", b"filter", "names", b"names", "parent", b"parent", "without_vectors", b"without_vectors"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "filter", b"filter", "names", b"names", "onward_listing", b"onward_listing", "onward_terms_sha256", b"onward_terms_sha256", "parent", b"parent", "without_vectors", b"without_vectors"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from memporium.vault.v1 import changes_pb2 as memporium_dot_vault_dot_v1_dot_changes__pb2
 from memporium.vault.v1 import vault_service_pb2 as memporium_dot_vault_dot_v1_dot_vault__service__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -69,6 +70,11 @@ class VaultServiceStub:
                 '/memporium.vault.v1.VaultService/BatchCreateCubes',
                 request_serializer=memporium_dot_vault_dot_v1_dot_vault__service__pb2.BatchCreateCubesRequest.SerializeToString,
                 response_deserializer=memporium_dot_vault_dot_v1_dot_vault__service__pb2.BatchCreateCubesResponse.FromString,
+                _registered_method=True)
+        self.ApplyChanges = channel.unary_unary(
+                '/memporium.vault.v1.VaultService/ApplyChanges',
+                request_serializer=memporium_dot_vault_dot_v1_dot_changes__pb2.ApplyChangesRequest.SerializeToString,
+                response_deserializer=memporium_dot_vault_dot_v1_dot_changes__pb2.ApplyChangesResponse.FromString,
                 _registered_method=True)
         self.GetCube = channel.unary_unary(
                 '/memporium.vault.v1.VaultService/GetCube',
@@ -285,6 +291,14 @@ class VaultServiceServicer:
 
     def BatchCreateCubes(self, request, context):
         """Remembers up to 1,000 cubes, all or none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ApplyChanges(self, request, context):
+        """Makes several changes of a vault, all or none, in one transaction: no reader sees some of them without the others.
+        Each change needs the right that its own method needs.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -558,6 +572,11 @@ def add_VaultServiceServicer_to_server(servicer, server):
                     servicer.BatchCreateCubes,
                     request_deserializer=memporium_dot_vault_dot_v1_dot_vault__service__pb2.BatchCreateCubesRequest.FromString,
                     response_serializer=memporium_dot_vault_dot_v1_dot_vault__service__pb2.BatchCreateCubesResponse.SerializeToString,
+            ),
+            'ApplyChanges': grpc.unary_unary_rpc_method_handler(
+                    servicer.ApplyChanges,
+                    request_deserializer=memporium_dot_vault_dot_v1_dot_changes__pb2.ApplyChangesRequest.FromString,
+                    response_serializer=memporium_dot_vault_dot_v1_dot_changes__pb2.ApplyChangesResponse.SerializeToString,
             ),
             'GetCube': grpc.unary_unary_rpc_method_handler(
                     servicer.GetCube,
@@ -915,6 +934,33 @@ class VaultService:
             '/memporium.vault.v1.VaultService/BatchCreateCubes',
             memporium_dot_vault_dot_v1_dot_vault__service__pb2.BatchCreateCubesRequest.SerializeToString,
             memporium_dot_vault_dot_v1_dot_vault__service__pb2.BatchCreateCubesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ApplyChanges(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memporium.vault.v1.VaultService/ApplyChanges',
+            memporium_dot_vault_dot_v1_dot_changes__pb2.ApplyChangesRequest.SerializeToString,
+            memporium_dot_vault_dot_v1_dot_changes__pb2.ApplyChangesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -5,6 +5,7 @@ The vault service: memory at rest. Cubes with versions, search, lifecycle, forge
 
 from collections import abc as _abc
 from grpc import aio as _aio
+from memporium.vault.v1 import changes_pb2 as _changes_pb2
 from memporium.vault.v1 import vault_service_pb2 as _vault_service_pb2
 import abc as _abc_1
 import grpc as _grpc
@@ -47,6 +48,10 @@ class VaultServiceStub:
     """Remembers one cube; when it returns, search finds it."""
     BatchCreateCubes: _grpc.UnaryUnaryMultiCallable[_vault_service_pb2.BatchCreateCubesRequest, _vault_service_pb2.BatchCreateCubesResponse]
     """Remembers up to 1,000 cubes, all or none."""
+    ApplyChanges: _grpc.UnaryUnaryMultiCallable[_changes_pb2.ApplyChangesRequest, _changes_pb2.ApplyChangesResponse]
+    """Makes several changes of a vault, all or none, in one transaction: no reader sees some of them without the others.
+    Each change needs the right that its own method needs.
+    """
     GetCube: _grpc.UnaryUnaryMultiCallable[_vault_service_pb2.GetCubeRequest, _vault_service_pb2.GetCubeResponse]
     """Returns a cube, also as it was. Activates an archived one."""
     BatchGetCubes: _grpc.UnaryUnaryMultiCallable[_vault_service_pb2.BatchGetCubesRequest, _vault_service_pb2.BatchGetCubesResponse]
@@ -133,6 +138,10 @@ class VaultServiceAsyncStub(VaultServiceStub):
     """Remembers one cube; when it returns, search finds it."""
     BatchCreateCubes: _aio.UnaryUnaryMultiCallable[_vault_service_pb2.BatchCreateCubesRequest, _vault_service_pb2.BatchCreateCubesResponse]  # type: ignore[assignment]
     """Remembers up to 1,000 cubes, all or none."""
+    ApplyChanges: _aio.UnaryUnaryMultiCallable[_changes_pb2.ApplyChangesRequest, _changes_pb2.ApplyChangesResponse]  # type: ignore[assignment]
+    """Makes several changes of a vault, all or none, in one transaction: no reader sees some of them without the others.
+    Each change needs the right that its own method needs.
+    """
     GetCube: _aio.UnaryUnaryMultiCallable[_vault_service_pb2.GetCubeRequest, _vault_service_pb2.GetCubeResponse]  # type: ignore[assignment]
     """Returns a cube, also as it was. Activates an archived one."""
     BatchGetCubes: _aio.UnaryUnaryMultiCallable[_vault_service_pb2.BatchGetCubesRequest, _vault_service_pb2.BatchGetCubesResponse]  # type: ignore[assignment]
@@ -258,6 +267,16 @@ class VaultServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_vault_service_pb2.BatchCreateCubesResponse, _abc.Awaitable[_vault_service_pb2.BatchCreateCubesResponse]]:
         """Remembers up to 1,000 cubes, all or none."""
+
+    @_abc_1.abstractmethod
+    def ApplyChanges(
+        self,
+        request: _changes_pb2.ApplyChangesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_changes_pb2.ApplyChangesResponse, _abc.Awaitable[_changes_pb2.ApplyChangesResponse]]:
+        """Makes several changes of a vault, all or none, in one transaction: no reader sees some of them without the others.
+        Each change needs the right that its own method needs.
+        """
 
     @_abc_1.abstractmethod
     def GetCube(

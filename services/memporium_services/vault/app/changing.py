@@ -91,7 +91,7 @@ class Changer:
             failure: PlatformError | None = None
             plan: Plan | None = None
             try:
-                plan = await self._plan(call, vault, cipher, cube_id, edit)
+                plan = await self.plan(call, vault, cipher, cube_id, edit)
             except PlatformError as error:
                 if not call.request_id:
                     raise
@@ -109,7 +109,12 @@ class Changer:
             return codec.cube_of(vault, row, cipher), revision
         raise PlatformError(Reason.CONFLICT, f"{name} is changed too often", metadata={"resource": name})
 
-    async def _plan(self, call: Call, vault: VaultRow, cipher: VaultCipher, cube_id: str, edit: Edit) -> Plan:
+    async def plan(self, call: Call, vault: VaultRow, cipher: VaultCipher, cube_id: str, edit: Edit) -> Plan:
+        """Compute a change from the cube as it is now; `apply_plan` writes it, unless the cube has moved on by then.
+
+        Raises:
+            PlatformError: As `change`.
+        """
         rt = self._rt
         [old] = await rt.db.read(lambda conn: find_cubes(rt.store(conn), call, vault, [cube_id]))
         name = f"{vault.name}/cubes/{cube_id}"

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from memporium.vault.v1.cubes_pb2 import NewCube
     from memporium_platform.call import Call
     from memporium_services.vault.app.cipher import VaultCipher
+    from memporium_services.vault.app.drafting import Draft
     from memporium_services.vault.app.follower import IndexFollower
     from memporium_services.vault.app.runtime import Runtime
     from memporium_services.vault.domain.rows import VaultRow
@@ -64,12 +65,9 @@ class Creating:
         vault = await rt.vault(parent, field="parent")
         refuse_read_only(vault)
         cipher = await rt.cipher(vault)
-        wanted = [self._wanted(vault, new, f"cubes[{i}].cube" if batch else "cube") for i, new in enumerate(news)]
-        self._refuse_licences(call, wanted)
+        fields = [f"cubes[{i}].cube" if batch else "cube" for i in range(len(news))]
         now_us = rt.now_us()
-        drafts = await draft_cubes(
-            rt, vault, cipher, wanted, Origin(author=call.principal.name, now_us=now_us, reason=reason)
-        )
+        drafts = await self.drafts(call, vault, cipher, news, reason, fields=fields, now_us=now_us)
 
         def run(conn: Connection) -> WriteOutcome:
             outcome = write_drafts(rt, rt.store(conn), vault, cipher, drafts, now_us=now_us)
@@ -98,6 +96,27 @@ class Creating:
             self._follower.offer(vault.uid, outcome.revision, outcome.waiting)
             await self._follower.follow(outcome.vault, outcome.revision)
         return [self._made(call, outcome.vault, cipher, one) for one in outcome.written], outcome.revision
+
+    async def drafts(
+        self,
+        call: Call,
+        vault: VaultRow,
+        cipher: VaultCipher,
+        news: Sequence[NewCube],
+        reason: str,
+        *,
+        fields: Sequence[str],
+        now_us: int,
+    ) -> list[Draft]:
+        """Return the drafts of new cubes; `fields` name them in errors.
+
+        Raises:
+            PlatformError: INVALID_FIELD, and what the embedder raises.
+        """
+        wanted = [self._wanted(vault, new, field) for new, field in zip(news, fields, strict=True)]
+        self._refuse_licences(call, wanted)
+        origin = Origin(author=call.principal.name, now_us=now_us, reason=reason)
+        return await draft_cubes(self._rt, vault, cipher, wanted, origin)
 
     def _wanted(self, vault: VaultRow, new: NewCube, field: str) -> Wanted:
         if new.cube_id:

@@ -138,31 +138,15 @@ class Forgetting:
     ) -> Forgotten:
         """Remove the cubes that `choose(store)` returns within the transaction."""
         rt = self._rt
-        key = await rt.keys.org_signing_key(vault.org)
-        now_us, receipt_id = rt.now_us(), rt.new_id()
+        receipt_id = rt.new_id()
+        removal = await self.removal(call, vault, cipher, choose, reason=reason, trigger=trigger, receipt_id=receipt_id)
 
         def run(conn: Connection) -> tuple[Forgotten, Removed | None, Waiting | None]:
-            store = rt.store(conn, cipher.token)
-            fresh = fresh_vault(store, vault)
-            chosen = choose(store)
-            rows, prefix = chosen.rows, f"{vault.name}/cubes/"
-            for row in rows:
-                step(condition_of(row, now_us), trigger, resource=prefix + row.cube_id)
-            digests = [codec.cube_of(vault, row, cipher).content_digest for row in rows]
-            similar = [prefix + one for one in near_duplicates(store, vault.uid, [row.cube_id for row in rows])]
-            removed, revision, waiting = take_out(store, fresh, rows, now_us=now_us)
-            receipt = receipt_of(vault, FORGET, receipt_id, call, now_us, removed)
-            receipt.derived = len(chosen.parents)
-            receipt.kept_derived.extend(sorted(prefix + cube_id for cube_id in chosen.kept))
-            receipt.exported = sum(EXPORTED in orjson.loads(row.uses or "{}") for row in rows)
-            sign(receipt, [prefix + row.cube_id for row in rows], digests, reason, key)
-            store.insert_receipt(vault.org, receipt_id, receipt.SerializeToString(), now_us)
-            details = {"receipt": receipt.name, "cubes": str(len(rows)), "reason": reason}
+            told, removed, waiting = removal(rt.store(conn, cipher.token))
+            receipt = told.receipt or Receipt()
+            details = {"receipt": receipt.name, "cubes": str(receipt.cubes), "reason": reason}
             audit.record_in(conn, call, resource=vault.name, details=details)
-            told = Forgotten(
-                receipt, revision, near_duplicates=similar, more=chosen.more, branch_receipts=branch_receipts
-            )
-            return told, removed, waiting
+            return replace(told, branch_receipts=branch_receipts), removed, waiting
 
         def remember(done: tuple[Forgotten, Removed | None, Waiting | None]) -> str:
             told = done[0]
@@ -185,8 +169,42 @@ class Forgetting:
         if waiting is not None:
             self._follower.offer(vault.uid, forgotten.revision, waiting)
             await self._follower.follow(vault, forgotten.revision)
-        await self._scrub()
+        await self.scrub()
         return forgotten
+
+    async def removal(
+        self,
+        call: Call,
+        vault: VaultRow,
+        cipher: VaultCipher,
+        choose: Callable[[Store], Chosen],
+        *,
+        reason: str,
+        trigger: Trigger,
+        receipt_id: str,
+    ) -> Callable[[Store], tuple[Forgotten, Removed, Waiting | None]]:
+        """Return what removes, within a transaction, the cubes that `choose(store)` returns, and writes the receipt."""
+        key = await self._rt.keys.org_signing_key(vault.org)
+        now_us = self._rt.now_us()
+
+        def run(store: Store) -> tuple[Forgotten, Removed, Waiting | None]:
+            fresh = fresh_vault(store, vault)
+            chosen = choose(store)
+            rows, prefix = chosen.rows, f"{vault.name}/cubes/"
+            for row in rows:
+                step(condition_of(row, now_us), trigger, resource=prefix + row.cube_id)
+            digests = [codec.cube_of(vault, row, cipher).content_digest for row in rows]
+            similar = [prefix + one for one in near_duplicates(store, vault.uid, [row.cube_id for row in rows])]
+            removed, revision, waiting = take_out(store, fresh, rows, now_us=now_us)
+            receipt = receipt_of(vault, FORGET, receipt_id, call, now_us, removed)
+            receipt.derived = len(chosen.parents)
+            receipt.kept_derived.extend(sorted(prefix + cube_id for cube_id in chosen.kept))
+            receipt.exported = sum(EXPORTED in orjson.loads(row.uses or "{}") for row in rows)
+            sign(receipt, [prefix + row.cube_id for row in rows], digests, reason, key)
+            store.insert_receipt(vault.org, receipt_id, receipt.SerializeToString(), now_us)
+            return Forgotten(receipt, revision, near_duplicates=similar, more=chosen.more), removed, waiting
+
+        return run
 
     async def clean(self, vault: VaultRow, removed: Removed) -> None:
         """Delete the objects of what was removed."""
@@ -272,7 +290,7 @@ class Forgetting:
             await rt.keys.destroy_vault_key(org, vault.uid)
             rt.forget_cipher(vault.uid)
             await self.clean(vault, removed)
-            await self._scrub()
+            await self.scrub()
         return receipt
 
     async def receipt(self, name: str) -> Receipt:
@@ -287,7 +305,7 @@ class Forgetting:
             raise not_found(name)
         return Receipt.FromString(body)
 
-    async def _scrub(self) -> None:
+    async def scrub(self) -> None:
         """Have the engine overwrite what deleted rows left behind, where it can."""
         scrub = getattr(self._rt.db, "scrub", None)
         if scrub is not None:

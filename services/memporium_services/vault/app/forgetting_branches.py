@@ -13,7 +13,7 @@ from memporium_services.vault.app.retention import settings_of
 from memporium_services.vault.domain.lifecycle import Trigger, step
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from memporium.vault.v1.cubes_pb2 import Receipt
     from memporium_platform.call import Call
@@ -81,14 +81,31 @@ async def forget_in_branches(
         if call.request_id:
             return []  # It may have been done already; if not, the removal says what is wrong.
         raise
+    work = await in_branches(rt, branches, gone, keep_derived=asked.keep_derived, now_us=now_us)
+    quiet = replace(call, request_id="")
+    done = [
+        await remover.remove(quiet, branch, its, same, reason=asked.reason, trigger=Trigger.FORGET)
+        for branch, its, same in work
+    ]
+    return [one.receipt for one in done if one.receipt is not None]
+
+
+async def in_branches(
+    rt: Runtime, branches: Sequence[VaultRow], gone: Sequence[str], *, keep_derived: bool, now_us: int
+) -> list[tuple[VaultRow, VaultCipher, Callable[[Store], Chosen]]]:
+    """Return the branches that hold any of these cubes, each with what finds them there.
+
+    Raises:
+        PlatformError: LEGAL_HOLD, CUBE_FROZEN.
+    """
     work: list[tuple[VaultRow, VaultCipher, Callable[[Store], Chosen]]] = []
     for branch in branches:
         branch_cipher = await rt.cipher(branch)
-        lineage = {} if asked.keep_derived else await lineage_of(rt, branch, branch_cipher)
+        lineage = {} if keep_derived else await lineage_of(rt, branch, branch_cipher)
 
         def same(store: Store, branch: VaultRow = branch, lineage: Mapping[str, set[str]] = lineage) -> Chosen:
             rows = list(store.cubes(branch.uid, gone).values())
-            parents = {} if asked.keep_derived else made_from(store, branch.uid, [r.cube_id for r in rows], lineage)
+            parents = {} if keep_derived else made_from(store, branch.uid, [r.cube_id for r in rows], lineage)
             return Chosen(rows + list(store.cubes(branch.uid, list(parents)).values()), parents)
 
         found = await rt.db.read(lambda conn, same=same: same(rt.store(conn)))  # type: ignore[misc]
@@ -96,9 +113,4 @@ async def forget_in_branches(
             step(condition_of(row, now_us), Trigger.FORGET, resource=f"{branch.name}/cubes/{row.cube_id}")
         if found.rows:
             work.append((branch, branch_cipher, same))
-    quiet = replace(call, request_id="")
-    done = [
-        await remover.remove(quiet, branch, its, same, reason=asked.reason, trigger=Trigger.FORGET)
-        for branch, its, same in work
-    ]
-    return [one.receipt for one in done if one.receipt is not None]
+    return work

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from memporium_platform import audit, idempotency, names
@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from memporium.vault.v1.cubes_pb2 import Vector
     from memporium_platform.call import Call
     from memporium_services.vault.app.cipher import VaultCipher
+    from memporium_services.vault.app.drafting import Draft
     from memporium_services.vault.app.follower import IndexFollower
+    from memporium_services.vault.app.licensing import Lease
     from memporium_services.vault.app.runtime import Runtime
     from memporium_services.vault.app.writing import WriteOutcome
     from memporium_services.vault.domain.rows import CubeRow, VaultRow
@@ -36,6 +38,17 @@ if TYPE_CHECKING:
 _MIN_MERGED, _MAX_MERGED = 2, 100
 _DERIVED_FROM = 1
 _DERIVE_TEXT = 5
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedMerge:
+    """A merge ready to be written: the parents as they were read, the merged cube, and the licences' leave."""
+
+    rows: Sequence[CubeRow]
+    draft: Draft
+    lease: Lease
+    now_us: int
+    failure: PlatformError | None = None
 
 
 class Merging:
@@ -63,12 +76,44 @@ class Merging:
             PlatformError: INVALID_FIELD, NOT_FOUND, ILLEGAL_TRANSITION, CUBE_FROZEN, LICENCE_*, CONFLICT.
         """
         rt = self._rt
-        unique = list(dict.fromkeys(cube_names))
-        if not _MIN_MERGED <= len(unique) <= _MAX_MERGED:
-            raise invalid("names", f"must be {_MIN_MERGED} to {_MAX_MERGED} different cubes")
         vault = await rt.vault(parent, field="parent")
         refuse_read_only(vault)
         cipher = await rt.cipher(vault)
+        prepared = await self.prepare(
+            call, vault, cipher, cube_names, cube_id=cube_id, given=given, vectors=vectors, reason=reason
+        )
+        try:
+            row, revision, waiting = await self._write_merge(call, vault, cipher, prepared)
+        except BaseException:
+            await prepared.lease.release()
+            raise
+        await prepared.lease.commit()
+        if waiting is not None:
+            self._follower.offer(vault.uid, revision, waiting)
+            await self._follower.follow(await rt.vault(parent), revision)
+        return codec.cube_of(vault, row, cipher), revision
+
+    async def prepare(
+        self,
+        call: Call,
+        vault: VaultRow,
+        cipher: VaultCipher,
+        cube_names: Sequence[str],
+        *,
+        cube_id: str,
+        given: Cube | None,
+        vectors: Sequence[Vector],
+        reason: str,
+    ) -> PreparedMerge:
+        """Make a merge ready to be written; whoever writes it commits its lease, or releases it.
+
+        Raises:
+            PlatformError: INVALID_FIELD, NOT_FOUND, ILLEGAL_TRANSITION, CUBE_FROZEN, LICENCE_*.
+        """
+        rt = self._rt
+        unique = list(dict.fromkeys(cube_names))
+        if not _MIN_MERGED <= len(unique) <= _MAX_MERGED:
+            raise invalid("names", f"must be {_MIN_MERGED} to {_MAX_MERGED} different cubes")
         ids = cube_ids_in(vault, unique)
         rows = await rt.db.read(lambda conn: find_cubes(rt.store(conn), call, vault, ids))
         failure = None
@@ -78,6 +123,7 @@ class Merging:
         except PlatformError as error:
             if not call.request_id:
                 raise
+            # It may have been done already: then its answer is due, not the refusal of a second one.
             failure = error
         parents = await assemble(rt, vault, rows, cipher, full=True)
         lease = await reserve(rt, call, asked_for(parents, _DERIVE_TEXT, always=vault.agreement))
@@ -88,52 +134,24 @@ class Merging:
                 names.check_id(cube_id, "cube_id")
             units = len(content.units_of(cube))
             supplied = matrix(vectors, count=units, dimensions=vault.dimensions, field="unit_vectors")
-            row, revision, waiting = await self._write_merge(
-                call, vault, cipher, rows, Wanted(cube_id, cube, supplied), reason, failure
-            )
+            now_us = rt.now_us()
+            origin = Origin(call.principal.name, now_us, change="merge", reason=reason, state=State.MERGED)
+            [draft] = await draft_cubes(rt, vault, cipher, [Wanted(cube_id, cube, supplied)], origin)
         except BaseException:
             await lease.release()
             raise
-        await lease.commit()
-        if waiting is not None:
-            self._follower.offer(vault.uid, revision, waiting)
-            await self._follower.follow(await rt.vault(parent), revision)
-        return codec.cube_of(vault, row, cipher), revision
+        return PreparedMerge(rows, draft, lease, now_us, failure)
 
     async def _write_merge(
-        self,
-        call: Call,
-        vault: VaultRow,
-        cipher: VaultCipher,
-        rows: Sequence[CubeRow],
-        wanted: Wanted,
-        reason: str,
-        failure: PlatformError | None,
+        self, call: Call, vault: VaultRow, cipher: VaultCipher, prepared: PreparedMerge
     ) -> tuple[CubeRow, int, Waiting | None]:
         rt = self._rt
-        now_us = rt.now_us()
-        origin = Origin(call.principal.name, now_us, change="merge", reason=reason, state=State.MERGED)
-        [draft] = await draft_cubes(rt, vault, cipher, [wanted], origin)
 
         def run(conn: Connection) -> tuple[CubeRow, int, Waiting | None]:
-            if failure is not None:
-                raise failure
-            store = rt.store(conn)
-            fresh = fresh_vault(store, vault)
-            keep_quota(rt, fresh, cubes=1, size_bytes=draft.row.size_bytes)
-            if store.cubes(vault.uid, [draft.row.cube_id], hidden=True):
-                raise invalid("cube_id", "is taken")
-            outcome = insert_drafts(store, fresh, [draft], now_us=now_us)
-            gone = _absorb(store, vault, cipher, rows, call, outcome.revision, now_us)
-            waiting = _with_deletes(store, fresh, outcome, gone)
-            relations = [
-                RelationRow(rt.new_id(), draft.row.cube_id, _DERIVED_FROM, row.cube_id, 1.0, b"", now_us, origin.author)
-                for row in rows
-            ]
-            store.insert_relations(vault.uid, relations)
-            details = {"parents": str(len(rows))}
-            audit.record_in(conn, call, resource=f"{vault.name}/cubes/{draft.row.cube_id}", details=details)
-            return outcome.written[0].row, outcome.revision, waiting
+            outcome = write_merge(rt, rt.store(conn), call, vault, cipher, prepared)
+            details = {"parents": str(len(prepared.rows))}
+            audit.record_in(conn, call, resource=f"{vault.name}/cubes/{outcome[0].cube_id}", details=details)
+            return outcome
 
         def recall(conn: Connection, kept: str) -> tuple[CubeRow, int, None]:
             kept_id, _, revision = kept.partition(" ")
@@ -150,6 +168,33 @@ class Merging:
                 recall=recall,
             )
         )
+
+
+def write_merge(
+    rt: Runtime, store: Store, call: Call, vault: VaultRow, cipher: VaultCipher, prepared: PreparedMerge
+) -> tuple[CubeRow, int, Waiting | None]:
+    """Write a merge within the transaction.
+
+    Raises:
+        PlatformError: INVALID_FIELD, QUOTA_EXCEEDED, CONFLICT, and what forbade the merge when it was prepared.
+    """
+    if prepared.failure is not None:
+        raise prepared.failure
+    draft, rows, now_us = prepared.draft, prepared.rows, prepared.now_us
+    fresh = fresh_vault(store, vault)
+    keep_quota(rt, fresh, cubes=1, size_bytes=draft.row.size_bytes)
+    if store.cubes(vault.uid, [draft.row.cube_id], hidden=True):
+        raise invalid("cube_id", "is taken")
+    outcome = insert_drafts(store, fresh, [draft], now_us=now_us)
+    gone = _absorb(store, vault, cipher, rows, call, outcome.revision, now_us)
+    waiting = _with_deletes(store, fresh, outcome, gone)
+    author = call.principal.name
+    relations = [
+        RelationRow(rt.new_id(), draft.row.cube_id, _DERIVED_FROM, row.cube_id, 1.0, b"", now_us, author)
+        for row in rows
+    ]
+    store.insert_relations(vault.uid, relations)
+    return outcome.written[0].row, outcome.revision, waiting
 
 
 def _with_deletes(store: Store, vault: VaultRow, outcome: WriteOutcome, gone: Sequence[int]) -> Waiting | None:

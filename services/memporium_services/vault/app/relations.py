@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from memporium_services.vault.app.cipher import VaultCipher
     from memporium_services.vault.app.runtime import Runtime
     from memporium_services.vault.domain.rows import CubeRow, VaultRow
+    from memporium_services.vault.ports import Store
 
 _RELATION = names.Pattern("orgs/{org}/vaults/{vault}/relations/{relation}")
 _MAX_NOTE_CHARS = 4096
@@ -47,36 +48,27 @@ class Relations:
             PlatformError: INVALID_FIELD, NOT_FOUND, PERMISSION_DENIED, VAULT_READ_ONLY.
         """
         rt = self._rt
-        if relation.kind not in _KINDS:
-            raise invalid("relation.kind", "is not known")
-        if not 0 <= relation.weight <= 1:
-            raise invalid("relation.weight", "must be 0 to 1")
-        if len(relation.note) > _MAX_NOTE_CHARS:
-            raise invalid("relation.note", f"at most {_MAX_NOTE_CHARS} characters")
+        check_relation(relation, "relation")
         vault = await rt.vault(parent, field="parent")
         refuse_read_only(vault)
         cipher = await rt.cipher(vault)
-        ids = cube_ids_in(vault, [relation.source, relation.target], field="relation")
-        if ids[0] == ids[1]:
-            raise invalid("relation.target", "must be another cube")
-        now_us, relation_id = rt.now_us(), rt.new_id()
-        note = cipher.seal(relation.note.encode(), "relation", relation_id) if relation.note else b""
-        row = RelationRow(
-            relation_id, ids[0], relation.kind, ids[1], relation.weight, note, now_us, call.principal.name
-        )
+        source, target = cube_ids_in(vault, [relation.source, relation.target], field="relation")
+        now_us = rt.now_us()
 
         def run(conn: Connection) -> tuple[RelationRow, int]:
             store = rt.store(conn)
-            find_cubes(store, call, vault, ids)
-            revision = store.bump(vault, VaultDelta(), indexed=False)
-            store.insert_relations(vault.uid, [row])
-            store.add_changes(vault.uid, [ChangeRow(revision, cube_id, UPDATED, now_us) for cube_id in ids])
-            audit.record_in(conn, call, resource=relation.source, details={"relation": relation_id})
+            row, revision = write_relation(
+                rt, store, call, vault, cipher, relation, ends=(source, target), now_us=now_us
+            )
+            audit.record_in(conn, call, resource=relation.source, details={"relation": row.relation_id})
             return row, revision
 
         def recall(conn: Connection, kept: str) -> tuple[RelationRow, int]:
             kept_id, _, revision = kept.partition(" ")
-            return rt.store(conn).relation(vault.uid, kept_id) or row, int(revision)
+            row = rt.store(conn).relation(vault.uid, kept_id)
+            if row is None:
+                raise not_found(f"{vault.name}/relations/{kept_id}")
+            return row, int(revision)
 
         made, revision = await rt.db.write(
             lambda conn: idempotency.once(
@@ -183,6 +175,48 @@ class Relations:
         found = [(tag, count) for tag, count in named if tag.startswith(prefix) and tag > after]
         page = found[:limit]
         return page, rt.page_tokens.seal(scope, {"after": page[-1][0]}) if len(found) > limit else ""
+
+
+def check_relation(relation: Relation, field: str) -> None:
+    """Refuse a relation that is malformed.
+
+    Raises:
+        PlatformError: INVALID_FIELD.
+    """
+    if relation.kind not in _KINDS:
+        raise invalid(f"{field}.kind", "is not known")
+    if not 0 <= relation.weight <= 1:
+        raise invalid(f"{field}.weight", "must be 0 to 1")
+    if len(relation.note) > _MAX_NOTE_CHARS:
+        raise invalid(f"{field}.note", f"at most {_MAX_NOTE_CHARS} characters")
+    if relation.source == relation.target:
+        raise invalid(f"{field}.target", "must be another cube")
+
+
+def write_relation(
+    rt: Runtime,
+    store: Store,
+    call: Call,
+    vault: VaultRow,
+    cipher: VaultCipher,
+    relation: Relation,
+    *,
+    ends: tuple[str, str],
+    now_us: int,
+) -> tuple[RelationRow, int]:
+    """Relate two cubes, by their ids, within the transaction; return the row and the revision.
+
+    Raises:
+        PlatformError: NOT_FOUND, PERMISSION_DENIED.
+    """
+    find_cubes(store, call, vault, ends)
+    relation_id = rt.new_id()
+    note = cipher.seal(relation.note.encode(), "relation", relation_id) if relation.note else b""
+    row = RelationRow(relation_id, ends[0], relation.kind, ends[1], relation.weight, note, now_us, call.principal.name)
+    revision = store.bump(vault, VaultDelta(), indexed=False)
+    store.insert_relations(vault.uid, [row])
+    store.add_changes(vault.uid, [ChangeRow(revision, cube_id, UPDATED, now_us) for cube_id in ends])
+    return row, revision
 
 
 def _relation_of(vault: VaultRow, cipher: VaultCipher, row: RelationRow) -> Relation:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from memporium_services.vault.app.applying import Applying, Parts
 from memporium_services.vault.app.blobs import Blobs
 from memporium_services.vault.app.branching import Branching
 from memporium_services.vault.app.changing import Changer
@@ -55,6 +56,8 @@ class VaultApp:
         self.mounts = Mounts(rt)
         self.blobs = Blobs(rt)
         self.forgetting = Forgetting(rt, self.follower, self.blobs, self.uses)
+        parts = Parts(self.creating, self.changer, self.updating, self.merging, self.forgetting)
+        self.applying = Applying(rt, self.follower, parts)
         self.exporting = Exporting(rt, self.uses)
         self.transfer = TransferStreams(rt, self.follower, self.forgetting)
         self.branching = Branching(rt, self.vaults, self.transfer, self.forgetting)

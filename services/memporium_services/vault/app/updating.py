@@ -64,6 +64,14 @@ class Updating:
         Raises:
             PlatformError: INVALID_FIELD and what `Changer.change` raises.
         """
+        return await self._changer.change(call, cube.name, self.edit(call, cube, mask, vectors, reason))
+
+    def edit(self, call: Call, cube: Cube, mask: FieldMask | None, vectors: Sequence[Vector], reason: str) -> Edit:
+        """Return the edit that changes fields of a cube.
+
+        Raises:
+            PlatformError: INVALID_FIELD.
+        """
         settable = (*SETTABLE, *_BY_SERVICES) if call.principal.via else SETTABLE
         paths = masks.paths_of(cube, mask, settable)
         if not paths:
@@ -79,8 +87,7 @@ class Updating:
         def given(count: int, dimensions: int) -> NDArray[np.float32] | None:
             return matrix(vectors, count=count, dimensions=dimensions, field="unit_vectors")
 
-        edit = Edit(Trigger.UPDATE, etag=cube.etag, reason=reason, change=change, vectors=given)
-        return await self._changer.change(call, cube.name, edit)
+        return Edit(Trigger.UPDATE, etag=cube.etag, reason=reason, change=change, vectors=given)
 
     async def rollback(self, call: Call, name: str, version: int, etag: str, reason: str) -> tuple[Cube, int]:
         """Make a new version with the content of an older one.
