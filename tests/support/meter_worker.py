@@ -21,6 +21,7 @@ from memporium_platform.storage.sql.times import to_us
 from memporium_services.memstore.adapters.store import SqlStore
 from memporium_services.memstore.app.entitlements import Entitlements, UseRequest
 from memporium_services.memstore.app.market import Market
+from memporium_services.memstore.app.metering import Metering
 from memporium_services.memstore.domain.agreements import Agreement
 from memporium_services.memstore.domain.entitlements import Units
 from memporium_services.memstore.domain.prices import PricePlan
@@ -38,11 +39,19 @@ async def open_store(data_dir: Path, database_url: str) -> SqlStore:
     return SqlStore(await open_database(settings, "memstore", "memporium_services.memstore.migrations"))
 
 
-def entitlements_on(store: SqlStore, *, ttl_s: float = TTL_S, clock: Any = None) -> Entitlements:
-    """Return the meter alone; it needs neither keys nor page tokens."""
+class Meter:
+    """The meter alone; it needs neither keys nor page tokens."""
+
+    def __init__(self, market: Market) -> None:
+        entitlements, metering = Entitlements(market), Metering(market)
+        self.reserve, self.commit, self.sweep = entitlements.reserve, metering.commit, metering.sweep
+
+
+def entitlements_on(store: SqlStore, *, ttl_s: float = TTL_S, clock: Any = None) -> Meter:
+    """Return the meter on a store."""
     unused: Any = None
     settings = MemstoreSettings(reservation_ttl_s=ttl_s)
-    return Entitlements(Market(store, clock or SystemClock(), unused, unused, settings))
+    return Meter(Market(store, clock or SystemClock(), unused, unused, settings))
 
 
 async def agree(store: SqlStore, terms: bytes) -> None:
@@ -78,7 +87,7 @@ def as_buyer(use_id: str) -> Any:
     return in_call(Call(user, decision_id=use_id, root_id=use_id))
 
 
-async def use_once(entitlements: Entitlements, use_id: str) -> bool:
+async def use_once(entitlements: Meter, use_id: str) -> bool:
     """Make one use, again while other replicas come between; return whether the quota allowed it."""
     request = UseRequest(AGREEMENT, Action.READ, Form.PLAINTEXT, Units(calls=1), use_id)
     while True:
@@ -97,7 +106,7 @@ async def use_once(entitlements: Entitlements, use_id: str) -> bool:
         return True
 
 
-async def _client(entitlements: Entitlements, prefix: str, number: int) -> None:
+async def _client(entitlements: Meter, prefix: str, number: int) -> None:
     count = 0
     while await use_once(entitlements, use_id := f"{prefix}-{number}-{count}"):
         sys.stdout.write(f"C {use_id}\n")

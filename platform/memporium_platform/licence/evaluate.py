@@ -41,6 +41,7 @@ class Use:
         recipients: Organisations that receive something.
         off_platform: The result leaves the platform.
         memories: Number of memories that the result stands on; None: not known.
+        memories_follow: The number is told, and evaluated, before anything is given out.
     """
 
     action: Action
@@ -53,6 +54,7 @@ class Use:
     recipients: frozenset[str] = frozenset()
     off_platform: bool = False
     memories: int | None = None
+    memories_follow: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,7 @@ def _constraints(rule: Constraints, use: Use) -> Iterator[Decision]:
     yield _among("regions", use.region, rule.regions)
     yield _among("workloads", use.workload, rule.workloads)
     yield from _outward(rule, use)
-    if rule.min_aggregation:
+    if rule.min_aggregation and not (use.memories is None and use.memories_follow):
         if use.memories is None:
             yield Decision(Verdict.UNKNOWN, "min_aggregation", "the number of memories is not known")
         elif use.memories < rule.min_aggregation:

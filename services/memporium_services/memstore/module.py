@@ -14,6 +14,7 @@ from memporium_services.memstore.app.background import Background
 from memporium_services.memstore.app.entitlements import Entitlements
 from memporium_services.memstore.app.listings import Listings
 from memporium_services.memstore.app.market import Market
+from memporium_services.memstore.app.metering import Metering
 from memporium_services.memstore.app.negotiations import Negotiations
 from memporium_services.memstore.app.offers import Offers
 from memporium_services.memstore.app.releases import Releases
@@ -45,7 +46,8 @@ class MemstoreModule:
         self.market = Market(store, kernel.clock, KeyringSigners(kernel.keys), kernel.page_tokens, settings)
         self.agreements = Agreements(self.market)
         self.entitlements = Entitlements(self.market)
-        self.background = Background(self.market, self.agreements, self.entitlements, SchedulerQueue(kernel.channels))
+        self.metering = Metering(self.market)
+        self.background = Background(self.market, self.agreements, self.metering, SchedulerQueue(kernel.channels))
         self._servicer = MemstoreServicer(
             listings=Listings(self.market),
             releases=Releases(self.market, TransferSealer(kernel.channels)),
@@ -53,6 +55,7 @@ class MemstoreModule:
             negotiations=Negotiations(self.market),
             agreements=self.agreements,
             entitlements=self.entitlements,
+            metering=self.metering,
             usage=UsageReports(self.market),
             subscriptions=Subscriptions(self.market),
             watch=Watch(self.market),

@@ -67,7 +67,7 @@ async def test_what_was_not_used_is_given_back(market, clock):
         await market.commit(agreement.name, "a")
     # A service that died between reserve and commit keeps nothing for ever.
     clock.advance(minutes=5)
-    assert await market.module.entitlements.sweep() in (0, 1)
+    assert await market.module.metering.sweep() in (0, 1)
     await market.reserve(agreement.name, "c")
     with refused("LICENCE_QUOTA_EXHAUSTED"):
         await market.commit(agreement.name, "b")
@@ -79,7 +79,7 @@ async def test_a_late_commit_counts_while_there_is_room(market, clock):
     agreement = await market.agreement(licence(calls=2))
     await market.reserve(agreement.name, "late")
     clock.advance(minutes=5)
-    await market.module.entitlements.sweep()
+    await market.module.metering.sweep()
     await market.commit(agreement.name, "late")
     assert (await _entitlement(market, agreement)).balances[0].used == 1
 

@@ -568,6 +568,8 @@ class Reservation(_message.Message):
         """Not used: given back."""
         STATE_EXPIRED: Reservation._State.ValueType  # 4
         """Not used in time: given back."""
+        STATE_RUNNING: Reservation._State.ValueType  # 5
+        """Metered and still under way: counts among the uses at the same time."""
 
     class State(_State, metaclass=_StateEnumTypeWrapper):
         """The state."""
@@ -582,6 +584,8 @@ class Reservation(_message.Message):
     """Not used: given back."""
     STATE_EXPIRED: Reservation.State.ValueType  # 4
     """Not used in time: given back."""
+    STATE_RUNNING: Reservation.State.ValueType  # 5
+    """Metered and still under way: counts among the uses at the same time."""
 
     USE_ID_FIELD_NUMBER: _builtins.int
     AGREEMENT_FIELD_NUMBER: _builtins.int

@@ -29,7 +29,7 @@ from memporium.memstore.v1 import agreement_pb2 as memporium_dot_memstore_dot_v1
 from memporium.memstore.v1 import terms_pb2 as memporium_dot_memstore_dot_v1_dot_terms__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-memporium/memstore/v1/entitlement_calls.proto\x12\x15memporium.memstore.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cmemporium/cube/v1/cube.proto\x1a%memporium/memstore/v1/agreement.proto\x1a!memporium/memstore/v1/terms.proto\"\xa8\x02\n\x10\x45ntitlementState\x12\x11\n\tagreement\x18\x01 \x01(\t\x12\x10\n\x08provider\x18\x02 \x01(\t\x12\x10\n\x08\x63onsumer\x18\x03 \x01(\t\x12\x0f\n\x07listing\x18\x04 \x01(\t\x12\x35\n\x05state\x18\x05 \x01(\x0e\x32&.memporium.memstore.v1.Agreement.State\x12\x10\n\x08revision\x18\x06 \x01(\x03\x12\x0e\n\x06reason\x18\x07 \x01(\t\x12\x14\n\x0cterms_sha256\x18\x08 \x01(\t\x12/\n\x0b\x65xpire_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10\x64\x65lete_on_expiry\x18\n \x01(\x08\x12\x12\n\nrenewed_by\x18\x0b \x01(\t\"\xd0\x02\n\x11ReserveUseRequest\x12\x17\n\tagreement\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12:\n\x06\x61\x63tion\x18\x02 \x01(\x0e\x32$.memporium.memstore.v1.LicenceActionB\x04\xe2\x41\x01\x02\x12+\n\x04\x66orm\x18\x03 \x01(\x0e\x32\x1d.memporium.cube.v1.MemoryForm\x12.\n\x05units\x18\x04 \x01(\x0b\x32\x1f.memporium.memstore.v1.UseUnits\x12\x0f\n\x07purpose\x18\x05 \x01(\t\x12\x0e\n\x06region\x18\x06 \x01(\t\x12\x14\n\x06use_id\x18\x07 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x0corganisation\x18\x08 \x01(\t\x12\x12\n\nrecipients\x18\t \x03(\t\x12\x14\n\x0coff_platform\x18\n \x01(\x08\x12\x12\n\nrequest_id\x18\x0b \x01(\t\"\xdc\x01\n\x12ReserveUseResponse\x12\x37\n\x0breservation\x18\x01 \x01(\x0b\x32\".memporium.memstore.v1.Reservation\x12\x13\n\x0b\x61ttribution\x18\x02 \x01(\t\x12+\n\x06\x64uties\x18\x03 \x03(\x0b\x32\x1b.memporium.memstore.v1.Duty\x12\x14\n\x0cterms_sha256\x18\x04 \x01(\t\x12\x35\n\x08\x62\x61lances\x18\x05 \x03(\x0b\x32#.memporium.memstore.v1.QuotaBalance\"\x85\x01\n\x10\x43ommitUseRequest\x12\x17\n\tagreement\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x06use_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12.\n\x05units\x18\x03 \x01(\x0b\x32\x1f.memporium.memstore.v1.UseUnits\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"L\n\x11\x43ommitUseResponse\x12\x37\n\x0breservation\x18\x01 \x01(\x0b\x32\".memporium.memstore.v1.Reservation\"V\n\x11ReleaseUseRequest\x12\x17\n\tagreement\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x06use_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"M\n\x12ReleaseUseResponse\x12\x37\n\x0breservation\x18\x01 \x01(\x0b\x32\".memporium.memstore.v1.Reservation\"\xad\x01\n\x10ListUsageRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"\x8f\x01\n\x11ListUsageResponse\x12\x31\n\x05usage\x18\x01 \x03(\x0b\x32\".memporium.memstore.v1.UsageRecord\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12.\n\x05total\x18\x03 \x01(\x0b\x32\x1f.memporium.memstore.v1.UseUnits\"+\n\x15GetEntitlementRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"Q\n\x16GetEntitlementResponse\x12\x37\n\x0b\x65ntitlement\x18\x01 \x01(\x0b\x32\".memporium.memstore.v1.Entitlement\"2\n\x18WatchEntitlementsRequest\x12\x16\n\x0estart_revision\x18\x01 \x01(\x03\"|\n\x19WatchEntitlementsResponse\x12=\n\x0c\x65ntitlements\x18\x01 \x03(\x0b\x32\'.memporium.memstore.v1.EntitlementState\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12\x0e\n\x06synced\x18\x03 \x01(\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-memporium/memstore/v1/entitlement_calls.proto\x12\x15memporium.memstore.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cmemporium/cube/v1/cube.proto\x1a%memporium/memstore/v1/agreement.proto\x1a!memporium/memstore/v1/terms.proto\"\xa8\x02\n\x10\x45ntitlementState\x12\x11\n\tagreement\x18\x01 \x01(\t\x12\x10\n\x08provider\x18\x02 \x01(\t\x12\x10\n\x08\x63onsumer\x18\x03 \x01(\t\x12\x0f\n\x07listing\x18\x04 \x01(\t\x12\x35\n\x05state\x18\x05 \x01(\x0e\x32&.memporium.memstore.v1.Agreement.State\x12\x10\n\x08revision\x18\x06 \x01(\x03\x12\x0e\n\x06reason\x18\x07 \x01(\t\x12\x14\n\x0cterms_sha256\x18\x08 \x01(\t\x12/\n\x0b\x65xpire_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10\x64\x65lete_on_expiry\x18\n \x01(\x08\x12\x12\n\nrenewed_by\x18\x0b \x01(\t\"\xd1\x03\n\x11ReserveUseRequest\x12\x17\n\tagreement\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12:\n\x06\x61\x63tion\x18\x02 \x01(\x0e\x32$.memporium.memstore.v1.LicenceActionB\x04\xe2\x41\x01\x02\x12+\n\x04\x66orm\x18\x03 \x01(\x0e\x32\x1d.memporium.cube.v1.MemoryForm\x12.\n\x05units\x18\x04 \x01(\x0b\x32\x1f.memporium.memstore.v1.UseUnits\x12\x0f\n\x07purpose\x18\x05 \x01(\t\x12\x0e\n\x06region\x18\x06 \x01(\t\x12\x14\n\x06use_id\x18\x07 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x0corganisation\x18\x08 \x01(\t\x12\x12\n\nrecipients\x18\t \x03(\t\x12\x14\n\x0coff_platform\x18\n \x01(\x08\x12\x12\n\nrequest_id\x18\x0b \x01(\t\x12\x34\n\rfurther_forms\x18\x0c \x03(\x0e\x32\x1d.memporium.cube.v1.MemoryForm\x12\x14\n\x0cunits_follow\x18\r \x01(\x08\x12\x1b\n\x13onward_terms_sha256\x18\x0e \x01(\t\x12\x16\n\x0eonward_listing\x18\x0f \x01(\t\"\xed\x01\n\x12ReserveUseResponse\x12\x37\n\x0breservation\x18\x01 \x01(\x0b\x32\".memporium.memstore.v1.Reservation\x12\x13\n\x0b\x61ttribution\x18\x02 \x01(\t\x12+\n\x06\x64uties\x18\x03 \x03(\x0b\x32\x1b.memporium.memstore.v1.Duty\x12\x14\n\x0cterms_sha256\x18\x04 \x01(\t\x12\x35\n\x08\x62\x61lances\x18\x05 \x03(\x0b\x32#.memporium.memstore.v1.QuotaBalance\x12\x0f\n\x07\x63ounted\x18\x06 \x01(\x08\"\x96\x01\n\x10\x43ommitUseRequest\x12\x17\n\tagreement\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x06use_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12.\n\x05units\x18\x03 \x01(\x0b\x32\x1f.memporium.memstore.v1.UseUnits\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\x0f\n\x07running\x18\x05 \x01(\x08\"L\n\x11\x43ommitUseResponse\x12\x37\n\x0breservation\x18\x01 \x01(\x0b\x32\".memporium.memstore.v1.Reservation\"V\n\x11ReleaseUseRequest\x12\x17\n\tagreement\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x06use_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"M\n\x12ReleaseUseResponse\x12\x37\n\x0breservation\x18\x01 \x01(\x0b\x32\".memporium.memstore.v1.Reservation\"\xad\x01\n\x10ListUsageRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"\x8f\x01\n\x11ListUsageResponse\x12\x31\n\x05usage\x18\x01 \x03(\x0b\x32\".memporium.memstore.v1.UsageRecord\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12.\n\x05total\x18\x03 \x01(\x0b\x32\x1f.memporium.memstore.v1.UseUnits\"+\n\x15GetEntitlementRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"Q\n\x16GetEntitlementResponse\x12\x37\n\x0b\x65ntitlement\x18\x01 \x01(\x0b\x32\".memporium.memstore.v1.Entitlement\"2\n\x18WatchEntitlementsRequest\x12\x16\n\x0estart_revision\x18\x01 \x01(\x03\"|\n\x19WatchEntitlementsResponse\x12=\n\x0c\x65ntitlements\x18\x01 \x03(\x0b\x32\'.memporium.memstore.v1.EntitlementState\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12\x0e\n\x06synced\x18\x03 \x01(\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -57,27 +57,27 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ENTITLEMENTSTATE']._serialized_start=243
   _globals['_ENTITLEMENTSTATE']._serialized_end=539
   _globals['_RESERVEUSEREQUEST']._serialized_start=542
-  _globals['_RESERVEUSEREQUEST']._serialized_end=878
-  _globals['_RESERVEUSERESPONSE']._serialized_start=881
-  _globals['_RESERVEUSERESPONSE']._serialized_end=1101
-  _globals['_COMMITUSEREQUEST']._serialized_start=1104
-  _globals['_COMMITUSEREQUEST']._serialized_end=1237
-  _globals['_COMMITUSERESPONSE']._serialized_start=1239
-  _globals['_COMMITUSERESPONSE']._serialized_end=1315
-  _globals['_RELEASEUSEREQUEST']._serialized_start=1317
-  _globals['_RELEASEUSEREQUEST']._serialized_end=1403
-  _globals['_RELEASEUSERESPONSE']._serialized_start=1405
-  _globals['_RELEASEUSERESPONSE']._serialized_end=1482
-  _globals['_LISTUSAGEREQUEST']._serialized_start=1485
-  _globals['_LISTUSAGEREQUEST']._serialized_end=1658
-  _globals['_LISTUSAGERESPONSE']._serialized_start=1661
-  _globals['_LISTUSAGERESPONSE']._serialized_end=1804
-  _globals['_GETENTITLEMENTREQUEST']._serialized_start=1806
-  _globals['_GETENTITLEMENTREQUEST']._serialized_end=1849
-  _globals['_GETENTITLEMENTRESPONSE']._serialized_start=1851
-  _globals['_GETENTITLEMENTRESPONSE']._serialized_end=1932
-  _globals['_WATCHENTITLEMENTSREQUEST']._serialized_start=1934
-  _globals['_WATCHENTITLEMENTSREQUEST']._serialized_end=1984
-  _globals['_WATCHENTITLEMENTSRESPONSE']._serialized_start=1986
-  _globals['_WATCHENTITLEMENTSRESPONSE']._serialized_end=2110
+  _globals['_RESERVEUSEREQUEST']._serialized_end=1007
+  _globals['_RESERVEUSERESPONSE']._serialized_start=1010
+  _globals['_RESERVEUSERESPONSE']._serialized_end=1247
+  _globals['_COMMITUSEREQUEST']._serialized_start=1250
+  _globals['_COMMITUSEREQUEST']._serialized_end=1400
+  _globals['_COMMITUSERESPONSE']._serialized_start=1402
+  _globals['_COMMITUSERESPONSE']._serialized_end=1478
+  _globals['_RELEASEUSEREQUEST']._serialized_start=1480
+  _globals['_RELEASEUSEREQUEST']._serialized_end=1566
+  _globals['_RELEASEUSERESPONSE']._serialized_start=1568
+  _globals['_RELEASEUSERESPONSE']._serialized_end=1645
+  _globals['_LISTUSAGEREQUEST']._serialized_start=1648
+  _globals['_LISTUSAGEREQUEST']._serialized_end=1821
+  _globals['_LISTUSAGERESPONSE']._serialized_start=1824
+  _globals['_LISTUSAGERESPONSE']._serialized_end=1967
+  _globals['_GETENTITLEMENTREQUEST']._serialized_start=1969
+  _globals['_GETENTITLEMENTREQUEST']._serialized_end=2012
+  _globals['_GETENTITLEMENTRESPONSE']._serialized_start=2014
+  _globals['_GETENTITLEMENTRESPONSE']._serialized_end=2095
+  _globals['_WATCHENTITLEMENTSREQUEST']._serialized_start=2097
+  _globals['_WATCHENTITLEMENTSREQUEST']._serialized_end=2147
+  _globals['_WATCHENTITLEMENTSRESPONSE']._serialized_start=2149
+  _globals['_WATCHENTITLEMENTSRESPONSE']._serialized_end=2273
 # @@protoc_insertion_point(module_scope)

@@ -103,6 +103,10 @@ class ReserveUseRequest(_message.Message):
     RECIPIENTS_FIELD_NUMBER: _builtins.int
     OFF_PLATFORM_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    FURTHER_FORMS_FIELD_NUMBER: _builtins.int
+    UNITS_FOLLOW_FIELD_NUMBER: _builtins.int
+    ONWARD_TERMS_SHA256_FIELD_NUMBER: _builtins.int
+    ONWARD_LISTING_FIELD_NUMBER: _builtins.int
     agreement: _builtins.str
     """The agreement, `orgs/{provider}/agreements/{agreement}`."""
     action: _terms_pb2.LicenceAction.ValueType
@@ -121,6 +125,14 @@ class ReserveUseRequest(_message.Message):
     """True: the result leaves the platform."""
     request_id: _builtins.str
     """Id of the request: sent again within a day, it returns the first answer."""
+    units_follow: _builtins.bool
+    """True: how many memories the result stands on is told by a second reservation of the use, or when it is committed;
+    minimum aggregation and the quotas of memories, tokens and bytes are held against that.
+    """
+    onward_terms_sha256: _builtins.str
+    """For REDISTRIBUTE: SHA-256 of the terms under which it is passed on, hexadecimal; what share-alike is held against."""
+    onward_listing: _builtins.str
+    """For REDISTRIBUTE: the listing by which it is passed on; share-alike binds its offers from then on."""
     @_builtins.property
     def units(self) -> _terms_pb2.UseUnits:
         """How much, at most; absent: one call."""
@@ -128,6 +140,10 @@ class ReserveUseRequest(_message.Message):
     @_builtins.property
     def recipients(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Organisations that receive what is exported or redistributed."""
+
+    @_builtins.property
+    def further_forms(self) -> _containers.RepeatedScalarFieldContainer[_cube_pb2.MemoryForm.ValueType]:
+        """Further forms that are used with it: each must be permitted too; all of them are one use."""
 
     def __init__(
         self,
@@ -143,10 +159,14 @@ class ReserveUseRequest(_message.Message):
         recipients: _abc.Iterable[_builtins.str] | None = ...,
         off_platform: _builtins.bool = ...,
         request_id: _builtins.str = ...,
+        further_forms: _abc.Iterable[_cube_pb2.MemoryForm.ValueType] | None = ...,
+        units_follow: _builtins.bool = ...,
+        onward_terms_sha256: _builtins.str = ...,
+        onward_listing: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["units", b"units"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "agreement", b"agreement", "form", b"form", "off_platform", b"off_platform", "organisation", b"organisation", "purpose", b"purpose", "recipients", b"recipients", "region", b"region", "request_id", b"request_id", "units", b"units", "use_id", b"use_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "agreement", b"agreement", "form", b"form", "further_forms", b"further_forms", "off_platform", b"off_platform", "onward_listing", b"onward_listing", "onward_terms_sha256", b"onward_terms_sha256", "organisation", b"organisation", "purpose", b"purpose", "recipients", b"recipients", "region", b"region", "request_id", b"request_id", "units", b"units", "units_follow", b"units_follow", "use_id", b"use_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -163,10 +183,13 @@ class ReserveUseResponse(_message.Message):
     DUTIES_FIELD_NUMBER: _builtins.int
     TERMS_SHA256_FIELD_NUMBER: _builtins.int
     BALANCES_FIELD_NUMBER: _builtins.int
+    COUNTED_FIELD_NUMBER: _builtins.int
     attribution: _builtins.str
     """Text to show; empty: none asked for."""
     terms_sha256: _builtins.str
     """SHA-256 of the agreed terms, hexadecimal."""
+    counted: _builtins.bool
+    """True: the terms count or ask for more than calls, so the units that follow must be told before anything is shown."""
     @_builtins.property
     def reservation(self) -> _agreement_pb2.Reservation:
         """The reservation."""
@@ -187,10 +210,11 @@ class ReserveUseResponse(_message.Message):
         duties: _abc.Iterable[_terms_pb2.Duty] | None = ...,
         terms_sha256: _builtins.str = ...,
         balances: _abc.Iterable[_agreement_pb2.QuotaBalance] | None = ...,
+        counted: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["reservation", b"reservation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attribution", b"attribution", "balances", b"balances", "duties", b"duties", "reservation", b"reservation", "terms_sha256", b"terms_sha256"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attribution", b"attribution", "balances", b"balances", "counted", b"counted", "duties", b"duties", "reservation", b"reservation", "terms_sha256", b"terms_sha256"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -206,15 +230,20 @@ class CommitUseRequest(_message.Message):
     USE_ID_FIELD_NUMBER: _builtins.int
     UNITS_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    RUNNING_FIELD_NUMBER: _builtins.int
     agreement: _builtins.str
     """The agreement, `orgs/{provider}/agreements/{agreement}`."""
     use_id: _builtins.str
     """Id of the use."""
     request_id: _builtins.str
     """Id of the request: sent again within a day, it returns the first answer."""
+    running: _builtins.bool
+    """True: metered now, but still under way: it takes its place among the uses at the same time until it is released or
+    `expire_time` of the reservation has come; sent again it moves that time on.
+    """
     @_builtins.property
     def units(self) -> _terms_pb2.UseUnits:
-        """How much it was, at most what was reserved; absent: all of it."""
+        """How much it was, of what a quota counts at most what was reserved; absent: all that was reserved."""
 
     def __init__(
         self,
@@ -223,10 +252,11 @@ class CommitUseRequest(_message.Message):
         use_id: _builtins.str = ...,
         units: _terms_pb2.UseUnits | None = ...,
         request_id: _builtins.str = ...,
+        running: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["units", b"units"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "request_id", b"request_id", "units", b"units", "use_id", b"use_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "request_id", b"request_id", "running", b"running", "units", b"units", "use_id", b"use_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

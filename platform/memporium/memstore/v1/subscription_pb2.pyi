@@ -153,6 +153,12 @@ class MarketEvent(_message.Message):
         """A listing takes no new agreements."""
         KIND_LISTING_RETIRED: MarketEvent._Kind.ValueType  # 6
         """A listing left the catalogue for ever."""
+        KIND_USE_MADE: MarketEvent._Kind.ValueType  # 7
+        """A use was made under an agreement whose terms ask to inform; the provider alone is told."""
+        KIND_CONSENT_REQUESTED: MarketEvent._Kind.ValueType  # 8
+        """Somebody asks for consent to a use; the provider alone is told."""
+        KIND_CONSENT_DECIDED: MarketEvent._Kind.ValueType  # 9
+        """The provider has given, refused or taken back a consent; the consumer alone is told."""
 
     class Kind(_Kind, metaclass=_KindEnumTypeWrapper):
         """What kind."""
@@ -171,6 +177,12 @@ class MarketEvent(_message.Message):
     """A listing takes no new agreements."""
     KIND_LISTING_RETIRED: MarketEvent.Kind.ValueType  # 6
     """A listing left the catalogue for ever."""
+    KIND_USE_MADE: MarketEvent.Kind.ValueType  # 7
+    """A use was made under an agreement whose terms ask to inform; the provider alone is told."""
+    KIND_CONSENT_REQUESTED: MarketEvent.Kind.ValueType  # 8
+    """Somebody asks for consent to a use; the provider alone is told."""
+    KIND_CONSENT_DECIDED: MarketEvent.Kind.ValueType  # 9
+    """The provider has given, refused or taken back a consent; the consumer alone is told."""
 
     EVENT_ID_FIELD_NUMBER: _builtins.int
     CURSOR_FIELD_NUMBER: _builtins.int
@@ -182,6 +194,7 @@ class MarketEvent(_message.Message):
     TEXT_FIELD_NUMBER: _builtins.int
     TIME_FIELD_NUMBER: _builtins.int
     REDELIVERED_FIELD_NUMBER: _builtins.int
+    AGREEMENT_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """Id of the event: the same at each repeat."""
     cursor: _builtins.int
@@ -198,6 +211,8 @@ class MarketEvent(_message.Message):
     """Changelog of the release, or the reason of the change."""
     redelivered: _builtins.bool
     """True: it was handed to this subscription before."""
+    agreement: _builtins.str
+    """The agreement that it is about; empty: none."""
     @_builtins.property
     def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Tags of the listing at that time."""
@@ -219,10 +234,11 @@ class MarketEvent(_message.Message):
         text: _builtins.str = ...,
         time: _timestamp_pb2.Timestamp | None = ...,
         redelivered: _builtins.bool = ...,
+        agreement: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "event_id", b"event_id", "kind", b"kind", "listing", b"listing", "redelivered", b"redelivered", "release", b"release", "tags", b"tags", "text", b"text", "time", b"time", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "cursor", b"cursor", "event_id", b"event_id", "kind", b"kind", "listing", b"listing", "redelivered", b"redelivered", "release", b"release", "tags", b"tags", "text", b"text", "time", b"time", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

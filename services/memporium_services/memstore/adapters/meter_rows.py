@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _BODY: Body[Reservation] = Body(Reservation)
 _RESERVATION = tables.reservations.c
 _USAGE = tables.usage.c
+_OPEN = (ReservationState.RESERVED.value, ReservationState.RUNNING.value)
 _UNIT_COLUMNS = (_USAGE.calls, _USAGE.memories, _USAGE.tokens, _USAGE.bytes, _USAGE.derivations)
 
 
@@ -77,10 +78,10 @@ class SqlMeter:
         return (0, 0) if row is None else (row.used, row.reserved)
 
     def open_uses(self, agreement: str, now_us: int) -> int:
-        """Return the number of reservations that are neither used nor given back."""
+        """Return the number of uses under way: neither over nor given back."""
         query = select(func.count()).where(
             _RESERVATION.agreement == agreement,
-            _RESERVATION.state == ReservationState.RESERVED.value,
+            _RESERVATION.state.in_(_OPEN),
             _RESERVATION.expire_us > now_us,
         )
         return int(self._conn.execute(query).scalar_one())
@@ -97,9 +98,7 @@ class SqlMeter:
 
     def overdue(self, now_us: int, *, limit: int, agreement: str = "") -> list[Reservation]:
         """Return reservations whose time is over."""
-        query = select(_RESERVATION.body).where(
-            _RESERVATION.state == ReservationState.RESERVED.value, _RESERVATION.expire_us <= now_us
-        )
+        query = select(_RESERVATION.body).where(_RESERVATION.state.in_(_OPEN), _RESERVATION.expire_us <= now_us)
         if agreement:
             query = query.where(_RESERVATION.agreement == agreement)
         return [_BODY.read(text) for text in self._conn.execute(query.limit(limit)).scalars()]

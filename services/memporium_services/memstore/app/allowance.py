@@ -9,7 +9,7 @@ from memporium_platform.errors import PlatformError, Reason
 from memporium_services.memstore.domain.entitlements import Balance, Draw, ReservationState, draws_of, window_of
 
 if TYPE_CHECKING:
-    from memporium_platform.licence.terms import Constraints, Quota
+    from memporium_platform.licence.terms import Constraints, Quota, Unit
     from memporium_services.memstore.domain.entitlements import Units
     from memporium_services.memstore.ports import Transaction
 
@@ -21,6 +21,10 @@ def give_back_overdue(tx: Transaction, now_us: int, *, agreement: str = "") -> i
     """Give back reservations whose time is over; return how many."""
     overdue = tx.meter.overdue(now_us, limit=_OVERDUE_BATCH, agreement=agreement)
     for reservation in overdue:
+        if reservation.state is ReservationState.RUNNING:
+            # It was metered; only its place among the uses at the same time is free again.
+            tx.meter.put_reservation(replace(reservation, state=ReservationState.COMMITTED))
+            continue
         tx.meter.give_back(reservation.agreement, reservation.draws)
         tx.meter.put_reservation(replace(reservation, state=ReservationState.EXPIRED))
     return len(overdue)
@@ -70,6 +74,11 @@ class Allowance:
             if not self._tx.meter.take(self.agreement, draw, quota.limit):
                 raise self._exhausted(quota)
         return draws
+
+    @property
+    def counted(self) -> frozenset[Unit]:
+        """The units that the rule's quotas count."""
+        return frozenset(quota.unit for quota in self._rule.quotas)
 
     def balances(self) -> tuple[Balance, ...]:
         """Return what is left of each quota of the rule."""

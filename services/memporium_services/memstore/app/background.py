@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from memporium_services.memstore.app.agreements import Agreements
-    from memporium_services.memstore.app.entitlements import Entitlements
     from memporium_services.memstore.app.market import Market
+    from memporium_services.memstore.app.metering import Metering
     from memporium_services.memstore.domain.subscriptions import Delivery
     from memporium_services.memstore.ports import DeliveryQueue, Transaction
 
@@ -28,16 +28,14 @@ _LONGEST_WAIT_S = 3600.0
 class Background:
     """The timers."""
 
-    def __init__(
-        self, market: Market, agreements: Agreements, entitlements: Entitlements, queue: DeliveryQueue
-    ) -> None:
+    def __init__(self, market: Market, agreements: Agreements, metering: Metering, queue: DeliveryQueue) -> None:
         """Work on the market; deliveries go to `queue`."""
-        self._market, self._agreements, self._entitlements, self._queue = market, agreements, entitlements, queue
+        self._market, self._agreements, self._metering, self._queue = market, agreements, metering, queue
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         """Begin."""
-        for work in (self._agreements.expire_due, self._entitlements.sweep, self.deliver_due):
+        for work in (self._agreements.expire_due, self._metering.sweep, self.deliver_due):
             self._tasks.append(asyncio.create_task(self._repeat(work), name=f"memstore.{work.__name__}"))
 
     async def stop(self) -> None:

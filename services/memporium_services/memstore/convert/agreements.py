@@ -105,6 +105,9 @@ def use_in(message: entitlement_calls_pb2.ReserveUseRequest) -> UseRequest:
     form = FORMS.get(message.form) if message.form else Form.PLAINTEXT
     if action is None or form is None:
         raise invalid("action" if action is None else "form", "has a value that this platform does not know")
+    if any(value not in FORMS for value in message.further_forms):
+        raise invalid("further_forms", "has a value that this platform does not know")
+    further = [FORMS[value] for value in message.further_forms]
     return UseRequest(
         agreement=message.agreement,
         action=action,
@@ -116,6 +119,10 @@ def use_in(message: entitlement_calls_pb2.ReserveUseRequest) -> UseRequest:
         organisation=message.organisation,
         recipients=frozenset(message.recipients),
         off_platform=message.off_platform,
+        further_forms=frozenset(further),
+        units_follow=message.units_follow,
+        onward_terms=message.onward_terms_sha256,
+        onward_listing=message.onward_listing,
     )
 
 
@@ -138,6 +145,7 @@ def granted_out(granted: Granted) -> entitlement_calls_pb2.ReserveUseResponse:
         duties=duties_out(granted.duties),
         terms_sha256=granted.terms_sha256,
         balances=[_balance(each) for each in granted.balances],
+        counted=granted.counted,
     )
 
 

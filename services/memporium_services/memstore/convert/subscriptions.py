@@ -57,6 +57,7 @@ def event_out(pair: tuple[MarketEvent, bool]) -> subscription_pb2.MarketEvent:
         version=event.version,
         tags=event.tags,
         text=event.text,
+        agreement=event.agreement,
         time=time_out(event.time_us),
         redelivered=redelivered,
     )

@@ -40,9 +40,9 @@ class Units:
         """Return by how much each number is above the other's."""
         return Units(*(max(self.of(unit) - other.of(unit), 0) for unit in Unit))
 
-    def within(self, other: Units) -> bool:
-        """Return whether no number is above the other's."""
-        return all(self.of(unit) <= other.of(unit) for unit in Unit)
+    def within(self, other: Units, units: Iterable[Unit] = tuple(Unit)) -> bool:
+        """Return whether no number of these units is above the other's."""
+        return all(self.of(unit) <= other.of(unit) for unit in units)
 
 
 def checked_units(units: Units, field: str = "units") -> Units:
@@ -61,6 +61,8 @@ class ReservationState(StrEnum):
 
     RESERVED = "RESERVED"
     COMMITTED = "COMMITTED"
+    # Committed, and still under way.
+    RUNNING = "RUNNING"
     RELEASED = "RELEASED"
     EXPIRED = "EXPIRED"
 
@@ -99,7 +101,8 @@ class Reservation:
         units: How much.
         draws: What was taken from which counter.
         reserve_us: When it was asked for.
-        expire_us: When it is given back unless it is used.
+        expire_us: When it is given back unless it is used; where it is under way, when it no longer counts as that.
+        untold: How much it takes was not told yet.
     """
 
     agreement: str
@@ -113,6 +116,7 @@ class Reservation:
     draws: tuple[Draw, ...]
     reserve_us: int
     expire_us: int
+    untold: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +131,13 @@ class Usage:
     purpose: str
     units: Units
     time_us: int
+
+
+def told_of(usage: Usage, consumer: str) -> str:
+    """Return what a provider is told of a use that it must be informed of."""
+    action, form = usage.action.lower().replace("_", " "), usage.form.lower()
+    purpose = f" for {usage.purpose}" if usage.purpose else ""
+    return f"orgs/{consumer}: {action} on {usage.units.memories} {form} memories{purpose}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,11 +22,29 @@ class EventKind(StrEnum):
     LISTING_SUSPENDED = "LISTING_SUSPENDED"
     LISTING_DEPRECATED = "LISTING_DEPRECATED"
     LISTING_RETIRED = "LISTING_RETIRED"
+    USE_MADE = "USE_MADE"
+    CONSENT_REQUESTED = "CONSENT_REQUESTED"
+    CONSENT_DECIDED = "CONSENT_DECIDED"
 
 
 @dataclass(frozen=True, slots=True)
 class MarketEvent:
-    """Something that happened; `cursor` is its place in the order of all events."""
+    """Something that happened.
+
+    Attributes:
+        event_id: The same at each repeat.
+        kind: What.
+        listing: The listing.
+        org: Id of the listing's organisation.
+        release: The release; "": none.
+        version: Version of the release.
+        tags: Tags of the listing at that time.
+        text: Changelog, reason, or what happened.
+        time_us: When.
+        cursor: Its place in the order of all events.
+        only_for: Id of the only organisation that is told; "": everybody who may see the listing.
+        agreement: The agreement that it is about; "": none.
+    """
 
     event_id: str
     kind: EventKind
@@ -38,6 +56,8 @@ class MarketEvent:
     text: str = ""
     time_us: int = 0
     cursor: int = 0
+    only_for: str = ""
+    agreement: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +89,9 @@ class Subscription:
     create_us: int
 
     def wants(self, event: MarketEvent) -> bool:
-        """Return whether an event passes the filter."""
+        """Return whether an event is for its organisation and passes the filter."""
+        if event.only_for not in {"", self.org}:
+            return False
         if self.listings and event.listing not in self.listings:
             return False
         return not self.any_tags or bool(set(self.any_tags) & set(event.tags))

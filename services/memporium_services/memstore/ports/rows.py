@@ -95,7 +95,7 @@ class Meter(Protocol):
         ...
 
     def open_uses(self, agreement: str, now_us: int) -> int:
-        """Return the number of reservations that are neither used nor given back."""
+        """Return the number of uses under way: neither over nor given back."""
         ...
 
     def since(self, agreement: str, since_us: int, limit: int) -> list[int]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from memporium_services.memstore.app.agreements import Agreements
     from memporium_services.memstore.app.entitlements import Entitlements
     from memporium_services.memstore.app.listings import Listings
+    from memporium_services.memstore.app.metering import Metering
     from memporium_services.memstore.app.negotiations import Negotiations
     from memporium_services.memstore.app.offers import Offers
     from memporium_services.memstore.app.releases import Releases
@@ -34,6 +35,7 @@ class MemstoreServicer(GoodsMethods, ContractMethods, EntitlementMethods, Subscr
         negotiations: Negotiations,
         agreements: Agreements,
         entitlements: Entitlements,
+        metering: Metering,
         usage: UsageReports,
         subscriptions: Subscriptions,
         watch: Watch,
@@ -41,4 +43,5 @@ class MemstoreServicer(GoodsMethods, ContractMethods, EntitlementMethods, Subscr
         """Serve these concerns."""
         self._listings, self._releases, self._offers = listings, releases, offers
         self._negotiations, self._agreements, self._entitlements = negotiations, agreements, entitlements
+        self._metering = metering
         self._usage, self._subscriptions, self._watch = usage, subscriptions, watch

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from memporium_services.memstore.app.entitlements import Entitlements
+    from memporium_services.memstore.app.metering import Metering
     from memporium_services.memstore.app.usage import UsageReports
     from memporium_services.memstore.app.watch import Watch
 
@@ -20,6 +21,7 @@ class EntitlementMethods:
     """Methods of the service."""
 
     _entitlements: Entitlements
+    _metering: Metering
     _usage: UsageReports
     _watch: Watch
 
@@ -32,13 +34,13 @@ class EntitlementMethods:
         self, request: entitlement_pb.CommitUseRequest, context: Any
     ) -> entitlement_pb.CommitUseResponse:
         units = units_in(request.units) if request.HasField("units") else None
-        made = await self._entitlements.commit(request.agreement, request.use_id, units)
+        made = await self._metering.commit(request.agreement, request.use_id, units, running=request.running)
         return entitlement_pb.CommitUseResponse(reservation=to.reservation_out(made))
 
     async def ReleaseUse(
         self, request: entitlement_pb.ReleaseUseRequest, context: Any
     ) -> entitlement_pb.ReleaseUseResponse:
-        given = await self._entitlements.release(request.agreement, request.use_id)
+        given = await self._metering.release(request.agreement, request.use_id)
         return entitlement_pb.ReleaseUseResponse(reservation=to.reservation_out(given))
 
     async def ListUsage(
