@@ -14,6 +14,7 @@ from memporium_platform.idempotency import RETENTION
 from memporium_services.vault import convert
 from memporium_services.vault.app.as_of import Moment
 from memporium_services.vault.app.changing import Edit
+from memporium_services.vault.app.exporting import Onward
 from memporium_services.vault.app.retention import seconds
 from memporium_services.vault.app.watch import DEFAULT_PROGRESS_S
 from memporium_services.vault.domain.lifecycle import Trigger
@@ -167,6 +168,7 @@ class VaultServicer(ChangeMethods, VaultServiceServicer):
             action=request.action,
             form=request.form,
             tokens=request.tokens,
+            running=request.running,
         )
         licences = convert.used(found.uses, found.cubes)
         return _api.UseCubesResponse(cubes=found.cubes, licences=licences, revision=found.revision)
@@ -327,6 +329,7 @@ class VaultServicer(ChangeMethods, VaultServiceServicer):
             convert.selection_of(request.filter),
             action=request.action,
             vectors=not request.without_vectors,
+            onward=Onward(request.onward_terms_sha256, request.onward_listing),
         )
         async for piece in pieces:
             yield convert.export_message(piece)

@@ -28,6 +28,14 @@ if TYPE_CHECKING:
 
 _IN_FORCE = frozenset({"ACTIVE", "RENEWED"})
 _NOT_ENDED = frozenset({"ACTIVE", "SUSPENDED", "RENEWED"})
+# Actions that make something of the memory.
+_DERIVING = frozenset(
+    {
+        terms_pb2.LICENCE_ACTION_MATERIALISE_KV,
+        terms_pb2.LICENCE_ACTION_DERIVE_TEXT,
+        terms_pb2.LICENCE_ACTION_DERIVE_LORA,
+    }
+)
 
 
 class MemstoreGate:
@@ -39,6 +47,7 @@ class MemstoreGate:
 
     async def reserve(self, call: Call, asked: UseAsked, use_id: str) -> GrantedUse:
         """Return the permission."""
+        own = f"orgs/{call.principal.org}" if call.principal.org else ""
         request = ReserveUseRequest(
             agreement=asked.agreement,
             action=asked.action,  # type: ignore[arg-type]
@@ -47,7 +56,13 @@ class MemstoreGate:
             purpose=call.purpose,
             region=call.region,
             use_id=use_id,
-            organisation=f"orgs/{call.principal.org}" if call.principal.org else "",
+            organisation=own,
+            further_forms=asked.further_forms,  # type: ignore[arg-type]
+            units_follow=asked.units_follow,
+            # What is taken out as a bundle goes to whoever takes it; whom a release will reach nobody knows yet.
+            recipients=[own] if own and asked.action == terms_pb2.LICENCE_ACTION_EXPORT_BUNDLE else [],
+            onward_terms_sha256=asked.onward_terms,
+            onward_listing=asked.onward_listing,
         )
         with _as_ours():
             answer = await self._stub.ReserveUse(request)
@@ -55,11 +70,13 @@ class MemstoreGate:
             terms_pb2.DutyKind.Name(duty.kind).removeprefix("DUTY_KIND_").lower().replace("_", "-")
             for duty in answer.duties
         )
-        return GrantedUse(asked.agreement, use_id, answer.attribution, duties, answer.terms_sha256)
+        return GrantedUse(
+            asked.agreement, use_id, answer.attribution, duties, answer.terms_sha256, counted=answer.counted
+        )
 
-    async def commit(self, use: GrantedUse, asked: UseAsked) -> None:
-        """Count the use."""
-        request = CommitUseRequest(agreement=use.agreement, use_id=use.use_id, units=_units(asked))
+    async def commit(self, use: GrantedUse, asked: UseAsked, *, running: bool = False) -> None:
+        """Count the use; `running`: it goes on, and whoever makes it ends it."""
+        request = CommitUseRequest(agreement=use.agreement, use_id=use.use_id, units=_units(asked), running=running)
         with _as_ours():
             await self._stub.CommitUse(request)
 
@@ -85,7 +102,13 @@ class MemstoreGate:
 
 
 def _units(asked: UseAsked) -> terms_pb2.UseUnits:
-    return terms_pb2.UseUnits(calls=1, memories=asked.memories, tokens=asked.tokens, bytes=asked.bytes_used)
+    return terms_pb2.UseUnits(
+        calls=1,
+        memories=asked.memories,
+        tokens=asked.tokens,
+        bytes=asked.bytes_used,
+        derivations=int(asked.action in _DERIVING),
+    )
 
 
 @contextmanager

@@ -203,7 +203,7 @@ class Blobs:
         if rows and all(row.scope == 1 and row.owner != reader_of(call) for row in rows if reader_of(call)):
             refuse_private(call, vault, rows[0])
         cubes = await assemble(rt, vault, rows, cipher, full=False)
-        lease = await reserve(rt, call, asked_for(cubes, action, always=vault.agreement))
+        lease = await reserve(rt, call, asked_for(cubes, action, rows=rows, always=vault.agreement))
         await lease.commit()
 
     async def _put(self, vault: VaultRow, cipher: VaultCipher, key: str, number: int, data: bytes) -> None:

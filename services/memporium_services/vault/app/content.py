@@ -22,6 +22,8 @@ MAX_LICENCES = 64
 MAX_WORD_CHARS = 256
 MAX_PRIORITY = 100
 MAX_CLAIMS = 16
+# Bytes of text that count as one token of a licence's quota.
+BYTES_PER_TOKEN = 4
 FORMS = {"plaintext": 1, "activation": 2, "parameter": 3}
 
 
@@ -71,6 +73,21 @@ def blobs_of(payload: Payload) -> list[Digest]:
     if form == "parameter" and payload.parameter.HasField("blob"):
         return [payload.parameter.blob]
     return []
+
+
+def size_of(payload: Payload) -> int:
+    """Return the bytes of a payload and of the blobs that it refers to."""
+    return payload.ByteSize() + sum(blob.size_bytes for blob in blobs_of(payload))
+
+
+def tokens_of(payload: Payload, form: int, size: int) -> int:
+    """Return the tokens that licences count for a cube: one in four bytes of text, or those of its KV cache.
+
+    The measure is nobody's tokenizer, so that both parties get the same number whichever model is used.
+    """
+    if form == FORMS["plaintext"]:
+        return -(-size // BYTES_PER_TOKEN)
+    return payload.activation.token_count if form == FORMS["activation"] else 0
 
 
 def units_of(cube: Cube) -> list[UnitDraft]:

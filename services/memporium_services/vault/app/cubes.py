@@ -87,7 +87,7 @@ class Cubes:
         if not full:
             return cube, vault.revision, []
         demand_readable(vault, row, rt.now_us())
-        lease = await reserve(rt, call, asked_for([cube], READ, always=vault.agreement))
+        lease = await reserve(rt, call, asked_for([cube], READ, rows=[asked_row], always=vault.agreement))
         try:
             if row.state == State.ARCHIVED and asked_row is row and not row.frozen:
                 edit = Edit(Trigger.USE, reason="read", by_itself=True)
@@ -114,7 +114,7 @@ class Cubes:
         return found
 
     async def use(
-        self, call: Call, parent: str, cube_names: Sequence[str], *, full: bool, action: int, form: int, tokens: int
+        self, call: Call, parent: str, cube_names: Sequence[str], *, full: bool, action: int, **asked: int
     ) -> Found:
         """Return cubes for a use that their licences must permit; without names, ask the vault's own licence.
 
@@ -122,9 +122,9 @@ class Cubes:
             PlatformError: PERMISSION_DENIED (payloads for another use than reading are for services), and what
                 `batch_get` raises.
         """
-        if full:
+        if full or asked.get("running"):
             only_for_services(call, action, parent)
-        return await self.batch_get(call, parent, cube_names, full=full, action=action, form=form, tokens=tokens)
+        return await self.batch_get(call, parent, cube_names, full=full, action=action, **asked)
 
     async def batch_get(
         self, call: Call, parent: str, cube_names: Sequence[str], *, full: bool, action: int = READ, **asked: int
@@ -140,7 +140,17 @@ class Cubes:
         vault = await rt.vault(parent, field="parent")
         ids = cube_ids_in(vault, list(cube_names))
         rows = await rt.db.read(lambda conn: find_cubes(rt.store(conn), call, vault, ids))
-        return await self._read(call, vault, rows, full=full, action=action, always=vault.agreement, **asked)
+        return await self._read(
+            call,
+            vault,
+            rows,
+            full=full,
+            action=action,
+            always=vault.agreement,
+            form=asked.get("form", 0),
+            tokens=asked.get("tokens", 0),
+            running=bool(asked.get("running")),
+        )
 
     async def list(
         self, call: Call, parent: str, selection: Selection, *, order: str, size: int, token: str, full: bool
@@ -183,6 +193,7 @@ class Cubes:
         always: str,
         form: int = 0,
         tokens: int = 0,
+        running: bool = False,
     ) -> Found:
         rt = self._rt
         cipher = await rt.cipher(vault)
@@ -194,16 +205,14 @@ class Cubes:
         now_us = rt.now_us()
         for row in rows:
             demand_readable(vault, row, now_us)
-        lease = await reserve(rt, call, asked_for(cubes, action, always=always, form=form, tokens=tokens))
-        try:
-            if full:
-                payloads = await load_payloads(rt, vault, rows, cipher)
-                for cube, row in zip(cubes, rows, strict=True):
-                    cube.payload.MergeFromString(payloads[row.cube_id])
-        except BaseException:
-            await lease.release()
-            raise
-        await lease.commit()
+        if full:
+            # Before the licences are asked: what a KV cache counts stands in the payload.
+            payloads = await load_payloads(rt, vault, rows, cipher)
+            for cube, row in zip(cubes, rows, strict=True):
+                cube.payload.MergeFromString(payloads[row.cube_id])
+        asked = asked_for(cubes, action, rows=rows, always=always, form=form, tokens=tokens)
+        lease = await reserve(rt, call, asked)
+        await lease.commit(running=running)
         self._uses.note(vault.uid, [row.cube_id for row in rows], "read" if action == READ else "use")
         return Found(cubes, vault.revision, lease.uses)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from operator import methodcaller
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from memporium.vault.v1.cubes_pb2 import PortableCube, Vector
 from memporium_services.vault.app import codec
@@ -33,6 +33,16 @@ _MESSAGE_BYTES = 1 << 20
 _MAX_CUBE_BYTES = 3 << 20
 
 
+class Onward(NamedTuple):
+    """How cubes are passed on: under which terms, by their digest, and by which listing."""
+
+    terms_sha256: str = ""
+    listing: str = ""
+
+
+NOWHERE = Onward()
+
+
 @dataclass(frozen=True, slots=True)
 class ExportStart:
     """First word of an export."""
@@ -49,6 +59,7 @@ class _Chosen:
 
     ids: list[str] = field(default_factory=list)
     licensed: list[Cube] = field(default_factory=list)
+    licensed_rows: list[CubeRow] = field(default_factory=list)
 
 
 class Exporting:
@@ -60,7 +71,15 @@ class Exporting:
         self._uses = uses
 
     async def export(
-        self, call: Call, parent: str, cube_names: Sequence[str], selection: Selection, *, action: int, vectors: bool
+        self,
+        call: Call,
+        parent: str,
+        cube_names: Sequence[str],
+        selection: Selection,
+        *,
+        action: int,
+        vectors: bool,
+        onward: Onward = NOWHERE,
     ) -> AsyncIterator[ExportStart | list[PortableCube]]:
         """Yield the start, then cubes in pieces of 1 MiB or so.
 
@@ -71,7 +90,12 @@ class Exporting:
         vault = await rt.vault(parent, field="parent")
         cipher = await rt.cipher(vault)
         chosen = await self._choose(call, vault, cipher, cube_names, selection)
-        asked = asked_for(chosen.licensed, action or EXPORT_BUNDLE, always=vault.agreement)
+        asked = [
+            one._replace(onward_terms=onward.terms_sha256, onward_listing=onward.listing)
+            for one in asked_for(
+                chosen.licensed, action or EXPORT_BUNDLE, rows=chosen.licensed_rows, always=vault.agreement
+            )
+        ]
         lease = await reserve(rt, call, asked)
         try:
             yield ExportStart(vault_of(vault), len(chosen.ids), vault.revision, lease.uses)
@@ -109,6 +133,7 @@ class Exporting:
                 chosen.ids.append(row.cube_id)
                 if row.licensed:
                     chosen.licensed.append(codec.cube_of(vault, row, cipher))
+                    chosen.licensed_rows.append(row)
 
         if cube_names:
             ids = cube_ids_in(vault, list(cube_names))

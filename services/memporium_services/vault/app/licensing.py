@@ -8,20 +8,22 @@ time, so a revocation holds from the next use on even where the watch is late.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from memporium_platform.errors import PlatformError, Reason, denied
-from memporium_services.vault.app.content import form_of
+from memporium_services.vault.app import content
 from memporium_services.vault.ports import GrantedUse, UseAsked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from memporium.cube.v1.cube_pb2 import Cube
     from memporium_platform.call import Call
     from memporium_services.vault.app.runtime import Runtime
+    from memporium_services.vault.domain.rows import CubeRow
 
-READ, RETRIEVE, EXPORT_BUNDLE, REDISTRIBUTE = 1, 2, 8, 9
+READ, RETRIEVE, MATERIALISE_KV, DERIVE_TEXT, DERIVE_LORA, EXPORT_BUNDLE, REDISTRIBUTE = 1, 2, 4, 5, 6, 8, 9
+_PLAINTEXT = 1
 
 _REASONS = {"SUSPENDED": Reason.LICENCE_SUSPENDED, "EXPIRED": Reason.LICENCE_EXPIRED}
 
@@ -38,12 +40,27 @@ class Lease:
         """The permissions, one an agreement."""
         return [use for use, _ in self.held]
 
-    async def commit(self, agreements: Iterable[str] | None = None) -> None:
-        """Count the uses of these agreements (None: all), and release the others."""
+    async def tell(self, call: Call, told: Mapping[str, UseAsked]) -> None:
+        """Say how much is about to be given out, by agreement, where the first reservation could not.
+
+        Raises:
+            PlatformError: LICENCE_*: that much is not permitted; nothing may be given out.
+        """
+        for place, (use, asked) in enumerate(self.held):
+            more = told.get(use.agreement)
+            if more is None:
+                continue
+            now = more._replace(action=asked.action, form=asked.form, units_follow=False)
+            if use.counted:
+                await self.runtime.gate.reserve(call, now, use.use_id)
+            self.held[place] = (use, now)
+
+    async def commit(self, agreements: Iterable[str] | None = None, *, running: bool = False) -> None:
+        """Count the uses of these agreements (None: all), and release the others; `running`: they go on."""
         kept = None if agreements is None else set(agreements)
         for use, asked in self.held:
             if kept is None or use.agreement in kept:
-                await self.runtime.gate.commit(use, asked)
+                await self.runtime.gate.commit(use, asked, running=running)
             else:
                 await self.runtime.gate.release(use)
 
@@ -93,20 +110,73 @@ def agreements_of(cube: Cube) -> list[str]:
 
 
 def asked_for(
-    cubes: Sequence[Cube], action: int, *, always: str = "", form: int = 0, tokens: int = 0
+    cubes: Sequence[Cube],
+    action: int,
+    *,
+    rows: Sequence[CubeRow] | None = None,
+    always: str = "",
+    form: int = 0,
+    tokens: int = 0,
 ) -> list[UseAsked]:
-    """Return the uses to ask for: one an agreement over all cubes; `always` also where there are none."""
-    counts: dict[str, list[int]] = {always: [0, 0, 0]} if always else {}
-    for cube in cubes:
-        for agreement in agreements_of(cube):
-            entry = counts.setdefault(agreement, [0, 0, 0])
-            entry[0] += 1
-            entry[1] += cube.ByteSize()
-            entry[2] = entry[2] or _form(cube)
-    return [
-        UseAsked(agreement, action, form or first or 1, memories, tokens, size)
-        for agreement, (memories, size, first) in sorted(counts.items())
-    ]
+    """Return the uses to ask for: one an agreement over all cubes.
+
+    Args:
+        cubes: The cubes, with their payloads unless `rows` are given.
+        action: What is done with them.
+        rows: Their rows, which know form and size of what was not loaded.
+        always: An agreement that counts for each cube and also where there is none: the pack vault's.
+        form: In which form they are used; 0: each in its own.
+        tokens: Tokens that the use takes; 0: those of the cubes.
+    """
+    sums: dict[str, _Sum] = {always: _Sum()} if always else {}
+    for place, cube in enumerate(cubes):
+        own = rows[place].form if rows is not None else content.form_of(cube.payload) or _PLAINTEXT
+        size = rows[place].size_bytes if rows is not None else content.size_of(cube.payload)
+        part = Part(form or own, size, content.tokens_of(cube.payload, own, size))
+        for agreement in {*agreements_of(cube), *([always] if always else [])}:
+            sums.setdefault(agreement, _Sum()).add(part)
+    return [found.asked(agreement, action, form, tokens) for agreement, found in sorted(sums.items())]
+
+
+def asked_of(parts: Iterable[tuple[Iterable[str], Part]], action: int) -> dict[str, UseAsked]:
+    """Return the uses of parts of cubes, by agreement; each part with the agreements that it came under."""
+    sums: dict[str, _Sum] = {}
+    for agreements, part in parts:
+        for agreement in agreements:
+            sums.setdefault(agreement, _Sum()).add(part)
+    return {agreement: found.asked(agreement, action, 0, 0) for agreement, found in sums.items()}
+
+
+class Part(NamedTuple):
+    """What is used of one cube."""
+
+    form: int
+    size: int
+    tokens: int
+
+
+@dataclass
+class _Sum:
+    """What is used under one agreement."""
+
+    memories: int = 0
+    tokens: int = 0
+    size: int = 0
+    forms: set[int] = field(default_factory=set)
+
+    def add(self, part: Part) -> None:
+        """Add what is used of one more cube."""
+        self.memories += 1
+        self.size += part.size
+        self.tokens += part.tokens
+        self.forms.add(part.form)
+
+    def asked(self, agreement: str, action: int, form: int, tokens: int) -> UseAsked:
+        """Return it as one use."""
+        forms = sorted(self.forms) or [form or _PLAINTEXT]
+        return UseAsked(
+            agreement, action, forms[0], self.memories, tokens or self.tokens, self.size, further_forms=tuple(forms[1:])
+        )
 
 
 def only_for_services(call: Call, action: int, resource: str) -> None:
@@ -117,7 +187,3 @@ def only_for_services(call: Call, action: int, resource: str) -> None:
     """
     if action != READ and not call.principal.via and call.principal.kind.value != "SERVICE":
         raise denied(call.action, resource)
-
-
-def _form(cube: Cube) -> int:
-    return form_of(cube.payload)

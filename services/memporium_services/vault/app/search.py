@@ -173,7 +173,10 @@ class Search:
                 )
             )
             cubes = await assemble(rt, source.vault, rows, source.cipher, full=asked.full)
-            hits += [Hit(cube, None, 1.0, mount=source.mount) for cube in cubes]
+            hits += [
+                Hit(cube, None, 1.0, mount=source.mount, form=row.form, given_bytes=row.size_bytes if asked.full else 0)
+                for cube, row in zip(cubes, rows, strict=True)
+            ]
         hits.sort(key=lambda hit: hit.cube.descriptive.create_time.ToNanoseconds(), reverse=True)
         return hits[: asked.limit]
 

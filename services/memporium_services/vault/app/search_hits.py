@@ -75,7 +75,8 @@ async def hits_of(
         source = by_vault[uid]
         unit = codec.open_unit(unit_row, source.cipher).unit
         if seen is not None:
-            hits[seen] = replace(hits[seen], more_units=(*hits[seen].more_units, unit))
+            given = hits[seen].given_bytes + (0 if asked.full else len(unit.text.encode()))
+            hits[seen] = replace(hits[seen], more_units=(*hits[seen].more_units, unit), given_bytes=given)
             continue
         cube = cubes.get(key)
         if cube is None:
@@ -84,7 +85,8 @@ async def hits_of(
             cube = cubes[key] = codec.cube_of(source.vault, row, source.cipher, payload=body)
         places[key] = len(hits)
         legs = _legs(one, weights) if asked.explain else ()
-        hits.append(Hit(cube, unit, one.score, legs, one.candidates.mount))
+        size = row.size_bytes if asked.full else len(unit.text.encode())
+        hits.append(Hit(cube, unit, one.score, legs, one.candidates.mount, form=row.form, given_bytes=size))
     return hits
 
 

@@ -53,7 +53,7 @@ class LegPart:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One result."""
+    """One result; `form` is the cube's, `given_bytes` the size of what is shown of it."""
 
     cube: Cube
     unit: Unit | None
@@ -63,6 +63,8 @@ class Hit:
     agreement: str = ""
     attribution: str = ""
     more_units: tuple[Unit, ...] = ()
+    form: int = 1
+    given_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

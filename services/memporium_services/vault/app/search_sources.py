@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from memporium_platform import names
 from memporium_platform.errors import PlatformError, not_found
-from memporium_services.vault.app.licensing import RETRIEVE, Lease, agreements_of, asked_for, reserve
+from memporium_services.vault.app import content
+from memporium_services.vault.app.licensing import RETRIEVE, Lease, Part, agreements_of, asked_of, reserve
 from memporium_services.vault.app.search_results import Refusal
 from memporium_services.vault.ports import UseAsked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from sqlalchemy import Connection
 
@@ -56,7 +57,7 @@ async def open_sources(
         raise not_found(parent)
     sources: list[Source] = []
     refusals: list[Refusal] = []
-    lease = await reserve(rt, call, [UseAsked(own.agreement, RETRIEVE)] if own.agreement else [])
+    lease = await reserve(rt, call, _whole(own))
     try:
         sources.append(Source(own, await rt.cipher(own), lease))
         for mount, target in mounted:
@@ -64,7 +65,7 @@ async def open_sources(
             cipher = await rt.cipher(target)
             try:
                 rt.authz.require(call, "vault.cubes.search", target.name)
-                lease = await reserve(rt, call, [UseAsked(target.agreement, RETRIEVE)] if target.agreement else [])
+                lease = await reserve(rt, call, _whole(target))
             except PlatformError as error:
                 refusals.append(Refusal(name, target.name, target.agreement, error.reason.value, error.message))
                 continue
@@ -74,6 +75,11 @@ async def open_sources(
         await release_sources(source for source in sources if source.lease is not lease)
         raise
     return sources, refusals
+
+
+def _whole(vault: VaultRow) -> list[UseAsked]:
+    """Return the use of a pack that is about to be searched; how much is found is told afterwards."""
+    return [UseAsked(vault.agreement, RETRIEVE, units_follow=True)] if vault.agreement else []
 
 
 async def release_sources(sources: Iterable[Source]) -> None:
@@ -88,16 +94,29 @@ async def settle_licences(
     """Commit the uses of mounts that gave results, ask for single licensed cubes, and drop what is refused."""
     granted: dict[str, GrantedUse] = {}
     asked_already = {source.vault.agreement for source in sources if source.vault.agreement}
-    found = {agreement for hit in hits for agreement in agreements_of(hit.cube)}
     for source in sources:
         if not source.lease.held:
             continue
-        used = any(hit.mount == source.mount for hit in hits)
-        await source.lease.commit(None if used else [])
-        granted.update((use.agreement, use) for use in source.lease.uses if used)
+        given = [hit for hit in hits if hit.mount == source.mount]
+        if not given:
+            await source.lease.release()
+            continue
+        try:
+            await source.lease.tell(call, asked_of(_parts(given, always=source.vault.agreement), RETRIEVE))
+        except PlatformError as error:
+            if not source.mount:
+                raise
+            await source.lease.release()
+            hits = [hit for hit in hits if hit.mount != source.mount]
+            agreement = source.vault.agreement
+            refusals.append(Refusal(source.mount, source.vault.name, agreement, error.reason.value, error.message))
+            continue
+        await source.lease.commit()
+        granted.update((use.agreement, use) for use in source.lease.uses)
     refused: set[str] = set()
-    for one in asked_for([hit.cube for hit in hits], RETRIEVE):
-        if one.agreement in asked_already or one.agreement not in found:
+    single = asked_of(_parts(hits), RETRIEVE)
+    for agreement, one in sorted(single.items()):
+        if agreement in asked_already:
             continue
         try:
             lease = await reserve(rt, call, [one])
@@ -110,6 +129,17 @@ async def settle_licences(
     kept = [hit for hit in hits if not refused.intersection(agreements_of(hit.cube))]
     by_mount = {source.mount: source.vault.agreement for source in sources}
     return [_attributed(hit, by_mount[hit.mount], granted) for hit in kept], list(granted.values())
+
+
+def _parts(hits: Iterable[Hit], *, always: str = "") -> Iterator[tuple[set[str], Part]]:
+    """Yield what hits show of each cube, with the agreements that it came under."""
+    by_cube: dict[str, list[Hit]] = {}
+    for hit in hits:
+        by_cube.setdefault(hit.cube.name, []).append(hit)
+    for shown in by_cube.values():
+        first, size = shown[0], sum(hit.given_bytes for hit in shown)
+        tokens = content.tokens_of(first.cube.payload, first.form, size)
+        yield {*agreements_of(first.cube), always} - {""}, Part(first.form, size, tokens)
 
 
 def _attributed(hit: Hit, agreement: str, granted: Mapping[str, GrantedUse]) -> Hit:

@@ -34,6 +34,7 @@ class GrantedUse(NamedTuple):
         attribution: Text to show.
         duties: Names of the duties.
         terms_sha256: Digest of the terms.
+        counted: The terms count or ask for more than calls: what is given out must be told before it is shown.
     """
 
     agreement: str
@@ -41,10 +42,24 @@ class GrantedUse(NamedTuple):
     attribution: str = ""
     duties: tuple[str, ...] = ()
     terms_sha256: str = ""
+    counted: bool = False
 
 
 class UseAsked(NamedTuple):
-    """A use to be permitted; `action` and `form` are numbers of the licence terms' enums."""
+    """A use to be permitted; `action` and forms are numbers of the licence terms' enums.
+
+    Attributes:
+        agreement: The agreement.
+        action: What is done.
+        form: On which form.
+        memories: Memories used.
+        tokens: Tokens of their text or KV caches.
+        bytes_used: Bytes of their content.
+        further_forms: Forms used beside `form`.
+        units_follow: The numbers are not known yet; they are told before anything is given out.
+        onward_terms: Digest of the terms under which it is passed on.
+        onward_listing: The listing by which it is passed on.
+    """
 
     agreement: str
     action: int
@@ -52,6 +67,10 @@ class UseAsked(NamedTuple):
     memories: int = 0
     tokens: int = 0
     bytes_used: int = 0
+    further_forms: tuple[int, ...] = ()
+    units_follow: bool = False
+    onward_terms: str = ""
+    onward_listing: str = ""
 
 
 class EntitlementChange(NamedTuple):
@@ -77,8 +96,8 @@ class LicenceGate(Protocol):
         """
         ...
 
-    async def commit(self, use: GrantedUse, asked: UseAsked) -> None:
-        """Count the use."""
+    async def commit(self, use: GrantedUse, asked: UseAsked, *, running: bool = False) -> None:
+        """Count the use; `running`: it goes on, and whoever makes it ends it."""
         ...
 
     async def release(self, use: GrantedUse) -> None:
