@@ -33,7 +33,7 @@ from memporium_platform.rpc.errors_client import reason_of
 from support.platform import running_platform
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterator, Sequence
     from pathlib import Path
 
     from support.platform import Platform
@@ -46,13 +46,19 @@ def request_id() -> str:
 
 
 def licence(
-    *actions: str, calls: int | None = 50, days: int | None = 30, attribution: str = "", **constraints: Any
+    *actions: str,
+    calls: int | None = 50,
+    days: int | None = 30,
+    attribution: str = "",
+    forms: Sequence[str] = ("PLAINTEXT",),
+    duties: Sequence[str] = (),
+    **constraints: Any,
 ) -> terms_pb2.LicenceTerms:
-    """Return terms for actions on text: so many calls in so many days."""
+    """Return terms for actions on forms: so many calls in so many days."""
     terms = terms_pb2.LicenceTerms(title="test")
     permission = terms.permissions.add(
         actions=[f"LICENCE_ACTION_{action}" for action in actions or ("READ", "RETRIEVE", "INFER_WITH")],
-        forms=["MEMORY_FORM_PLAINTEXT"],
+        forms=[f"MEMORY_FORM_{form}" for form in forms],
         constraints=terms_pb2.LicenceConstraints(**constraints),
     )
     if calls is not None:
@@ -61,6 +67,8 @@ def licence(
         permission.constraints.window.duration.FromSeconds(days * 86_400)
     if attribution:
         terms.duties.add(kind="DUTY_KIND_ATTRIBUTE", text=attribution)
+    for duty in duties:
+        terms.duties.add(kind=f"DUTY_KIND_{duty}")
     return terms
 
 

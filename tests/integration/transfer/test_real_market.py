@@ -127,7 +127,7 @@ async def test_a_pack_is_released_pulled_mounted_renewed_and_revoked(market):
 
 async def test_a_memory_that_a_new_release_describes_anew_keeps_its_tensors(market):
     await fill(market)
-    agreement = await market.agreement(licence("READ", "RETRIEVE"))
+    agreement = await market.agreement(licence("READ", "RETRIEVE", forms=("PLAINTEXT", "ACTIVATION")))
     await market.release(agreement.listing)
     buyer, transfer = stubs(market, "buyer")
     await pull(transfer, agreement.name)
