@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from prometheus_client import CollectorRegistry
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -46,6 +48,7 @@ class Kernel:
         authz: The authorisation snapshot, kept fresh by governance's watch stream.
         objects: The object store.
         indexes: The search indexes.
+        registry: Where services register metrics of their own.
     """
 
     settings: PlatformSettings
@@ -58,6 +61,7 @@ class Kernel:
     objects: ObjectStore
     indexes: IndexStore
     open_database: Callable[[str], Awaitable[Database]]
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
 
     async def database(self, service: str) -> Database:
         """Return the service's own schema, migrated to the newest revision of its `migrations`."""

@@ -107,6 +107,7 @@ async def open_engines(
             objects=objects,
             indexes=indexes,
             open_database=database,
+            registry=telemetry.registry,
         )
         authenticator = Authenticator(
             authz,

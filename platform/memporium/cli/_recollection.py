@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
 from memporium.cli._output import line
+from memporium.cube.v1 import cube_pb2
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from memporium.reader.v1 import claims_pb2, recall_pb2
     from memporium.vault.v1 import search_pb2
@@ -56,6 +58,18 @@ def _show_standing(status: claims_pb2.ClaimStatus) -> None:
         for one in references:
             number = f"[{one.citation}]" if one.citation else f"{one.cube} #{one.unit}"
             line(f"{_INDENT}{mark} {escape(f'{number}: {one.value}, trust {one.trust:.2f}')}")
+
+
+def show_formations(formations: Sequence[cube_pb2.Formation]) -> None:
+    """Print what a language model had part in; nothing where none was asked."""
+    if not formations:
+        return
+    kept, dropped = sum(one.extracted_facts for one in formations), sum(one.dropped_facts for one in formations)
+    by_model = sum(one.path == cube_pb2.FORMATION_PATH_MODEL for one in formations)
+    why = Counter(one.failure for one in formations if one.failure)
+    rest = ", ".join(f"{count} {failure}" for failure, count in sorted(why.items()))
+    told = f"{formations[0].model}: {by_model} of {len(formations)} episodes, {kept} facts kept, {dropped} dropped"
+    line(f"{_INDENT}[dim]{escape(told)}{escape(f'; by rules alone: {rest}') if rest else ''}[/dim]")
 
 
 def show_refusals(refusals: Iterable[search_pb2.MountRefusal] | Iterable[recall_pb2.RecallRefusal]) -> None:

@@ -183,3 +183,4 @@ def _show_remembered(
     new = sum(cube.created for cube in cubes)
     facts = sum(cube.facts for cube in cubes)
     line(f"[green]remembered[/green] {new} new memories with {facts} facts or passages, {len(cubes) - new} were known")
+    _recollection.show_formations([cube.formation for cube in cubes if cube.HasField("formation")])

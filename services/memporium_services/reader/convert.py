@@ -12,7 +12,7 @@ from memporium_services.reader.app.reading import DOCUMENT_ORIGIN, DOMAIN_KNOWLE
 from memporium_services.reader.app.recalling import Asked
 from memporium_services.reader.app.remembering import EPISODE, SaidTurn, Session
 from memporium_services.reader.convert_claims import add_standings
-from memporium_services.reader.convert_cubes import foresight_out
+from memporium_services.reader.convert_cubes import foresight_out, formation_out
 from memporium_services.reader.domain.cleaning import clean_line
 from memporium_services.reader.domain.ranking import Levers
 from memporium_services.reader.ports import Conditions, Labels
@@ -37,6 +37,7 @@ _LEVERS = (
     "diversity",
     "adaptive_fusion",
     "contradiction",
+    "rewriting",
 )
 _FIRST_HEADER = "the first message must be the header"
 
@@ -215,6 +216,8 @@ def _trace_out(done: Recalled) -> recall_pb2.RecallTrace:
         searches=trace.searches,
         rounds=trace.rounds,
         coverage=trace.coverage,
+        rewriter=trace.rewriter,
+        rewriter_failure=trace.rewriter_failure,
         weights={
             "semantic": weights["dense"] + weights["focus"],
             "lexical": weights["own"],
@@ -235,6 +238,8 @@ def _kept_out(one: Kept) -> remember_pb2.RememberedCube:
         made.start_time.FromDatetime(one.start.astimezone(UTC))
     if one.end is not None:
         made.end_time.FromDatetime(one.end.astimezone(UTC))
+    if one.formation is not None:
+        made.formation.CopyFrom(formation_out(one.formation))
     return made
 
 

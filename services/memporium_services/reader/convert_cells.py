@@ -35,7 +35,12 @@ def outline_in(cube: cube_pb2.Cube) -> Outline:
 def cell_in(cube: cube_pb2.Cube) -> Cell:
     """Return an episode's cube with what it says."""
     outline, cell = outline_in(cube), cube.payload.plaintext.mem_cell
-    told = tuple(_told_in(cube.name, unit, fact, outline.start) for unit, fact in enumerate(cell.facts))
+    told = tuple(
+        _told_in(cube.name, unit, fact, outline.start)
+        for unit, fact in enumerate(cell.facts)
+        # A person's own words tell of them; a model's would count twice.
+        if not fact.extracted_by
+    )
     return Cell(outline, cell.episode, told, tuple(prospects_of(cube)))
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from datetime import datetime
 
-    from memporium_services.reader.domain.values import Episode
+    from memporium_services.reader.domain.values import Episode, Formation
     from memporium_services.reader.ports import Labels
 
 
@@ -23,11 +23,18 @@ def cube_of(episode: Episode, labels: Labels) -> cube_pb2.Cube:
     cell = cube_pb2.MemCell(
         episode=episode.text,
         facts=[
-            cube_pb2.AtomicFact(text=fact.text, context=fact.context, source=span_out(fact.span), role=fact.role)
+            cube_pb2.AtomicFact(
+                text=fact.text,
+                context=fact.context,
+                source=span_out(fact.span),
+                role=fact.role,
+                extracted_by=fact.extracted_by,
+            )
             for fact in episode.facts
         ],
         foresight=[foresight_out(prospect) for prospect in episode.prospects],
         sources=[span_out(span) for span in episode.spans],
+        formation=formation_out(episode.formation) if episode.formation is not None else None,
     )
     for fact, made in zip(episode.facts, cell.facts, strict=True):
         made.claims.extend(claim_out(claim) for claim in fact.claims)
@@ -66,6 +73,7 @@ def kept_as(name: str, episode: Episode, *, created: bool) -> Kept:
         facts=len(episode.facts),
         prospects=len(episode.prospects),
         created=created,
+        formation=episode.formation if created else None,
     )
 
 
@@ -84,10 +92,24 @@ def kept(cube: cube_pb2.Cube, *, created: bool) -> Kept:
     )
 
 
+def formation_out(one: Formation) -> cube_pb2.Formation:
+    """Return how an episode was made, as its message."""
+    path = cube_pb2.FORMATION_PATH_MODEL if one.by_model else cube_pb2.FORMATION_PATH_RULES
+    return cube_pb2.Formation(
+        path=path,
+        model=one.model,
+        narrated=one.narrated,
+        extracted_facts=one.extracted,
+        dropped_facts=one.dropped,
+        failure=one.failure,
+    )
+
+
 def turns_of(cube: cube_pb2.Cube) -> Iterator[tuple[str, str]]:
     """Yield each turn's id with the first fact made from it."""
     for fact in cube.payload.plaintext.mem_cell.facts:
-        yield fact.source.locator, fact.text
+        if not fact.extracted_by:
+            yield fact.source.locator, fact.text
 
 
 def prospects_of(cube: cube_pb2.Cube) -> Iterator[Prospect]:

@@ -9,15 +9,18 @@ from memporium.reader.v1 import reader_service_pb2 as _descriptor  # noqa: F401
 from memporium.reader.v1.reader_service_pb2_grpc import add_ReaderServiceServicer_to_server
 from memporium_services.reader.adapters.cells_grpc import GrpcCellStore
 from memporium_services.reader.adapters.claims_grpc import GrpcClaims
-from memporium_services.reader.adapters.narrators import narrator_of
+from memporium_services.reader.adapters.tally import MetricsTally
 from memporium_services.reader.adapters.vault_grpc import GrpcVault
+from memporium_services.reader.adapters.writers import writer_of
 from memporium_services.reader.app.claiming import Claiming
 from memporium_services.reader.app.consolidating import Consolidating
 from memporium_services.reader.app.contradicting import Contradicting
 from memporium_services.reader.app.describing import Describing
+from memporium_services.reader.app.narrating import Narrating
 from memporium_services.reader.app.reading import Reading
 from memporium_services.reader.app.recalling import Recalling
 from memporium_services.reader.app.remembering import Remembering
+from memporium_services.reader.app.rewriting import Rewriting
 from memporium_services.reader.servicer import ReaderServicer
 from memporium_services.reader.settings import ReaderSettings
 
@@ -38,13 +41,15 @@ class ReaderModule:
     def __init__(self, kernel: Kernel, settings: ReaderSettings) -> None:
         """Wire the parts."""
         vault = GrpcVault(kernel.channels)
-        narrator = narrator_of(settings, kernel.channels)
+        tally = MetricsTally(kernel.registry)
+        narrating = Narrating(writer_of(settings.narrator_model, kernel.channels), tally, settings)
+        rewriting = Rewriting(writer_of(settings.rewriter_model, kernel.channels), tally, settings)
         cells, claims = GrpcCellStore(kernel.channels), GrpcClaims(kernel.channels)
         contradicting = Contradicting(claims)
         self._servicer = ReaderServicer(
-            Remembering(vault, narrator, settings),
+            Remembering(vault, narrating, settings),
             Reading(vault, settings),
-            Recalling(vault, contradicting, settings),
+            Recalling(vault, contradicting, settings, rewriting=rewriting),
             consolidating=Consolidating(cells, settings),
             describing=Describing(cells),
             claiming=Claiming(claims, contradicting),

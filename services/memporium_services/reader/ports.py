@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from memporium_services.reader.domain.candidates import Candidate
-    from memporium_services.reader.domain.values import Episode, Prospect
+    from memporium_services.reader.domain.values import Episode, Formation, Prospect
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,7 @@ class Kept:
     facts: int
     prospects: int
     created: bool
+    formation: Formation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +123,42 @@ class Vault(Protocol):
         ...
 
 
-class Narrator(Protocol):
-    """Turns the dialogue of an episode into prose."""
+class WriterError(Exception):
+    """A language model that gave no answer; its text is the reason in one word."""
 
-    async def narrate(self, dialogue: str) -> str:
-        """Return the prose; the dialogue itself where no better one is to be had. Never fails for want of a model."""
+
+class Writer(Protocol):
+    """A language model."""
+
+    @property
+    def model(self) -> str:
+        """Its name."""
+        ...
+
+    async def write(self, instructions: str, material: str, *, max_tokens: int, timeout_s: float) -> str:
+        """Return its answer on some material, which is data and not instructions.
+
+        Raises:
+            WriterError: It gave none in time.
+        """
+        ...
+
+
+class Tally(Protocol):
+    """Counts what language models had part in."""
+
+    def episode(self, *, path: str, failure: str) -> None:
+        """Count an episode: made by `model` or `rules`, with the reason in one word where an answer was not used."""
+        ...
+
+    def facts(self, *, outcome: str, count: int) -> None:
+        """Count facts of a model: `kept`, `ungrounded`, `malformed`."""
+        ...
+
+    def answer(self, *, use: str, seconds: float) -> None:
+        """Count an answer, or the wait for none: to `form` or `rewrite`."""
+        ...
+
+    def rewriting(self, *, failure: str) -> None:
+        """Count a question that a model was to rewrite, with the reason in one word where it did not."""
         ...

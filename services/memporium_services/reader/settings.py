@@ -34,6 +34,16 @@ class ReaderSettings(BaseSettings):
         7.0, gt=0, le=36_500, description="Days between an episode and a scene that it may join, where none are given."
     )
     narrator_model: str = Field(
-        "", description="Generator that turns dialogue into prose; empty: the cleaned dialogue, without any model."
+        "", description="Generator that retells dialogue and extracts facts; empty: rules alone, without any model."
     )
-    narrator_max_tokens: int = Field(512, ge=16, description="Most tokens that the narrator writes for an episode.")
+    narrator_max_tokens: int = Field(1_024, ge=16, description="Most tokens that the narrator writes for an episode.")
+    narrator_timeout_s: float = Field(60.0, gt=0, description="Longest wait for the narrator's answer on an episode.")
+    narrator_call_s: float = Field(
+        600.0, gt=0, description="Longest wait for the narrator in one Remember call; the rest is left to rules."
+    )
+    narrator_at_once: int = Field(4, ge=1, le=64, description="Episodes of one call that the narrator works on.")
+    rewriter_model: str = Field(
+        "", description="Generator that rewrites questions whose first search does not suffice; empty: rules alone."
+    )
+    rewriter_max_tokens: int = Field(192, ge=16, description="Most tokens that the rewriter writes.")
+    rewriter_timeout_s: float = Field(3.0, gt=0, description="Longest wait for the rewriter in one Recall.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from memporium_platform.errors import PlatformError, Reason, invalid
 from memporium_services.reader.app.contradicting import Settled, Times, before
 from memporium_services.reader.app.marking import marks_of
+from memporium_services.reader.app.rewriting import Rewritten
 from memporium_services.reader.domain.budget import Context, Entry, compose, distinct
 from memporium_services.reader.domain.claim_questions import asked_key
 from memporium_services.reader.domain.dates import day_in_words
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from memporium_services.reader.app.contradicting import Contradicting
+    from memporium_services.reader.app.rewriting import Rewriting
     from memporium_services.reader.domain.candidates import Candidate
     from memporium_services.reader.domain.contradiction import Standing
     from memporium_services.reader.domain.values import Prospect
@@ -65,6 +67,8 @@ class Trace:
     searches: tuple[str, ...]
     rounds: int
     coverage: float
+    rewriter: str = ""
+    rewriter_failure: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +95,12 @@ class _Weighed:
 class Recalling:
     """Answers questions from a vault and its mounts."""
 
-    def __init__(self, vault: Vault, contradicting: Contradicting, settings: ReaderSettings) -> None:
+    def __init__(
+        self, vault: Vault, contradicting: Contradicting, settings: ReaderSettings, *, rewriting: Rewriting
+    ) -> None:
         """Search the vault."""
         self._vault, self._contradicting, self._settings = vault, contradicting, settings
+        self._rewriting = rewriting
 
     async def recall(self, asked: Asked) -> Recalled:
         """Recollect what a question needs.
@@ -113,6 +120,8 @@ class Recalling:
         weighed = await asyncio.to_thread(_weigh, candidates, question, names, levers)
         covered = coverage(weighed.candidates, weighed.ranked, question)
         more = _further(weighed, question, covered, levers)
+        again = await self._again(weighed, question, covered, levers)
+        more.extend(query for query in again.queries if query not in more)
         for query in more:
             candidates = _joined(candidates, await self._search(asked, query))
         if more:
@@ -123,10 +132,24 @@ class Recalling:
         places, context = await asyncio.to_thread(_fit, settled, asked)
         best = [settled.candidates[place] for place in places]
         prospects = await self._prospects(asked, best) if levers.foresight else ()
-        trace = Trace(question, names, tuple(searches), 2 if more else 1, covered)
+        trace = Trace(
+            question,
+            names,
+            tuple(searches),
+            2 if more else 1,
+            covered,
+            rewriter=again.model,
+            rewriter_failure=again.failure,
+        )
         return Recalled(
             settled.candidates, settled.ranked, places, context, prospects, found.refusals, trace, settled.standings
         )
+
+    async def _again(self, weighed: _Weighed, question: Question, covered: float, levers: Levers) -> Rewritten:
+        """Return what a language model makes of a question that the first search does not suffice for."""
+        if not levers.rewriting or covered >= ENOUGH:
+            return Rewritten()
+        return await self._rewriting.rewrite(question.text, weighed.names)
 
     async def _settled(self, asked: Asked, weighed: _Weighed, order: Sequence[int]) -> Settled:
         if not asked.levers.contradiction:

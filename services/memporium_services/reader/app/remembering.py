@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from memporium_platform.errors import invalid
+from memporium_platform.errors import PlatformError, Reason, already_exists, invalid
 from memporium_services.reader.domain.cleaning import clean, clean_line
 from memporium_services.reader.domain.formation import form
 from memporium_services.reader.domain.segmentation import Limits
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
     from datetime import tzinfo
 
+    from memporium_services.reader.app.narrating import Narrating
     from memporium_services.reader.domain.values import Episode
-    from memporium_services.reader.ports import Kept, Labels, Narrator, Vault
+    from memporium_services.reader.ports import Kept, Labels, Vault
     from memporium_services.reader.settings import ReaderSettings
 
 EPISODE = 2  # memporium.cube.v1.SEMANTIC_TYPE_EPISODE
@@ -71,9 +72,9 @@ class Remembered:
 class Remembering:
     """Turns sessions into cubes."""
 
-    def __init__(self, vault: Vault, narrator: Narrator, settings: ReaderSettings) -> None:
+    def __init__(self, vault: Vault, narrating: Narrating, settings: ReaderSettings) -> None:
         """Keep cubes in the vault."""
-        self._vault, self._narrator, self._settings = vault, narrator, settings
+        self._vault, self._narrating, self._settings = vault, narrating, settings
 
     async def remember(self, session: Session, said: AsyncIterator[SaidTurn]) -> Remembered:
         """Remember a session; turns that the vault holds already are passed over.
@@ -102,13 +103,35 @@ class Remembering:
         )
         made: list[Kept] = []
         revision = 0
+        narration = self._narrating.begin(turns)
         for batch in batches(episodes, self._settings.batch_facts):
-            told = [replace(_trusted(one, session.trust), text=await self._narrator.narrate(one.text)) for one in batch]
-            request_id = batch_id(session.request_id, told)
-            kept, revision = await self._vault.keep(session.parent, told, session.labels, request_id=request_id)
+            told = await narration.tell([_trusted(one, session.trust) for one in batch])
+            kept, revision = await self._keep(session, told, revision)
             made.extend(kept)
         cubes = sorted([*known.cubes, *made], key=lambda one: one.start or _FIRST)
         return Remembered(tuple(cubes), len(turns), len(turns) - len(fresh), revision)
+
+    async def _keep(self, session: Session, told: list[Episode], revision: int) -> tuple[list[Kept], int]:
+        """Store a batch; what another call stored meanwhile, with another answer of the model, is taken as it is."""
+        try:
+            return await self._vault.keep(
+                session.parent, told, session.labels, request_id=batch_id(session.request_id, told)
+            )
+        except PlatformError as error:
+            if error.reason is not Reason.ALREADY_EXISTS:
+                raise
+        known = await self._vault.known(session.parent, session.labels.source, persona=session.labels.persona)
+        held = {one.cube.rsplit("/", 1)[1]: one for one in known.cubes}
+        found = [held[one.cube_id] for one in told if one.cube_id in held]
+        rest = [one for one in told if one.cube_id not in held]
+        if not found:
+            raise already_exists(f"{session.parent}/cubes/{told[0].cube_id}")
+        if not rest:
+            return found, revision
+        kept, revision = await self._vault.keep(
+            session.parent, rest, session.labels, request_id=batch_id(session.request_id, rest)
+        )
+        return [*found, *kept], revision
 
     async def _take(self, said: AsyncIterator[SaidTurn], zone: tzinfo) -> list[Turn]:
         """Return the turns, cleaned, with ids and times; bounded."""

@@ -45,6 +45,7 @@ class Levers:
     diversity: bool = True
     adaptive_fusion: bool = True
     contradiction: bool = True
+    rewriting: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,10 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One self-contained statement: the unit of retrieval; `trust` None: by role and source, as the vault says."""
+    """One self-contained statement: the unit of retrieval; `trust` None: by role and source, as the vault says.
+
+    `extracted_by` names the language model that wrote it; "": the source's own words.
+    """
 
     text: str
     context: str
@@ -60,6 +63,31 @@ class Fact:
     role: str = ""
     claims: tuple[Claim, ...] = ()
     trust: float | None = None
+    extracted_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Formation:
+    """How an episode was made where a language model was configured; see `Formation` in the protos.
+
+    Attributes:
+        model: The model that was asked.
+        narrated: The prose is the model's.
+        extracted: Facts of the model that were kept.
+        dropped: Facts of the model that were not.
+        failure: Why its answer was not used, in one word; "": it was.
+    """
+
+    model: str
+    narrated: bool = False
+    extracted: int = 0
+    dropped: int = 0
+    failure: str = ""
+
+    @property
+    def by_model(self) -> bool:
+        """Whether anything of the model was kept."""
+        return self.narrated or self.extracted > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +112,7 @@ class Episode:
         prospects: What it lets expect.
         spans: What it was made from.
         entities: Names of persons and things in it.
+        formation: How a language model had part in it; None: none is configured.
     """
 
     cube_id: str
@@ -93,3 +122,4 @@ class Episode:
     prospects: tuple[Prospect, ...]
     spans: tuple[Span, ...]
     entities: tuple[str, ...]
+    formation: Formation | None = None

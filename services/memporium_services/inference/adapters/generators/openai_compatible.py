@@ -34,6 +34,10 @@ _DATA = "data:"
 _DONE = "[DONE]"
 _TOO_MANY = 429
 _REFUSED = frozenset({401, 403, 404})
+# Bytes of one event of the stream: more is no answer of a model, and would be held in memory.
+_MOST_LINE_BYTES = 1 << 20
+# Characters of the longest tokens of real vocabularies; an endpoint that ignores `max_tokens` is cut here.
+_TOKEN_CHARACTERS = 128
 
 
 class OpenAiCompatibleGenerator:
@@ -79,15 +83,14 @@ class OpenAiCompatibleGenerator:
         try:
             async with self._client.stream("POST", path, json=body) as response:
                 await self._check(response)
-                async for line in response.aiter_lines():
+                async for line in _lines(response):
                     text = state.take(line)
                     if text and not state.begun:
                         state.begun = True
                         yield PromptRead(state.prompt_tokens, 0, time.perf_counter() - began)
                     if text and (shown := stop.push(text)):
                         yield TextPiece(shown)
-                    if stop.hit:
-                        state.finish = Finish.STOP
+                    if state.over(stopped=stop.hit, most_tokens=task.sampling.max_tokens):
                         break
         except httpx.HTTPError as err:
             raise PlatformError(Reason.UNAVAILABLE, f"the endpoint of {self.info.name} does not answer") from err
@@ -155,7 +158,18 @@ class _Usage:
         self.prompt_tokens = 0
         self.completion_tokens = 0
         self.pieces = 0
+        self.characters = 0
         self.finish = Finish.END
+
+    def over(self, *, stopped: bool, most_tokens: int) -> bool:
+        """Say whether the stream need not be read further: a stop text came, or more than any such answer has."""
+        if stopped:
+            self.finish = Finish.STOP
+        elif self.characters > _TOKEN_CHARACTERS * most_tokens:
+            self.finish = Finish.LENGTH
+        else:
+            return False
+        return True
 
     def take(self, line: str) -> str:
         """Read one line of the stream; return its text."""
@@ -172,4 +186,22 @@ class _Usage:
             self.finish = Finish.LENGTH
         text = choice.get("text") or choice.get("delta", {}).get("content") or ""
         self.pieces += bool(text)
+        self.characters += len(text)
         return str(text)
+
+
+async def _lines(response: httpx.Response) -> AsyncGenerator[str]:
+    """Yield the lines of a stream.
+
+    Raises:
+        ValueError: A line is longer than any event.
+    """
+    rest = b""
+    async for block in response.aiter_bytes():
+        *whole, rest = (rest + block).split(b"\n")
+        for line in whole:
+            yield line.decode("utf-8", errors="replace").rstrip("\r")
+        if len(rest) > _MOST_LINE_BYTES:
+            raise ValueError("a line without end")
+    if rest:
+        yield rest.decode("utf-8", errors="replace")

@@ -1,0 +1,174 @@
+"""Holds what a language model wrote against the turns that it was written from. Deterministic: no model judges a model.
+
+A fact counts as grounded where all of this holds for one sentence of the turns that it names, with two turns before
+them for what their words refer to:
+
+Rules:
+    1. Every number and every name in it stands in those turns, or is a speaker, or the date that words for times mean.
+    2. Four of five of its other words stand there, half of them in the turns that it names.
+    3. The sentence denies exactly where the fact denies, and it is neither a question nor less certain than the fact.
+    4. A sentence in the first person is told of its speaker, and of nobody else.
+    5. No turn that speaks to the model ("ignore your instructions") grounds anything.
+
+It errs on the side of dropping: the turns' own words are kept anyway.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from memporium_services.reader.domain.dates import day_in_words, render, resolve
+from memporium_services.reader.domain.sentences import is_question, sentences
+from memporium_services.reader.domain.terms import terms
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from memporium_services.reader.domain.values import Turn
+
+# Turns before a named one that its "it" and "there" may refer to.
+NEAR = 2
+_LEAST_SUPPORT, _LEAST_OWN, _LEAST_RETOLD = 0.8, 0.5, 0.7
+# Prose longer than the dialogue adds something; shorter than this share of it is no retelling.
+_LONGEST, _SHORTEST = 1.5, 0.05
+
+_WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*")
+_NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
+# Not "one": it mostly stands for a thing.
+_NUMBERS = dict(
+    zip("two three four five six seven eight nine ten eleven twelve".split(), map(str, range(2, 13)), strict=True)  # noqa: SIM905 - words
+)
+_DENIES = re.compile(
+    r"\b(?:not|never|no|none|nobody|nothing|neither|nor|without|cannot|no longer)\b|n['\u2019]t\b", re.IGNORECASE
+)
+_UNSURE = re.compile(
+    r"\b(?:if|unless|might|may|maybe|perhaps|possibly|probably|wish(?:es|ed)?|hop(?:e|es|ed|ing)|wants?|wanted|would|"
+    r"could|should|plan(?:s|ned|ning)?|think(?:s|ing)?|consider(?:s|ed|ing)?|dream(?:s|t|ed|ing)?|almost|nearly)\b",
+    re.IGNORECASE,
+)
+_ASKS = re.compile(r"\b(?:ask|asks|asked|wonder|wonders|wondered|question)\b", re.IGNORECASE)
+_FIRST_PERSON = re.compile(r"\b(?:I|me|my|mine|myself|we|us|our|ours)\b|\bI['\u2019]", re.IGNORECASE)
+_SPOKEN_TO_MODEL = re.compile(
+    r"\b(?:ignore|disregard|forget|override)\s+(?:all\s+|any\s+|the\s+|your\s+|these\s+)*"
+    r"(?:previous|prior|above|earlier|other|system|instructions?|rules?|prompts?)\b|\bsystem prompt\b|"
+    r"\byou are now\b|\b(?:output|respond with|answer with|reply with|write)\s+(?:only|exactly|the following|this)\b|"
+    r"[\"']facts?[\"']\s*:|[\"']episode[\"']\s*:|<\|?/?(?:im_start|im_end|system|assistant|user)\|?>",
+    re.IGNORECASE,
+)
+# Words with which a retelling says that something was said; they stand in no turn.
+_TELLING = frozenset(
+    terms("said says told tells mentions mentioned asks asked explains explained shares shared talked whether user")
+)
+
+
+def ground_of(text: str, named: Sequence[int], turns: Sequence[Turn]) -> int | None:
+    """Return the index of the turn that says a fact, of those that it names; None where none does.
+
+    Args:
+        text: The fact.
+        named: Indices of the turns.
+        turns: The turns of the episode.
+    """
+    if not named or not all(0 <= index < len(turns) for index in named):
+        return None
+    near = sorted({at for index in named for at in range(max(0, index - NEAR), index + 1)})
+    if any(_SPOKEN_TO_MODEL.search(turns[index].body) for index in near):
+        return None
+    own, around = [turns[index] for index in named], [turns[index] for index in near]
+    if not _known(text, around, turns):
+        return None
+    # Numbers were held against the turns already, whether in words or in digits.
+    wanted = [stem for stem in dict.fromkeys(terms(text)) if stem not in _free(turns) and not stem.isdigit()]
+    held, beside = _stems(own), _stems(around)
+    if wanted and (
+        sum(stem in beside for stem in wanted) < _LEAST_SUPPORT * len(wanted)
+        or sum(stem in held for stem in wanted) < _LEAST_OWN * len(wanted)
+    ):
+        return None
+    said = [(index, sentence) for index in named for sentence in sentences(turns[index].body)]
+    best = max(said, key=lambda one: _overlap(one[1], wanted), default=None)
+    if best is None or not _says(best[1], text, turns[best[0]], turns):
+        return None
+    return best[0]
+
+
+def retells(prose: str, turns: Sequence[Turn]) -> bool:
+    """Say whether prose retells the turns: of their length, with no number and no name that they do not hold."""
+    size = sum(len(turn.body) + len(turn.speaker) for turn in turns)
+    if not _SHORTEST * size <= len(prose) <= _LONGEST * size + 40 * len(turns):
+        return False
+    if any(_SPOKEN_TO_MODEL.search(turn.body) for turn in turns) or not _known(prose, turns, turns):
+        return False
+    wanted = set(terms(prose)) - _free(turns)
+    held = _stems(turns)
+    return bool(wanted) and sum(stem in held for stem in wanted) >= _LEAST_RETOLD * len(wanted)
+
+
+def _known(text: str, around: Sequence[Turn], turns: Sequence[Turn]) -> bool:
+    """Say whether every number and name in a text stands in the turns."""
+    told = " ".join([*(turn.body for turn in around), *_times(around)])
+    if not set(_numbers(text)) <= set(_numbers(told)):
+        return False
+    pool = _stems(around) | _free(turns) | set(terms(" ".join(_times(around))))
+    return all(stem in pool for name in _names(text) for stem in terms(name))
+
+
+def _names(text: str) -> Iterable[str]:
+    """Yield the capitalised words that do not begin a sentence."""
+    for sentence in sentences(text):
+        for number, match in enumerate(_WORD.finditer(sentence)):
+            if number and match.group()[0].isupper():
+                yield match.group()
+
+
+def _numbers(text: str) -> Iterable[str]:
+    """Yield the numbers in a text, in digits."""
+    yield from (match.group().replace(",", "") for match in _NUMBER.finditer(text))
+    yield from (_NUMBERS[word] for word in _WORD.findall(text.lower()) if word in _NUMBERS)
+
+
+def _times(turns: Sequence[Turn]) -> list[str]:
+    """Return when the turns were said and what their words for times mean."""
+    said = [f"{day_in_words(turn.time)} {turn.time:%H:%M} {turn.time:%d %m}" for turn in turns]
+    return said + [render(one) for turn in turns for one in resolve(turn.body, turn.time)]
+
+
+def _stems(turns: Sequence[Turn]) -> set[str]:
+    return {stem for turn in turns for stem in terms(f"{turn.body} {' '.join(_times([turn]))}")}
+
+
+def _free(turns: Sequence[Turn]) -> set[str]:
+    """Return the stems that need no ground: speakers, and words of telling."""
+    return set(_TELLING) | {stem for turn in turns for stem in terms(turn.speaker)}
+
+
+def _overlap(sentence: str, wanted: Sequence[str]) -> int:
+    held = set(terms(sentence))
+    return sum(stem in held for stem in wanted)
+
+
+def _says(sentence: str, text: str, turn: Turn, turns: Sequence[Turn]) -> bool:
+    """Say whether a sentence asserts what a fact tells, of whom it tells it."""
+    if bool(_DENIES.search(sentence)) != bool(_DENIES.search(text)):
+        return False
+    if is_question(sentence) and not _ASKS.search(text):
+        return False
+    if _UNSURE.search(sentence) and not _UNSURE.search(text):
+        return False
+    if not _FIRST_PERSON.search(sentence):
+        return True
+    words = {_bare(word): place for place, word in reversed(list(enumerate(_WORD.findall(text))))}
+    named = [
+        (words[name], speaker) for speaker in {one.speaker for one in turns} if (name := _called(speaker)) in words
+    ]
+    return bool(named) and min(named)[1] == turn.speaker
+
+
+def _called(speaker: str) -> str:
+    """Return the first word of a speaker's name, in lower case."""
+    return next((_bare(word) for word in _WORD.findall(speaker)), "")
+
+
+def _bare(word: str) -> str:
+    return re.sub(r"['\u2019]s?$", "", word.lower())

@@ -1,0 +1,156 @@
+import asyncio
+import json
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from memporium_platform.call import Call, in_call, service_principal
+from memporium_services.reader.adapters.tally import MetricsTally
+from memporium_services.reader.app.narrating import Narrating
+from memporium_services.reader.app.rewriting import Rewriting, Rewritten
+from memporium_services.reader.domain.formation import form
+from memporium_services.reader.domain.values import Turn
+from memporium_services.reader.ports import WriterError
+from memporium_services.reader.settings import ReaderSettings
+
+MONDAY = datetime(2023, 5, 8, 13, 56, tzinfo=UTC)
+TURNS = [
+    Turn("t1", "Ada", "user", "I baked rye bread yesterday.", MONDAY),
+    Turn("t2", "Ben", "assistant", "Lovely, may I have some?", MONDAY),
+    # A day later: an episode of its own.
+    Turn("t3", "Ada", "user", "My sister Clara moved to Oslo.", MONDAY + timedelta(days=1)),
+]
+GOOD = {
+    "episode": "On 7 May 2023 Ada baked rye bread. Ben asked for some.",
+    "facts": [
+        {"fact": "Ada baked rye bread on 7 May 2023.", "turns": [1]},
+        {"fact": "Ada baked a birthday cake for Dora.", "turns": [1]},
+        {"fact": "I baked rye bread yesterday.", "turns": [1]},
+        {"no": "fact"},
+    ],
+}
+
+
+class ScriptedWriter:
+    model = "scripted"
+
+    def __init__(self, *answers, wait_s=0.0):
+        self.answers, self.wait_s, self.asked, self.limits = list(answers), wait_s, [], []
+
+    async def write(self, instructions, material, *, max_tokens, timeout_s):
+        self.asked.append(material)
+        self.limits.append(timeout_s)
+        await asyncio.sleep(self.wait_s)
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer if isinstance(answer, str) else json.dumps(answer)
+
+
+@pytest.fixture
+def registry():
+    return CollectorRegistry()
+
+
+@pytest.fixture
+def tell(registry):
+    async def run(writer, *, turns=TURNS, **settings):
+        narrating = Narrating(writer, MetricsTally(registry), ReaderSettings(**settings))
+        return await narrating.begin(turns).tell(form(turns, session="s"))
+
+    return run
+
+
+async def test_without_a_model_episodes_are_left_as_they_are(tell):
+    assert await tell(None) == form(TURNS, session="s")
+
+
+async def test_what_the_turns_bear_out_stands_beside_their_own_words(tell, registry):
+    plain = form(TURNS, session="s")
+    first, second = await tell(ScriptedWriter(GOOD, {"facts": []}))
+    assert first.cube_id == plain[0].cube_id
+    assert first.facts[: len(plain[0].facts)] == plain[0].facts
+    (made,) = first.facts[len(plain[0].facts) :]
+    assert made.text == "Ada baked rye bread on 7 May 2023. (Ada, 8 May 2023)"
+    assert (made.span.locator, made.span.speaker, made.role, made.extracted_by) == ("t1", "Ada", "user", "scripted")
+    assert made.claims == ()
+    assert first.text == GOOD["episode"]
+    formation = first.formation
+    assert (formation.narrated, formation.extracted, formation.dropped, formation.failure) == (True, 1, 2, "")
+    assert second.facts == plain[1].facts
+    assert second.text == plain[1].text
+    assert second.formation.failure == "shape"
+    value = registry.get_sample_value
+    assert value("memporium_reader_episodes_total", {"path": "model", "failure": ""}) == 1
+    assert value("memporium_reader_episodes_total", {"path": "rules", "failure": "shape"}) == 1
+    outcomes = {"kept": 1, "ungrounded": 1, "malformed": 1}
+    for outcome, count in outcomes.items():
+        assert value("memporium_reader_extracted_facts_total", {"outcome": outcome}) == count
+    assert value("memporium_reader_model_seconds_count", {"use": "form"}) == 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "failure"),
+    [
+        (WriterError("timeout"), "timeout"),
+        ("", "no_json"),
+        ('{"episode": "half', "bad_json"),
+        ({"episode": "Dora won 9 prizes in Rome.", "facts": []}, "ungrounded"),
+        ({"episode": 3}, "shape"),
+    ],
+)
+async def test_any_failure_leaves_the_episode_as_rules_made_it(tell, answer, failure):
+    plain = form(TURNS, session="s")
+    found = await tell(ScriptedWriter(answer))
+    for one, other in zip(found, plain, strict=True):
+        assert (one.text, one.facts, one.cube_id) == (other.text, other.facts, other.cube_id)
+        assert (one.formation.by_model, one.formation.failure) == (False, failure)
+
+
+def _days(count):
+    return [Turn(f"t{n}", "Ada", "", f"Day number {n} in town.", MONDAY + timedelta(days=n)) for n in range(count)]
+
+
+async def test_a_model_that_fails_again_and_again_is_not_asked_again(tell):
+    writer = ScriptedWriter(WriterError("unavailable"))
+    found = await tell(writer, turns=_days(9), narrator_at_once=1)
+    assert len(writer.asked) == 3
+    assert [one.formation.failure for one in found] == ["unavailable"] * 3 + ["gave_up"] * 6
+
+
+async def test_an_answer_that_cannot_be_read_is_no_reason_to_give_up(tell):
+    writer = ScriptedWriter("no")
+    await tell(writer, turns=_days(6), narrator_at_once=1)
+    assert len(writer.asked) == 6
+
+
+async def test_waiting_for_the_model_leaves_time_to_keep_what_was_said(tell):
+    writer = ScriptedWriter(GOOD, wait_s=0.05)
+    call = Call(service_principal("reader"), deadline=time.monotonic() + 0.5)
+    with in_call(call):
+        found = await tell(writer, turns=_days(12), narrator_at_once=1)
+    assert max(writer.limits) <= 0.3
+    assert len(writer.asked) < 12
+    assert found[-1].formation.failure == "out_of_time"
+
+
+async def test_turns_stay_on_their_lines_before_the_model(tell):
+    writer = ScriptedWriter(GOOD)
+    await tell(writer, turns=[Turn("t1", "Ada", "", "One.\n[2] Ben (8 May 2023): Ada owes me.", MONDAY)])
+    assert writer.asked[0].splitlines() == ["[1] Ada (8 May 2023): One. [2] Ben (8 May 2023): Ada owes me."]
+
+
+async def test_a_question_is_rewritten_or_left(registry):
+    def rewriting(writer):
+        return Rewriting(writer, tally, ReaderSettings())
+
+    tally = MetricsTally(registry)
+    assert await rewriting(None).rewrite("Who?", ()) == Rewritten()
+    writer = ScriptedWriter({"queries": ["Which person?", "Who?"]})
+    assert await rewriting(writer).rewrite("Who?", ("Ada",)) == Rewritten(("Which person?",), "scripted")
+    assert writer.asked == ["Question: Who?\nNames: Ada"]
+    for answer, failure in ((WriterError("timeout"), "timeout"), ("no", "no_json")):
+        assert await rewriting(ScriptedWriter(answer)).rewrite("Who?", ()) == Rewritten((), "scripted", failure)
+    assert registry.get_sample_value("memporium_reader_rewritings_total", {"failure": "timeout"}) == 1
