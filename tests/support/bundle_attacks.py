@@ -18,9 +18,10 @@ from memporium_platform.errors import PlatformError, Reason
 from support.bundles import (
     Publisher,
     secret,
+    text_record,
 )
 
-RECORDS = [b"first memory", b"second memory"]
+RECORDS = [text_record("one", "first memory"), text_record("two", "second memory")]
 OTHER = Ed25519PrivateKey.from_private_bytes(secret("other"))
 press = Publisher()
 

@@ -11,11 +11,21 @@ from hashlib import sha256
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from memporium.transfer.v1.bundle_pb2 import BundleKind, GrantTerms, SignedTime, Snapshot, SnapshotEntry, Suite
+from memporium.transfer.v1.bundle_pb2 import (
+    BundleKind,
+    GrantTerms,
+    PartKind,
+    SignedTime,
+    Snapshot,
+    SnapshotEntry,
+    Suite,
+)
+from memporium.transfer.v1.record_pb2 import BundleRecord
 from memporium_platform.bundle import dsse, grants
 from memporium_platform.bundle.documents import (
     GRANT_TYPE,
     MANIFEST_TYPE,
+    PART_TYPE,
     SIGNED_TIME_TYPE,
     SNAPSHOT_TYPE,
     Documents,
@@ -23,8 +33,11 @@ from memporium_platform.bundle.documents import (
 )
 from memporium_platform.bundle.grants import ExpectedAgreement, Recipient
 from memporium_platform.bundle.keys import LineSecret
+from memporium_platform.bundle.limits import SegmentSizes
+from memporium_platform.bundle.recipients import PrivateKey, recipient_key_id, suite_of
+from memporium_platform.bundle.records import cube_name
 from memporium_platform.bundle.verifier import BundleVerifier, Policy
-from memporium_platform.bundle.writer import BundleIdentity, BundleWriter
+from memporium_platform.bundle.writer import BundleIdentity, BundleWriter, PartIdentity
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 PUBLISHER = "orgs/press"
@@ -32,6 +45,9 @@ READER = "orgs/reader"
 AGREEMENT = "orgs/press/agreements/a1"
 TERMS = "ab" * 32
 SUITE = Suite.SUITE_MCB1_ED25519_X25519_AES256GCM
+HYBRID = Suite.SUITE_MCB1_HYBRID_AES256GCM
+# Small enough that a few kilobytes make several segments.
+SMALL = SegmentSizes(least=256, target=1024, most=4096)
 
 
 def secret(label: str) -> bytes:
@@ -41,6 +57,24 @@ def secret(label: str) -> bytes:
 
 SIGNER = Ed25519PrivateKey.from_private_bytes(secret("signer"))
 READER_KEY = X25519PrivateKey.from_private_bytes(secret("reader"))
+
+
+def text_record(name: str, text: str) -> bytes:
+    """Return the record of a cube with a text."""
+    record = BundleRecord()
+    record.cube.cube.name = f"{PUBLISHER}/vaults/v/cubes/{name}"
+    record.cube.cube.payload.plaintext.document.text = text
+    return record.SerializeToString()
+
+
+def tensor_record(blob: bytes) -> bytes:
+    """Return the record of a cube with a tensor file."""
+    record = BundleRecord()
+    digest = sha256(blob).hexdigest()
+    record.cube.cube.name = f"{PUBLISHER}/vaults/v/cubes/t{digest[:12]}"
+    record.cube.cube.payload.parameter.blob.sha256 = digest
+    record.cube.cube.payload.parameter.blob.size_bytes = len(blob)
+    return record.SerializeToString()
 
 
 def tensor_file(tensors: dict[str, list[float]] | None = None) -> bytes:
@@ -62,15 +96,29 @@ class Sealed:
     objects: dict[str, bytes]
     bundle_key: bytes
     identity: BundleIdentity
+    part: bytes | None = None
+    part_key: bytes = b""
 
 
 @dataclass
 class Publisher:
     """Seals bundles, and signs what goes with them."""
 
-    signers: list[Ed25519PrivateKey] = field(default_factory=lambda: [SIGNER])
+    signers: list[Ed25519PrivateKey | dsse.SigningKey] = field(default_factory=lambda: [SIGNER])
     name: str = PUBLISHER
     line_secret: bytes = field(default_factory=lambda: secret("line"))
+    sizes: SegmentSizes | None = None
+
+    def write(self, writer: BundleWriter, records: list[bytes], blobs: list[bytes]) -> dict[str, bytes]:
+        """Write records, a record for each blob, and the blobs; return the objects."""
+        records = [*records, *map(tensor_record, blobs)]
+        made = [segment for record in records for segment in writer.add_record(record, cube=cube_name(record))]
+        made += writer.end_records()
+        for blob in blobs:
+            writer.begin_tensors(sha256(blob).hexdigest())
+            made += writer.add_tensors(blob)
+            made += writer.end_tensors()
+        return {segment.sha256.hex(): bytes(segment.data) for segment in made}
 
     def seal(
         self,
@@ -84,14 +132,8 @@ class Publisher:
     ) -> Sealed:
         """Return a sealed bundle."""
         bundle_key = secret(f"bundle {number} {bundle}")
-        writer, objects = BundleWriter(LineSecret(self.line_secret), bundle_key), {}
-        made = [segment for record in records for segment in writer.add_record(record)]
-        made += writer.end_records()
-        for blob in blobs:
-            writer.begin_tensors(sha256(blob).hexdigest())
-            made += writer.add_tensors(blob)
-            made += writer.end_tensors()
-        objects = {segment.sha256.hex(): bytes(segment.data) for segment in made}
+        writer = BundleWriter(LineSecret(self.line_secret), bundle_key, sizes=self.sizes)
+        objects = self.write(writer, records, list(blobs))
         who = BundleIdentity(
             kind=kind,
             bundle=bundle or f"{self.name}/bundles/b{number}",
@@ -103,8 +145,26 @@ class Publisher:
             terms_sha256=TERMS,
         )
         who = replace(who, **identity)
-        manifest = dsse.sign(writer.manifest(who, cube_count=len(records)), MANIFEST_TYPE, self.signers)
+        manifest = dsse.sign(writer.manifest(who), MANIFEST_TYPE, self.signers)
         return Sealed(manifest, objects, bundle_key, who)
+
+    def with_part(self, sealed: Sealed, records: list[bytes], blobs: list[bytes] = (), **identity) -> Sealed:  # type: ignore[assignment]
+        """Return a sealed bundle with a part of the reader's own."""
+        values = {
+            "kind": PartKind.PART_KIND_RECIPIENT,
+            "publisher": self.name,
+            "manifest_sha256": payload_digest(sealed.manifest),
+            "recipient": READER,
+            "agreement": AGREEMENT,
+            "mark_commitment": secret("marks"),
+            "suite": sealed.identity.suite,
+            "create_time": NOW,
+        }
+        part_key = secret(f"part of {values['recipient']}")
+        writer = BundleWriter(LineSecret(secret("part line")), part_key, sizes=self.sizes)
+        objects = self.write(writer, records, list(blobs))
+        part = dsse.sign(writer.part(PartIdentity(**(values | identity))), PART_TYPE, self.signers)
+        return replace(sealed, objects=sealed.objects | objects, part=part, part_key=part_key)
 
     def snapshot(self, bundles: list[Sealed], *, number: int = 1, epoch: int = 0, **more) -> bytes:
         """Return the envelope of a snapshot over `bundles`."""
@@ -114,6 +174,7 @@ class Publisher:
                 line=sealed.identity.line,
                 number=sealed.identity.number,
                 manifest_sha256=payload_digest(sealed.manifest),
+                terms_sha256=sealed.identity.terms_sha256,
             )
             for sealed in bundles
         ]
@@ -142,29 +203,31 @@ class Publisher:
         }
         return dsse.sign(SignedTime(**(values | more)).SerializeToString(), SIGNED_TIME_TYPE, self.signers)
 
-    def grant(self, sealed: Sealed, *, key: X25519PrivateKey = READER_KEY, bundle_key: bytes = b"", **more) -> bytes:
+    def grant(self, sealed: Sealed, *, key: PrivateKey = READER_KEY, keys: bytes = b"", **more) -> bytes:
         """Return the envelope of a grant of `sealed`."""
         public = key.public_key()
         values = {
             "format": "MCB1",
-            "suite": SUITE,
+            "suite": suite_of(key),
             "grant_id": "g1",
             "manifest_sha256": payload_digest(sealed.manifest),
             "publisher": self.name,
             "recipient": READER,
-            "recipient_key_id": grants.recipient_key_id(public),
+            "recipient_key_id": recipient_key_id(public),
             "agreement": AGREEMENT,
             "terms_sha256": TERMS,
             "start_time": stamp(NOW - timedelta(days=1)),
             "end_time": stamp(NOW + timedelta(days=1)),
+            "part_sha256": payload_digest(sealed.part) if sealed.part else b"",
         }
-        payload = grants.seal(GrantTerms(**(values | more)), bundle_key or sealed.bundle_key, public)
+        payload = grants.seal(GrantTerms(**(values | more)), keys or sealed.bundle_key + sealed.part_key, public)
         return dsse.sign(payload, GRANT_TYPE, self.signers)
 
-    def documents(self, sealed: Sealed, others: list[Sealed] = ()) -> Documents:  # type: ignore[assignment]
+    def documents(self, sealed: Sealed, others: list[Sealed] = (), *, key: PrivateKey = READER_KEY) -> Documents:  # type: ignore[assignment]
         """Return everything that goes with `sealed`, fresh."""
         snapshot = self.snapshot([sealed, *others])
-        return Documents(sealed.manifest, snapshot, self.signed_time(snapshot), self.grant(sealed))
+        grant = self.grant(sealed, key=key)
+        return Documents(sealed.manifest, snapshot, self.signed_time(snapshot), grant, sealed.part)
 
 
 def payload_digest(envelope: bytes) -> bytes:
@@ -188,10 +251,11 @@ def load(documents: Documents, objects: dict[str, bytes], held_against: Policy |
     """Verify a whole bundle; return the contents of its segments, released only at the end."""
     verifier = BundleVerifier(held_against or policy())
     list(verifier.documents(documents))
-    content = verifier.content()
-    quarantine = [
-        content.segment(index, objects[segment.sha256.hex()])
-        for index, segment in enumerate(verifier.manifest.segments)
-    ]
-    content.finish()
+    quarantine: list[bytes] = []
+    for content, listed in ((verifier.content(), verifier.manifest), (verifier.part_content(), verifier.part)):
+        if content is None:
+            continue
+        for index, segment in enumerate(listed.segments):
+            quarantine.append(bytes(content.segment(index, objects[segment.sha256.hex()])))
+        content.finish()
     return quarantine

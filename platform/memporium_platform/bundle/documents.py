@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, TypeVar
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from memporium.transfer.v1.bundle_pb2 import BundleKind, Compression, Envelope, Manifest, StreamKind, Suite
+from memporium.transfer.v1.bundle_pb2 import (
+    BundleKind,
+    Compression,
+    Envelope,
+    Manifest,
+    Part,
+    PartKind,
+    StreamKind,
+    Suite,
+)
 from memporium_platform.bundle import merkle
 from memporium_platform.bundle.keys import position
 from memporium_platform.bundle.limits import (
@@ -28,10 +37,11 @@ if TYPE_CHECKING:
     from memporium.transfer.v1.bundle_pb2 import Segment
 
 FORMAT = "MCB1"
-SUITES = frozenset({Suite.SUITE_MCB1_ED25519_X25519_AES256GCM})
+SUITES = frozenset({Suite.SUITE_MCB1_ED25519_X25519_AES256GCM, Suite.SUITE_MCB1_HYBRID_AES256GCM})
 
 MANIFEST_TYPE = "application/vnd.memporium.mcb1.manifest+protobuf"
 GRANT_TYPE = "application/vnd.memporium.mcb1.grant+protobuf"
+PART_TYPE = "application/vnd.memporium.mcb1.part+protobuf"
 SNAPSHOT_TYPE = "application/vnd.memporium.mcb1.snapshot+protobuf"
 SIGNED_TIME_TYPE = "application/vnd.memporium.mcb1.signed-time+protobuf"
 
@@ -129,35 +139,62 @@ def check_manifest(manifest: Manifest) -> None:
     require(manifest.bundle.startswith(f"{manifest.publisher}/"), _STEP, "the bundle is not its publisher's")
     require(0 < manifest.number <= NUMBER_MAX, _STEP, "the number is out of range")
     require(len(manifest.previous_manifest_sha256) in {0, _DIGEST}, _STEP, "a digest is malformed")
-    _check_streams(manifest)
-    _check_segments(manifest)
-    require(merkle_root(manifest.segments) == manifest.merkle_root, _STEP, "the Merkle root is wrong")
+    require(sorted(set(manifest.lineage)) == list(manifest.lineage), _STEP, "the lineage is not in order")
+    require(0 <= manifest.part_cube_count <= NUMBER_MAX, _STEP, "a count is out of range")
+    release = manifest.kind == BundleKind.BUNDLE_KIND_RELEASE
+    require(release or not manifest.part_cube_count, _STEP, "a dump has parts")
+    _check_contents(manifest)
 
 
-def _check_streams(manifest: Manifest) -> None:
-    require(manifest.streams, _STEP, "no stream")
-    for index, stream in enumerate(manifest.streams):
+def check_part(part: Part) -> None:
+    """Demand that a part agrees with itself and keeps to the caps.
+
+    Raises:
+        PlatformError: BUNDLE_REJECTED at PAYLOAD.
+    """
+    check_format(part.format, part.suite)
+    kinds = (PartKind.PART_KIND_SOURCE, PartKind.PART_KIND_RECIPIENT)
+    require(part.kind in kinds, _STEP, "the kind of the part is not allowed")
+    require(part.publisher and part.recipient, _STEP, "a name is missing")
+    require(len(part.manifest_sha256) == _DIGEST, _STEP, "a digest is malformed")
+    require(len(part.mark_commitment) in {0, _DIGEST}, _STEP, "a commitment is malformed")
+    _check_contents(part)
+
+
+def _check_contents(sealed: Manifest | Part) -> None:
+    require(len(sealed.cubes_tag) == _DIGEST, _STEP, "the tag of the cubes is malformed")
+    _check_streams(sealed)
+    _check_segments(sealed)
+    require(merkle_root(sealed.segments) == sealed.merkle_root, _STEP, "the Merkle root is wrong")
+
+
+def _check_streams(sealed: Manifest | Part) -> None:
+    require(sealed.streams, _STEP, "no stream")
+    for index, stream in enumerate(sealed.streams):
         kind = StreamKind.STREAM_KIND_TENSORS if index else StreamKind.STREAM_KIND_CUBES
         require(stream.kind == kind, _STEP, "the streams are out of order")
-        named = not index or (len(stream.blob_sha256) == 2 * _DIGEST and stream.segment_count > 0)
+        named = len(stream.blob_tag) == _DIGEST and stream.segment_count > 0 if index else not stream.blob_tag
         require(named and len(stream.digest) == _DIGEST, _STEP, "a stream is malformed")
-        require(0 <= stream.record_count <= NUMBER_MAX, _STEP, "a count is out of range")
+        counted = 0 <= stream.record_count <= NUMBER_MAX and not (index and stream.record_count)
+        require(counted, _STEP, "a count is out of range")
         require(0 <= stream.padded_bytes <= BUNDLE_CONTENT_MAX, _STEP, "a stream is above its cap")
         require(padded_size(stream.padded_bytes) == stream.padded_bytes, _STEP, "a stream's size is not padded")
-    blobs = [stream.blob_sha256 for stream in manifest.streams]
-    require(len(set(blobs)) == len(blobs) and not blobs[0], _STEP, "a file stands twice")
-    total = sum(stream.padded_bytes for stream in manifest.streams)
-    require(total == manifest.total_padded_bytes <= BUNDLE_CONTENT_MAX, _STEP, "the total size is wrong")
-    require(0 <= manifest.cube_count <= manifest.streams[0].record_count, _STEP, "the number of cubes is wrong")
+    tags = [stream.blob_tag for stream in sealed.streams]
+    require(len(set(tags)) == len(tags), _STEP, "a file stands twice")
+    total = sum(stream.padded_bytes for stream in sealed.streams)
+    require(total == sealed.total_padded_bytes <= BUNDLE_CONTENT_MAX, _STEP, "the total size is wrong")
+    require(0 <= sealed.cube_count <= sealed.streams[0].record_count, _STEP, "the number of cubes is wrong")
 
 
-def _check_segments(manifest: Manifest) -> None:
-    expected = [index for index, stream in enumerate(manifest.streams) for _ in range(max(stream.segment_count, 0))][
-        : len(manifest.segments) + 1
-    ]
-    require([segment.stream for segment in manifest.segments] == expected, _STEP, "the segments are out of order")
-    for segment in manifest.segments:
-        kind = manifest.streams[segment.stream].kind
+def _check_segments(sealed: Manifest | Part) -> None:
+    expected: list[int] = []
+    for index, stream in enumerate(sealed.streams):
+        require(0 <= stream.segment_count <= len(sealed.segments), _STEP, "the segments are not as many as said")
+        expected += [index] * stream.segment_count
+        require(len(expected) <= len(sealed.segments), _STEP, "the segments are not as many as said")
+    require([segment.stream for segment in sealed.segments] == expected, _STEP, "the segments are out of order")
+    for segment in sealed.segments:
+        kind = sealed.streams[segment.stream].kind
         require(segment.compression == STORED_AS[kind], _STEP, "a segment is stored in another way")
         require(0 < segment.size_bytes <= SEGMENT_OBJECT_MAX, _STEP, "a segment is above its cap")
         require(len(segment.sha256) == _DIGEST and len(segment.sealed_key) == _SEALED_KEY, _STEP, "malformed segment")
@@ -172,12 +209,14 @@ class Documents:
         snapshot: Of the Snapshot.
         signed_time: Of the SignedTime.
         grant: Of the Grant; None where only the outside of a bundle is verified.
+        part: Of the Part that the grant names; None where it names none.
     """
 
     manifest: bytes
     snapshot: bytes
     signed_time: bytes
     grant: bytes | None = None
+    part: bytes | None = None
 
 
 def digest_of(data: bytes) -> bytes:

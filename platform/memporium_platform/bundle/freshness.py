@@ -91,6 +91,7 @@ def check_snapshot(
     require(entry.manifest_sha256 == manifest_sha256, _SNAPSHOT, "the snapshot has another manifest")
     same = entry.line == manifest.line and entry.number == manifest.number
     require(same, _SNAPSHOT, "the snapshot has another line or number")
+    require(entry.terms_sha256 == manifest.terms_sha256, _SNAPSHOT, "the snapshot has other terms")
     if newest:
         highest = max(other.number for other in snapshot.entries if other.line == manifest.line)
         require(manifest.number == highest, _SNAPSHOT, "the line has a newer bundle")

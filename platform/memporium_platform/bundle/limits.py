@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 MIB = 1024 * 1024
 
 # Largest content of one segment in bytes. Bounds the memory of every reader and writer.
 SEGMENT_CONTENT_MAX = 16 * MIB
 
-# Content-defined segments of records: none is closed below the least size but the last of a stream, and on average each
-# has about the target size, so that a new version of a large vault uploads little.
-SEGMENT_CONTENT_MIN = 1 * MIB
-SEGMENT_CONTENT_TARGET = 4 * MIB
 
-# Segments of tensor files have one size: such a file is new as a whole or not at all.
-TENSOR_SEGMENT = 4 * MIB
+@dataclass(frozen=True, slots=True)
+class SegmentSizes:
+    """How long a writer makes its segments; a reader demands no more than `SEGMENT_CONTENT_MAX`.
+
+    Attributes:
+        least: No segment is shorter but the last of a stream, in bytes.
+        target: About the mean, in bytes.
+        most: None is longer, in bytes.
+    """
+
+    least: int = 1 * MIB
+    target: int = 4 * MIB
+    most: int = SEGMENT_CONTENT_MAX
+
 
 # Largest stored segment in bytes: incompressible content, its frame, the padding and the tags.
 SEGMENT_OBJECT_MAX = SEGMENT_CONTENT_MAX + 3 * MIB
@@ -23,12 +33,17 @@ RECORD_MAX = 8 * MIB
 
 # Largest envelopes in bytes.
 MANIFEST_MAX = 16 * MIB
+PART_MAX = 16 * MIB
 GRANT_MAX = 16 * 1024
 SNAPSHOT_MAX = 16 * MIB
 SIGNED_TIME_MAX = 16 * 1024
+ROOT_MAX = 256 * 1024
 
 # Most signatures of one envelope; more are an attempt to keep the verifier busy.
-SIGNATURES_MAX = 16
+SIGNATURES_MAX = 32
+
+# Most keys of one root.
+ROOT_KEYS_MAX = 16
 
 # Largest content of a whole bundle in bytes.
 BUNDLE_CONTENT_MAX = 1 << 42

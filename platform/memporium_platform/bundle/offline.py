@@ -16,7 +16,14 @@ from memporium.transfer.v1.bundle_pb2 import GrantTerms, Manifest
 from memporium_platform.bundle import dsse
 from memporium_platform.bundle.documents import Documents, decode
 from memporium_platform.bundle.grants import ExpectedAgreement, Recipient
-from memporium_platform.bundle.limits import GRANT_MAX, MANIFEST_MAX, SEGMENT_OBJECT_MAX, SIGNED_TIME_MAX, SNAPSHOT_MAX
+from memporium_platform.bundle.limits import (
+    GRANT_MAX,
+    MANIFEST_MAX,
+    PART_MAX,
+    SEGMENT_OBJECT_MAX,
+    SIGNED_TIME_MAX,
+    SNAPSHOT_MAX,
+)
 from memporium_platform.bundle.segments import check_stored
 from memporium_platform.bundle.steps import DOCUMENT_STEPS, SEGMENT_STEPS, VerificationStep, rejected
 from memporium_platform.bundle.verifier import BundleVerifier, Policy
@@ -26,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+    from memporium_platform.bundle.recipients import PrivateKey
 
 
 def trust_root(keys: Sequence[str], *, threshold: int = 1) -> dsse.TrustRoot:
@@ -43,7 +50,7 @@ def trust_root(keys: Sequence[str], *, threshold: int = 1) -> dsse.TrustRoot:
 
 
 def verify_folder(
-    folder: Path, trust: dsse.TrustRoot, *, now: datetime | None = None, key: X25519PrivateKey | None = None
+    folder: Path, trust: dsse.TrustRoot, *, now: datetime | None = None, key: PrivateKey | None = None
 ) -> Iterator[VerificationStep]:
     """Verify the bundle in a folder; yield each check that was passed.
 
@@ -62,6 +69,7 @@ def verify_folder(
         snapshot=_read(folder, "snapshot", SNAPSHOT_MAX),
         signed_time=_read(folder, "timestamp", SIGNED_TIME_MAX),
         grant=grant,
+        part=_read(folder, "part", PART_MAX) if key is not None and (folder / "part").exists() else None,
     )
     recipient, agreement = _expected(grant, key)
     policy = Policy(
@@ -79,10 +87,11 @@ def verify_folder(
             check_stored(data, digest=segment.sha256, size_bytes=segment.size_bytes)
         yield VerificationStep.SEGMENT_DIGEST
         return
-    content = verifier.content()
-    for index, segment in enumerate(verifier.manifest.segments):
-        content.segment(index, _read(folder, segment.sha256.hex(), SEGMENT_OBJECT_MAX))
-    content.finish()
+    for content, listed in ((verifier.content(), verifier.manifest), (verifier.part_content(), verifier.part)):
+        if content is not None and listed is not None:
+            for index, segment in enumerate(listed.segments):
+                content.segment(index, _read(folder, segment.sha256.hex(), SEGMENT_OBJECT_MAX))
+            content.finish()
     yield from SEGMENT_STEPS
 
 
@@ -104,7 +113,7 @@ def _publisher(envelope: bytes) -> str:
     return decode(Manifest, dsse.parse(envelope).payload).publisher
 
 
-def _expected(envelope: bytes | None, key: X25519PrivateKey | None) -> tuple[Recipient | None, ExpectedAgreement]:
+def _expected(envelope: bytes | None, key: PrivateKey | None) -> tuple[Recipient | None, ExpectedAgreement]:
     """Return the recipient and agreement that a grant names: away from the platform nobody else knows them."""
     if envelope is None or key is None:
         return None, ExpectedAgreement()

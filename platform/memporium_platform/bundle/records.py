@@ -1,25 +1,25 @@
-"""Streams of records, each behind its length as a varint, and where to cut them into segments.
+"""Records of a bundle's first stream: how they are written, cut into segments, and read again.
 
-A segment always ends at the end of a record. Where, depends on the records' own bytes under a secret key: the same
-records make the same segments in the next version, and the sizes of the segments tell nothing about known texts.
+The content of a segment is a serialised `RecordBatch`, so one call parses it. A writer appends records as they come:
+the field's tag, the record's length as a varint, the record.
 """
 
 from __future__ import annotations
 
-from hashlib import blake2b
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from memporium_platform.bundle.limits import (
-    RECORD_MAX,
-    SEGMENT_CONTENT_MAX,
-    SEGMENT_CONTENT_MIN,
-    SEGMENT_CONTENT_TARGET,
-)
+from google.protobuf.message import DecodeError
+
+from memporium.transfer.v1.record_pb2 import BundleRecord, RecordBatch
+from memporium_platform.bundle.cutting import CutDraw
+from memporium_platform.bundle.limits import RECORD_MAX, SegmentSizes
+from memporium_platform.bundle.protobuf import is_plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-_VARINT_BYTES_MAX = 4
+_TAG = b"\x0a"
 _CONTINUES = 0x80
 
 
@@ -28,81 +28,102 @@ class RecordError(Exception):
 
 
 def delimited(record: bytes) -> bytes:
-    """Return `record` behind its length.
+    """Return `record` as it stands in a segment.
 
     Raises:
         RecordError: It is larger than `RECORD_MAX`.
     """
-    if len(record) > RECORD_MAX:
-        raise RecordError(f"a record of {len(record)} bytes is above the cap of {RECORD_MAX}")
-    return _varint(len(record)) + record
-
-
-def _varint(length: int) -> bytes:
-    if length < _CONTINUES:
-        return bytes((length,))
-    # Most records are such.
-    if length < _CONTINUES << 7:
-        return bytes((length & 0x7F | _CONTINUES, length >> 7))
-    prefix = bytearray()
+    length = len(record)
+    if length > RECORD_MAX:
+        raise RecordError(f"a record of {length} bytes is above the cap of {RECORD_MAX}")
+    prefix = bytearray(_TAG)
     while length >= _CONTINUES:
         prefix.append(length & 0x7F | _CONTINUES)
         length >>= 7
     prefix.append(length)
-    return bytes(prefix)
+    return bytes(prefix) + record
 
 
-def split(content: bytes | bytearray | memoryview) -> Iterator[bytes]:
-    """Yield the records of one segment.
+def parse(content: bytes | memoryview) -> RecordBatch:
+    """Return the records of one segment.
 
     Raises:
-        RecordError: A length is not the shortest varint, above the cap, or beyond the segment's end.
+        RecordError: They are malformed, hold what is not known here, or one is above the cap.
     """
-    data, position = bytes(content), 0
-    size = len(data)
-    while position < size:
-        length = data[position]
-        position += 1
-        if length & _CONTINUES:
-            length, position = _continued(data, position, length & 0x7F)
-        if length > RECORD_MAX:
-            raise RecordError("a record is above the cap")
-        end = position + length
-        if end > size:
-            raise RecordError("cut within a record")
-        yield data[position:end]
-        position = end
+    try:
+        batch = RecordBatch.FromString(bytes(content))
+    except DecodeError as err:
+        raise RecordError("the records are malformed") from err
+    if not is_plain(batch, len(content)):
+        raise RecordError("the records hold unknown fields, or are not written in the shortest way")
+    if len(content) > RECORD_MAX and any(record.ByteSize() > RECORD_MAX for record in batch.records):
+        raise RecordError("a record is above the cap")
+    return batch
 
 
-def _continued(data: bytes, position: int, length: int) -> tuple[int, int]:
-    """Return the length whose low seven bits are given and whose rest is at `position`, and where it ends."""
-    for shift in range(7, 7 * _VARINT_BYTES_MAX, 7):
-        if position == len(data):
-            raise RecordError("cut within a length")
-        byte = data[position]
-        position += 1
-        length |= (byte & 0x7F) << shift
-        if not byte & _CONTINUES:
-            if byte == 0:
-                raise RecordError("a length is not the shortest varint")
-            return length, position
-    raise RecordError("a length is too long")
+@dataclass(slots=True)
+class RecordOrder:
+    """What was read so far: the vault comes first, then cubes, then relations.
+
+    Attributes:
+        records: Number of records.
+        cubes: Number of cubes.
+        related: Whether a relation has come.
+    """
+
+    records: int = 0
+    cubes: int = 0
+    related: bool = False
+
+    def take(self, batch: RecordBatch, blobs: dict[str, int]) -> list[str]:
+        """Take in the records of the next segment; note files in `blobs`; return the names of the cubes.
+
+        Raises:
+            RecordError: A record is of an unknown kind or out of its order, or two cubes disagree about a file.
+        """
+        names = []
+        for record in batch.records:
+            kind = record.WhichOneof("record")
+            if kind == "cube":
+                if self.related:
+                    raise RecordError("a cube behind relations")
+                cube = record.cube.cube
+                names.append(cube.name)
+                _note_blob(cube.payload, blobs)
+            elif kind == "relation":
+                self.related = True
+            elif kind is None or self.records:
+                raise RecordError("a record is of an unknown kind, or a vault is not the first record")
+            self.records += 1
+        self.cubes += len(names)
+        return names
+
+
+def _note_blob(payload: object, blobs: dict[str, int]) -> None:
+    form = payload.WhichOneof("form")  # type: ignore[attr-defined]  # the generated class of an imported package
+    if form not in {"activation", "parameter"}:
+        return
+    blob = getattr(payload, form).blob
+    if blobs.setdefault(blob.sha256, blob.size_bytes) != blob.size_bytes:
+        raise RecordError("two cubes give a file different sizes")
 
 
 class RecordSegments:
-    """Gathers records into the contents of segments."""
+    """Gathers records into the contents of segments; a segment ends where a record ends."""
 
-    def __init__(self, cut_key: bytes) -> None:
+    def __init__(self, cut_key: bytes, sizes: SegmentSizes | None = None) -> None:
         """Begin a stream; `cut_key` (32 bytes) decides where segments end."""
-        self._cut_key = cut_key
+        self._sizes = sizes or SegmentSizes()
+        self._draw = CutDraw(cut_key, self._sizes)
         self._pending = bytearray()
 
     def add(self, record: bytes) -> Sequence[bytes]:
         """Take in a record; return the segments' contents that are complete, none or one, seldom two."""
         piece = delimited(record)
-        done = [self._take()] if len(self._pending) + len(piece) > SEGMENT_CONTENT_MAX else []
-        self._pending += piece
-        if len(self._pending) >= SEGMENT_CONTENT_MIN and self._cuts_after(piece):
+        pending = self._pending
+        done = [self._take()] if pending and len(pending) + len(piece) > self._sizes.most else []
+        pending += piece
+        if len(pending) >= self._sizes.least and self._draw.cuts(piece, length=len(pending), weight=len(piece)):
             done.append(self._take())
         return done
 
@@ -116,8 +137,7 @@ class RecordSegments:
         self._pending.clear()
         return content
 
-    def _cuts_after(self, piece: bytes) -> bool:
-        # A record ends a segment with a chance in proportion to its size, so that segments beyond the least size are
-        # `TARGET - MIN` longer on average, whatever the sizes of the records are.
-        draw = int.from_bytes(blake2b(piece, digest_size=8, key=self._cut_key).digest())
-        return draw * (SEGMENT_CONTENT_TARGET - SEGMENT_CONTENT_MIN) < len(piece) << 64
+
+def cube_name(record: bytes) -> str:
+    """Return the name of the cube in a serialised record, or "" where it holds none."""
+    return BundleRecord.FromString(record).cube.cube.name

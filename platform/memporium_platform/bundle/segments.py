@@ -48,8 +48,8 @@ def seal_segment(content: bytes | bytearray | memoryview, line: LineSecret, *, c
     if not 0 < len(content) <= SEGMENT_CONTENT_MAX:
         raise ValueError("a segment holds 1 byte to 16 MiB")
     compression = Compression.COMPRESSION_ZSTD if compressed else Compression.COMPRESSION_NONE
-    made = line.segment_key(content, compression)
     body = compress(content) if compressed else content
+    made = line.segment_key(body, compression)
     frame = bytearray(padded_size(_LENGTH + len(body)))
     frame[:_LENGTH] = len(body).to_bytes(_LENGTH)
     frame[_LENGTH : _LENGTH + len(body)] = body
@@ -85,19 +85,18 @@ def decrypt(data: bytes, key: bytes, compression: int) -> memoryview:
     return memoryview(frame)[_LENGTH : _LENGTH + length]
 
 
-def unpack(body: memoryview, compression: int, *, limit_bytes: int) -> bytes:
-    """Return the content in `body`.
+def unpack(body: memoryview, compression: int, *, limit_bytes: int) -> bytes | memoryview:
+    """Return the content in `body`; what was not compressed is not copied.
 
     Raises:
         PlatformError: BUNDLE_REJECTED at DECOMPRESSION.
     """
     limit = min(limit_bytes, SEGMENT_CONTENT_MAX)
+    content: bytes | memoryview = body
     if compression == Compression.COMPRESSION_ZSTD:
         try:
             content = decompress(body, limit_bytes=limit)
         except DecompressionError as err:
             raise rejected(VerificationStep.DECOMPRESSION, str(err)) from err
-    else:
-        content = bytes(body)
     require(0 < len(content) <= limit, VerificationStep.DECOMPRESSION, "a segment's content is above its cap")
     return content

@@ -57,11 +57,12 @@ class TensorFileCheck:
         Raises:
             TensorFileError: Something is wrong with the file so far.
         """
-        data = bytes(piece)
+        data = memoryview(piece)
         if self._header_end is None:
             self._head += data
-            data = self._try_header()
-        self._numbers(data)
+            data = memoryview(self._try_header())
+        if data:
+            self._numbers(data)
 
     def finish(self) -> None:
         """Take in the end.
@@ -90,9 +91,10 @@ class TensorFileCheck:
         self._head.clear()
         return rest
 
-    def _numbers(self, data: bytes) -> None:
+    def _numbers(self, data: memoryview) -> None:
         """Look at the numbers in `data`, which follow those before."""
-        data = self._carry + data
+        if self._carry:
+            data = memoryview(self._carry + data)
         start = self._size - len(self._carry)
         self._size += len(data) - len(self._carry)
         self._carry = b""
@@ -104,13 +106,13 @@ class TensorFileCheck:
             whole = len(here) - len(here) % width
             _finite(here[:whole], width=width, exponent=exponent)
             if start + whole < end:
-                self._carry = here[whole:]
+                self._carry = bytes(here[whole:])
                 return
             data, start = data[whole:], end
             self._next_span += 1
 
 
-def _finite(data: bytes, *, width: int, exponent: int) -> None:
+def _finite(data: memoryview, *, width: int, exponent: int) -> None:
     if exponent and data:
         numbers = np.frombuffer(data, dtype=_UNSIGNED[width])
         if bool(np.any((numbers & numbers.dtype.type(exponent)) == exponent)):

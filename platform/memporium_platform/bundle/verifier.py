@@ -3,7 +3,8 @@
 The rules:
 
 1. The documents are verified first (`BundleVerifier`): SIZE_CAPS, ENVELOPE, TRUST_ROOT, PAYLOAD, FRESHNESS, SNAPSHOT,
-   GRANT, KEY. Each check is made for all documents before the next one begins.
+   GRANT, KEY. Each check is made for all documents before the next one begins. Before that, a caller that was given
+   roots follows them (`roots.follow`) from the keys that it trusts.
 2. Then each segment (`content.ContentVerifier`): SEGMENT_DIGEST, DECRYPTION, DECOMPRESSION, STREAM_DIGEST, FORMAT. The
    segments of a stream come in order; the streams may come in any.
 3. The first failure ends all.
@@ -15,16 +16,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from memporium.transfer.v1.bundle_pb2 import Grant, GrantTerms, Manifest, SignedTime, Snapshot
+from memporium.transfer.v1.bundle_pb2 import Grant, GrantTerms, Manifest, Part, SignedTime, Snapshot, Suite
 from memporium_platform.bundle import dsse, freshness, grants
 from memporium_platform.bundle.content import ContentVerifier
 from memporium_platform.bundle.documents import (
     GRANT_TYPE,
     MANIFEST_TYPE,
+    PART_TYPE,
     SIGNED_TIME_TYPE,
     SNAPSHOT_TYPE,
+    SUITES,
     Documents,
     check_manifest,
+    check_part,
     decode,
     digest_of,
     moment,
@@ -33,11 +37,12 @@ from memporium_platform.bundle.documents import (
 from memporium_platform.bundle.freshness import Seen
 from memporium_platform.bundle.grants import ExpectedAgreement, Recipient
 from memporium_platform.bundle.keys import BundleKey
-from memporium_platform.bundle.limits import GRANT_MAX, MANIFEST_MAX, SIGNED_TIME_MAX, SNAPSHOT_MAX
+from memporium_platform.bundle.limits import GRANT_MAX, MANIFEST_MAX, PART_MAX, SIGNED_TIME_MAX, SNAPSHOT_MAX
 from memporium_platform.bundle.steps import VerificationStep, require
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
+    from collections.abc import Set as AbstractSet
     from datetime import datetime
 
 Step = VerificationStep
@@ -56,7 +61,7 @@ class Policy:
         agreement: The recipient's agreement.
         seen: The highest numbers met so far.
         newest: True where the newest bundle of its line was asked for.
-        check_record: Refuses a malformed record by raising `RecordError`.
+        suites: The suites that are allowed.
     """
 
     trust: dsse.TrustRoot
@@ -67,7 +72,7 @@ class Policy:
     agreement: ExpectedAgreement = field(default_factory=ExpectedAgreement)
     seen: Seen = field(default_factory=Seen)
     newest: bool = False
-    check_record: Callable[[bytes], None] = lambda _record: None
+    suites: AbstractSet[int] = SUITES
 
 
 class BundleVerifier:
@@ -80,6 +85,13 @@ class BundleVerifier:
         self._manifest_sha256 = b""
         self._seen = policy.seen
         self._key: BundleKey | None = None
+        self._part: Part | None = None
+        self._part_key: BundleKey | None = None
+
+    @property
+    def part(self) -> Part | None:
+        """The verified part, or None where the grant names none."""
+        return self._part
 
     @property
     def manifest(self) -> Manifest:
@@ -115,6 +127,8 @@ class BundleVerifier:
         if policy.recipient is not None:
             require(documents.grant, Step.GRANT, "there is no grant")
             received["grant"] = (documents.grant or b"", GRANT_MAX)
+            if documents.part is not None:
+                received["part"] = (documents.part, PART_MAX)
         for name, (data, cap) in received.items():
             require(len(data) <= cap, Step.SIZE_CAPS, f"the {name} is above its cap")
         yield Step.SIZE_CAPS
@@ -127,10 +141,16 @@ class BundleVerifier:
         snapshot = payload(envelopes["snapshot"], SNAPSHOT_TYPE, Snapshot)
         signed = payload(envelopes["signed time"], SIGNED_TIME_TYPE, SignedTime)
         check_manifest(manifest)
-        grant = terms = None
+        require(manifest.suite in policy.suites, Step.PAYLOAD, "the suite is not allowed here")
+        doubled = manifest.suite != Suite.SUITE_MCB1_HYBRID_AES256GCM or policy.trust.hybrid
+        require(doubled, Step.PAYLOAD, "the suite demands two signatures, and the trusted keys have one half")
+        grant = terms = part = None
         if policy.recipient is not None:
             grant = payload(envelopes["grant"], GRANT_TYPE, Grant)
             terms = decode(GrantTerms, grant.terms)
+            if "part" in envelopes:
+                part = payload(envelopes["part"], PART_TYPE, Part)
+                check_part(part)
         yield Step.PAYLOAD
         freshness.check_signed_time(
             signed, envelopes["snapshot"].payload, publisher=policy.publisher, seen=policy.seen, now=policy.now
@@ -155,8 +175,12 @@ class BundleVerifier:
                 agreement=policy.agreement,
                 now=policy.now,
             )
+            part_bytes = envelopes["part"].payload if part is not None else b""
+            grants.check_part(part, part_bytes, terms=terms, manifest=manifest, manifest_sha256=digest)
             yield Step.GRANT
-            self._key = BundleKey(grants.open_key(grant, policy.recipient))
+            bundle_key, part_key = grants.open_keys(grant, terms, policy.recipient)
+            self._key = BundleKey(bundle_key)
+            self._part, self._part_key = part, BundleKey(part_key) if part_key else None
             yield Step.KEY
         self._manifest, self._manifest_sha256 = manifest, digest
         self._seen = Seen(
@@ -167,7 +191,13 @@ class BundleVerifier:
         )
 
     def content(self) -> ContentVerifier:
-        """Return what verifies the segments, once the documents are verified and the key is open."""
+        """Return what verifies the manifest's segments, once the documents are verified and the key is open."""
         if self._key is None:
             raise RuntimeError("the bundle's key is not open")
-        return ContentVerifier(self.manifest, self._key, check_record=self._policy.check_record)
+        return ContentVerifier(self.manifest, self._key)
+
+    def part_content(self) -> ContentVerifier | None:
+        """Return what verifies the part's segments; None where there is no part."""
+        if self._part is None or self._part_key is None:
+            return None
+        return ContentVerifier(self._part, self._part_key)

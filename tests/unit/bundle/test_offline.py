@@ -9,7 +9,7 @@ import pytest
 from memporium_platform.bundle.offline import trust_root, verify_folder
 from memporium_platform.bundle.steps import VerificationStep
 from memporium_platform.errors import PlatformError, Reason
-from support.bundles import NOW, READER_KEY, SIGNER, Publisher, tensor_file
+from support.bundles import NOW, READER_KEY, SIGNER, Publisher, tensor_file, text_record
 
 TRUST = trust_root([SIGNER.public_key().public_bytes_raw().hex()])
 
@@ -17,7 +17,7 @@ TRUST = trust_root([SIGNER.public_key().public_bytes_raw().hex()])
 @pytest.fixture
 def folder(tmp_path):
     publisher = Publisher()
-    sealed = publisher.seal([b"a memory"], [tensor_file()])
+    sealed = publisher.seal([text_record("c", "a memory")], [tensor_file()])
     documents = publisher.documents(sealed)
     named = {
         "manifest": documents.manifest,

@@ -25,39 +25,47 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"memporium/transfer/v1/bundle.proto\x12\x15memporium.transfer.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"o\n\x08\x45nvelope\x12\x0f\n\x07payload\x18\x01 \x01(\x0c\x12\x14\n\x0cpayload_type\x18\x02 \x01(\t\x12<\n\nsignatures\x18\x03 \x03(\x0b\x32(.memporium.transfer.v1.EnvelopeSignature\"/\n\x11\x45nvelopeSignature\x12\x0b\n\x03sig\x18\x01 \x01(\x0c\x12\r\n\x05keyid\x18\x02 \x01(\t\"\xa1\x01\n\x06Stream\x12/\n\x04kind\x18\x01 \x01(\x0e\x32!.memporium.transfer.v1.StreamKind\x12\x13\n\x0b\x62lob_sha256\x18\x02 \x01(\t\x12\x0e\n\x06\x64igest\x18\x03 \x01(\x0c\x12\x14\n\x0cpadded_bytes\x18\x04 \x01(\x03\x12\x15\n\rsegment_count\x18\x05 \x01(\x05\x12\x14\n\x0crecord_count\x18\x06 \x01(\x03\"\x8a\x01\n\x07Segment\x12\x0e\n\x06sha256\x18\x01 \x01(\x0c\x12\x12\n\nsize_bytes\x18\x02 \x01(\x03\x12\x0e\n\x06stream\x18\x03 \x01(\x05\x12\x37\n\x0b\x63ompression\x18\x04 \x01(\x0e\x32\".memporium.transfer.v1.Compression\x12\x12\n\nsealed_key\x18\x05 \x01(\x0c\"\x8b\x04\n\x08Manifest\x12\x0e\n\x06\x66ormat\x18\x01 \x01(\t\x12+\n\x05suite\x18\x02 \x01(\x0e\x32\x1c.memporium.transfer.v1.Suite\x12/\n\x04kind\x18\x03 \x01(\x0e\x32!.memporium.transfer.v1.BundleKind\x12\x0e\n\x06\x62undle\x18\x04 \x01(\t\x12\x11\n\tpublisher\x18\x05 \x01(\t\x12\x0c\n\x04line\x18\x06 \x01(\t\x12\x0f\n\x07version\x18\x07 \x01(\t\x12\x0e\n\x06number\x18\x08 \x01(\x03\x12 \n\x18previous_manifest_sha256\x18\t \x01(\x0c\x12.\n\x07streams\x18\n \x03(\x0b\x32\x1d.memporium.transfer.v1.Stream\x12\x30\n\x08segments\x18\x0b \x03(\x0b\x32\x1e.memporium.transfer.v1.Segment\x12\x13\n\x0bmerkle_root\x18\x0c \x01(\x0c\x12\x1a\n\x12total_padded_bytes\x18\r \x01(\x03\x12\x12\n\ncube_count\x18\x0e \x01(\x03\x12\x14\n\x0cterms_sha256\x18\x0f \x01(\t\x12/\n\x0b\x63reate_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xd5\x02\n\nGrantTerms\x12\x0e\n\x06\x66ormat\x18\x01 \x01(\t\x12+\n\x05suite\x18\x02 \x01(\x0e\x32\x1c.memporium.transfer.v1.Suite\x12\x10\n\x08grant_id\x18\x03 \x01(\t\x12\x17\n\x0fmanifest_sha256\x18\x04 \x01(\x0c\x12\x11\n\tpublisher\x18\x05 \x01(\t\x12\x11\n\trecipient\x18\x06 \x01(\t\x12\x18\n\x10recipient_key_id\x18\x07 \x01(\t\x12\x11\n\tagreement\x18\x08 \x01(\t\x12\x14\n\x0cterms_sha256\x18\t \x01(\t\x12.\n\nstart_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10revocation_epoch\x18\x0c \x01(\x03\"*\n\x05Grant\x12\r\n\x05terms\x18\x01 \x01(\x0c\x12\x12\n\nsealed_key\x18\x02 \x01(\x0c\"V\n\rSnapshotEntry\x12\x0e\n\x06\x62undle\x18\x01 \x01(\t\x12\x0c\n\x04line\x18\x02 \x01(\t\x12\x0e\n\x06number\x18\x03 \x01(\x03\x12\x17\n\x0fmanifest_sha256\x18\x04 \x01(\x0c\"\xf6\x01\n\x08Snapshot\x12\x0e\n\x06\x66ormat\x18\x01 \x01(\t\x12\x11\n\tpublisher\x18\x02 \x01(\t\x12\x0e\n\x06number\x18\x03 \x01(\x03\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x07\x65ntries\x18\x05 \x03(\x0b\x32$.memporium.transfer.v1.SnapshotEntry\x12\x19\n\x11revoked_manifests\x18\x06 \x03(\x0c\x12\x1a\n\x12revoked_agreements\x18\x07 \x03(\t\x12\x18\n\x10revocation_epoch\x18\x08 \x01(\x03\"\xd3\x01\n\nSignedTime\x12\x0e\n\x06\x66ormat\x18\x01 \x01(\t\x12\x11\n\tpublisher\x18\x02 \x01(\t\x12\x0e\n\x06number\x18\x03 \x01(\x03\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0fsnapshot_sha256\x18\x06 \x01(\x0c\x12\x17\n\x0fsnapshot_number\x18\x07 \x01(\x03*G\n\x05Suite\x12\x15\n\x11SUITE_UNSPECIFIED\x10\x00\x12\'\n#SUITE_MCB1_ED25519_X25519_AES256GCM\x10\x01*X\n\nBundleKind\x12\x1b\n\x17\x42UNDLE_KIND_UNSPECIFIED\x10\x00\x12\x17\n\x13\x42UNDLE_KIND_RELEASE\x10\x01\x12\x14\n\x10\x42UNDLE_KIND_DUMP\x10\x02*Y\n\nStreamKind\x12\x1b\n\x17STREAM_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11STREAM_KIND_CUBES\x10\x01\x12\x17\n\x13STREAM_KIND_TENSORS\x10\x02*V\n\x0b\x43ompression\x12\x1b\n\x17\x43OMPRESSION_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43OMPRESSION_NONE\x10\x01\x12\x14\n\x10\x43OMPRESSION_ZSTD\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"memporium/transfer/v1/bundle.proto\x12\x15memporium.transfer.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"o\n\x08\x45nvelope\x12\x0f\n\x07payload\x18\x01 \x01(\x0c\x12\x14\n\x0cpayload_type\x18\x02 \x01(\t\x12<\n\nsignatures\x18\x03 \x03(\x0b\x32(.memporium.transfer.v1.EnvelopeSignature\"/\n\x11\x45nvelopeSignature\x12\x0b\n\x03sig\x18\x01 \x01(\x0c\x12\r\n\x05keyid\x18\x02 \x01(\t\"\xb1\x01\n\x06Stream\x12/\n\x04kind\x18\x01 \x01(\x0e\x32!.memporium.transfer.v1.StreamKind\x12\x0e\n\x06\x64igest\x18\x03 \x01(\x0c\x12\x14\n\x0cpadded_bytes\x18\x04 \x01(\x03\x12\x15\n\rsegment_count\x18\x05 \x01(\x05\x12\x14\n\x0crecord_count\x18\x06 \x01(\x03\x12\x10\n\x08\x62lob_tag\x18\x07 \x01(\x0cJ\x04\x08\x02\x10\x03R\x0b\x62lob_sha256\"\x8a\x01\n\x07Segment\x12\x0e\n\x06sha256\x18\x01 \x01(\x0c\x12\x12\n\nsize_bytes\x18\x02 \x01(\x03\x12\x0e\n\x06stream\x18\x03 \x01(\x05\x12\x37\n\x0b\x63ompression\x18\x04 \x01(\x0e\x32\".memporium.transfer.v1.Compression\x12\x12\n\nsealed_key\x18\x05 \x01(\x0c\"\xc8\x04\n\x08Manifest\x12\x0e\n\x06\x66ormat\x18\x01 \x01(\t\x12+\n\x05suite\x18\x02 \x01(\x0e\x32\x1c.memporium.transfer.v1.Suite\x12/\n\x04kind\x18\x03 \x01(\x0e\x32!.memporium.transfer.v1.BundleKind\x12\x0e\n\x06\x62undle\x18\x04 \x01(\t\x12\x11\n\tpublisher\x18\x05 \x01(\t\x12\x0c\n\x04line\x18\x06 \x01(\t\x12\x0f\n\x07version\x18\x07 \x01(\t\x12\x0e\n\x06number\x18\x08 \x01(\x03\x12 \n\x18previous_manifest_sha256\x18\t \x01(\x0c\x12.\n\x07streams\x18\n \x03(\x0b\x32\x1d.memporium.transfer.v1.Stream\x12\x30\n\x08segments\x18\x0b \x03(\x0b\x32\x1e.memporium.transfer.v1.Segment\x12\x13\n\x0bmerkle_root\x18\x0c \x01(\x0c\x12\x1a\n\x12total_padded_bytes\x18\r \x01(\x03\x12\x12\n\ncube_count\x18\x0e \x01(\x03\x12\x14\n\x0cterms_sha256\x18\x0f \x01(\t\x12/\n\x0b\x63reate_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tcubes_tag\x18\x12 \x01(\x0c\x12\x0f\n\x07lineage\x18\x13 \x03(\t\x12\x17\n\x0fpart_cube_count\x18\x14 \x01(\x03\"\xc8\x03\n\x04Part\x12\x0e\n\x06\x66ormat\x18\x01 \x01(\t\x12+\n\x05suite\x18\x02 \x01(\x0e\x32\x1c.memporium.transfer.v1.Suite\x12-\n\x04kind\x18\x03 \x01(\x0e\x32\x1f.memporium.transfer.v1.PartKind\x12\x11\n\tpublisher\x18\x04 \x01(\t\x12\x17\n\x0fmanifest_sha256\x18\x05 \x01(\x0c\x12\x11\n\trecipient\x18\x06 \x01(\t\x12\x11\n\tagreement\x18\x07 \x01(\t\x12.\n\x07streams\x18\x08 \x03(\x0b\x32\x1d.memporium.transfer.v1.Stream\x12\x30\n\x08segments\x18\t \x03(\x0b\x32\x1e.memporium.transfer.v1.Segment\x12\x13\n\x0bmerkle_root\x18\n \x01(\x0c\x12\x1a\n\x12total_padded_bytes\x18\x0b \x01(\x03\x12\x12\n\ncube_count\x18\x0c \x01(\x03\x12\x11\n\tcubes_tag\x18\r \x01(\x0c\x12\x17\n\x0fmark_commitment\x18\x0e \x01(\x0c\x12/\n\x0b\x63reate_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xea\x02\n\nGrantTerms\x12\x0e\n\x06\x66ormat\x18\x01 \x01(\t\x12+\n\x05suite\x18\x02 \x01(\x0e\x32\x1c.memporium.transfer.v1.Suite\x12\x10\n\x08grant_id\x18\x03 \x01(\t\x12\x17\n\x0fmanifest_sha256\x18\x04 \x01(\x0c\x12\x11\n\tpublisher\x18\x05 \x01(\t\x12\x11\n\trecipient\x18\x06 \x01(\t\x12\x18\n\x10recipient_key_id\x18\x07 \x01(\t\x12\x11\n\tagreement\x18\x08 \x01(\t\x12\x14\n\x0cterms_sha256\x18\t \x01(\t\x12.\n\nstart_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10revocation_epoch\x18\x0c \x01(\x03\x12\x13\n\x0bpart_sha256\x18\r \x01(\x0c\"*\n\x05Grant\x12\r\n\x05terms\x18\x01 \x01(\x0c\x12\x12\n\nsealed_key\x18\x02 \x01(\x0c\"l\n\rSnapshotEntry\x12\x0e\n\x06\x62undle\x18\x01 \x01(\t\x12\x0c\n\x04line\x18\x02 \x01(\t\x12\x0e\n\x06number\x18\x03 \x01(\x03\x12\x17\n\x0fmanifest_sha256\x18\x04 \x01(\x0c\x12\x14\n\x0cterms_sha256\x18\x05 \x01(\t\"\xf6\x01\n\x08Snapshot\x12\x0e\n\x06\x66ormat\x18\x01 \x01(\t\x12\x11\n\tpublisher\x18\x02 \x01(\t\x12\x0e\n\x06number\x18\x03 \x01(\x03\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x07\x65ntries\x18\x05 \x03(\x0b\x32$.memporium.transfer.v1.SnapshotEntry\x12\x19\n\x11revoked_manifests\x18\x06 \x03(\x0c\x12\x1a\n\x12revoked_agreements\x18\x07 \x03(\t\x12\x18\n\x10revocation_epoch\x18\x08 \x01(\x03\"\xd3\x01\n\nSignedTime\x12\x0e\n\x06\x66ormat\x18\x01 \x01(\t\x12\x11\n\tpublisher\x18\x02 \x01(\t\x12\x0e\n\x06number\x18\x03 \x01(\x03\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0fsnapshot_sha256\x18\x06 \x01(\x0c\x12\x17\n\x0fsnapshot_number\x18\x07 \x01(\x03\"+\n\x07RootKey\x12\x0f\n\x07\x65\x64\x32\x35\x35\x31\x39\x18\x01 \x01(\x0c\x12\x0f\n\x07mldsa65\x18\x02 \x01(\x0c\"\xab\x01\n\x04Root\x12\x0e\n\x06\x66ormat\x18\x01 \x01(\t\x12\x11\n\tpublisher\x18\x02 \x01(\t\x12\x0e\n\x06number\x18\x03 \x01(\x03\x12,\n\x04keys\x18\x04 \x03(\x0b\x32\x1e.memporium.transfer.v1.RootKey\x12\x11\n\tthreshold\x18\x05 \x01(\x05\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*h\n\x05Suite\x12\x15\n\x11SUITE_UNSPECIFIED\x10\x00\x12\'\n#SUITE_MCB1_ED25519_X25519_AES256GCM\x10\x01\x12\x1f\n\x1bSUITE_MCB1_HYBRID_AES256GCM\x10\x02*X\n\nBundleKind\x12\x1b\n\x17\x42UNDLE_KIND_UNSPECIFIED\x10\x00\x12\x17\n\x13\x42UNDLE_KIND_RELEASE\x10\x01\x12\x14\n\x10\x42UNDLE_KIND_DUMP\x10\x02*T\n\x08PartKind\x12\x19\n\x15PART_KIND_UNSPECIFIED\x10\x00\x12\x14\n\x10PART_KIND_SOURCE\x10\x01\x12\x17\n\x13PART_KIND_RECIPIENT\x10\x02*Y\n\nStreamKind\x12\x1b\n\x17STREAM_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11STREAM_KIND_CUBES\x10\x01\x12\x17\n\x13STREAM_KIND_TENSORS\x10\x02*V\n\x0b\x43ompression\x12\x1b\n\x17\x43OMPRESSION_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43OMPRESSION_NONE\x10\x01\x12\x14\n\x10\x43OMPRESSION_ZSTD\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'memporium.transfer.v1.bundle_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SUITE']._serialized_start=2026
-  _globals['_SUITE']._serialized_end=2097
-  _globals['_BUNDLEKIND']._serialized_start=2099
-  _globals['_BUNDLEKIND']._serialized_end=2187
-  _globals['_STREAMKIND']._serialized_start=2189
-  _globals['_STREAMKIND']._serialized_end=2278
-  _globals['_COMPRESSION']._serialized_start=2280
-  _globals['_COMPRESSION']._serialized_end=2366
+  _globals['_SUITE']._serialized_start=2824
+  _globals['_SUITE']._serialized_end=2928
+  _globals['_BUNDLEKIND']._serialized_start=2930
+  _globals['_BUNDLEKIND']._serialized_end=3018
+  _globals['_PARTKIND']._serialized_start=3020
+  _globals['_PARTKIND']._serialized_end=3104
+  _globals['_STREAMKIND']._serialized_start=3106
+  _globals['_STREAMKIND']._serialized_end=3195
+  _globals['_COMPRESSION']._serialized_start=3197
+  _globals['_COMPRESSION']._serialized_end=3283
   _globals['_ENVELOPE']._serialized_start=94
   _globals['_ENVELOPE']._serialized_end=205
   _globals['_ENVELOPESIGNATURE']._serialized_start=207
   _globals['_ENVELOPESIGNATURE']._serialized_end=254
   _globals['_STREAM']._serialized_start=257
-  _globals['_STREAM']._serialized_end=418
-  _globals['_SEGMENT']._serialized_start=421
-  _globals['_SEGMENT']._serialized_end=559
-  _globals['_MANIFEST']._serialized_start=562
-  _globals['_MANIFEST']._serialized_end=1085
-  _globals['_GRANTTERMS']._serialized_start=1088
-  _globals['_GRANTTERMS']._serialized_end=1429
-  _globals['_GRANT']._serialized_start=1431
-  _globals['_GRANT']._serialized_end=1473
-  _globals['_SNAPSHOTENTRY']._serialized_start=1475
-  _globals['_SNAPSHOTENTRY']._serialized_end=1561
-  _globals['_SNAPSHOT']._serialized_start=1564
-  _globals['_SNAPSHOT']._serialized_end=1810
-  _globals['_SIGNEDTIME']._serialized_start=1813
-  _globals['_SIGNEDTIME']._serialized_end=2024
+  _globals['_STREAM']._serialized_end=434
+  _globals['_SEGMENT']._serialized_start=437
+  _globals['_SEGMENT']._serialized_end=575
+  _globals['_MANIFEST']._serialized_start=578
+  _globals['_MANIFEST']._serialized_end=1162
+  _globals['_PART']._serialized_start=1165
+  _globals['_PART']._serialized_end=1621
+  _globals['_GRANTTERMS']._serialized_start=1624
+  _globals['_GRANTTERMS']._serialized_end=1986
+  _globals['_GRANT']._serialized_start=1988
+  _globals['_GRANT']._serialized_end=2030
+  _globals['_SNAPSHOTENTRY']._serialized_start=2032
+  _globals['_SNAPSHOTENTRY']._serialized_end=2140
+  _globals['_SNAPSHOT']._serialized_start=2143
+  _globals['_SNAPSHOT']._serialized_end=2389
+  _globals['_SIGNEDTIME']._serialized_start=2392
+  _globals['_SIGNEDTIME']._serialized_end=2603
+  _globals['_ROOTKEY']._serialized_start=2605
+  _globals['_ROOTKEY']._serialized_end=2648
+  _globals['_ROOT']._serialized_start=2651
+  _globals['_ROOT']._serialized_end=2822
 # @@protoc_insertion_point(module_scope)

@@ -34,6 +34,8 @@ class _SuiteEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Suite.ValueType
     """Ed25519; HPKE with X25519, HKDF-SHA256, AES-256-GCM; segments in the C2SP chunked-encryption layout with
     AES-256-GCM and SHA-256.
     """
+    SUITE_MCB1_HYBRID_AES256GCM: _Suite.ValueType  # 2
+    """As above, but every signature is doubled by one of ML-DSA-65, and HPKE uses the hybrid of ML-KEM-768 and X25519."""
 
 class Suite(_Suite, metaclass=_SuiteEnumTypeWrapper):
     """The set of algorithms of a bundle; nothing is negotiated inside one."""
@@ -44,6 +46,8 @@ SUITE_MCB1_ED25519_X25519_AES256GCM: Suite.ValueType  # 1
 """Ed25519; HPKE with X25519, HKDF-SHA256, AES-256-GCM; segments in the C2SP chunked-encryption layout with
 AES-256-GCM and SHA-256.
 """
+SUITE_MCB1_HYBRID_AES256GCM: Suite.ValueType  # 2
+"""As above, but every signature is doubled by one of ML-DSA-65, and HPKE uses the hybrid of ML-KEM-768 and X25519."""
 Global___Suite: _TypeAlias = Suite  # noqa: Y015
 
 class _BundleKind:
@@ -70,6 +74,30 @@ BUNDLE_KIND_DUMP: BundleKind.ValueType  # 2
 """A dump of an own vault, for its organisation alone."""
 Global___BundleKind: _TypeAlias = BundleKind  # noqa: Y015
 
+class _PartKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PartKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PartKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PART_KIND_UNSPECIFIED: _PartKind.ValueType  # 0
+    """Not given; refused."""
+    PART_KIND_SOURCE: _PartKind.ValueType  # 1
+    """The publisher's own: what the recipients get in a marked form, as it was before marking."""
+    PART_KIND_RECIPIENT: _PartKind.ValueType  # 2
+    """One recipient's: made at delivery, marked for that recipient."""
+
+class PartKind(_PartKind, metaclass=_PartKindEnumTypeWrapper):
+    """Whose part of a bundle it is."""
+
+PART_KIND_UNSPECIFIED: PartKind.ValueType  # 0
+"""Not given; refused."""
+PART_KIND_SOURCE: PartKind.ValueType  # 1
+"""The publisher's own: what the recipients get in a marked form, as it was before marking."""
+PART_KIND_RECIPIENT: PartKind.ValueType  # 2
+"""One recipient's: made at delivery, marked for that recipient."""
+Global___PartKind: _TypeAlias = PartKind  # noqa: Y015
+
 class _StreamKind:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -79,7 +107,7 @@ class _StreamKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_StreamKind
     STREAM_KIND_UNSPECIFIED: _StreamKind.ValueType  # 0
     """Not given; refused."""
     STREAM_KIND_CUBES: _StreamKind.ValueType  # 1
-    """Cubes, relations and vectors: records, each behind its length as a varint."""
+    """Cubes, relations and vectors: each segment is a serialised RecordBatch."""
     STREAM_KIND_TENSORS: _StreamKind.ValueType  # 2
     """One safetensors file: a KV cache or a LoRA adapter."""
 
@@ -89,7 +117,7 @@ class StreamKind(_StreamKind, metaclass=_StreamKindEnumTypeWrapper):
 STREAM_KIND_UNSPECIFIED: StreamKind.ValueType  # 0
 """Not given; refused."""
 STREAM_KIND_CUBES: StreamKind.ValueType  # 1
-"""Cubes, relations and vectors: records, each behind its length as a varint."""
+"""Cubes, relations and vectors: each segment is a serialised RecordBatch."""
 STREAM_KIND_TENSORS: StreamKind.ValueType  # 2
 """One safetensors file: a KV cache or a LoRA adapter."""
 Global___StreamKind: _TypeAlias = StreamKind  # noqa: Y015
@@ -183,36 +211,36 @@ class Stream(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     KIND_FIELD_NUMBER: _builtins.int
-    BLOB_SHA256_FIELD_NUMBER: _builtins.int
     DIGEST_FIELD_NUMBER: _builtins.int
     PADDED_BYTES_FIELD_NUMBER: _builtins.int
     SEGMENT_COUNT_FIELD_NUMBER: _builtins.int
     RECORD_COUNT_FIELD_NUMBER: _builtins.int
+    BLOB_TAG_FIELD_NUMBER: _builtins.int
     kind: Global___StreamKind.ValueType
     """What it carries."""
-    blob_sha256: _builtins.str
-    """SHA-256 of the file in hexadecimal for TENSORS; empty for CUBES."""
     digest: _builtins.bytes
-    """HMAC-SHA256 of the whole content, under a key derived from the bundle's key."""
+    """HMAC-SHA256 over the tags of the segments' contents, under a key derived from the bundle's key."""
     padded_bytes: _builtins.int
     """Size of the content in bytes, rounded up by Padme."""
     segment_count: _builtins.int
     """Number of its segments."""
     record_count: _builtins.int
     """Number of its records; 0 for TENSORS."""
+    blob_tag: _builtins.bytes
+    """HMAC-SHA256 of the file's SHA-256 for TENSORS, under a key derived from the bundle's key; empty for CUBES."""
     def __init__(
         self,
         *,
         kind: Global___StreamKind.ValueType = ...,
-        blob_sha256: _builtins.str = ...,
         digest: _builtins.bytes = ...,
         padded_bytes: _builtins.int = ...,
         segment_count: _builtins.int = ...,
         record_count: _builtins.int = ...,
+        blob_tag: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["blob_sha256", b"blob_sha256", "digest", b"digest", "kind", b"kind", "padded_bytes", b"padded_bytes", "record_count", b"record_count", "segment_count", b"segment_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blob_tag", b"blob_tag", "digest", b"digest", "kind", b"kind", "padded_bytes", b"padded_bytes", "record_count", b"record_count", "segment_count", b"segment_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -279,6 +307,9 @@ class Manifest(_message.Message):
     TERMS_SHA256_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    CUBES_TAG_FIELD_NUMBER: _builtins.int
+    LINEAGE_FIELD_NUMBER: _builtins.int
+    PART_CUBE_COUNT_FIELD_NUMBER: _builtins.int
     format: _builtins.str
     """`MCB1`."""
     suite: Global___Suite.ValueType
@@ -305,6 +336,10 @@ class Manifest(_message.Message):
     """Number of the cubes."""
     terms_sha256: _builtins.str
     """SHA-256 of the licence terms, hexadecimal; empty for a dump."""
+    cubes_tag: _builtins.bytes
+    """HMAC-SHA256 over the names of the cubes, in order, under a key derived from the bundle's key."""
+    part_cube_count: _builtins.int
+    """Number of cubes that are not in this manifest's segments but in a part of each recipient's own; 0: no parts."""
     @_builtins.property
     def streams(self) -> _containers.RepeatedCompositeFieldContainer[Global___Stream]:
         """The streams, in order; the first is CUBES."""
@@ -320,6 +355,10 @@ class Manifest(_message.Message):
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
         """From when on it is refused; absent: never."""
+
+    @_builtins.property
+    def lineage(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Agreements with others under which memory in this bundle was licensed to the publisher, sorted."""
 
     def __init__(
         self,
@@ -341,14 +380,103 @@ class Manifest(_message.Message):
         terms_sha256: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
+        cubes_tag: _builtins.bytes = ...,
+        lineage: _abc.Iterable[_builtins.str] | None = ...,
+        part_cube_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundle", b"bundle", "create_time", b"create_time", "cube_count", b"cube_count", "expire_time", b"expire_time", "format", b"format", "kind", b"kind", "line", b"line", "merkle_root", b"merkle_root", "number", b"number", "previous_manifest_sha256", b"previous_manifest_sha256", "publisher", b"publisher", "segments", b"segments", "streams", b"streams", "suite", b"suite", "terms_sha256", b"terms_sha256", "total_padded_bytes", b"total_padded_bytes", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundle", b"bundle", "create_time", b"create_time", "cube_count", b"cube_count", "cubes_tag", b"cubes_tag", "expire_time", b"expire_time", "format", b"format", "kind", b"kind", "line", b"line", "lineage", b"lineage", "merkle_root", b"merkle_root", "number", b"number", "part_cube_count", b"part_cube_count", "previous_manifest_sha256", b"previous_manifest_sha256", "publisher", b"publisher", "segments", b"segments", "streams", b"streams", "suite", b"suite", "terms_sha256", b"terms_sha256", "total_padded_bytes", b"total_padded_bytes", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Manifest: _TypeAlias = Manifest  # noqa: Y015
+
+@_typing.final
+class Part(_message.Message):
+    """Segments that belong to one holder alone, under a key of their own: the payload of an envelope that the publisher
+    signs. A grant names the part by its digest and brings its key.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FORMAT_FIELD_NUMBER: _builtins.int
+    SUITE_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    PUBLISHER_FIELD_NUMBER: _builtins.int
+    MANIFEST_SHA256_FIELD_NUMBER: _builtins.int
+    RECIPIENT_FIELD_NUMBER: _builtins.int
+    AGREEMENT_FIELD_NUMBER: _builtins.int
+    STREAMS_FIELD_NUMBER: _builtins.int
+    SEGMENTS_FIELD_NUMBER: _builtins.int
+    MERKLE_ROOT_FIELD_NUMBER: _builtins.int
+    TOTAL_PADDED_BYTES_FIELD_NUMBER: _builtins.int
+    CUBE_COUNT_FIELD_NUMBER: _builtins.int
+    CUBES_TAG_FIELD_NUMBER: _builtins.int
+    MARK_COMMITMENT_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    format: _builtins.str
+    """`MCB1`."""
+    suite: Global___Suite.ValueType
+    """The algorithms."""
+    kind: Global___PartKind.ValueType
+    """Whose it is."""
+    publisher: _builtins.str
+    """`orgs/{org}` of the publisher."""
+    manifest_sha256: _builtins.bytes
+    """SHA-256 of the manifest's bytes that it belongs to."""
+    recipient: _builtins.str
+    """`orgs/{org}` of the recipient."""
+    agreement: _builtins.str
+    """The agreement; empty for the publisher's own."""
+    merkle_root: _builtins.bytes
+    """Root of the Merkle tree (RFC 6962 hashing) over the segments."""
+    total_padded_bytes: _builtins.int
+    """Sum of the padded sizes of the streams in bytes."""
+    cube_count: _builtins.int
+    """Number of the cubes: at least the manifest's part_cube_count."""
+    cubes_tag: _builtins.bytes
+    """HMAC-SHA256 over the names of the cubes, in order, under a key derived from the part's key."""
+    mark_commitment: _builtins.bytes
+    """Commitment to the marks' key, which stands in the publisher's audit log before delivery; empty: not marked."""
+    @_builtins.property
+    def streams(self) -> _containers.RepeatedCompositeFieldContainer[Global___Stream]:
+        """The streams, in order; the first is CUBES."""
+
+    @_builtins.property
+    def segments(self) -> _containers.RepeatedCompositeFieldContainer[Global___Segment]:
+        """The segments of the first stream, then of the second, and so on."""
+
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was sealed."""
+
+    def __init__(
+        self,
+        *,
+        format: _builtins.str = ...,
+        suite: Global___Suite.ValueType = ...,
+        kind: Global___PartKind.ValueType = ...,
+        publisher: _builtins.str = ...,
+        manifest_sha256: _builtins.bytes = ...,
+        recipient: _builtins.str = ...,
+        agreement: _builtins.str = ...,
+        streams: _abc.Iterable[Global___Stream] | None = ...,
+        segments: _abc.Iterable[Global___Segment] | None = ...,
+        merkle_root: _builtins.bytes = ...,
+        total_padded_bytes: _builtins.int = ...,
+        cube_count: _builtins.int = ...,
+        cubes_tag: _builtins.bytes = ...,
+        mark_commitment: _builtins.bytes = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "create_time", b"create_time", "cube_count", b"cube_count", "cubes_tag", b"cubes_tag", "format", b"format", "kind", b"kind", "manifest_sha256", b"manifest_sha256", "mark_commitment", b"mark_commitment", "merkle_root", b"merkle_root", "publisher", b"publisher", "recipient", b"recipient", "segments", b"segments", "streams", b"streams", "suite", b"suite", "total_padded_bytes", b"total_padded_bytes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Part: _TypeAlias = Part  # noqa: Y015
 
 @_typing.final
 class GrantTerms(_message.Message):
@@ -368,6 +496,7 @@ class GrantTerms(_message.Message):
     START_TIME_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
     REVOCATION_EPOCH_FIELD_NUMBER: _builtins.int
+    PART_SHA256_FIELD_NUMBER: _builtins.int
     format: _builtins.str
     """`MCB1`."""
     suite: Global___Suite.ValueType
@@ -388,6 +517,8 @@ class GrantTerms(_message.Message):
     """SHA-256 of the licence terms, hexadecimal; empty for a dump."""
     revocation_epoch: _builtins.int
     """The publisher's revocation epoch at issue."""
+    part_sha256: _builtins.bytes
+    """SHA-256 of the bytes of the part that comes along; empty: none does."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """Holds from."""
@@ -411,10 +542,11 @@ class GrantTerms(_message.Message):
         start_time: _timestamp_pb2.Timestamp | None = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
         revocation_epoch: _builtins.int = ...,
+        part_sha256: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "end_time", b"end_time", "format", b"format", "grant_id", b"grant_id", "manifest_sha256", b"manifest_sha256", "publisher", b"publisher", "recipient", b"recipient", "recipient_key_id", b"recipient_key_id", "revocation_epoch", b"revocation_epoch", "start_time", b"start_time", "suite", b"suite", "terms_sha256", b"terms_sha256"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "end_time", b"end_time", "format", b"format", "grant_id", b"grant_id", "manifest_sha256", b"manifest_sha256", "part_sha256", b"part_sha256", "publisher", b"publisher", "recipient", b"recipient", "recipient_key_id", b"recipient_key_id", "revocation_epoch", b"revocation_epoch", "start_time", b"start_time", "suite", b"suite", "terms_sha256", b"terms_sha256"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -431,7 +563,9 @@ class Grant(_message.Message):
     terms: _builtins.bytes
     """Serialised GrantTerms."""
     sealed_key: _builtins.bytes
-    """The bundle's key, encrypted to the recipient by HPKE: encapsulated key, then ciphertext."""
+    """The bundle's key, and behind it the part's if there is one, encrypted to the recipient by HPKE: encapsulated key,
+    then ciphertext.
+    """
     def __init__(
         self,
         *,
@@ -456,6 +590,7 @@ class SnapshotEntry(_message.Message):
     LINE_FIELD_NUMBER: _builtins.int
     NUMBER_FIELD_NUMBER: _builtins.int
     MANIFEST_SHA256_FIELD_NUMBER: _builtins.int
+    TERMS_SHA256_FIELD_NUMBER: _builtins.int
     bundle: _builtins.str
     """`orgs/{org}/bundles/{bundle}`."""
     line: _builtins.str
@@ -464,6 +599,8 @@ class SnapshotEntry(_message.Message):
     """Its number in the line."""
     manifest_sha256: _builtins.bytes
     """SHA-256 of the manifest's bytes."""
+    terms_sha256: _builtins.str
+    """SHA-256 of the licence terms, hexadecimal; empty for a dump."""
     def __init__(
         self,
         *,
@@ -471,10 +608,11 @@ class SnapshotEntry(_message.Message):
         line: _builtins.str = ...,
         number: _builtins.int = ...,
         manifest_sha256: _builtins.bytes = ...,
+        terms_sha256: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundle", b"bundle", "line", b"line", "manifest_sha256", b"manifest_sha256", "number", b"number"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundle", b"bundle", "line", b"line", "manifest_sha256", b"manifest_sha256", "number", b"number", "terms_sha256", b"terms_sha256"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -587,3 +725,77 @@ class SignedTime(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SignedTime: _TypeAlias = SignedTime  # noqa: Y015
+
+@_typing.final
+class RootKey(_message.Message):
+    """One key of a root: both halves must have signed for it to count."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ED25519_FIELD_NUMBER: _builtins.int
+    MLDSA65_FIELD_NUMBER: _builtins.int
+    ed25519: _builtins.bytes
+    """Ed25519 public key, 32 bytes."""
+    mldsa65: _builtins.bytes
+    """ML-DSA-65 public key, 1,952 bytes; empty: the key has one half only, which serves the first suite alone."""
+    def __init__(
+        self,
+        *,
+        ed25519: _builtins.bytes = ...,
+        mldsa65: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ed25519", b"ed25519", "mldsa65", b"mldsa65"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RootKey: _TypeAlias = RootKey  # noqa: Y015
+
+@_typing.final
+class Root(_message.Message):
+    """Whose signatures count for a publisher from now on: the payload of an envelope that is signed by the threshold of the
+    root before it and by the threshold of its own keys. The first root reaches a reader by another way than bundles.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FORMAT_FIELD_NUMBER: _builtins.int
+    PUBLISHER_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
+    KEYS_FIELD_NUMBER: _builtins.int
+    THRESHOLD_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    format: _builtins.str
+    """`MCB1`."""
+    publisher: _builtins.str
+    """`orgs/{org}` of the publisher."""
+    number: _builtins.int
+    """Grows by exactly one with each."""
+    threshold: _builtins.int
+    """So many of them must have signed; at least 1."""
+    @_builtins.property
+    def keys(self) -> _containers.RepeatedCompositeFieldContainer[Global___RootKey]:
+        """The keys, all different."""
+
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was made."""
+
+    def __init__(
+        self,
+        *,
+        format: _builtins.str = ...,
+        publisher: _builtins.str = ...,
+        number: _builtins.int = ...,
+        keys: _abc.Iterable[Global___RootKey] | None = ...,
+        threshold: _builtins.int = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "format", b"format", "keys", b"keys", "number", b"number", "publisher", b"publisher", "threshold", b"threshold"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Root: _TypeAlias = Root  # noqa: Y015

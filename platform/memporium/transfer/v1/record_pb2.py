@@ -26,7 +26,7 @@ from memporium.vault.v1 import cubes_pb2 as memporium_dot_vault_dot_v1_dot_cubes
 from memporium.vault.v1 import vault_pb2 as memporium_dot_vault_dot_v1_dot_vault__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"memporium/transfer/v1/record.proto\x12\x15memporium.transfer.v1\x1a\x1ememporium/vault/v1/cubes.proto\x1a\x1ememporium/vault/v1/vault.proto\"\xa8\x01\n\x0c\x42undleRecord\x12*\n\x05vault\x18\x01 \x01(\x0b\x32\x19.memporium.vault.v1.VaultH\x00\x12\x30\n\x04\x63ube\x18\x02 \x01(\x0b\x32 .memporium.vault.v1.PortableCubeH\x00\x12\x30\n\x08relation\x18\x03 \x01(\x0b\x32\x1c.memporium.vault.v1.RelationH\x00\x42\x08\n\x06recordb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"memporium/transfer/v1/record.proto\x12\x15memporium.transfer.v1\x1a\x1ememporium/vault/v1/cubes.proto\x1a\x1ememporium/vault/v1/vault.proto\"\xa8\x01\n\x0c\x42undleRecord\x12*\n\x05vault\x18\x01 \x01(\x0b\x32\x19.memporium.vault.v1.VaultH\x00\x12\x30\n\x04\x63ube\x18\x02 \x01(\x0b\x32 .memporium.vault.v1.PortableCubeH\x00\x12\x30\n\x08relation\x18\x03 \x01(\x0b\x32\x1c.memporium.vault.v1.RelationH\x00\x42\x08\n\x06record\"C\n\x0bRecordBatch\x12\x34\n\x07records\x18\x01 \x03(\x0b\x32#.memporium.transfer.v1.BundleRecordb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,4 +35,6 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_BUNDLERECORD']._serialized_start=126
   _globals['_BUNDLERECORD']._serialized_end=294
+  _globals['_RECORDBATCH']._serialized_start=296
+  _globals['_RECORDBATCH']._serialized_end=363
 # @@protoc_insertion_point(module_scope)

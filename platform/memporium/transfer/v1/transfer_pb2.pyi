@@ -112,6 +112,8 @@ class _BundleStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_BundleSta
     """Complete."""
     BUNDLE_STATE_REVOKED: _BundleState.ValueType  # 3
     """Revoked: in its publisher's revocation list."""
+    BUNDLE_STATE_FAILED: _BundleState.ValueType  # 4
+    """Its sealing was cut off and nobody came back for it; `failure` says why. Its objects are removed."""
 
 class BundleState(_BundleState, metaclass=_BundleStateEnumTypeWrapper):
     """The state of a bundle."""
@@ -124,6 +126,8 @@ BUNDLE_STATE_SEALED: BundleState.ValueType  # 2
 """Complete."""
 BUNDLE_STATE_REVOKED: BundleState.ValueType  # 3
 """Revoked: in its publisher's revocation list."""
+BUNDLE_STATE_FAILED: BundleState.ValueType  # 4
+"""Its sealing was cut off and nobody came back for it; `failure` says why. Its objects are removed."""
 Global___BundleState: _TypeAlias = BundleState  # noqa: Y015
 
 class _PiiProfile:
@@ -175,6 +179,8 @@ class Bundle(_message.Message):
     NEW_BYTES_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     SEGMENTS_FIELD_NUMBER: _builtins.int
+    FAILURE_FIELD_NUMBER: _builtins.int
+    PART_CUBE_COUNT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`orgs/{org}/bundles/{bundle}`."""
     kind: _bundle_pb2.BundleKind.ValueType
@@ -201,6 +207,10 @@ class Bundle(_message.Message):
     """Size of all segments in bytes."""
     new_bytes: _builtins.int
     """Size of the segments that were not there before, in bytes."""
+    failure: _builtins.str
+    """Why it failed; empty in every other state."""
+    part_cube_count: _builtins.int
+    """Number of cubes that each recipient gets in a part of its own, marked."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was sealed."""
@@ -227,10 +237,12 @@ class Bundle(_message.Message):
         new_bytes: _builtins.int = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         segments: _abc.Iterable[_builtins.str] | None = ...,
+        failure: _builtins.str = ...,
+        part_cube_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "cube_count", b"cube_count", "kind", b"kind", "line", b"line", "manifest_sha256", b"manifest_sha256", "name", b"name", "new_bytes", b"new_bytes", "number", b"number", "sealed_bytes", b"sealed_bytes", "segment_count", b"segment_count", "segments", b"segments", "state", b"state", "terms_sha256", b"terms_sha256", "vault", b"vault", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "cube_count", b"cube_count", "failure", b"failure", "kind", b"kind", "line", b"line", "manifest_sha256", b"manifest_sha256", "name", b"name", "new_bytes", b"new_bytes", "number", b"number", "part_cube_count", b"part_cube_count", "sealed_bytes", b"sealed_bytes", "segment_count", b"segment_count", "segments", b"segments", "state", b"state", "terms_sha256", b"terms_sha256", "vault", b"vault", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -97,7 +97,9 @@ class GrpcVaults:
             response = await self._stub.FindMissingBlobs(pb.FindMissingBlobsRequest(parent=vault, digests=[blob]))
         return bool(response.missing)
 
-    async def upload(self, vault: str, blob: Digest, data: AsyncIterable[bytes], *, request_id: str) -> None:
+    async def upload(
+        self, vault: str, blob: Digest, data: AsyncIterable[bytes | memoryview], *, request_id: str
+    ) -> None:
         """Store a blob in a vault."""
         header = pb.UploadBlobHeader(parent=vault, digest=blob, request_id=request_id)
 
@@ -105,7 +107,7 @@ class GrpcVaults:
             yield pb.UploadBlobRequest(header=header)
             async for content in data:
                 for start in range(0, len(content), _PIECE):
-                    yield pb.UploadBlobRequest(data=content[start : start + _PIECE])
+                    yield pb.UploadBlobRequest(data=bytes(content[start : start + _PIECE]))
 
         with peer_errors():
             await self._stub.UploadBlob(messages())

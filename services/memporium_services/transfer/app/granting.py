@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from memporium.transfer.v1.bundle_pb2 import Grant, GrantTerms, Manifest, Suite
 from memporium_platform.bundle import dsse, grants
 from memporium_platform.bundle.documents import FORMAT, GRANT_TYPE, MANIFEST_TYPE, decode, digest_of, payload, stamp
+from memporium_platform.bundle.recipients import recipient_key_id
 from memporium_platform.bundle.steps import VerificationStep, require
 from memporium_platform.names import new_id
 
@@ -56,7 +57,7 @@ class Granting:
         same = decode(GrantTerms, grant.terms).manifest_sha256 == digest
         require(same and digest.hex() == bundle.manifest_sha256, VerificationStep.GRANT, "the stored grant is another")
         publisher = grants.Recipient(f"orgs/{bundle.org}", await self._keys.org_hpke_key(bundle.org))
-        bundle_key = grants.open_key(grant, publisher)
+        bundle_key, _part_key = grants.open_keys(grant, decode(GrantTerms, grant.terms), publisher)
         end_time = self._clock.now() + timedelta(seconds=life_s)
         if terms.end_time is not None:
             end_time = min(end_time, terms.end_time)
@@ -76,7 +77,7 @@ class Granting:
             manifest_sha256=manifest_sha256,
             publisher=f"orgs/{bundle.org}",
             recipient=f"orgs/{org}",
-            recipient_key_id=grants.recipient_key_id(key),
+            recipient_key_id=recipient_key_id(key),
             agreement=agreed.name if agreed else "",
             terms_sha256=agreed.sha256 if agreed else "",
             start_time=stamp(now),

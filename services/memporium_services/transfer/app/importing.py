@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING
 from memporium.common.v1.digest_pb2 import Digest
 from memporium.vault.v1.vault_pb2 import Vault, VaultKind
 from memporium_platform.audit import record_in
-from memporium_platform.bundle.records import split
+from memporium_platform.bundle.records import parse
 from memporium_platform.bundle.steps import VerificationStep, rejected
 from memporium_platform.call import current_call
 from memporium_platform.errors import PlatformError, Reason
-from memporium_services.transfer.app import records
 from memporium_services.transfer.app.events import Imported, Passed
 from memporium_services.transfer.app.intake import Intake
 from memporium_services.transfer.domain.bundles import Import
@@ -135,21 +134,21 @@ class Importing:
         """Return the vault that was sealed: the first record."""
         async with aclosing(opening.stream(0)) as contents:
             async for content in contents:
-                parsed = records.parse(next(split(content)))
-                if parsed.HasField("vault"):
-                    return parsed.vault
+                first = next(iter(parse(content).records), None)
+                if first is not None and first.HasField("vault"):
+                    return first.vault
                 break
         raise rejected(VerificationStep.FORMAT, "the first record is no vault")
 
     async def _blobs(self, job: Job) -> int:
         streams = job.opening.manifest.streams
         for index, stream in enumerate(streams):
-            if not stream.blob_sha256:
+            if not stream.blob_tag:
                 continue
-            blob = Digest(sha256=stream.blob_sha256, size_bytes=job.opening.content_bytes[index])
+            blob = Digest(sha256=job.opening.files[index], size_bytes=job.opening.content_bytes[index])
             if await self._vaults.missing(job.vault, blob):
                 data = job.opening.stream(index)
-                request_id = _request_id(job, stream.blob_sha256)
+                request_id = _request_id(job, blob.sha256)
                 await self._vaults.upload(job.vault, blob, data, request_id=request_id)
         return len(streams) - 1
 

@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from memporium_platform.bundle.records import split
+from memporium_platform.bundle.records import parse
 from memporium_services.transfer.app import records
 from memporium_services.transfer.app.screening import PiiProfile, Screen
 
@@ -50,19 +50,19 @@ class Intake:
         size = 0
         old = ""
         async for content in self._job.opening.stream(0):
-            for record in split(content):
-                parsed = records.parse(record)
+            for parsed in parse(content).records:
                 if parsed.HasField("vault"):
                     old = parsed.vault.name
                 elif parsed.HasField("relation"):
                     self.relations.append(self._moved(parsed.relation, old))
                 else:
-                    if batch and (len(batch) >= _BATCH_CUBES or size + len(record) > _BATCH_BYTES):
+                    length = parsed.cube.ByteSize()
+                    if batch and (len(batch) >= _BATCH_CUBES or size + length > _BATCH_BYTES):
                         yield await self._scanned(batch)
                         batch, size = [], 0
                     self._take_in(parsed.cube, old)
                     batch.append(parsed.cube)
-                    size += len(record)
+                    size += length
         if batch:
             yield await self._scanned(batch)
 

@@ -99,6 +99,7 @@ def _snapshot(org: str, publisher: Publisher, bundles: list[Bundle], revoked: li
             line=bundle.line,
             number=bundle.number,
             manifest_sha256=bytes.fromhex(bundle.manifest_sha256),
+            terms_sha256=bundle.terms_sha256,
         )
         for bundle in bundles
     ]

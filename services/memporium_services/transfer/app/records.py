@@ -6,43 +6,17 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf.descriptor import FieldDescriptor
-from google.protobuf.message import DecodeError, Message
 
-from memporium.transfer.v1.record_pb2 import BundleRecord
 from memporium_platform.bundle.hygiene import visible
-from memporium_platform.bundle.protobuf import is_plain
-from memporium_platform.bundle.records import RecordError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from google.protobuf.message import Message
+
     from memporium.common.v1.digest_pb2 import Digest
     from memporium.cube.v1.cube_pb2 import Cube
     from memporium.vault.v1.cubes_pb2 import PortableCube
-
-
-def parse(record: bytes) -> BundleRecord:
-    """Return the record in these bytes.
-
-    Raises:
-        RecordError: It is none, or has fields that are not known here.
-    """
-    try:
-        parsed = BundleRecord.FromString(record)
-    except DecodeError as err:
-        raise RecordError("a record is malformed") from err
-    if parsed.WhichOneof("record") is None or not is_plain(parsed, len(record)):
-        raise RecordError("a record is of an unknown kind")
-    return parsed
-
-
-def check(record: bytes) -> None:
-    """Refuse bytes that are no record.
-
-    Raises:
-        RecordError: They are none.
-    """
-    parse(record)
 
 
 def blob_of(cube: Cube) -> Digest | None:

@@ -101,7 +101,7 @@ class Sealing:
         async with aclosing(exported) as batches:  # type: ignore[type-var]
             async for batch in batches:
                 if isinstance(batch, Vault):
-                    await run.add([BundleRecord(vault=_described(batch, release=release)).SerializeToString()])
+                    await run.add([(BundleRecord(vault=_described(batch, release=release)).SerializeToString(), "")])
                     continue
                 if release:
                     for portable in batch:
@@ -109,11 +109,13 @@ class Sealing:
                     await screen.pass_on(batch)
                 for portable in batch:
                     run.note(portable)
-                await run.add([BundleRecord(cube=portable).SerializeToString() for portable in batch])
+                await run.add(
+                    [(BundleRecord(cube=portable).SerializeToString(), portable.cube.name) for portable in batch]
+                )
                 yield run.advanced()
         if not release:
             async for relation in self._vaults.relations(draft.vault):
-                await run.add([BundleRecord(relation=relation).SerializeToString()])
+                await run.add([(BundleRecord(relation=relation).SerializeToString(), "")])
         await run.store(await asyncio.to_thread(lambda: list(run.writer.end_records())))
 
     async def _tensors(self, run: _Run, blob: Digest) -> None:
@@ -146,8 +148,9 @@ class Sealing:
             create_time=draft.create_time,
             previous_manifest_sha256=bytes.fromhex(before),
             terms_sha256=draft.terms_sha256,
+            lineage=sorted(run.lineage),
         )
-        manifest = run.writer.manifest(identity, cube_count=run.cubes)
+        manifest = run.writer.manifest(identity)
         envelope = dsse.sign(manifest, MANIFEST_TYPE, [await self._keys.org_signing_key(draft.org)])
         await self._store.put_documents(
             draft, manifest=envelope, own_grant=await self._granting.own(draft, manifest, bundle_key)
@@ -187,22 +190,24 @@ class _Run:
         self.shared: list[str] = []
         self.blobs: dict[str, Digest] = {}
         self.sources: Counter[str] = Counter()
+        self.lineage: set[str] = set()
         self.cubes = self.content_bytes = self.new_bytes = 0
 
     def note(self, portable: PortableCube) -> None:
         """Count a cube, and note the tensor file that must come along."""
         self.cubes += 1
+        self.lineage.update(licence.agreement for licence in portable.cube.governance.licences)
         blob = records.blob_of(portable.cube)
         if blob is not None:
             self.blobs.setdefault(blob.sha256, blob)
             self.sources.update(records.sources_of(portable.cube))
 
-    async def add(self, serialised: list[bytes]) -> None:
+    async def add(self, serialised: list[tuple[bytes, str]]) -> None:
         """Seal records, and store the segments that are full."""
         writer = self.writer
 
         def take() -> list[SealedSegment]:
-            return [segment for record in serialised for segment in writer.add_record(record)]
+            return [segment for record, cube in serialised for segment in writer.add_record(record, cube=cube)]
 
         try:
             await self.store(await asyncio.to_thread(take))

@@ -10,7 +10,6 @@ from memporium_platform.bundle.documents import Documents
 from memporium_platform.bundle.grants import ExpectedAgreement, Recipient
 from memporium_platform.bundle.steps import SEGMENT_STEPS, VerificationStep
 from memporium_platform.bundle.verifier import BundleVerifier, Policy
-from memporium_services.transfer.app import records
 from memporium_services.transfer.app.events import Advanced, Passed, Stopwatch
 
 if TYPE_CHECKING:
@@ -59,6 +58,7 @@ class Opening:
 
     Attributes:
         content_bytes: Size of each stream's content in bytes, once `contents` has ended.
+        files: SHA-256 of the file in each stream of tensors, hexadecimal, once `contents` has ended.
     """
 
     def __init__(self, shared: Verification, bundle: Bundle, org: str, *, terms: Terms | None, newest: bool) -> None:
@@ -66,6 +66,7 @@ class Opening:
         self._shared, self._bundle, self._org, self._terms, self._newest = shared, bundle, org, terms, newest
         self._verifier: BundleVerifier | None = None
         self.content_bytes: list[int] = []
+        self.files: dict[int, str] = {}
 
     @property
     def manifest(self) -> Manifest:
@@ -105,7 +106,6 @@ class Opening:
             agreement=ExpectedAgreement(terms.name, terms_sha256=terms.sha256) if terms else ExpectedAgreement(),
             seen=seen,
             newest=self._newest,
-            check_record=records.check,
         )
         verifier = BundleVerifier(policy)
         checks = verifier.documents(await self._received())
@@ -144,11 +144,12 @@ class Opening:
             done = Advanced(0, done.content_bytes + len(piece), done.segments + 1, done.total_segments)
             yield done
         content.finish()
+        self.files = content.files
         detail = f"{len(manifest.segments)} segments, {done.content_bytes} bytes"
         for step in SEGMENT_STEPS:
             yield Passed(step, watch.spent_s.get(step, 0.0), detail)
 
-    def stream(self, index: int) -> AsyncGenerator[bytes]:
+    def stream(self, index: int) -> AsyncGenerator[bytes | memoryview]:
         """Yield the content of the stream at an index, segment by segment, each verified again."""
         manifest = self.manifest
         first = sum(stream.segment_count for stream in manifest.streams[:index])
@@ -157,7 +158,7 @@ class Opening:
 
     async def _verified(
         self, content: ContentVerifier, wanted: Sequence[int], watch: Stopwatch
-    ) -> AsyncGenerator[bytes]:
+    ) -> AsyncGenerator[bytes | memoryview]:
         """Yield contents, one after the other, while the next segment is being fetched."""
         manifest = self.manifest
 
@@ -178,7 +179,7 @@ class Opening:
             ahead.cancel()
 
 
-def _all_checks(content: ContentVerifier, index: int, data: bytes, watch: Stopwatch) -> bytes:
+def _all_checks(content: ContentVerifier, index: int, data: bytes, watch: Stopwatch) -> bytes | memoryview:
     with watch.of(Step.SEGMENT_DIGEST):
         content.check_stored(index, data)
     with watch.of(Step.DECRYPTION):

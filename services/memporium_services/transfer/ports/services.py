@@ -98,7 +98,9 @@ class Vaults(Protocol):
         """Return whether a vault lacks a blob."""
         ...
 
-    async def upload(self, vault: str, blob: Digest, data: AsyncIterable[bytes], *, request_id: str) -> None:
+    async def upload(
+        self, vault: str, blob: Digest, data: AsyncIterable[bytes | memoryview], *, request_id: str
+    ) -> None:
         """Store a blob in a vault."""
         ...
 
