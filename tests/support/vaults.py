@@ -79,6 +79,9 @@ class FakeMemstore(memstore_service_pb2_grpc.MemstoreServiceServicer):
         self.reserved: dict[str, calls.ReserveUseRequest] = {}
         self.committed: dict[str, calls.CommitUseRequest] = {}
         self.released: list[str] = []
+        # Whether the terms count more than calls, and what is refused once it is told how much there is.
+        self.counted = False
+        self.most_memories: int | None = None
         self.states: dict[str, calls.EntitlementState] = {}
         self._wake = asyncio.Event()
 
@@ -104,8 +107,10 @@ class FakeMemstore(memstore_service_pb2_grpc.MemstoreServiceServicer):
         refusal = self.refused.get((request.agreement, request.action)) or self.refused.get((request.agreement, 0))
         if refusal is not None:
             raise PlatformError(refusal, "the licence does not permit it", metadata={"agreement": request.agreement})
+        if self.most_memories is not None and request.units.memories > self.most_memories:
+            raise PlatformError(Reason.LICENCE_QUOTA_EXHAUSTED, "too much", metadata={"agreement": request.agreement})
         self.reserved[request.use_id] = request
-        return calls.ReserveUseResponse(attribution=f"by {request.agreement}")
+        return calls.ReserveUseResponse(attribution=f"by {request.agreement}", counted=self.counted)
 
     async def CommitUse(self, request: calls.CommitUseRequest, context: Any) -> calls.CommitUseResponse:
         self.committed[request.use_id] = request

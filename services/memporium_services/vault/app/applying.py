@@ -82,7 +82,8 @@ class Applying:
             except BaseException:
                 await prepared.release()
                 raise
-            await prepared.commit()
+            # What an earlier call of the same request made was counted by that one.
+            await (prepared.release() if applied.repeated else prepared.commit())
             await self._after(applied)
             return applied.results, applied.revision
         raise PlatformError(Reason.CONFLICT, f"{parent} is changed too often", metadata={"resource": parent})
@@ -127,7 +128,7 @@ class Applying:
                 receipts = [store.receipt(vault.org, name.rpartition("/")[2]) or b"" for name in names]
                 read = [Receipt.FromString(one) for one in receipts]
                 found.append(ChangeResult(cube=cube, deduplicated=same, relation=relation, receipts=read))
-            return Applied(found, revision)
+            return Applied(found, revision, repeated=True)
 
         return await rt.db.write(
             lambda conn: idempotency.once(conn, call, now=rt.clock.now(), run=run, remember=remember, recall=recall)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from memporium_services.vault.app.drafting import Draft
     from memporium_services.vault.app.follower import Waiting
     from memporium_services.vault.app.forget_asked import Forgotten
+    from memporium_services.vault.app.licensing import Lease
     from memporium_services.vault.app.merging import PreparedMerge
     from memporium_services.vault.app.plans import Plan
     from memporium_services.vault.app.runtime import Runtime
@@ -59,6 +60,7 @@ class Prepared:
         relations: Relations with the ids of their ends.
         archivals: Cubes to archive.
         removals: What forgets, of the vault and of its branches.
+        leases: Uses of licensed parents that changes make something of, beside those of merges.
         failure: Why a plan could not be made; raised unless the request turns out to be done already.
     """
 
@@ -70,17 +72,18 @@ class Prepared:
     relations: dict[int, tuple[Relation, tuple[str, str]]] = field(default_factory=dict)
     archivals: dict[int, str] = field(default_factory=dict)
     removals: dict[int, list[tuple[VaultRow, VaultCipher, Removal]]] = field(default_factory=dict)
+    leases: list[Lease] = field(default_factory=list)
     failure: PlatformError | None = None
 
     async def commit(self) -> None:
         """Count the uses of licensed parents."""
-        for merge in self.merges.values():
-            await merge.lease.commit()
+        for lease in (*self.leases, *(merge.lease for merge in self.merges.values())):
+            await lease.commit()
 
     async def release(self) -> None:
         """Give the uses back that were reserved."""
-        for merge in self.merges.values():
-            await merge.lease.release()
+        for lease in (*self.leases, *(merge.lease for merge in self.merges.values())):
+            await lease.release()
 
 
 class Preparing:
@@ -103,7 +106,6 @@ class Preparing:
         for index, one in enumerate(changes):
             places.setdefault(one.WhichOneof("change") or "", []).append(index)
         _refuse_overlap(vault, changes)
-        await self._drafts(call, vault, changes, places.get("create", []), reason, prepared)
         for index in places.get("relate", []):
             check_relation(changes[index].relate, f"changes[{index}].relate")
             ends = [changes[index].relate.source, changes[index].relate.target]
@@ -111,6 +113,11 @@ class Preparing:
             prepared.relations[index] = (changes[index].relate, (source, target))
         for index in places.get("archive", []):
             [prepared.archivals[index]] = cube_ids_in(vault, [changes[index].archive.name])
+        try:
+            await self._drafts(call, vault, changes, places.get("create", []), reason, prepared)
+        except BaseException:
+            await prepared.release()
+            raise
         try:
             await self._plans(call, vault, changes, places, reason, prepared)
             for index in places.get("merge", []):
@@ -147,6 +154,7 @@ class Preparing:
         fields = [f"changes[{index}].create.cube" for index in places]
         news = [changes[index].create for index in places]
         if news:
+            prepared.leases.append(await self._parts.creating.lease(call, vault, news))
             made = await self._parts.creating.drafts(
                 call, vault, prepared.cipher, news, reason, fields=fields, now_us=prepared.now_us
             )
@@ -168,7 +176,9 @@ class Preparing:
             if one.WhichOneof("change") == "update":
                 name, given = one.update.cube.name, one.update
                 mask = given.update_mask if given.HasField("update_mask") else None
-                edit = self._parts.updating.edit(call, given.cube, mask, given.unit_vectors, reason)
+                lease, licences = await self._parts.updating.lease(call, vault, given.cube, mask)
+                prepared.leases.append(lease)
+                edit = self._parts.updating.edit(call, given.cube, mask, given.unit_vectors, reason, licences=licences)
             else:
                 name, edit = one.tag.name, _tagging(one.tag, reason)
             before = edits.get(name)

@@ -34,12 +34,16 @@ _READ_ONLY_SCOPE = 3
 
 @dataclass(slots=True)
 class Applied:
-    """What the transaction did; `waiting` is for the indexes, `removed` for the object store."""
+    """What the transaction did, or an earlier one (`repeated`) of the same request.
+
+    `waiting` is for the indexes, `removed` for the object store.
+    """
 
     results: list[ChangeResult]
     revision: int
     waiting: list[tuple[VaultRow, int, Waiting]] = field(default_factory=list)
     removed: list[tuple[VaultRow, Removed]] = field(default_factory=list)
+    repeated: bool = False
 
     def note(self, vault: VaultRow, revision: int, waiting: Waiting | None) -> None:
         """Note a revision of the vault, and what its index has to do."""

@@ -11,6 +11,7 @@ from memporium_platform import audit, idempotency, names
 from memporium_platform.errors import invalid
 from memporium_services.vault.app import codec, content
 from memporium_services.vault.app.drafting import Origin, Wanted, draft_cubes, matrix
+from memporium_services.vault.app.parentage import carry_licences
 from memporium_services.vault.app.reading import (
     find_cubes,
     refuse_private,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from memporium_services.vault.app.cipher import VaultCipher
     from memporium_services.vault.app.drafting import Draft
     from memporium_services.vault.app.follower import IndexFollower
+    from memporium_services.vault.app.licensing import Lease
     from memporium_services.vault.app.runtime import Runtime
     from memporium_services.vault.domain.rows import VaultRow
 
@@ -67,9 +69,12 @@ class Creating:
         cipher = await rt.cipher(vault)
         fields = [f"cubes[{i}].cube" if batch else "cube" for i in range(len(news))]
         now_us = rt.now_us()
-        drafts = await self.drafts(call, vault, cipher, news, reason, fields=fields, now_us=now_us)
+        lease = await self.lease(call, vault, news)
+        ran = False
 
         def run(conn: Connection) -> WriteOutcome:
+            nonlocal ran
+            ran = True
             outcome = write_drafts(rt, rt.store(conn), vault, cipher, drafts, now_us=now_us)
             made = [one.row.cube_id for one in outcome.written if not one.deduplicated]
             resource = f"{vault.name}/cubes/{made[0]}" if len(made) == 1 else vault.name
@@ -91,11 +96,27 @@ class Creating:
         def write(conn: Connection) -> WriteOutcome:
             return idempotency.once(conn, call, now=rt.clock.now(), run=run, remember=remember, recall=recall)
 
-        outcome = await rt.db.write(write)
+        try:
+            drafts = await self.drafts(call, vault, cipher, news, reason, fields=fields, now_us=now_us)
+            outcome = await rt.db.write(write)
+        except BaseException:
+            await lease.release()
+            raise
+        # What an earlier call of the same request made was counted by that one.
+        await (lease.commit() if ran else lease.release())
         if outcome.waiting is not None:
             self._follower.offer(vault.uid, outcome.revision, outcome.waiting)
             await self._follower.follow(outcome.vault, outcome.revision)
         return [self._made(call, outcome.vault, cipher, one) for one in outcome.written], outcome.revision
+
+    async def lease(self, call: Call, vault: VaultRow, news: Sequence[NewCube]) -> Lease:
+        """Give new cubes the licences of their parents; whoever writes them commits the uses, or releases them.
+
+        Raises:
+            PlatformError: INVALID_FIELD, LICENCE_*.
+        """
+        self._refuse_licences(call, news)
+        return await carry_licences(self._rt, call, vault, [new.cube for new in news])
 
     async def drafts(
         self,
@@ -114,7 +135,6 @@ class Creating:
             PlatformError: INVALID_FIELD, and what the embedder raises.
         """
         wanted = [self._wanted(vault, new, field) for new, field in zip(news, fields, strict=True)]
-        self._refuse_licences(call, wanted)
         origin = Origin(author=call.principal.name, now_us=now_us, reason=reason)
         return await draft_cubes(self._rt, vault, cipher, wanted, origin)
 
@@ -127,13 +147,13 @@ class Creating:
         vectors = matrix(new.unit_vectors, count=count, dimensions=vault.dimensions, field=given)
         return Wanted(cube_id=new.cube_id, cube=new.cube, vectors=vectors, field=field)
 
-    def _refuse_licences(self, call: Call, wanted: Sequence[Wanted]) -> None:
+    @staticmethod
+    def _refuse_licences(call: Call, news: Sequence[NewCube]) -> None:
         """Licences are set by services that carry them over from parents, never by callers for themselves."""
         if call.principal.via:
             return
-        for one in wanted:
-            if one.cube.governance.licences:
-                raise invalid(f"{one.field}.governance.licences", "is set by the platform alone")
+        if any(new.cube.governance.licences for new in news):
+            raise invalid("cube.governance.licences", "is set by the platform alone")
 
     def _made(self, call: Call, vault: VaultRow, cipher: VaultCipher, one: Written) -> Made:
         refuse_private(call, vault, one.row)

@@ -62,12 +62,20 @@ class Lease:
             if kept is None or use.agreement in kept:
                 await self.runtime.gate.commit(use, asked, running=running)
             else:
-                await self.runtime.gate.release(use)
+                await self._give_back(use)
 
     async def release(self) -> None:
         """Give all reservations back."""
         for use, _ in self.held:
+            await self._give_back(use)
+
+    async def _give_back(self, use: GrantedUse) -> None:
+        try:
             await self.runtime.gate.release(use)
+        except PlatformError as error:
+            # Another service has made the use already, for the same call of the user: it stays counted.
+            if error.reason is not Reason.FAILED_PRECONDITION:
+                raise
 
 
 def refuse_dead(runtime: Runtime, agreement: str) -> None:

@@ -83,11 +83,12 @@ class Merging:
             call, vault, cipher, cube_names, cube_id=cube_id, given=given, vectors=vectors, reason=reason
         )
         try:
-            row, revision, waiting = await self._write_merge(call, vault, cipher, prepared)
+            (row, revision, waiting), ran = await self._write_merge(call, vault, cipher, prepared)
         except BaseException:
             await prepared.lease.release()
             raise
-        await prepared.lease.commit()
+        # What an earlier call of the same request made was counted by that one.
+        await (prepared.lease.commit() if ran else prepared.lease.release())
         if waiting is not None:
             self._follower.offer(vault.uid, revision, waiting)
             await self._follower.follow(await rt.vault(parent), revision)
@@ -144,10 +145,12 @@ class Merging:
 
     async def _write_merge(
         self, call: Call, vault: VaultRow, cipher: VaultCipher, prepared: PreparedMerge
-    ) -> tuple[CubeRow, int, Waiting | None]:
-        rt = self._rt
+    ) -> tuple[tuple[CubeRow, int, Waiting | None], bool]:
+        rt, ran = self._rt, False
 
         def run(conn: Connection) -> tuple[CubeRow, int, Waiting | None]:
+            nonlocal ran
+            ran = True
             outcome = write_merge(rt, rt.store(conn), call, vault, cipher, prepared)
             details = {"parents": str(len(prepared.rows))}
             audit.record_in(conn, call, resource=f"{vault.name}/cubes/{outcome[0].cube_id}", details=details)
@@ -158,7 +161,7 @@ class Merging:
             [row] = find_cubes(rt.store(conn), call, vault, [kept_id])
             return row, int(revision), None
 
-        return await rt.db.write(
+        done = await rt.db.write(
             lambda conn: idempotency.once(
                 conn,
                 call,
@@ -168,6 +171,7 @@ class Merging:
                 recall=recall,
             )
         )
+        return done, ran
 
 
 def write_merge(

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from memporium.cube.v1.cube_pb2 import Cube
 from memporium_platform.errors import invalid, not_found
 from memporium_services.vault.app import codec, content, masks
 from memporium_services.vault.app.changing import Edit
 from memporium_services.vault.app.drafting import matrix
+from memporium_services.vault.app.parentage import add_licences, carry_licences
 from memporium_services.vault.app.reading import find_cubes, open_payload
 from memporium_services.vault.app.runtime import vault_name_of
 from memporium_services.vault.domain.lifecycle import Trigger
@@ -20,11 +22,13 @@ if TYPE_CHECKING:
     from google.protobuf.field_mask_pb2 import FieldMask
     from numpy.typing import NDArray
 
-    from memporium.cube.v1.cube_pb2 import Cube
+    from memporium.cube.v1.cube_pb2 import LicenceReference
     from memporium.vault.v1.cubes_pb2 import Vector
     from memporium_platform.call import Call
     from memporium_services.vault.app.changing import Changer
+    from memporium_services.vault.app.licensing import Lease
     from memporium_services.vault.app.runtime import Runtime
+    from memporium_services.vault.domain.rows import VaultRow
 
 SETTABLE = (
     "descriptive.event_time",
@@ -45,7 +49,8 @@ SETTABLE = (
     "payload",
 )
 # What services that derive cubes keep true; a caller could otherwise take a cube out of the reach of forgetting.
-_BY_SERVICES = ("behavioural.lineage",)
+_LINEAGE = "behavioural.lineage"
+_BY_SERVICES = (_LINEAGE,)
 
 
 class Updating:
@@ -64,16 +69,57 @@ class Updating:
         Raises:
             PlatformError: INVALID_FIELD and what `Changer.change` raises.
         """
-        return await self._changer.change(call, cube.name, self.edit(call, cube, mask, vectors, reason))
+        vault = await self._rt.vault(vault_name_of(cube.name)[0])
+        lease, licences = await self.lease(call, vault, cube, mask)
+        try:
+            edit = self.edit(call, cube, mask, vectors, reason, licences=licences)
+            changed = await self._changer.change(call, cube.name, edit)
+        except BaseException:
+            await lease.release()
+            raise
+        await lease.commit()
+        return changed
 
-    def edit(self, call: Call, cube: Cube, mask: FieldMask | None, vectors: Sequence[Vector], reason: str) -> Edit:
-        """Return the edit that changes fields of a cube.
+    async def lease(
+        self, call: Call, vault: VaultRow, cube: Cube, mask: FieldMask | None
+    ) -> tuple[Lease, list[LicenceReference]]:
+        """Reserve what a rewriting makes of licensed memory; return it, and the licences that the cube gets by it.
+
+        New text for a licensed cube is made of that cube; new parents bring their own licences along.
+
+        Raises:
+            PlatformError: INVALID_FIELD, LICENCE_*.
+        """
+        paths = masks.paths_of(cube, mask, self._settable(call))
+        made = Cube()
+        if any(path.startswith(_LINEAGE) for path in paths):
+            made.behavioural.lineage.CopyFrom(cube.behavioural.lineage)
+        if any(path.startswith("payload") for path in paths):
+            made.payload.CopyFrom(cube.payload)
+            made.behavioural.lineage.parents.append(cube.name)
+        lease = await carry_licences(self._rt, call, vault, [made])
+        return lease, list(made.governance.licences)
+
+    @staticmethod
+    def _settable(call: Call) -> tuple[str, ...]:
+        return (*SETTABLE, *_BY_SERVICES) if call.principal.via else SETTABLE
+
+    def edit(
+        self,
+        call: Call,
+        cube: Cube,
+        mask: FieldMask | None,
+        vectors: Sequence[Vector],
+        reason: str,
+        *,
+        licences: Sequence[LicenceReference] = (),
+    ) -> Edit:
+        """Return the edit that changes fields of a cube, and adds licences to it.
 
         Raises:
             PlatformError: INVALID_FIELD.
         """
-        settable = (*SETTABLE, *_BY_SERVICES) if call.principal.via else SETTABLE
-        paths = masks.paths_of(cube, mask, settable)
+        paths = masks.paths_of(cube, mask, self._settable(call))
         if not paths:
             raise invalid("update_mask", "names no field")
 
@@ -82,6 +128,7 @@ class Updating:
             masks.copy(cube, before, paths)
             if content.form_of(before.payload) != form:
                 raise invalid("cube.payload", "must keep its form")
+            add_licences(before, licences)
             return before
 
         def given(count: int, dimensions: int) -> NDArray[np.float32] | None:
