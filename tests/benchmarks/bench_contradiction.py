@@ -8,7 +8,9 @@ besides statements that only add. All is remembered through `Remember` and `Reme
 superseded, of ten; beside it, from the fifty that `Recall` brings without the lever: the newest statement (last write
 wins), the oldest (first write wins), and the best ranked one.
 
-A third of the pairs are in phrasings that the rules were not written for. They are in all figures, and apart.
+A third of the pairs are in phrasings that the rules were not written for. They are in all figures, and apart. A second
+history is in phrasings of other styles, with attributes that no list names, poison that is said five times over, and
+poison that speaks before the truth and again after it: what is read of it is read at first sight.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ from memporium.reader.v1 import claims_pb2, recall_pb2, remember_pb2
 from memporium.reader.v1.reader_service_pb2_grpc import ReaderServiceStub
 from memporium.vault.v1 import vault_pb2, vault_service_pb2
 from memporium.vault.v1.vault_service_pb2_grpc import VaultServiceStub
-from support.contradictions import CLEAN, LEFT, POISONED, UPDATED_THEN_POISONED, history
+from support.contradictions import CLEAN, EARLY, LEFT, POISONED, REPEATED, UPDATED_THEN_POISONED, history
 from support.platform import running_platform
 
 if TYPE_CHECKING:
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
 
 SESSION_TURNS = 8
 AT_ONCE = 4
+_POISONED = (POISONED, UPDATED_THEN_POISONED, REPEATED, EARLY)
 METHODS = ("memporium", "last write wins", "first write wins", "best ranked")
 
 
@@ -171,10 +174,18 @@ def _percent(hits: int, total: int) -> float | None:
 
 
 def _right(asked: Sequence[Asked], method: str) -> dict[str, float | None]:
-    kinds = {"clean": (CLEAN,), "poisoned": (POISONED, UPDATED_THEN_POISONED), "left_alone": (LEFT,)}
+    kinds = {
+        "clean": (CLEAN,),
+        "poisoned": _POISONED,
+        "poisoned_by_repetition": (REPEATED,),
+        "poisoned_before_and_after": (EARLY,),
+        "left_alone": (LEFT,),
+    }
     found = {}
     for name, some in kinds.items():
         of_kind = [one for one in asked if one.pair.kind in some]
+        if not of_kind:
+            continue
         found[name] = _percent(sum(one.answers[method] == one.pair.right for one in of_kind), len(of_kind))
     return found
 
@@ -182,7 +193,7 @@ def _right(asked: Sequence[Asked], method: str) -> dict[str, float | None]:
 def _report(made: History, asked: list[Asked], superseded: set[str]) -> dict[str, object]:
     seen, held = ([one for one in asked if one.pair.held == held] for held in (False, True))
     clean = [one for one in asked if one.pair.kind == CLEAN]
-    poisoned = [one for one in asked if one.pair.kind in {POISONED, UPDATED_THEN_POISONED}]
+    poisoned = [one for one in asked if one.pair.kind in _POISONED]
     standing = [said for said in made.said if not said.superseded]
     false = [said for said in standing if said.place in superseded]
     attributes = sorted({one.pair.attribute for one in asked})
@@ -220,9 +231,17 @@ def _report(made: History, asked: list[Asked], superseded: set[str]) -> dict[str
     }
 
 
-async def measure(seed: int, subjects: int, model: str) -> dict[str, object]:
-    """Run everything; return the figures."""
-    made = history(seed, subjects=subjects, attributes=4)
+def _by_list(asked: list[Asked]) -> dict[str, object]:
+    """Return how pairs were answered whose attribute the reader has a name for, and those where no list has one."""
+    return {
+        name: {method: _right([one for one in asked if one.pair.listed == listed], method) for method in METHODS}
+        for name, listed in (("listed_attributes", True), ("unlisted_attributes", False))
+    }
+
+
+async def measure(seed: int, subjects: int, model: str, *, fresh: bool = False) -> dict[str, object]:
+    """Run a history; return the figures."""
+    made = history(seed, subjects=subjects, attributes=4, fresh=fresh)
     with tempfile.TemporaryDirectory() as folder:
         services = ("vault", "inference", "reader")
         async with running_platform(services, data_dir=Path(folder), tenant_calls_per_s=0) as platform:
@@ -242,6 +261,7 @@ async def measure(seed: int, subjects: int, model: str) -> dict[str, object]:
 
             asked = list(await asyncio.gather(*(ask(pair) for pair in made.pairs)))
             report = _report(made, asked, await _superseded(stub, parent, made))
+            report |= _by_list(asked) if fresh else {}
     spent.sort()
     times = {"p50": round(1000 * spent[len(spent) // 2], 1), "p95": round(1000 * spent[int(len(spent) * 0.95)], 1)}
     return report | {"remember_s": round(filled, 1), f"recall_ms_{AT_ONCE}_at_once": times}
@@ -256,9 +276,12 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--subjects", type=int, default=0)
     parser.add_argument("--model", default="hashing-384")
+    parser.add_argument("--only-first", action="store_true", help="leave out the history in other styles")
     asked = parser.parse_args()
     subjects = asked.subjects or (36 if asked.quick else 300)
     figures = uvloop.run(measure(asked.seed, subjects, asked.model))
+    if not asked.only_first:
+        figures["other_styles"] = uvloop.run(measure(asked.seed, max(subjects // 2, 12), asked.model, fresh=True))
     settings = {"seed": asked.seed, "subjects": subjects, "model": asked.model}
     text = json.dumps({"benchmark": "contradiction", "quick": asked.quick, **settings, **figures})
     if asked.out:

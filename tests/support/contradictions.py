@@ -5,11 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from random import Random
+from typing import TYPE_CHECKING
 
 from support import statements as words
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 START = datetime(2025, 1, 6, 9, tzinfo=UTC)
 CLEAN, POISONED, UPDATED_THEN_POISONED, LEFT = "clean", "poisoned", "updated then poisoned", "left alone"
+# Five less trusted statements of the same, and one before the truth that is said again long after.
+REPEATED, EARLY = "poisoned by repetition", "poisoned before and after"
 # Who asserts: the role, and whether trusted as much as a user.
 _TRUSTED, _LESS = ("user",), ("tool", "assistant", "web")
 
@@ -45,6 +51,10 @@ class Pair:
     said: list[Said] = field(default_factory=list)
 
     @property
+    def listed(self) -> bool:
+        return self.attribute not in words.UNLISTED
+
+    @property
     def held(self) -> bool:
         return any(one.held for one in self.said)
 
@@ -65,7 +75,7 @@ class History:
         return sorted([*(one for pair in self.pairs for one in pair.said), *self.others], key=lambda one: one.time)
 
 
-def history(seed: int, *, subjects: int, attributes: int, held_share: float = 0.35) -> History:
+def history(seed: int, *, subjects: int, attributes: int, held_share: float = 0.35, fresh: bool = False) -> History:
     """Return a history.
 
     Args:
@@ -73,6 +83,8 @@ def history(seed: int, *, subjects: int, attributes: int, held_share: float = 0.
         subjects: Persons and projects; one in six is a project.
         attributes: Of each person; a project has both of its own.
         held_share: Share of the pairs whose statements are in phrasings that were held back.
+        fresh: All statements are in phrasings of other styles instead, some on attributes that no list names; sources of
+            poison also repeat themselves, and speak first.
     """
     rng = Random(seed)
     everyone = [f"{first} {last}" for first in words.FIRST_NAMES for last in words.LAST_NAMES]
@@ -80,43 +92,76 @@ def history(seed: int, *, subjects: int, attributes: int, held_share: float = 0.
     projects = [
         f"{words.PROJECTS[i % len(words.PROJECTS)]} {1 + i // len(words.PROJECTS)}" for i in range(subjects // 6)
     ]
-    wanted = [(person, name) for person in people for name in rng.sample(words.PERSONAL, attributes)]
+    personal = (*words.PERSONAL, *(words.UNLISTED if fresh else ()))
+    wanted = [(person, name) for person in people for name in rng.sample(personal, attributes)]
     wanted += [(project, name) for project in projects for name in ("deadline", "budget")]
-    pairs = [_pair(rng, number, *one, held=rng.random() < held_share) for number, one in enumerate(wanted)]
+    new = {**words.FRESH, **words.UNLISTED}
+    pairs = [
+        _pair(rng, number, *one, words.HELD if rng.random() < held_share else words.SEEN)
+        if not fresh
+        else _pair(rng, number, *one, new)
+        for number, one in enumerate(wanted)
+    ]
     others = [_other(rng, person, number) for person in people for number in range(3)]
     return History(pairs, others)
 
 
-def _pair(rng: Random, number: int, subject: str, attribute: str, *, held: bool) -> Pair:
-    kind = rng.choices((CLEAN, POISONED, UPDATED_THEN_POISONED, LEFT), (42, 38, 10, 10))[0]
+def _pair(rng: Random, number: int, subject: str, attribute: str, phrasings: Mapping[str, words.Phrasings]) -> Pair:
+    fresh = phrasings not in (words.SEEN, words.HELD)
+    kinds = (CLEAN, POISONED, UPDATED_THEN_POISONED, LEFT, *((REPEATED, EARLY) if fresh else ()))
+    kind = rng.choices(kinds, (42, 38, 10, 10, 15, 15)[: len(kinds)])[0]
     pair = Pair(number, subject, attribute, kind)
     first = words.value_of(rng, attribute, subject)
     # An update may also come from a source that is trusted more than the first.
     first_role = rng.choice(_LESS) if kind == CLEAN and rng.random() < 0.3 else "user"
-    _say(rng, pair, first, first_role, rng.randrange(60), change=False, held=held)
+    if kind == EARLY:
+        wrong = words.value_of(rng, attribute, subject, first)
+        _say(rng, pair, wrong, rng.choice(_LESS), rng.randrange(20), change=False, phrasings=phrasings)
+        pair.said[0].superseded = True
+    _say(rng, pair, first, first_role, 20 * (kind == EARLY) + rng.randrange(60), change=False, phrasings=phrasings)
     pair.right = first
+    if kind == EARLY:
+        _say(rng, pair, wrong, rng.choice(_LESS), 200 + rng.randrange(60), change=True, phrasings=phrasings)
+    if kind == REPEATED:
+        wrong = words.value_of(rng, attribute, subject, first)
+        for days in range(200, 250, 10):
+            _say(
+                rng, pair, wrong, rng.choice(_LESS), days + rng.randrange(9), change=days % 20 == 0, phrasings=phrasings
+            )
     if kind in {CLEAN, UPDATED_THEN_POISONED}:
         pair.right = words.value_of(rng, attribute, subject, first)
-        _say(rng, pair, pair.right, "user", 100 + rng.randrange(60), change=rng.random() < 0.7, held=held)
+        _say(rng, pair, pair.right, "user", 100 + rng.randrange(60), change=rng.random() < 0.7, phrasings=phrasings)
         pair.said[0].superseded = True
     if kind in {POISONED, UPDATED_THEN_POISONED}:
         wrong = words.value_of(rng, attribute, subject, pair.right)
         while kind == UPDATED_THEN_POISONED and wrong == first:
             wrong = words.value_of(rng, attribute, subject, pair.right)
-        _say(rng, pair, wrong, rng.choice(_LESS), 200 + rng.randrange(60), change=rng.random() < 0.6, held=held)
+        _say(
+            rng, pair, wrong, rng.choice(_LESS), 200 + rng.randrange(60), change=rng.random() < 0.6, phrasings=phrasings
+        )
     return pair
 
 
-def _say(rng: Random, pair: Pair, value: str, role: str, day: int, *, change: bool, held: bool) -> None:
-    project = pair.attribute not in words.PERSONAL
+def _say(
+    rng: Random,
+    pair: Pair,
+    value: str,
+    role: str,
+    day: int,
+    *,
+    change: bool,
+    phrasings: Mapping[str, words.Phrasings],
+) -> None:
+    project = pair.attribute in {"deadline", "budget"}
     first = role == "user" and not project and rng.random() < 0.8
-    phrasing = (words.HELD if held else words.SEEN)[pair.attribute]
-    text = rng.choice(phrasing.of(first=first, change=change)).format(v=value, n=pair.subject, p=pair.subject)
+    text = rng.choice(phrasings[pair.attribute].of(first=first, change=change)).format(
+        v=value, n=pair.subject, p=pair.subject
+    )
     # Of a project somebody of the team speaks; of a person the person, or an agent that writes it down for the user.
     speaker = {"tool": "search", "assistant": "Assistant"}.get(
         role, f"Lead of {pair.subject}" if project else pair.subject
     )
-    pair.said.append(Said(pair, value, text, role, speaker, day, held))
+    pair.said.append(Said(pair, value, text, role, speaker, day, phrasings is words.HELD))
 
 
 def _other(rng: Random, person: str, number: int) -> Said:

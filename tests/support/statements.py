@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from support.fresh_phrasings import FRESH, TOPICS, UNLISTED
+from support.fresh_phrasings import QUESTIONS as _FRESH_QUESTIONS
 from support.phrasings import HELD, SEEN, Phrasings
 
 if TYPE_CHECKING:
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CITIES",
     "FIRST_NAMES",
+    "FRESH",
     "HELD",
     "HOBBIES",
     "LAST_NAMES",
@@ -19,6 +22,7 @@ __all__ = [
     "PROJECTS",
     "QUESTIONS",
     "SEEN",
+    "UNLISTED",
     "Phrasings",
     "value_of",
 ]
@@ -171,6 +175,7 @@ QUESTIONS = {
     "budget": "What is the budget of Project {p}?",
 }
 PERSONAL = tuple(name for name in QUESTIONS if name not in {"deadline", "budget"})
+QUESTIONS |= _FRESH_QUESTIONS
 
 
 def value_of(rng: Random, attribute: str, subject: str, other: str = "") -> str:
@@ -183,14 +188,23 @@ def value_of(rng: Random, attribute: str, subject: str, other: str = "") -> str:
 
 def _value(rng: Random, attribute: str, subject: str) -> str:
     pools = {"home": CITIES, "employer": _COMPANIES, "job": _JOBS, "dish": _DISHES, "car": _CARS}
+    pools |= {"thesis topic": list(TOPICS)}
     if attribute in pools:
         return rng.choice(pools[attribute])
-    if attribute == "phone":
-        return f"555-{rng.randrange(10_000):04}"
-    if attribute == "email":
-        return f"{subject.split(' ', 1)[0].lower()}{rng.randrange(100)}@{rng.choice(('mail', 'post', 'box'))}.example"
-    if attribute == "manager":
-        return f"{rng.choice(FIRST_NAMES)} {rng.choice(LAST_NAMES)}"
-    if attribute == "deadline":
-        return f"{rng.randrange(1, 29)} {rng.choice(_MONTHS)} 2027"
-    return f"{rng.randrange(10, 99)},000 euros"
+    made = {
+        "phone": lambda: f"555-{rng.randrange(10_000):04}",
+        "email": lambda: _email(rng, subject),
+        "manager": lambda: f"{rng.choice(FIRST_NAMES)} {rng.choice(LAST_NAMES)}",
+        "physio": lambda: f"{rng.choice(FIRST_NAMES)} {rng.choice(LAST_NAMES)}",
+        "bedtime": lambda: f"{rng.randrange(6, 12)}:{rng.randrange(10, 60)} pm",
+        "train": lambda: f"{rng.randrange(6, 12)}:{rng.randrange(10, 60)}",
+        "wifi password": lambda: f"{rng.choice(_DISHES)}{rng.randrange(10, 99)}",
+        "locker": lambda: f"{rng.randrange(10, 400)}",
+        "deadline": lambda: f"{rng.randrange(1, 29)} {rng.choice(_MONTHS)} 2027",
+        "budget": lambda: f"{rng.randrange(10, 99)},000 euros",
+    }
+    return made[attribute]()
+
+
+def _email(rng: Random, subject: str) -> str:
+    return f"{subject.split(' ', 1)[0].lower()}{rng.randrange(100)}@{rng.choice(('mail', 'post', 'box'))}.example"

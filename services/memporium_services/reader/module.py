@@ -9,6 +9,7 @@ from memporium.reader.v1 import reader_service_pb2 as _descriptor  # noqa: F401
 from memporium.reader.v1.reader_service_pb2_grpc import add_ReaderServiceServicer_to_server
 from memporium_services.reader.adapters.cells_grpc import GrpcCellStore
 from memporium_services.reader.adapters.claims_grpc import GrpcClaims
+from memporium_services.reader.adapters.meaning_grpc import GrpcMeaning
 from memporium_services.reader.adapters.tally import MetricsTally
 from memporium_services.reader.adapters.vault_grpc import GrpcVault
 from memporium_services.reader.adapters.writers import writer_of
@@ -21,6 +22,7 @@ from memporium_services.reader.app.reading import Reading
 from memporium_services.reader.app.recalling import Recalling
 from memporium_services.reader.app.remembering import Remembering
 from memporium_services.reader.app.rewriting import Rewriting
+from memporium_services.reader.app.understanding import Understanding, UnderstandingVault
 from memporium_services.reader.servicer import ReaderServicer
 from memporium_services.reader.settings import ReaderSettings
 
@@ -46,9 +48,10 @@ class ReaderModule:
         rewriting = Rewriting(writer_of(settings.rewriter_model, kernel.channels), tally, settings)
         cells, claims = GrpcCellStore(kernel.channels), GrpcClaims(kernel.channels)
         contradicting = Contradicting(claims)
+        keeper = UnderstandingVault(vault, Understanding(GrpcMeaning(kernel.channels)))
         self._servicer = ReaderServicer(
-            Remembering(vault, narrating, settings),
-            Reading(vault, settings),
+            Remembering(keeper, narrating, settings),
+            Reading(keeper, settings),
             Recalling(vault, contradicting, settings, rewriting=rewriting),
             consolidating=Consolidating(cells, settings),
             describing=Describing(cells),

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from memporium_services.reader.domain.candidates import Candidate
     from memporium_services.reader.domain.trust import TrustPolicy
     from memporium_services.reader.ports import Conditions
@@ -34,4 +37,24 @@ class ClaimSource(Protocol):
 
     async def policy(self, parent: str) -> TrustPolicy:
         """Return how far the vault trusts sources."""
+        ...
+
+
+class Embedder(Protocol):
+    """Tells what clauses mean."""
+
+    async def tells_meaning(self, parent: str) -> bool:
+        """Say whether a vault's own embeddings tell meaning; those of hashing do not.
+
+        Raises:
+            PlatformError: What the vault raises.
+        """
+        ...
+
+    async def embed(self, model: str, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return (n, d) float32, rows of unit length.
+
+        Raises:
+            PlatformError: What inference raises, for instance MODEL_UNAVAILABLE.
+        """
         ...

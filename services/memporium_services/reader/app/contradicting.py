@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from memporium_platform.errors import PlatformError, Reason
-from memporium_services.reader.domain.claim_words import normal
+from memporium_services.reader.domain.aliases import aliases, other_keys
+from memporium_services.reader.domain.claim_words import normal, subject_of
 from memporium_services.reader.domain.contradiction import Statement, standings
 from memporium_services.reader.domain.trust import SPEAKER, TrustPolicy, trust_in
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Container, Iterator, Mapping, Sequence
 
     from memporium_services.reader.domain.candidates import Candidate
     from memporium_services.reader.domain.contradiction import Standing
@@ -89,28 +91,38 @@ class Contradicting:
             told = [index for index in told if _began(pool[index], times.true)]
         looked = told[: limit + _MORE]
         found = (claim.key for index in looked for claim in pool[index].claims)
-        keys = list(dict.fromkeys([*([asked] if asked else []), *found]))[:_MOST_KEYS]
+        keys = list(dict.fromkeys([*([asked] if asked else []), *found]))
+        longer = aliases(_names(pool, keys))
+        keys = list(dict.fromkeys(one for key in keys for one in (key, *other_keys(key, longer))))[:_MOST_KEYS]
         if not keys:
             return Settled(tuple(pool), ranked, tuple(told))
         known = {one.key for one in pool}
         rivals = await self._rivals(parent, keys, conditions=conditions, include_mounts=include_mounts)
         pool += [one for one in rivals if one.key not in known and before(one, times.known)]
-        judged = await self.judge(parent, pool, keys, times=times)
+        judged = await self.judge(parent, pool, keys, times=times, longer=aliases(_names(pool, keys)))
         told = _arranged(told, looked, judged, {one.key: index for index, one in enumerate(pool)})
-        told = _first(told, judged, asked)
+        told = _first(told, judged, {asked, *other_keys(asked, longer)} if asked else set())
         return Settled(tuple(pool), _extended(ranked, pool), tuple(told), judged)
 
     async def judge(
-        self, parent: str, pool: Sequence[Candidate], keys: Sequence[str], *, times: Times
+        self,
+        parent: str,
+        pool: Sequence[Candidate],
+        keys: Sequence[str],
+        *,
+        times: Times,
+        longer: Mapping[str, str] = MappingProxyType({}),
     ) -> dict[int, tuple[Standing, ...]]:
         """Return what became of the claims on `keys`, by the place of their statement in the pool.
+
+        `longer` names subjects that other names mean, too; their claims are judged together.
 
         Raises:
             PlatformError: What the vault raises.
         """
         wanted = set(keys)
         made = [
-            (index, claim)
+            (index, replace(claim, subject=longer.get(claim.subject, claim.subject)))
             for index, one in enumerate(pool)
             for claim in one.claims
             if claim.key in wanted and (times.true is None or _since(one, claim.start) <= times.true)
@@ -147,6 +159,13 @@ class Contradicting:
             if error.reason in _MAY_LACK or error.reason.name.startswith("LICENCE"):
                 return []
             raise
+
+
+def _names(pool: Sequence[Candidate], keys: Sequence[str]) -> Iterator[str]:
+    """Yield the names of those that are spoken of, and of those who speak."""
+    yield from (key.partition("/")[0] for key in keys)
+    yield from (subject_of(one.speaker) for one in pool if one.speaker)
+    yield from (claim.subject for one in pool for claim in one.claims)
 
 
 def trust_of(one: Candidate, policy: TrustPolicy) -> float:
@@ -217,13 +236,13 @@ def _winner(
     return best
 
 
-def _first(order: Sequence[int], judged: Mapping[int, Sequence[Standing]], asked: str) -> list[int]:
+def _first(order: Sequence[int], judged: Mapping[int, Sequence[Standing]], asked: Container[str]) -> list[int]:
     """Return the order with what holds of the asked claim at the beginning, the most trusted and newest first."""
     holding = [
         (standing.statement.trust, standing.statement.age, index)
         for index, some in judged.items()
         for standing in some
-        if standing.statement.claim.key == asked and not standing.superseded_by
+        if standing.statement.claim.key in asked and not standing.superseded_by
     ]
     first = list(dict.fromkeys(index for _, _, index in sorted(holding, reverse=True)))[:_MOST_FIRST]
     return [*first, *(index for index in order if index not in first)]

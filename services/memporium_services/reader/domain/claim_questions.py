@@ -8,7 +8,7 @@ from memporium_services.reader.domain.claim_rules import SUBJECT
 from memporium_services.reader.domain.claim_words import HEADS, attribute_of, subject_of
 
 _S = rf"(?P<subject>{SUBJECT})"
-_A = rf"(?P<attribute>favourite(?: [a-z-]+){{1,3}}?|(?:[a-z-]+ ){{0,2}}?(?:{HEADS}))"
+_A = rf"(?P<attribute>favourite(?: [a-z-]+){{1,3}}?|(?:[a-z-]+ ){{0,2}}?(?:{HEADS})|[a-z-]+(?: [a-z-]+){{0,2}}?)"
 _NOW = r"(?: (?:now|currently|today|these days|at the moment))?"
 _LATE = r"(?: (?:now|currently|today|these days|at the moment))*"
 _FORMS = tuple(
@@ -22,6 +22,7 @@ _FORMS = tuple(
         (rf"(?:Who|Which company|What company) (?:does|is) {_S} (?:work|working|employed) (?:for|at|by)", "employer"),
         (rf"What does {_S} do(?: for a living)?", "job"),
         (rf"(?:Who|Whom) does {_S} report to", "manager"),
+        (rf"(?:What|Which) (?P<attribute>[a-z-]+) does {_S} (?:have|use)", ""),
         (rf"(?:What|Which) car does {_S} drive", "car"),
         (rf"How old is {_S}", "age"),
         (rf"Who is {_S} married to", "spouse"),

@@ -25,6 +25,8 @@ _NOUN = (
 _THING = rf"[Tt]he {_NOUN}(?: {_NOUN}){{0,4}}?"
 _BASE = rf"(?:[{SPEAKER}{LISTENER}]|{_NAME}|{_THING})"
 SUBJECT = rf"{_BASE}(?:'s (?:older |younger |little |big |eldest )?(?:{RELATIVES}))?(?: {_NAME})?"
+# Somebody with a name of their own.
+NAMED = rf"{_NAME}(?:'s (?:older |younger |little |big |eldest )?(?:{RELATIVES})(?! (?:is|was|has)))?"
 _S = rf"(?P<subject>{SUBJECT})"
 _OWN = rf"(?:his|her|their|its|the|{_BASE}'s)"
 _A = (
@@ -33,12 +35,12 @@ _A = (
 )
 _V = r"(?P<value>.+)"
 # Words that stand before a verb and change nothing.
-_ADV = r"(?:(?:now|currently|still|also|just|recently|finally|actually|officially|always|really|mostly) )*"
-_HAS = rf"(?:(?:has|have) )?{_ADV}"
-_IS = rf"(?:is|are) {_ADV}"
+ADVERBS = r"(?:(?:now|currently|still|also|just|recently|finally|actually|officially|always|really|mostly) )*"
+HAS = rf"(?:(?:has|have) )?{ADVERBS}"
+_IS = rf"(?:is|are) {ADVERBS}"
 _NOT = r"(?:no longer|does not|do not|is not|are not)"
-_CHANGED = (
-    rf"{_HAS}(?:(?:been|was|were|got|is) )?{_ADV}(?:changed|moved|updated|switched|reset|set|pushed back|pushed|"
+CHANGED = (
+    rf"{HAS}(?:(?:been|was|were|got|is) )?{ADVERBS}(?:changed|moved|updated|switched|reset|set|pushed back|pushed|"
     r"extended|postponed|rescheduled|brought forward|raised|increased|lowered|cut|reduced|corrected|revised)"
 )
 _PHONE = r"(?P<value>[+\d][\d ()/-]+\d)"
@@ -59,6 +61,7 @@ class Rule:
         several: The attribute has several values at once.
         ended: The clause says that the value holds no longer.
         event: The clause tells of a change, and a time in it is when that was.
+        loose: No list names the attribute, so the value must look like one; see `claim_slots`.
     """
 
     pattern: re.Pattern[str]
@@ -68,9 +71,10 @@ class Rule:
     several: bool = False
     ended: bool = False
     event: bool = False
+    loose: bool = False
 
 
-def _rule(
+def rule(
     pattern: str,
     attribute: str = "",
     value: str = "",
@@ -79,8 +83,10 @@ def _rule(
     several: bool = False,
     ended: bool = False,
     event: bool = False,
+    loose: bool = False,
 ) -> Rule:
-    return Rule(re.compile(f"{pattern}$"), attribute, value, proper, several, ended, event)
+    """Return the rule for clauses of this form from the beginning to the end."""
+    return Rule(re.compile(f"{pattern}$"), attribute, value, proper, several, ended, event, loose)
 
 
 _LIVE = r"(?:live|lives|living|been living|lived|been based|reside|resides|residing|based|at home|settled)"
@@ -91,223 +97,225 @@ _SPORT = r"(?:hobby|hobbies)"
 
 RULES: tuple[Rule, ...] = (
     # Where somebody lives.
-    _rule(rf"{_S} {_NOT} {_LIVE} (?:in|at|near) {_V}", "home", proper=True, ended=True),
-    _rule(rf"{_S} used to live (?:in|at|near) {_V}", "home", proper=True, ended=True),
-    _rule(rf"{_S} {_HAS}moved (?:away from|out of) {_V}", "home", proper=True, ended=True),
-    _rule(rf"{_S} (?:{_IS}|has been )?{_ADV}(?!lived)(?!settled){_LIVE} (?:in|at|near|on) {_V}", "home", proper=True),
-    _rule(rf"{_S} (?:has|have) {_ADV}lived (?:in|at|near) {_V}", "home", proper=True),
-    _rule(
-        rf"{_S} {_HAS}(?:traded|swapped|exchanged|left) [^,]*\b(?:town|city|home|village|hometown) for {_V}",
+    rule(rf"{_S} {_NOT} {_LIVE} (?:in|at|near) {_V}", "home", proper=True, ended=True),
+    rule(rf"{_S} used to live (?:in|at|near) {_V}", "home", proper=True, ended=True),
+    rule(rf"{_S} {HAS}moved (?:away from|out of) {_V}", "home", proper=True, ended=True),
+    rule(rf"{_S} (?:{_IS}|has been )?{ADVERBS}(?!lived)(?!settled){_LIVE} (?:in|at|near|on) {_V}", "home", proper=True),
+    rule(rf"{_S} (?:has|have) {ADVERBS}lived (?:in|at|near) {_V}", "home", proper=True),
+    rule(
+        rf"{_S} {HAS}(?:traded|swapped|exchanged|left) [^,]*\b(?:town|city|home|village|hometown) for {_V}",
         "home",
         proper=True,
         event=True,
     ),
-    _rule(
-        rf"{_S} {_HAS}(?:packed (?:up|everything up) and )?(?:moved|relocated|emigrated|settled)"
+    rule(
+        rf"{_S} {HAS}(?:packed (?:up|everything up) and )?(?:moved|relocated|emigrated|settled)"
         rf"(?: down| back| over| house| permanently)*(?: from .+?)? "
         rf"(?:to|into|in) {_V}",
         "home",
         proper=True,
         event=True,
     ),
-    _rule(rf"{_S}'s (?:new |current )?(?:home|house|flat|apartment|place) {_IS}(?:in|at) {_V}", "home", proper=True),
-    _rule(rf"{_S} (?:has|have|rents?|owns?) an? (?:flat|house|home|apartment|room|place) in {_V}", "home", proper=True),
-    _rule(rf"{_S} {_IS}(?:settled|at home) in {_V}", "home", proper=True),
-    _rule(rf"{_S} {_ADV}calls? (?P<value>.+?) home", "home", proper=True),
-    _rule(rf"{_S} {_HAS}(?:made|found) (?:{_OWN}|a) (?:new )?home in {_V}", "home", proper=True, event=True),
-    _rule(rf"(?P<value>.+?) is {_ADV}where {_S} {_ADV}lives?", "home", proper=True),
+    rule(rf"{_S}'s (?:new |current )?(?:home|house|flat|apartment|place) {_IS}(?:in|at) {_V}", "home", proper=True),
+    rule(rf"{_S} (?:has|have|rents?|owns?) an? (?:flat|house|home|apartment|room|place) in {_V}", "home", proper=True),
+    rule(rf"{_S} {_IS}(?:settled|at home) in {_V}", "home", proper=True),
+    rule(rf"{_S} {ADVERBS}calls? (?P<value>.+?) home", "home", proper=True),
+    rule(rf"{_S} {HAS}(?:made|found) (?:{_OWN}|a) (?:new )?home in {_V}", "home", proper=True, event=True),
+    rule(rf"(?P<value>.+?) is {ADVERBS}where {_S} {ADVERBS}lives?", "home", proper=True),
     # Work.
-    _rule(rf"{_S} {_NOT} {_WORK} (?:for|at|with) {_V}", "employer", proper=True, ended=True),
-    _rule(rf"{_S} {_HAS}(?:quit|left|resigned from) {_OWN} job (?:at|with) {_V}", "employer", proper=True, ended=True),
-    _rule(
-        rf"{_S} {_HAS}(?:resigned from|been laid off from|was laid off from) {_V}", "employer", proper=True, ended=True
+    rule(rf"{_S} {_NOT} {_WORK} (?:for|at|with) {_V}", "employer", proper=True, ended=True),
+    rule(rf"{_S} {HAS}(?:quit|left|resigned from) {_OWN} job (?:at|with) {_V}", "employer", proper=True, ended=True),
+    rule(
+        rf"{_S} {HAS}(?:resigned from|been laid off from|was laid off from) {_V}", "employer", proper=True, ended=True
     ),
-    _rule(
-        rf"{_S} (?:{_IS}|has )?{_ADV}{_WORK} (?:over )?(?:for|at|with|by) (?P<value>.+?)(?: as (?:an?|the) .+)?",
+    rule(
+        rf"{_S} (?:{_IS}|has )?{ADVERBS}{_WORK} (?:over )?(?:for|at|with|by) (?P<value>.+?)(?: as (?:an?|the) .+)?",
         "employer",
         proper=True,
     ),
-    _rule(rf"{_S} {_IS}(?:on the (?:staff|payroll) of|with|an? employee of) {_V}", "employer", proper=True),
-    _rule(rf"{_S} {_ADV}{_EARN} (?:at|with) {_V}", "employer", proper=True),
-    _rule(rf"{_S} {_ADV}{_EARN} as (?:an? |the )?{_V}", "job"),
-    _rule(rf"(?:By (?:profession|trade|training),? ){_S} {_IS}(?:an? )?(?P<value>(?:[a-z-]+ ){{0,3}}[a-z-]+)", "job"),
-    _rule(
-        rf"{_S} {_HAS}(?:joined|started (?:working )?(?:at|for|with)|(?:took|got|accepted|found) an? (?:new )?"
+    rule(rf"{_S} {_IS}(?:on the (?:staff|payroll) of|with|an? employee of) {_V}", "employer", proper=True),
+    rule(rf"{_S} {ADVERBS}{_EARN} (?:at|with) {_V}", "employer", proper=True),
+    rule(rf"{_S} {ADVERBS}{_EARN} as (?:an? |the )?{_V}", "job"),
+    rule(rf"(?:By (?:profession|trade|training),? ){_S} {_IS}(?:an? )?(?P<value>(?:[a-z-]+ ){{0,3}}[a-z-]+)", "job"),
+    rule(
+        rf"{_S} {HAS}(?:joined|started (?:working )?(?:at|for|with)|(?:took|got|accepted|found) an? (?:new )?"
         rf"(?:job|position|role) (?:at|with)|(?:was |been |got )?hired by|signed on with) (?P<value>.+?)"
         r"(?: as (?:an?|the) .+)?",
         "employer",
         proper=True,
         event=True,
     ),
-    _rule(rf"{_S} (?:{_IS})?{_ADV}{_WORK} (?:(?:for|at|with|by) .+? )?as (?:an?|the) {_V}", "job"),
-    _rule(rf"{_S} {_HAS}(?:was |been |got |is )(?:promoted to|appointed|made) (?:an? |the )?{_V}", "job", event=True),
-    _rule(
-        rf"{_S} (?:{_IS}|(?:has )?{_ADV}bec[ao]me |{_HAS}retrained (?:and is |as ){_ADV}|"
-        rf"{_HAS}(?:changed|switched) (?:careers?|jobs?)(?: and is|: .+? is|, .+? is) {_ADV})(?:an? |the )?"
+    rule(rf"{_S} (?:{_IS})?{ADVERBS}{_WORK} (?:(?:for|at|with|by) .+? )?as (?:an?|the) {_V}", "job"),
+    rule(rf"{_S} {HAS}(?:was |been |got |is )(?:promoted to|appointed|made) (?:an? |the )?{_V}", "job", event=True),
+    rule(
+        rf"{_S} (?:{_IS}|(?:has )?{ADVERBS}bec[ao]me |{HAS}retrained (?:and is |as ){ADVERBS}|"
+        rf"{HAS}(?:changed|switched) (?:careers?|jobs?)(?: and is|: .+? is|, .+? is) {ADVERBS})(?:an? |the )?"
         rf"(?P<value>(?:[a-z-]+ ){{0,3}}(?:{PROFESSIONS}))",
         "job",
     ),
-    _rule(rf"{_S} (?:{_IS}|has been )?{_ADV}(?:reports?|reporting) to {_V}", "manager", proper=True),
-    _rule(rf"{_S} (?:{_IS})?{_ADV}(?:works?|working) under {_V}", "manager", proper=True),
-    _rule(rf"(?P<value>.+?) {_HAS}(?:took over|taken over|stepped in|started) as {_S}'s {_A}", proper=True, event=True),
-    _rule(
+    rule(rf"{_S} (?:{_IS}|has been )?{ADVERBS}(?:reports?|reporting) to {_V}", "manager", proper=True),
+    rule(rf"{_S} (?:{_IS})?{ADVERBS}(?:works?|working) under {_V}", "manager", proper=True),
+    rule(rf"(?P<value>.+?) {HAS}(?:took over|taken over|stepped in|started) as {_S}'s {_A}", proper=True, event=True),
+    rule(
         rf"{_S} (?:has|have|has got) (?:an? )?(?:new )?(?:job|position|role) (?:at|with) {_V}", "employer", proper=True
     ),
-    _rule(
-        rf"{_S} {_HAS}started an? (?:new )?(?:job|position|role) (?:at|with) {_V}", "employer", proper=True, event=True
+    rule(
+        rf"{_S} {HAS}started an? (?:new )?(?:job|position|role) (?:at|with) {_V}", "employer", proper=True, event=True
     ),
-    _rule(
-        rf"{_S} {_HAS}left {_OWN} (?:old |last |previous )?(?:company|job|employer|firm|position) for {_V}",
+    rule(
+        rf"{_S} {HAS}left {_OWN} (?:old |last |previous )?(?:company|job|employer|firm|position) for {_V}",
         "employer",
         proper=True,
         event=True,
     ),
-    _rule(rf"{_S} (?:has|have) {_ADV}been an? (?P<value>(?:[a-z-]+ ){{0,3}}(?:{PROFESSIONS}))", "job"),
-    _rule(rf"{_S}, who is (?:an? |the )?(?P<value>(?:[a-z-]+ ){{0,3}}(?:{PROFESSIONS})),? .*", "job"),
-    _rule(
-        rf"{_S} {_HAS}[a-z][a-z ]{{2,40}},? and is {_ADV}(?:an? |the )?(?P<value>(?:[a-z-]+ ){{0,3}}(?:{PROFESSIONS}))",
+    rule(rf"{_S} (?:has|have) {ADVERBS}been an? (?P<value>(?:[a-z-]+ ){{0,3}}(?:{PROFESSIONS}))", "job"),
+    rule(rf"{_S}, who is (?:an? |the )?(?P<value>(?:[a-z-]+ ){{0,3}}(?:{PROFESSIONS})),? .*", "job"),
+    rule(
+        rf"{_S} {HAS}[a-z][a-z ]{{2,40}},? and is {ADVERBS}(?:an? |the )?"
+        rf"(?P<value>(?:[a-z-]+ ){{0,3}}(?:{PROFESSIONS}))",
         "job",
     ),
-    _rule(rf"(?P<value>.+?) (?:manages|supervises) {_S}", "manager", proper=True),
+    rule(rf"(?P<value>.+?) (?:manages|supervises) {_S}", "manager", proper=True),
     # Study.
-    _rule(rf"{_S} {_NOT} (?:attend|attends|go to|goes to|study at|studies at) {_V}", "school", proper=True, ended=True),
-    _rule(
-        rf"{_S} (?:{_IS})?{_ADV}(?:attends?|goes to|go to|stud(?:y|ies|ying) at|enrolled (?:at|in)) {_V}",
+    rule(rf"{_S} {_NOT} (?:attend|attends|go to|goes to|study at|studies at) {_V}", "school", proper=True, ended=True),
+    rule(
+        rf"{_S} (?:{_IS})?{ADVERBS}(?:attends?|goes to|go to|stud(?:y|ies|ying) at|enrolled (?:at|in)) {_V}",
         "school",
         proper=True,
     ),
-    _rule(rf"{_S} {_HAS}transferred (?:from .+? )?to {_V}", "school", proper=True, event=True),
-    _rule(rf"{_S} (?:{_IS})?{_ADV}(?:majors?|majoring) in {_V}", "major"),
+    rule(rf"{_S} {HAS}transferred (?:from .+? )?to {_V}", "school", proper=True, event=True),
+    rule(rf"{_S} (?:{_IS})?{ADVERBS}(?:majors?|majoring) in {_V}", "major"),
     # Family and partners.
-    _rule(rf"{_S} {_HAS}(?:got )?divorced(?: from)? {_V}", "spouse", proper=True, ended=True),
-    _rule(rf"{_S} {_HAS}(?:split up with|broke up with|separated from) {_V}", "partner", proper=True, ended=True),
-    _rule(rf"{_S} (?:{_IS}|{_HAS}(?:got )?){_ADV}(?:married to|married|wed) {_V}", "spouse", proper=True),
-    _rule(
-        rf"{_S} (?:{_IS}|{_HAS}(?:got )?)(?:dating|seeing|engaged to|in a relationship with) {_V}",
+    rule(rf"{_S} {HAS}(?:got )?divorced(?: from)? {_V}", "spouse", proper=True, ended=True),
+    rule(rf"{_S} {HAS}(?:split up with|broke up with|separated from) {_V}", "partner", proper=True, ended=True),
+    rule(rf"{_S} (?:{_IS}|{HAS}(?:got )?){ADVERBS}(?:married to|married|wed) {_V}", "spouse", proper=True),
+    rule(
+        rf"{_S} (?:{_IS}|{HAS}(?:got )?)(?:dating|seeing|engaged to|in a relationship with) {_V}",
         "partner",
         proper=True,
     ),
-    _rule(rf"{_S} (?:has|have) (?P<value>{_NUMBER}) (?P<attribute>{COUNTED})", "number of {attribute}"),
-    _rule(
-        rf"{_S} (?:has|have|owns?|{_HAS}(?:adopted|got|bought)) (?:an?|another|one) (?:new )?"
+    rule(rf"{_S} (?:has|have) (?P<value>{_NUMBER}) (?P<attribute>{COUNTED})", "number of {attribute}"),
+    rule(
+        rf"{_S} (?:has|have|owns?|{HAS}(?:adopted|got|bought)) (?:an?|another|one) (?:new )?"
         rf"(?P<attribute>[a-z]+(?: [a-z]+)?) (?:called|named) {_V}",
         several=True,
     ),
     # The person.
-    _rule(rf"{_S} (?:is|turned|{_HAS}turned) {_ADV}(?P<value>{_NUMBER}) years old", "age"),
-    _rule(rf"{_S} was born on {_V}", "birthday"),
-    _rule(rf"{_S} was born in (?P<value>(?!\d{{4}}).+)", "birthplace", proper=True),
-    _rule(rf"{_S} (?:is no longer|is not) (?:an? )?(?P<value>vegetarian|vegan|pescatarian)", "diet", ended=True),
-    _rule(
-        rf"{_S} (?:{_IS}|{_HAS}(?:became|become|went|gone|turned) )(?:an? )?(?P<value>vegetarian|vegan|pescatarian)",
+    rule(rf"{_S} (?:is|turned|{HAS}turned) {ADVERBS}(?P<value>{_NUMBER}) years old", "age"),
+    rule(rf"{_S} was born on {_V}", "birthday"),
+    rule(rf"{_S} was born in (?P<value>(?!\d{{4}}).+)", "birthplace", proper=True),
+    rule(rf"{_S} (?:is no longer|is not) (?:an? )?(?P<value>vegetarian|vegan|pescatarian)", "diet", ended=True),
+    rule(
+        rf"{_S} (?:{_IS}|{HAS}(?:became|become|went|gone|turned) )(?:an? )?(?P<value>vegetarian|vegan|pescatarian)",
         "diet",
     ),
-    _rule(rf"{_S} (?:is no longer|is not) allergic to {_V}", "allergy", several=True, ended=True),
-    _rule(rf"{_S} {_IS}(?:severely |very |highly )?allergic to {_V}", "allergy", several=True),
-    _rule(
-        rf"{_S} {_ADV}(?:drives?|is {_ADV}driving|gets? around in) "
+    rule(rf"{_S} (?:is no longer|is not) allergic to {_V}", "allergy", several=True, ended=True),
+    rule(rf"{_S} {_IS}(?:severely |very |highly )?allergic to {_V}", "allergy", several=True),
+    rule(
+        rf"{_S} {ADVERBS}(?:drives?|is {ADVERBS}driving|gets? around in) "
         rf"(?:an? |the )(?P<value>[^,]+?)(?: to work| to town)?",
         "car",
     ),
-    _rule(
-        rf"{_S} {_HAS}(?:swapped|traded|replaced|exchanged) {_OWN} (?:old )?car (?:for|with|in for) (?:an? )?{_V}",
+    rule(
+        rf"{_S} {HAS}(?:swapped|traded|replaced|exchanged) {_OWN} (?:old )?car (?:for|with|in for) (?:an? )?{_V}",
         "car",
         event=True,
     ),
-    _rule(rf"{_S}'s (?:new |current |latest )?car {_IS}(?:an? |the )?{_V}", "car"),
-    _rule(rf"{_S} {_ADV}speaks? {_V}", "language", proper=True, several=True),
+    rule(rf"{_S}'s (?:new |current |latest )?car {_IS}(?:an? |the )?{_V}", "car"),
+    rule(rf"{_S} {ADVERBS}speaks? {_V}", "language", proper=True, several=True),
     # Tastes.
-    _rule(rf"{_S} {_ADV}prefers? (?P<value>.+?) (?:to|over|rather than|instead of) (?P<other>.+)", "choice"),
-    _rule(
-        rf"{_S} {_ADV}(?:hates?|dislikes?|detests?|can not stand|(?:no longer|does not|do not) "
+    rule(rf"{_S} {ADVERBS}prefers? (?P<value>.+?) (?:to|over|rather than|instead of) (?P<other>.+)", "choice"),
+    rule(
+        rf"{_S} {ADVERBS}(?:hates?|dislikes?|detests?|can not stand|(?:no longer|does not|do not) "
         rf"(?:likes?|enjoys?|loves?)) (?P<attribute>.+)",
         "feeling about {attribute}",
         "dislikes",
     ),
-    _rule(rf"{_S} {_ADV}(?:likes?|loves?|enjoys?|adores?) (?P<attribute>.+)", "feeling about {attribute}", "likes"),
-    _rule(rf"{_S} (?:no longer|does not|do not) {_PLAY} {_V}", "hobby", several=True, ended=True),
-    _rule(rf"{_S} {_HAS}(?:gave up|given up|quit|stopped) (?:playing |doing )?{_V}", "hobby", several=True, ended=True),
-    _rule(rf"{_S} {_ADV}(?:plays?|practises?|practices?) {_V}", "hobby", several=True),
-    _rule(rf"{_S} {_HAS}(?:took up|taken up|picked up) {_V}", "hobby", several=True),
-    _rule(rf"(?:One of )?{_S}'s {_SPORT} (?:is|are) {_V}", "hobby", several=True),
+    rule(rf"{_S} {ADVERBS}(?:likes?|loves?|enjoys?|adores?) (?P<attribute>.+)", "feeling about {attribute}", "likes"),
+    rule(rf"{_S} (?:no longer|does not|do not) {_PLAY} {_V}", "hobby", several=True, ended=True),
+    rule(rf"{_S} {HAS}(?:gave up|given up|quit|stopped) (?:playing |doing )?{_V}", "hobby", several=True, ended=True),
+    rule(rf"{_S} {ADVERBS}(?:plays?|practises?|practices?) {_V}", "hobby", several=True),
+    rule(rf"{_S} {HAS}(?:took up|taken up|picked up) {_V}", "hobby", several=True),
+    rule(rf"(?:One of )?{_S}'s {_SPORT} (?:is|are) {_V}", "hobby", several=True),
     # Things.
-    _rule(
+    rule(
         rf"{_S} (?:{_IS}|has to be |must be |needs to be )(?:due|ready|finished|done|delivered) "
         rf"(?:on |by |in |at )?{_V}",
         "deadline",
     ),
-    _rule(rf"{_S} {_HAS}slipped (?:from .+? )?to {_V}", "deadline", event=True),
-    _rule(rf"{_S} {_IS}(?:kept|stored|located|parked|hidden) (?:in|at|on|under|behind|inside|near) {_V}", "location"),
-    _rule(
-        rf"{_S} (?:{_IS}|was |will be |{_HAS}been )(?:re)?(?:scheduled|set|planned|postponed|pushed back) "
+    rule(rf"{_S} {HAS}slipped (?:from .+? )?to {_V}", "deadline", event=True),
+    rule(rf"{_S} {_IS}(?:kept|stored|located|parked|hidden) (?:in|at|on|under|behind|inside|near) {_V}", "location"),
+    rule(
+        rf"{_S} (?:{_IS}|was |will be |{HAS}been )(?:re)?(?:scheduled|set|planned|postponed|pushed back) "
         rf"(?:for|to|until|on) {_V}",
         "date",
     ),
-    _rule(rf"{_S} {_ADV}(?:takes|will take) place (?:on|in|at) {_V}", "date"),
-    _rule(rf"{_S} {_ADV}costs? {_V}", "price"),
-    _rule(
-        rf"(?:(?:You|{LISTENER}) can {_ADV})?(?:[Rr]each|[Cc]all|[Rr]ing|[Pp]hone|[Tt]ext) {_S} "
+    rule(rf"{_S} {ADVERBS}(?:takes|will take) place (?:on|in|at) {_V}", "date"),
+    rule(rf"{_S} {ADVERBS}costs? {_V}", "price"),
+    rule(
+        rf"(?:(?:You|{LISTENER}) can {ADVERBS})?(?:[Rr]each|[Cc]all|[Rr]ing|[Pp]hone|[Tt]ext) {_S} "
         rf"(?:at|on|under) {_PHONE}",
         "phone",
     ),
-    _rule(rf"(?:Please )?[Uu]se {_PHONE} to (?:call|reach|ring|phone|text) {_S}", "phone"),
-    _rule(rf"{_S} can {_ADV}be (?:reached|called|contacted) (?:at|on|under) {_PHONE}", "phone"),
-    _rule(rf"{_S} can {_ADV}be (?:reached|contacted|emailed) (?:at|under) {_EMAIL}", "email"),
-    _rule(
+    rule(rf"(?:Please )?[Uu]se {_PHONE} to (?:call|reach|ring|phone|text) {_S}", "phone"),
+    rule(rf"{_S} can {ADVERBS}be (?:reached|called|contacted) (?:at|on|under) {_PHONE}", "phone"),
+    rule(rf"{_S} can {ADVERBS}be (?:reached|contacted|emailed) (?:at|under) {_EMAIL}", "email"),
+    rule(
         rf"{_S} (?:has|have|has got) (?:an? )?new (?:phone |mobile )?number(?::|,| which is)? {_PHONE}",
         "phone",
         event=True,
     ),
-    _rule(rf"(?:Please )?[Ss]end (?:me )?(?:mail|email|messages) to {_EMAIL}", "email"),
-    _rule(rf"(?:[Dd]rop|[Ss]end) {_S} (?:a line|mail|an email|a message) (?:at|to) {_EMAIL}", "email"),
-    _rule(rf"(?:Mail|Email|Messages) (?:for|to) {_S} (?:goes|go) to {_EMAIL}", "email"),
-    _rule(
-        rf"{_S} {_HAS}(?:changed|switched|moved)(?: (?:his|her|their|to the|to a new))? "
+    rule(rf"(?:Please )?[Ss]end (?:me )?(?:mail|email|messages) to {_EMAIL}", "email"),
+    rule(rf"(?:[Dd]rop|[Ss]end) {_S} (?:a line|mail|an email|a message) (?:at|to) {_EMAIL}", "email"),
+    rule(rf"(?:Mail|Email|Messages) (?:for|to) {_S} (?:goes|go) to {_EMAIL}", "email"),
+    rule(
+        rf"{_S} {HAS}(?:changed|switched|moved)(?: (?:his|her|their|to the|to a new))? "
         rf"email addresse?s?(?: to)? {_EMAIL}",
         "email",
         event=True,
     ),
-    _rule(rf"(?:{_BASE}) (?:must|have to|has to) (?:hand in|deliver|finish|submit) {_S} (?:on|by) {_V}", "deadline"),
-    _rule(rf"{_S} may spend (?:up to )?{_V}", "budget"),
-    _rule(rf"{_S}'s (?:new )?number (?:{_IS}|{_CHANGED} to ){_PHONE}", "phone"),
-    _rule(rf"{_S} {_HAS}(?:switched|changed) (?:phone )?numbers?,? (?:use|to|it is now) {_PHONE}", "phone"),
-    _rule(
-        rf"(?:(?:You|{LISTENER}) can {_ADV})?(?:Please )?(?:[Rr]each|[Ee]mail|[Mm]ail|[Ww]rite to) {_S} "
+    rule(rf"(?:{_BASE}) (?:must|have to|has to) (?:hand in|deliver|finish|submit) {_S} (?:on|by) {_V}", "deadline"),
+    rule(rf"{_S} may spend (?:up to )?{_V}", "budget"),
+    rule(rf"{_S}'s (?:new )?number (?:{_IS}|{CHANGED} to ){_PHONE}", "phone"),
+    rule(rf"{_S} {HAS}(?:switched|changed) (?:phone )?numbers?,? (?:use|to|it is now) {_PHONE}", "phone"),
+    rule(
+        rf"(?:(?:You|{LISTENER}) can {ADVERBS})?(?:Please )?(?:[Rr]each|[Ee]mail|[Mm]ail|[Ww]rite to) {_S} "
         rf"(?:at|under) {_EMAIL}",
         "email",
     ),
-    _rule(rf"{_S} {_ADV}(?:reads?|gets?) (?:mail|email) at {_EMAIL}", "email"),
-    _rule(rf"{_S} {_ADV}uses? (?:the )?(?:new )?email(?: address)? {_EMAIL}", "email"),
-    _rule(rf"{_S} {_HAS}(?:switched|moved) {_OWN} email (?:over )?to {_EMAIL}", "email", event=True),
+    rule(rf"{_S} {ADVERBS}(?:reads?|gets?) (?:mail|email) at {_EMAIL}", "email"),
+    rule(rf"{_S} {ADVERBS}uses? (?:the )?(?:new )?email(?: address)? {_EMAIL}", "email"),
+    rule(rf"{_S} {HAS}(?:switched|moved) {_OWN} email (?:over )?to {_EMAIL}", "email", event=True),
     # Whatever somebody or something has one of.
-    _rule(rf"{_S}'s {_A} (?:is|are) (?:no longer|not) {_V}", ended=True),
-    _rule(rf"{_S}'s {_A} {_CHANGED} (?:from .+? )?to {_V}", event=True),
-    _rule(rf"[Tt]he {_A} (?:of|for) {_S} (?:is|are) (?:no longer|not) {_V}", ended=True),
-    _rule(rf"[Tt]he {_A} (?:of|for) {_S} {_CHANGED} (?:from .+? )?to {_V}", event=True),
-    _rule(
-        rf"{_S} {_HAS}(?:changed|updated|switched|moved|set|reset|extended|raised|cut) {_OWN} {_A} "
+    rule(rf"{_S}'s {_A} (?:is|are) (?:no longer|not) {_V}", ended=True),
+    rule(rf"{_S}'s {_A} {CHANGED} (?:from .+? )?to {_V}", event=True),
+    rule(rf"[Tt]he {_A} (?:of|for) {_S} (?:is|are) (?:no longer|not) {_V}", ended=True),
+    rule(rf"[Tt]he {_A} (?:of|for) {_S} {CHANGED} (?:from .+? )?to {_V}", event=True),
+    rule(
+        rf"{_S} {HAS}(?:changed|updated|switched|moved|set|reset|extended|raised|cut) {_OWN} {_A} "
         rf"(?:from .+? )?to {_V}",
         event=True,
     ),
-    _rule(rf"{_S} {_HAS}replaced {_OWN} {_A} with {_V}", event=True),
-    _rule(rf"{_S}'s {_A}(?: (?:is|are|will be)| remains|:) {_ADV}(?:called |named |at |on )?{_V}"),
-    _rule(rf"[Tt]he {_A} (?:of|for) {_S}(?: (?:is|are|will be)| remains|:) {_ADV}(?:called |named |at |on )?{_V}"),
-    _rule(rf"(?P<subject>{_THING}) {_A} {_CHANGED} (?:from .+? )?to {_V}", event=True),
-    _rule(rf"(?P<subject>{_THING}) {_A}(?: (?:is|are|will be)| remains|:) {_ADV}(?:at |on )?{_V}"),
-    _rule(rf"{_S}'s (?P<attribute>{RELATIVES})(?:'s name)? {_IS}(?:called |named )?(?P<value>[A-Z].*)", several=True),
-    _rule(
-        rf"{_S} (?:{_ADV}(?:has|have|got)|has got) {_ADV}(?:an? )?(?:new )?{_A}(?::| of|,|, which is)? {_V}", event=True
+    rule(rf"{_S} {HAS}replaced {_OWN} {_A} with {_V}", event=True),
+    rule(rf"{_S}'s {_A}(?: (?:is|are|will be)| remains|:) {ADVERBS}(?:called |named |at |on )?{_V}"),
+    rule(rf"[Tt]he {_A} (?:of|for) {_S}(?: (?:is|are|will be)| remains|:) {ADVERBS}(?:called |named |at |on )?{_V}"),
+    rule(rf"(?P<subject>{_THING}) {_A} {CHANGED} (?:from .+? )?to {_V}", event=True),
+    rule(rf"(?P<subject>{_THING}) {_A}(?: (?:is|are|will be)| remains|:) {ADVERBS}(?:at |on )?{_V}"),
+    rule(rf"{_S}'s (?P<attribute>{RELATIVES})(?:'s name)? {_IS}(?:called |named )?(?P<value>[A-Z].*)", several=True),
+    rule(
+        rf"{_S} (?:{ADVERBS}(?:has|have|got)|has got) {ADVERBS}(?:an? )?(?:new )?{_A}(?::| of|,|, which is)? {_V}",
+        event=True,
     ),
-    _rule(rf"(?P<value>.+?) (?:{_IS}|{_HAS}become ){_S}'s {_A}"),
-    _rule(rf"[Nn]othing beats (?P<value>.+?), {_S}'s {_A}"),
-    _rule(
+    rule(rf"(?P<value>.+?) (?:{_IS}|{HAS}become ){_S}'s {_A}"),
+    rule(rf"[Nn]othing beats (?P<value>.+?), {_S}'s {_A}"),
+    rule(
         rf"{_A} (?:of|for) {_S}: ?{_V}".replace("(?P<attribute>", "(?i:(?P<attribute>", 1).replace(
             ")) (?:of", "))) (?:of", 1
         )
     ),
-    _rule(
-        rf".+? {_HAS}(?:changed|raised|cut|set|moved|updated) the {_A} (?:of|for) {_S} (?:from .+? )?to {_V}",
+    rule(
+        rf".+? {HAS}(?:changed|raised|cut|set|moved|updated) the {_A} (?:of|for) {_S} (?:from .+? )?to {_V}",
         event=True,
     ),
-    _rule(rf"(?P<value>.+?) {_IS}the {_A} (?:of|for) {_S}"),
+    rule(rf"(?P<value>.+?) {_IS}the {_A} (?:of|for) {_S}"),
 )

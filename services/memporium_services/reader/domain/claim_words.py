@@ -52,7 +52,7 @@ _OTHER_NAMES = {
     "college": "school", "university": "school",
 }  # fmt: skip
 _NEW = re.compile(
-    r"^(?:(?:new|current|latest|updated|present|actual|all-time|absolute|personal|own) )+|"
+    r"^(?:(?:the|an?|his|her|their|new|current|latest|updated|present|actual|all-time|absolute|personal|own) )+|"
     r" (?:these days|nowadays|now|currently|lately|of all)$"
 )
 NUMBERS = {

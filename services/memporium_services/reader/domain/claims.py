@@ -1,80 +1,38 @@
 """Reads what statements assert: of whom, what of it, which value. By rules, without any model.
 
 Rules:
-    1. Every clause is read alone; questions, conditions, wishes, plans and guesses assert nothing, and neither does
-       what somebody is said to have said.
-    2. "I", "my", "we" are the speaker, "you" the listener where there is just one; pronouns of third persons are left.
-    3. A clause must have one of the forms of `claim_rules` as a whole: what is not understood asserts nothing. So
+    1. Every clause is read alone; see `clauses` for which there are.
+    2. A clause must have one of the forms of `claim_rules` as a whole: what is not understood asserts nothing. So
        reading errs towards no claim, and facts without one never contradict anything.
-    4. Trailing words (reasons, "now", "instead of") are no part of a value. A time is, where the attribute is one; else
+    3. Trailing words (reasons, "now", "instead of") are no part of a value. A time is, where the attribute is one; else
        in a clause that tells of a change it is when the value came true.
+    4. Forms that name an attribute which no list names (`claim_slots`) are tried last.
+    5. Clauses that have none of the forms, but somebody and a value of a known shape, are left for reading by
+       meaning.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from memporium_services.reader.domain.claim_rules import LISTENER, RULES, SPEAKER
+from memporium_services.reader.domain.claim_shapes import readings_of
+from memporium_services.reader.domain.claim_slots import SLOTS, habit_of, is_named
 from memporium_services.reader.domain.claim_words import attribute_of, normal, subject_of
+from memporium_services.reader.domain.clauses import clauses_of
 from memporium_services.reader.domain.dates import resolve
-from memporium_services.reader.domain.sentences import is_question, sentences
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Sequence
     from datetime import datetime
 
     from memporium_services.reader.domain.claim_rules import Rule
+    from memporium_services.reader.domain.claim_shapes import Reading
 
 MOST = 16
 _MOST_VALUE_CHARS, _MOST_VALUE_WORDS = 120, 10
-# Longer sentences assert many things at once, and regular expressions take long over them.
-_MOST_CHARS = 300
-_QUOTES = str.maketrans({"\u2019": "'", "\u2018": "'", "\u201c": '"', "\u201d": '"'})
-_UNSURE = re.compile(
-    r"\b(?:if|unless|maybe|perhaps|might|could|would|wish(?:es)?|hopes?|hoping|wants? to|planning|plans? to|going to|"
-    r"gonna|thinking (?:of|about)|considering|probably|possibly|(?:i|we) (?:think|guess|believe|suppose|heard)|"
-    r"not sure|allegedly|supposedly|apparently|rumou?r)\b",
-    re.IGNORECASE,
-)
-_LEAD = re.compile(
-    r"^(?:(?:(?:well|so|oh|ok|okay|yes|yeah|no|nope|hey|hi|hello|btw|by the way|actually|update|correction|fyi|news|"
-    r"big news|good news|guess what|just so you know|for your information|in fact|also|and|but|anyway|honestly|"
-    r"as of (?:today|now|this week|this month|last week|last month)|"
-    r"from now on|these days|nowadays|currently|right now|at the moment|recently|lately|now|today|"
-    r"yesterday|reminder|note|heads up|for the record|sorry|great news|quick update|one more thing|"
-    r"(?:last|this) (?:week|month|year|spring|summer|autumn|fall|winter|monday|tuesday|wednesday|thursday|friday|"
-    r"saturday|sunday)|(?:in|on|since) [^,]{3,30}(?=,))(?:[,:!.;]+| -+| \u2014)?|"
-    r"(?:please )?(?:note|remember|be aware|keep in mind|know) that|it turns out(?: that)?|as it happens,?|"
-    r"(?:i|we) (?:just )?(?:want(?:ed)? to|can|should|must|have to|need to)(?: just)? (?:tell you|say|confirm|mention|"
-    r"note|add|let you know)(?: that)?|let me (?:tell you|add|note)(?: that)?)\s+)+",
-    re.IGNORECASE,
-)
-_MARKUP = re.compile(r"^[\s>#*\u2022+-]+(?=\S)|\*\*|__|`")
-_SPEAKER_WORDS = (
-    (re.compile(r"\b(?:I'm|I am|we're|we are)\b", re.IGNORECASE), f"{SPEAKER} is"),
-    (re.compile(r"\b(?:I've|we've)\b", re.IGNORECASE), f"{SPEAKER} has"),
-    (re.compile(r"\b(?:my|our)\b", re.IGNORECASE), f"{SPEAKER}'s"),
-    (re.compile(r"\b(?:I|[Ww]e|me|us)\b"), SPEAKER),
-)
-_LISTENER_WORDS = (
-    (re.compile(r"\b(?:you're|you are)\b", re.IGNORECASE), f"{LISTENER} is"),
-    (re.compile(r"\byou've\b", re.IGNORECASE), f"{LISTENER} has"),
-    (re.compile(r"\byour\b", re.IGNORECASE), f"{LISTENER}'s"),
-    (re.compile(r"\byou\b(?! can)", re.IGNORECASE), LISTENER),
-)
-_WRITTEN_OUT = (
-    (re.compile(r"\b(?:don't|doesn't)\b"), "does not"),
-    (re.compile(r"\b(?:isn't|aren't)\b"), "is not"),
-    (re.compile(r"\b(?:can't|cannot)\b"), "can not"),
-    (re.compile(r"\bfavorite\b", re.IGNORECASE), "favourite"),
-    (re.compile(r"\bcolor\b"), "colour"),
-)
-_BORDER = re.compile(
-    rf"\s*;\s+|,? (?:and|but|while|so) (?={SPEAKER}|{LISTENER}|[Hh]e |[Ss]he |[Tt]hey |"
-    r"[A-Z]\w+(?:'s [a-z]+)? (?:is|has|now|lives|works|moved|no longer)\b)|\s+\u2014\s+|\s+-\s+"
-)
 _LATE = (
     r"(?:[,.!;:\s]+(?:now|these days|nowadays|at the moment|right now|currently|today|any ?more|any longer|instead|"
     r"again|already|for now|as well|too|by the way|actually|though|as usual|from now on|from today(?: on)?|"
@@ -94,9 +52,15 @@ _OPEN_TIME = re.compile(r" (?:on|in|at|by|since|from|as of|back in|early|late|ea
 # What begins so is no value but goes on about something else.
 _NO_VALUE = re.compile(r"(?:at|in|on|with|for|to|from|by|as|than|about|of) ")
 _PROPER = re.compile(r"(?:[Tt]he )?[A-Z\d]")
+# What stands beside a place or a company is no part of its name.
+_BESIDE = re.compile(r" (?:with|together|near|next to|close to|on the|by the|in the)\b.*$")
 # A value that holds a clause of its own was cut at the wrong place.
 _CLAUSE = re.compile(rf"[{SPEAKER}{LISTENER}] (?:is|has|was|will|can)\b")
 _APPOSITION = re.compile(rf"(?:[{SPEAKER}{LISTENER}]|.+?)'s [a-z\u00e9 ]+ ([A-Z].*)$")
+
+
+# What is said of a project's date is said of its deadline, and what it costs is what there is for it.
+_OF_PROJECTS = {"date": "deadline", "price": "budget"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +80,21 @@ class Claim:
         return f"{self.subject}/{self.attribute}"
 
 
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What was read in a text: what it asserts, and the clauses that no rule reads but that meaning may."""
+
+    claims: tuple[Claim, ...]
+    readings: tuple[Reading, ...] = ()
+
+
 def claims_of(text: str, moment: datetime | None, *, speaker: str = "", listener: str = "") -> tuple[Claim, ...]:
-    """Return what a text asserts, in order, at most 16.
+    """Return what a text asserts by the rules alone, in order, at most 16; arguments as of `read`."""
+    return read(text, moment, speaker=speaker, listener=listener).claims
+
+
+def read(text: str, moment: datetime | None, *, speaker: str = "", listener: str = "") -> Read:
+    """Return what a text asserts, in order, at most 16 claims and as many readings.
 
     Args:
         text: Any text.
@@ -126,36 +103,36 @@ def claims_of(text: str, moment: datetime | None, *, speaker: str = "", listener
         listener: Who "you" is; "": nobody.
     """
     found: dict[Claim, None] = {}
-    for sentence in sentences(text.translate(_QUOTES)):
-        if len(sentence) > _MOST_CHARS or is_question(sentence):
+    readings: dict[Reading, None] = {}
+    persons = {SPEAKER: speaker, LISTENER: listener}
+    for clause in clauses_of(text, speaker=bool(speaker), listener=bool(listener)):
+        claim = _read(clause, RULES, moment, persons)
+        if claim is not None:
+            found[claim] = None
             continue
-        for clause in _clauses(sentence, speaker=bool(speaker), listener=bool(listener)):
-            claim = _read(clause, moment, speaker, listener)
-            if claim is not None:
-                found[claim] = None
-    return tuple(found)[:MOST]
+        claim = _read(clause, SLOTS, moment, persons) or _habit(clause, persons)
+        if claim is not None:
+            # Meaning may know a name for the attribute.
+            found[claim] = None
+        for one in readings_of(clause):
+            subject, value = _subject(one.subject, persons), one.value
+            if subject and value not in persons.values():
+                readings[replace(one, subject=subject)] = None
+    return Read(tuple(found)[:MOST], tuple(readings)[:MOST])
 
 
-def _clauses(sentence: str, *, speaker: bool, listener: bool) -> Iterator[str]:
-    if _UNSURE.search(sentence):
-        return
-    plain = _LEAD.sub("", _MARKUP.sub("", sentence).strip())
-    plain = plain[:1].upper() + plain[1:]
-    for pattern, written in (
-        *(_SPEAKER_WORDS if speaker else ()),
-        *(_LISTENER_WORDS if listener else ()),
-        *_WRITTEN_OUT,
-    ):
-        plain = pattern.sub(written, plain)
-    yield from (_LEAD.sub("", part.strip()) for part in _BORDER.split(plain) if part.strip())
+def _habit(clause: str, persons: dict[str, str]) -> Claim | None:
+    found = habit_of(clause)
+    subject = _subject(found[0], persons) if found else ""
+    return Claim(subject, found[1], found[2]) if found and subject and len(found[1]) <= _MOST_VALUE_CHARS else None
 
 
-def _read(clause: str, moment: datetime | None, speaker: str, listener: str) -> Claim | None:
+def _read(clause: str, rules: Sequence[Rule], moment: datetime | None, persons: dict[str, str]) -> Claim | None:
     whole = clause.strip().rstrip(".!")
     for text in dict.fromkeys((whole, _LATE_ONLY.sub("", whole), _TAIL.sub("", whole))):
-        for rule in RULES:
+        for rule in rules:
             match = rule.pattern.match(text)
-            claim = match and _claim(rule, match, whole, moment, {SPEAKER: speaker, LISTENER: listener})
+            claim = match and _claim(rule, match, whole, moment, persons)
             if claim:
                 return claim
     return None
@@ -170,32 +147,37 @@ def _claim(
     groups = {
         name: words if name == "subject" else _with_names(words, persons) for name, words in match.groupdict().items()
     }
-    attribute = rule.attribute or groups["attribute"]
-    if "{attribute}" in attribute:
-        attribute = attribute.replace("{attribute}", normal(_trimmed(groups["attribute"])))
-    attribute = attribute_of(attribute)
-    value, start = rule.value or _trimmed(groups["value"]), None
-    if attribute == "choice":
-        other = _trimmed(groups["other"])
-        attribute = "choice of " + " and ".join(sorted((normal(value), normal(other))))
+    value = rule.value or _trimmed(groups["value"])
+    attribute, start = _attribute(rule, groups, value), None
     if not _TIMELY.search(attribute) and moment is not None:
         value, start = _without_time(value, clause, moment, event=rule.event)
-    if _NO_VALUE.match(value) or (rule.value and attribute.startswith("feeling about 0")):
-        return None
-    if rule.proper and not _PROPER.match(value):
-        return None
-    if (
-        not value
-        or len(value) > _MOST_VALUE_CHARS
-        or len(value.split()) > _MOST_VALUE_WORDS
-        or len(attribute) > _MOST_VALUE_CHARS
-    ):
-        return None
+    value = _BESIDE.sub("", value) if rule.proper else value
     subject = _subject(groups.get("subject", SPEAKER), persons)
-    if not subject or not normal(value):
+    attribute = _OF_PROJECTS.get(attribute, attribute) if subject.startswith("project ") else attribute
+    if not subject or not _fits(rule, attribute, value, clause):
         return None
     ended = rule.ended or (_ENDED.search(clause) is not None and " not " in f" {clause} ")
     return Claim(subject, attribute, value, rule.several, ended, start)
+
+
+def _attribute(rule: Rule, groups: dict[str, str], value: str) -> str:
+    attribute = rule.attribute or groups["attribute"]
+    if "{attribute}" in attribute:
+        attribute = attribute.replace("{attribute}", normal(_trimmed(groups["attribute"])))
+    if groups.get("whole"):
+        attribute = f"{groups['whole']} {attribute}"
+    if attribute == "choice":
+        return "choice of " + " and ".join(sorted((normal(value), normal(_trimmed(groups["other"])))))
+    return attribute_of(attribute)
+
+
+def _fits(rule: Rule, attribute: str, value: str, clause: str) -> bool:
+    """Say whether words can be a value of an attribute."""
+    if not normal(value) or _NO_VALUE.match(value) or (rule.value and attribute.startswith("feeling about 0")):
+        return False
+    if (rule.loose and not is_named(attribute, value, clause)) or (rule.proper and not _PROPER.match(value)):
+        return False
+    return max(len(value), len(attribute)) <= _MOST_VALUE_CHARS and len(value.split()) <= _MOST_VALUE_WORDS
 
 
 def _subject(words: str, persons: dict[str, str]) -> str:

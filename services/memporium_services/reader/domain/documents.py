@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from memporium_services.reader.domain.claims import claims_of
+from memporium_services.reader.domain.claims import read as read_claims
 from memporium_services.reader.domain.entities import entities
 from memporium_services.reader.domain.formation import content_of, digest_id
 from memporium_services.reader.domain.sentences import pieces
@@ -88,9 +88,11 @@ def _episode(document: Source, title: str, path: tuple[str, ...], parts: list[st
     for index, part in enumerate(parts[start : start + SECTION_PASSAGES], start):
         around = [heading, *parts[max(0, index - 1) : index + 2]]
         span = Span(document.source, f"{heading}#{index}", "", document.time)
-        claims = claims_of(part, document.time)
+        told = read_claims(part, document.time)
         text = f"{heading}\n{part}"
-        facts.append(Fact(text, "\n".join(around), span, claims=claims, trust=document.trust))
+        facts.append(
+            Fact(text, "\n".join(around), span, claims=told.claims, trust=document.trust, readings=told.readings)
+        )
     text = "\n\n".join(parts[start : start + SECTION_PASSAGES])
     return Episode(
         cube_id=digest_id("section", document.source, str(start), *content_of(facts)),

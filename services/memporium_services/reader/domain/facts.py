@@ -7,10 +7,10 @@ date, and a second lexical index over two turns on each side finds what a turn a
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from memporium_services.reader.domain.claim_words import subject_of
-from memporium_services.reader.domain.claims import claims_of
+from memporium_services.reader.domain.claims import read
 from memporium_services.reader.domain.dates import day_in_words, render, resolve
 from memporium_services.reader.domain.sentences import pieces
 from memporium_services.reader.domain.values import Fact, Span
@@ -18,9 +18,11 @@ from memporium_services.reader.domain.values import Fact, Span
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from memporium_services.reader.domain.claim_shapes import Reading
     from memporium_services.reader.domain.claims import Claim
     from memporium_services.reader.domain.values import Turn
 
+_Told = TypeVar("_Told", "Claim", "Reading")
 # About 200 tokens: within the window of small embedders (256), with room for the speaker and the date.
 MOST_CHARS = 800
 # Turns on each side that make up the context.
@@ -43,8 +45,8 @@ class People:
         others = self.speakers - {speaker}
         return next(iter(others)) if len(others) == 1 else ""
 
-    def named(self, claims: Sequence[Claim]) -> tuple[Claim, ...]:
-        """Return claims with the user's name for `the user`."""
+    def named(self, claims: Sequence[_Told]) -> tuple[_Told, ...]:
+        """Return claims, or readings, with the user's name for `the user`."""
         user = subject_of(self.user)
         return tuple(replace(one, subject=user) if user and one.subject == "user" else one for one in claims)
 
@@ -66,15 +68,16 @@ def facts_of(turns: Sequence[Turn], index: int, *, source: str, people: People |
     for number, part in enumerate(parts):
         text = f"{turn.speaker}: {part} ({_when(part, turn)})"
         around = [*before, *parts[max(0, number - 1) : number], text, *parts[number + 1 : number + 2], *after]
-        claims = people.named(claims_of(part, turn.time, speaker=turn.speaker, listener=people.listener(turn.speaker)))
-        found.append(Fact(text, "\n".join(around), span, turn.role, claims))
+        told = read(part, turn.time, speaker=turn.speaker, listener=people.listener(turn.speaker))
+        claims, readings = people.named(told.claims), people.named(told.readings)
+        found.append(Fact(text, "\n".join(around), span, turn.role, claims, readings=readings))
     return found
 
 
 def line_of(turn: Turn) -> str:
     """Return a turn as one line of an episode, with its words for times explained."""
-    meanings = "; ".join(_meanings(turn.body, turn))
-    return f"{turn.speaker}: {turn.body}" + (f" ({meanings})" if meanings else "")
+    told = "; ".join(_meanings(turn.body, turn))
+    return f"{turn.speaker}: {turn.body}" + (f" ({told})" if told else "")
 
 
 def _side(turns: Sequence[Turn]) -> list[str]:

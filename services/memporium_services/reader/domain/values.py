@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from memporium_services.reader.domain.claim_shapes import Reading
     from memporium_services.reader.domain.claims import Claim
 
 
@@ -54,7 +55,8 @@ class Span:
 class Fact:
     """One self-contained statement: the unit of retrieval; `trust` None: by role and source, as the vault says.
 
-    `extracted_by` names the language model that wrote it; "": the source's own words.
+    `extracted_by` names the language model that wrote it; "": the source's own words. `readings` are what its clauses
+    may claim by their meaning; they are no part of what is kept.
     """
 
     text: str
@@ -64,6 +66,7 @@ class Fact:
     claims: tuple[Claim, ...] = ()
     trust: float | None = None
     extracted_by: str = ""
+    readings: tuple[Reading, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,174 @@
+"""Finds in a clause who it may be about and values of a known shape: what reading by meaning starts from.
+
+Shapes are e-mail addresses, telephone numbers, sums of money, days, professions, and proper names. For each pair of a
+subject and a value the clause is written with stand-ins for both, so that only what it says of them is left.
+"""
+
+# ruff: noqa: SIM905 - lists of words
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from memporium_services.reader.domain.claim_prototypes import NAME, STAND_INS
+from memporium_services.reader.domain.claim_rules import LISTENER, SPEAKER
+from memporium_services.reader.domain.claim_words import PROFESSIONS
+from memporium_services.reader.domain.terms import COMMON
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# Longer clauses say more than one thing, and little of one.
+_MOST_CHARS = 160
+_LEAST_DIGITS = 7
+_MONTH = "January|February|March|April|May|June|July|August|September|October|November|December"
+_NO_NAMES = frozenset(
+    "he she it they this that these those there here what who which where when why how everyone everybody someone "
+    "somebody nobody anyone anybody something nothing everything anything one both all some most many few his her "
+    "their its you the a an my our your in on at for to from by as if and but so or not no yes please call email mail "
+    "write reach send use drop ring dial text contact after before with since until hey hi ok tv i we me us just then "
+    "yep yup plus anyways let lets sounds looks seems moments "
+    "also too very more new old monday tuesday wednesday thursday friday saturday sunday mon tue wed thu fri sat sun "
+    f"christmas easter thanksgiving halloween {_MONTH.lower().replace('|', ' ')}".split()
+)
+_KIN = (
+    "best friend|friend|sister|brother|mother|mum|mom|father|dad|wife|husband|spouse|partner|girlfriend|boyfriend|"
+    "fianc[e\u00e9]e?|son|daughter|child|cousin|uncle|aunt|niece|nephew|grandmother|grandma|grandfather|grandpa|"
+    "grandson|granddaughter|colleague|coworker|roommate|flatmate|housemate|neighbour|landlord|tutor|kids?|family|"
+    "parents|team|company|dog|cat|pet"
+)
+_CAP = r"[A-Z][\w&-]*(?:\.(?=\w)[\w&-]+)*"
+_NAMED = rf"{_CAP}(?: (?:of |de |van |the )?(?:{_CAP}|\d+\b))*"
+_OF_KIN = rf"'s (?:[a-z]+ )?(?:{_KIN})\b(?!'s)"
+_MENTION = re.compile(rf"[{SPEAKER}{LISTENER}](?:{_OF_KIN}(?: {_NAMED})?)?|{_NAMED}(?:{_OF_KIN})?")
+# What follows a word at the beginning of a sentence if that is a name.
+_AFTER_NAME = re.compile(
+    r"'s\b|,| \(|(?: [a-z]+){0,2}? (?:is|has|was|and|can|now|[a-z]+s|[a-z]+ed|took|got|left|went|began|became|sold|"
+    r"bought)\b"
+)
+_SHAPES = (
+    ("email", re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")),
+    (
+        "money",
+        re.compile(
+            r"[$\u20ac\u00a3] ?\d[\d,.]*\d?(?: ?(?:k|m|million|bn|billion)\b)?|"
+            r"\b\d[\d,.]* ?(?:k |thousand |million )?(?:euros?|dollars?|pounds|francs|EUR|USD|GBP|CHF)\b"
+        ),
+    ),
+    (
+        "date",
+        re.compile(
+            rf"\b(?:\d{{1,2}}(?:st|nd|rd|th)?(?: of)? (?:{_MONTH})|(?:{_MONTH}) \d{{1,2}}(?:st|nd|rd|th)?\b)"
+            r"(?:,? \d{4})?|\b\d{4}-\d\d-\d\d\b"
+        ),
+    ),
+    ("phone", re.compile(r"(?<![\w@.-])\+?\d[\d ()/-]{5,}\d(?![\w@])")),
+)
+_WORK = re.compile(rf"\b(?:{PROFESSIONS})\b")
+_WORD_BEFORE = re.compile(r"([a-z-]+) $")
+# Ends the name of a profession to the left.
+_NOT_OF_WORK = frozenset(
+    "a an the as is are was be been being become becomes became now working work works to of and or who by in for his "
+    "her their also still just currently actually am me them at than not trained promoted appointed named employed "
+    "retrained".split()
+)
+# What is denied, past, to come, or somebody else's word asserts nothing that lasts.
+_DENIED = re.compile(
+    r"\b(?:no longer|not|never|without|neither|nor|used to|formerly|previously|former|ex-\w+|back then|in the past|"
+    r"as a (?:child|kid|boy|girl)|years ago|when \w+ (?:was|were)|lived|worked|drove|should|says?|said|told|asked|"
+    r"asks?|thinks?|thought|heard|hears|knows?|claims?|claimed|almost|nearly)\b|"
+    r"n't\b",
+    re.IGNORECASE,
+)
+# But a day to come may be when something is due.
+_TO_COME = re.compile(r"\b(?:will|shall|next (?:week|month|year))\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One way to read a clause.
+
+    Attributes:
+        masked: The clause with stand-ins.
+        shape: The value's shape, a key of `STAND_INS`.
+        subject: Of whom.
+        value: The value.
+        doubtful: The value is but a word at the beginning of a sentence: its capital may mean nothing.
+    """
+
+    masked: str
+    shape: str
+    subject: str
+    value: str
+    doubtful: bool = False
+
+
+def readings_of(clause: str) -> Iterator[Reading]:
+    """Yield the ways to read a clause, in which the speaker and the listener are marked."""
+    if len(clause) > _MOST_CHARS or _DENIED.search(clause):
+        return
+    shaped = list(_shaped(clause))
+    if _TO_COME.search(clause) and not any(shape == "date" for shape, _, _ in shaped):
+        return
+    bare = clause
+    for _, start, end in shaped:
+        bare = f"{bare[:start]}{'.' * (end - start)}{bare[end:]}"
+    about = list(dict.fromkeys(found[0] for found in _mentions(bare)))
+    marked = [one for one in about if one[0] in {SPEAKER, LISTENER}]
+    if len(about) == 1 or (len(about) > 1 and about[0].startswith("Project ")):
+        shapes = [shape for shape, _, _ in shaped]
+        for shape, start, end in shaped:
+            # Of two of one shape it is not clear which one holds.
+            if shapes.count(shape) == 1:
+                yield _reading(clause, about[0], shape, clause[start:end])
+    if len(about) != 2 or len(marked) == 2:  # noqa: PLR2004 - a subject and a value
+        return
+    for subject, value in (about, about[::-1]):
+        if value not in marked and "'s " not in value and (not marked or subject in marked):
+            yield _reading(clause, subject, "proper", value)
+
+
+def _reading(clause: str, subject: str, shape: str, value: str) -> Reading:
+    masked = re.sub(rf"{re.escape(subject)}(?!\w)", NAME, clause)
+    masked = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", STAND_INS[shape], masked)
+    doubtful = shape == "proper" and clause.startswith(value) and " " not in value
+    return Reading(masked.replace(SPEAKER, NAME).replace(LISTENER, NAME), shape, subject, value, doubtful)
+
+
+def _shaped(clause: str) -> Iterator[tuple[str, int, int]]:
+    """Yield the values of a shape of their own: shape, start, end."""
+    taken: list[tuple[str, int, int]] = []
+    for shape, pattern in _SHAPES:
+        for found in pattern.finditer(clause):
+            if shape == "phone" and sum(mark.isdigit() for mark in found[0]) < _LEAST_DIGITS:
+                continue
+            if not _overlaps(found, taken):
+                taken.append((shape, found.start(), found.end()))
+    for found in _WORK.finditer(clause):
+        start = found.start()
+        while (word := _WORD_BEFORE.search(clause[:start])) and word[1] not in _NOT_OF_WORK:
+            start = word.start()
+        taken.append(("work", start, found.end()))
+    yield from taken
+
+
+def _mentions(clause: str) -> Iterator[re.Match[str]]:
+    """Yield who is named, and what."""
+    for found in _MENTION.finditer(clause):
+        words = found[0]
+        first = words.split(" ", 1)[0].split("'", 1)[0].lower()
+        if words[0] not in {SPEAKER, LISTENER}:
+            if first in _NO_NAMES:
+                continue
+            if (
+                not found.start()
+                and " " not in words
+                and (first in COMMON or not _AFTER_NAME.match(clause, found.end()))
+            ):
+                continue
+        yield found
+
+
+def _overlaps(found: re.Match[str], taken: list[tuple[str, int, int]]) -> bool:
+    return any(start < found.end() and found.start() < end for _, start, end in taken)
