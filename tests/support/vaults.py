@@ -94,11 +94,15 @@ class FakeMemstore(memstore_service_pb2_grpc.MemstoreServiceServicer):
     async def stop(self) -> None:
         pass
 
-    def set_state(self, agreement: str, state: str, *, delete_on_expiry: bool = False) -> None:
+    def set_state(self, agreement: str, state: str, *, delete_on_expiry: bool = False, reason: str = "") -> None:
         """Tell watchers of an agreement's state."""
         number = Agreement.State.Value(f"STATE_{state}")
         self.states[agreement] = calls.EntitlementState(
-            agreement=agreement, state=number, revision=len(self.states) + 1, delete_on_expiry=delete_on_expiry
+            agreement=agreement,
+            state=number,
+            revision=len(self.states) + 1,
+            delete_on_expiry=delete_on_expiry,
+            reason=reason,
         )
         self._wake.set()
         self._wake = asyncio.Event()

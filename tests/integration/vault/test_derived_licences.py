@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 import uuid
 from typing import TYPE_CHECKING
 
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from memporium.cube.v1.cube_pb2 import Activation, Cube, LicenceReference, Parameter, Payload
+from memporium.cube.v1.cube_pb2 import Cube
 from memporium.vault.v1 import vault_service_pb2 as api
 from memporium.vault.v1.changes_pb2 import ApplyChangesRequest
-from memporium.vault.v1.cubes_pb2 import NewCube, PortableCube, UseAction
-from memporium.vault.v1.vault_pb2 import VaultKind
-from memporium_platform.call import Principal, PrincipalKind, acting_as
+from memporium.vault.v1.cubes_pb2 import NewCube, UseAction
+from memporium_platform.call import acting_as
 from memporium_platform.errors import Reason
+from support.licensed import A1, A2, agreements_of, made_of, owner_of, pack_of
 from support.vaults import cell, reason, search
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
 
     from support.vaults import VaultPlace
 
-A1, A2 = "orgs/publisher/agreements/a1", "orgs/other/agreements/a2"
 READ, INFER, KV, TEXT, LORA, EXPORT, REDISTRIBUTE = (
     UseAction.USE_ACTION_READ,
     UseAction.USE_ACTION_INFER_WITH,
@@ -35,68 +32,10 @@ READ, INFER, KV, TEXT, LORA, EXPORT, REDISTRIBUTE = (
 )
 
 
-def _owner(place: VaultPlace) -> Principal:
-    return Principal(name=f"{place.org.name}/principals/owner", org=place.org.id, kind=PrincipalKind.USER)
-
-
-async def _pack(place: VaultPlace, vault_id: str, agreement: str, *texts: str) -> list[str]:
-    """Make a pack vault by the way that the transfer service takes; return its cubes."""
-    licence = LicenceReference(agreement=agreement, terms_sha256="00" * 32)
-
-    async def messages() -> AsyncIterator[api.ImportCubesRequest]:
-        yield api.ImportCubesRequest(header=api.ImportCubesHeader(parent=pack, licence=licence))
-        cubes = [PortableCube(cube=cell(text)) for text in texts]
-        yield api.ImportCubesRequest(batch=api.ImportCubesBatch(cubes=cubes))
-        yield api.ImportCubesRequest(end=api.ImportCubesEnd(cubes=len(texts)))
-
-    with acting_as(_owner(place)):
-        stub = place.internal("transfer")
-        vault = {"kind": VaultKind.VAULT_KIND_INDUSTRY_SHARED, "read_only": True, "licence": licence}
-        made = await stub.CreateVault(api.CreateVaultRequest(parent=place.org.name, vault_id=vault_id, vault=vault))
-        pack = made.vault.name
-        await stub.ImportCubes(messages())
-    return [one.name for one in (await place.stub.ListCubes(api.ListCubesRequest(parent=pack))).cubes]
-
-
 @pytest.fixture
 async def parents(place: VaultPlace) -> list[str]:
     """Return a cube of each of two packs."""
-    return [(await _pack(place, "one", A1, "bridges"))[0], (await _pack(place, "two", A2, "rivers"))[0]]
-
-
-async def _blob(place: VaultPlace, parent: str) -> api.UploadBlobResponse:
-    data = b"tensors"
-
-    async def messages() -> AsyncIterator[api.UploadBlobRequest]:
-        header = api.UploadBlobHeader(parent=parent)
-        header.digest.sha256, header.digest.size_bytes = hashlib.sha256(data).hexdigest(), len(data)
-        yield api.UploadBlobRequest(header=header)
-        yield api.UploadBlobRequest(data=data)
-
-    return await place.stub.UploadBlob(messages())
-
-
-async def _made_of(place: VaultPlace, form: str, vault: str, parents: list[str]) -> Cube:
-    """Return a cube of a form that says it was made of these parents, ready to be created."""
-    if form == "text":
-        cube = cell("all about water")
-        cube.behavioural.lineage.parents.extend(parents)
-        return cube
-    blob = (await _blob(place, vault)).digest
-    if form == "kv":
-        marks = dict.fromkeys(("model_fingerprint", "tokenizer_fingerprint", "token_ids_sha256"), "ab" * 32)
-        sizes = {"token_count": 5, "layers": 1, "heads": 1, "head_size": 2}
-        return Cube(
-            payload=Payload(activation=Activation(blob=blob, source_cubes=parents, dtype="float32", **marks, **sizes))
-        )
-    parameter = Parameter(
-        blob=blob, source_cubes=parents, base_model_fingerprint="ab" * 32, rank=2, alpha=4, target_modules=["q_proj"]
-    )
-    return Cube(payload=Payload(parameter=parameter))
-
-
-def _agreements(cube: Cube) -> set[str]:
-    return {licence.agreement for licence in cube.governance.licences}
+    return [(await pack_of(place, "one", A1, "bridges"))[0], (await pack_of(place, "two", A2, "rivers"))[0]]
 
 
 def _asked(place: VaultPlace, action: int) -> set[str]:
@@ -108,13 +47,13 @@ async def test_a_derived_cube_carries_all_licences_and_each_agreement_is_asked(
     place: VaultPlace, parents: list[str], form: str, action: int
 ) -> None:
     own = await place.vault("own")
-    made = (await place.create(own, await _made_of(place, form, own, parents))).cube
-    assert _agreements(made) == {A1, A2}
+    made = (await place.create(own, await made_of(place, form, own, parents))).cube
+    assert agreements_of(made) == {A1, A2}
     assert _asked(place, action) == {A1, A2}
     assert {one.units.derivations for one in place.memstore.committed.values()} == {1}
     for use in (READ, INFER):
         place.memstore.reserved.clear()
-        with acting_as(_owner(place)):
+        with acting_as(owner_of(place)):
             await place.internal("inference").UseCubes(api.UseCubesRequest(parent=own, names=[made.name], action=use))
         assert _asked(place, use) == {A1, A2}
         assert {one.form for one in place.memstore.reserved.values()} == {{"text": 1, "kv": 2, "lora": 3}[form]}
@@ -125,7 +64,7 @@ async def test_what_one_parent_refuses_is_not_made(
     place: VaultPlace, parents: list[str], form: str, action: int
 ) -> None:
     own = await place.vault("own")
-    cube = await _made_of(place, form, own, parents)
+    cube = await made_of(place, form, own, parents)
     place.memstore.refused[A2, action] = Reason.LICENCE_NOT_PERMITTED
     assert await reason(place.create(own, cube)) is Reason.LICENCE_NOT_PERMITTED
     assert not (await place.stub.ListCubes(api.ListCubesRequest(parent=own))).cubes
@@ -138,10 +77,10 @@ async def test_what_was_made_of_memory_that_may_not_leave_does_not_leave(
     place: VaultPlace, parents: list[str], form: str, action: int
 ) -> None:
     own = await place.vault("own")
-    await place.create(own, await _made_of(place, form, own, parents))
+    await place.create(own, await made_of(place, form, own, parents))
     place.memstore.refused[A1, action] = Reason.LICENCE_NOT_PERMITTED
     request = api.ExportCubesRequest(parent=own, action=action, onward_terms_sha256="cd" * 32, onward_listing="l")
-    with acting_as(_owner(place)):
+    with acting_as(owner_of(place)):
         assert await reason(place.internal("transfer").ExportCubes(request)) is Reason.LICENCE_NOT_PERMITTED
         del place.memstore.refused[A1, action]
         async for _ in place.internal("transfer").ExportCubes(request):
@@ -154,20 +93,20 @@ async def test_what_was_made_of_memory_that_may_not_leave_does_not_leave(
 
 async def test_licences_are_passed_on_from_child_to_child(place: VaultPlace, parents: list[str]) -> None:
     own = await place.vault("own")
-    child = (await place.create(own, await _made_of(place, "text", own, parents[:1]))).cube
+    child = (await place.create(own, await made_of(place, "text", own, parents[:1]))).cube
     grandchild = cell("a digest of digests")
     grandchild.behavioural.lineage.parents.extend([child.name, parents[1]])
     made = (await place.create(own, grandchild)).cube
-    assert _agreements(made) == {A1, A2}
+    assert agreements_of(made) == {A1, A2}
     free = (await place.create(own, cell("my own words"))).cube
-    assert not _agreements(free)
+    assert not agreements_of(free)
     merged = await place.stub.MergeCubes(api.MergeCubesRequest(parent=own, names=[made.name, free.name]))
-    assert _agreements(merged.cube) == {A1, A2}
+    assert agreements_of(merged.cube) == {A1, A2}
 
 
 async def test_rewritten_text_stays_licensed_and_is_a_derivation(place: VaultPlace, parents: list[str]) -> None:
     own = await place.vault("own")
-    made = (await place.create(own, await _made_of(place, "text", own, parents))).cube
+    made = (await place.create(own, await made_of(place, "text", own, parents))).cube
     place.memstore.reserved.clear()
     rewritten = cell("in other words")
     rewritten.name = made.name
@@ -176,7 +115,7 @@ async def test_rewritten_text_stays_licensed_and_is_a_derivation(place: VaultPla
     assert await reason(place.stub.UpdateCube(change)) is Reason.LICENCE_NOT_PERMITTED
     place.memstore.refused.clear()
     place.memstore.reserved.clear()
-    assert _agreements((await place.stub.UpdateCube(change)).cube) == {A1, A2}
+    assert agreements_of((await place.stub.UpdateCube(change)).cube) == {A1, A2}
     assert _asked(place, TEXT) == {A1, A2}
     place.memstore.reserved.clear()
     title = Cube(name=made.name)
@@ -190,28 +129,28 @@ async def test_new_parents_bring_their_licences(place: VaultPlace, parents: list
     scene = (await place.create(own, cell("a scene"))).cube
     scene.behavioural.lineage.parents.extend(parents)
     request = api.UpdateCubeRequest(cube=scene, update_mask=FieldMask(paths=["behavioural.lineage"]))
-    with acting_as(_owner(place)):
+    with acting_as(owner_of(place)):
         changed = (await place.internal("reader").UpdateCube(request)).cube
-    assert _agreements(changed) == {A1, A2}
+    assert agreements_of(changed) == {A1, A2}
     assert _asked(place, TEXT) == {A1, A2}
 
 
 async def test_changes_made_as_one_carry_licences_too(place: VaultPlace, parents: list[str]) -> None:
     own = await place.vault("own")
-    cube = await _made_of(place, "text", own, parents)
+    cube = await made_of(place, "text", own, parents)
     request = ApplyChangesRequest(parent=own, changes=[{"create": NewCube(cube=cube)}])
     place.memstore.refused[A1, TEXT] = Reason.LICENCE_NOT_PERMITTED
     assert await reason(place.stub.ApplyChanges(request)) is Reason.LICENCE_NOT_PERMITTED
     place.memstore.refused.clear()
     await place.stub.ApplyChanges(request)
     [made] = (await place.stub.ListCubes(api.ListCubesRequest(parent=own))).cubes
-    assert _agreements(made) == {A1, A2}
+    assert agreements_of(made) == {A1, A2}
 
 
 async def test_a_repeated_request_makes_and_counts_once(place: VaultPlace, parents: list[str]) -> None:
     own = await place.vault("own")
     request = api.CreateCubeRequest(
-        parent=own, cube=await _made_of(place, "text", own, parents), request_id=str(uuid.uuid4())
+        parent=own, cube=await made_of(place, "text", own, parents), request_id=str(uuid.uuid4())
     )
     for _ in range(2):
         await place.stub.CreateCube(request)
@@ -239,10 +178,10 @@ async def test_a_search_tells_how_much_it_found_before_it_shows_it(place: VaultP
 async def test_the_forms_of_all_cubes_of_a_use_are_asked_at_once(place: VaultPlace, parents: list[str]) -> None:
     own = await place.vault("own")
     text, kv = [
-        (await place.create(own, await _made_of(place, form, own, parents[:1]))).cube.name for form in ("text", "kv")
+        (await place.create(own, await made_of(place, form, own, parents[:1]))).cube.name for form in ("text", "kv")
     ]
     place.memstore.reserved.clear()
-    with acting_as(_owner(place)):
+    with acting_as(owner_of(place)):
         use = api.UseCubesRequest(parent=own, names=[text, kv], action=INFER)
         await place.internal("inference").UseCubes(use)
     [asked] = place.memstore.reserved.values()

@@ -164,10 +164,11 @@ async def test_an_ended_pack_with_the_duty_to_delete_is_erased(place: VaultPlace
     place.memstore.set_state(AGREEMENT, "EXPIRED", delete_on_expiry=True)
 
     async def gone() -> bool:
-        return not (await place.stub.ListMounts(api.ListMountsRequest(parent=own))).mounts
+        mounts = (await place.stub.ListMounts(api.ListMountsRequest(parent=own))).mounts
+        return [bool(mount.ended) for mount in mounts] == [True]
 
     await _until(gone)
-    assert await reason(place.stub.GetVault(api.GetVaultRequest(name=pack))) is Reason.NOT_FOUND
+    assert await reason(place.stub.GetVault(api.GetVaultRequest(name=pack))) is Reason.LICENCE_EXPIRED
 
 
 async def test_a_new_release_takes_the_place_of_the_old_one(place: VaultPlace) -> None:

@@ -433,12 +433,15 @@ class Mount(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     CREATOR_FIELD_NUMBER: _builtins.int
     LICENCE_FIELD_NUMBER: _builtins.int
+    ENDED_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`orgs/{org}/vaults/{vault}/mounts/{mount}`."""
     vault: _builtins.str
     """The vault that is mounted, often a licensed pack: `orgs/{org}/vaults/{vault}`."""
     creator: _builtins.str
     """Who mounted it."""
+    ended: _builtins.str
+    """Why nothing is found here any more: the pack was deleted at the end of its agreement. Empty: it is there."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was mounted."""
@@ -455,10 +458,11 @@ class Mount(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         creator: _builtins.str = ...,
         licence: _cube_pb2.LicenceReference | None = ...,
+        ended: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "licence", b"licence"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "creator", b"creator", "licence", b"licence", "name", b"name", "vault", b"vault"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "creator", b"creator", "ended", b"ended", "licence", b"licence", "name", b"name", "vault", b"vault"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

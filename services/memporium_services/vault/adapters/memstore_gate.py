@@ -98,6 +98,7 @@ class MemstoreGate:
                         dead=state not in _IN_FORCE,
                         ended=state not in _NOT_ENDED,
                         erase=one.delete_on_expiry and state not in _NOT_ENDED,
+                        reason=one.reason,
                     )
 
 

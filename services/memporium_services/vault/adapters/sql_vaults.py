@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, delete, func, insert, select, update
 
-from memporium_platform.storage.sql.upsert import upsert
 from memporium_services.vault.adapters.cube_rows import VAULT_BY_NAME, VAULT_BY_UID, VAULT_NAMES, vault_of
 from memporium_services.vault.adapters.tables import (
-    AGREEMENTS,
     BLOBS,
     CUBES,
     MOUNTS,
@@ -151,20 +149,6 @@ class SqlVaults:
         """Return a receipt."""
         query = select(RECEIPTS.c.body).where(RECEIPTS.c.org == org, RECEIPTS.c.receipt_id == receipt_id)
         return self.conn.execute(query).scalar_one_or_none()
-
-    def save_agreement(self, agreement: str, state: str, revision: int) -> None:
-        """Keep an agreement's state; "" where it is in force."""
-        values = {"agreement": agreement, "dead_state": state, "revision": revision}
-        self.conn.execute(upsert(AGREEMENTS, values, index_elements=["agreement"], set_=["dead_state", "revision"]))
-
-    def dead_agreements(self) -> dict[str, str]:
-        """Return the agreements that are not in force, with their states."""
-        query = select(AGREEMENTS.c.agreement, AGREEMENTS.c.dead_state).where(AGREEMENTS.c.dead_state != "")
-        return {row.agreement: row.dead_state for row in self.conn.execute(query)}
-
-    def agreements_revision(self) -> int:
-        """Return the newest revision of any agreement that was seen."""
-        return self.conn.execute(select(func.max(AGREEMENTS.c.revision))).scalar() or 0
 
     def _list(self, query: Any) -> list[VaultRow]:
         return [vault for row in self.conn.execute(query) if (vault := vault_of(row))]

@@ -236,8 +236,40 @@ AGREEMENTS = Table(
     Column("revision", BigInteger, nullable=False),
 )
 
+# Which vaults hold cubes under which agreement, packs aside; an empty agreement: any of them.
+LICENSED_VAULTS = Table(
+    "licensed_vaults",
+    metadata,
+    Column("agreement", Text, primary_key=True),
+    _vault(),
+)
+
+# Packs that were deleted since their agreement had ended: who asks for one is told so.
+ENDED_PACKS = Table(
+    "ended_packs",
+    metadata,
+    Column("org", Text, primary_key=True),
+    Column("vault_id", Text, primary_key=True),
+    Column("agreement", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("receipt", Text, nullable=False),
+    Column("end_us", BigInteger, nullable=False),
+)
+
+# Mounts of such packs.
+ENDED_MOUNTS = Table(
+    "ended_mounts",
+    metadata,
+    _vault(),
+    Column("mount_id", Text, primary_key=True),
+    Column("pack_id", Text, nullable=False),
+    Column("create_us", BigInteger, nullable=False),
+    Column("creator", Text, nullable=False),
+)
+
 # All that is kept by cube, for forgetting: in this order.
 OF_CUBES = (BLOB_REFS, CUBE_TERMS, UNITS, PAYLOADS, VERSIONS, CUBES)
-OF_VAULTS = (*OF_CUBES, INDEX_TASKS, CHANGES, RELATIONS, MOUNTS, BLOBS)
+OF_VAULTS = (*OF_CUBES, INDEX_TASKS, CHANGES, RELATIONS, MOUNTS, BLOBS, LICENSED_VAULTS, ENDED_MOUNTS)
 
 kernel_tables.attach(metadata)

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from memporium_services.vault.app.follower import IndexFollower
     from memporium_services.vault.app.runtime import Runtime
     from memporium_services.vault.app.uses import UseRecorder
-    from memporium_services.vault.domain.rows import CubeRow, Removed, VaultRow
+    from memporium_services.vault.domain.rows import CubeRow, EndedPack, Removed, VaultRow
     from memporium_services.vault.ports import Store
 
 MAX_FORGET_CUBES = 10_000
@@ -135,11 +135,14 @@ class Forgetting:
         reason: str,
         trigger: Trigger,
         branch_receipts: Sequence[Receipt] = (),
+        kind: int = FORGET,
     ) -> Forgotten:
         """Remove the cubes that `choose(store)` returns within the transaction."""
         rt = self._rt
         receipt_id = rt.new_id()
-        removal = await self.removal(call, vault, cipher, choose, reason=reason, trigger=trigger, receipt_id=receipt_id)
+        removal = await self.removal(
+            call, vault, cipher, choose, reason=reason, trigger=trigger, receipt_id=receipt_id, kind=kind
+        )
 
         def run(conn: Connection) -> tuple[Forgotten, Removed | None, Waiting | None]:
             told, removed, waiting = removal(rt.store(conn, cipher.token))
@@ -182,6 +185,7 @@ class Forgetting:
         reason: str,
         trigger: Trigger,
         receipt_id: str,
+        kind: int = FORGET,
     ) -> Callable[[Store], tuple[Forgotten, Removed, Waiting | None]]:
         """Return what removes, within a transaction, the cubes that `choose(store)` returns, and writes the receipt."""
         key = await self._rt.keys.org_signing_key(vault.org)
@@ -191,12 +195,13 @@ class Forgetting:
             fresh = fresh_vault(store, vault)
             chosen = choose(store)
             rows, prefix = chosen.rows, f"{vault.name}/cubes/"
-            for row in rows:
+            # Neither a freeze nor a hold of the licensee outlives the licence.
+            for row in rows if kind != LICENCE_ENDED else ():
                 step(condition_of(row, now_us), trigger, resource=prefix + row.cube_id)
             digests = [codec.cube_of(vault, row, cipher).content_digest for row in rows]
             similar = [prefix + one for one in near_duplicates(store, vault.uid, [row.cube_id for row in rows])]
             removed, revision, waiting = take_out(store, fresh, rows, now_us=now_us)
-            receipt = receipt_of(vault, FORGET, receipt_id, call, now_us, removed)
+            receipt = receipt_of(vault, kind, receipt_id, call, now_us, removed)
             receipt.derived = len(chosen.parents)
             receipt.kept_derived.extend(sorted(prefix + cube_id for cube_id in chosen.kept))
             receipt.exported = sum(EXPORTED in orjson.loads(row.uses or "{}") for row in rows)
@@ -253,9 +258,17 @@ class Forgetting:
         await self.clean(vault, removed)
 
     async def erase(
-        self, call: Call, org: str, name: str, vault: VaultRow | None, *, reason: str, kind: int
+        self,
+        call: Call,
+        org: str,
+        name: str,
+        vault: VaultRow | None,
+        *,
+        reason: str,
+        kind: int,
+        ended: EndedPack | None = None,
     ) -> Receipt:
-        """Erase a vault: rows, index, objects, key."""
+        """Erase a vault: rows, index, objects, key; `ended` is what is remembered of a licensed pack."""
         rt = self._rt
         signing = await rt.keys.org_signing_key(org)
         now_us, receipt_id = rt.now_us(), rt.new_id()
@@ -267,6 +280,8 @@ class Forgetting:
             held = [row for row in store.select_held(vault.uid) if kind != LICENCE_ENDED]
             for row in held:
                 step(condition_of(row, now_us), Trigger.FORGET, resource=f"{name}/cubes/{row.cube_id}")
+            if ended is not None:
+                store.end_pack(replace(ended, receipt=f"orgs/{org}/receipts/{receipt_id}"), vault.uid)
             removed = store.delete_vault(vault.uid)
             receipt = receipt_of(vault, kind, receipt_id, call, now_us, removed)
             receipt.key_destroyed = True

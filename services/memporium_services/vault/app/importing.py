@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 from memporium_platform.errors import PlatformError, Reason
 from memporium_services.vault.app import codec
 from memporium_services.vault.app.follower import Waiting
-from memporium_services.vault.app.writing import CREATED, FORGOTTEN, demand_blobs, fresh_vault, keep_quota
+from memporium_services.vault.app.writing import (
+    CREATED,
+    FORGOTTEN,
+    demand_blobs,
+    fresh_vault,
+    keep_quota,
+    note_licences,
+)
 from memporium_services.vault.domain.rows import ChangeRow, IndexTask, Removed
 from memporium_services.vault.domain.selection import Selection
 from memporium_services.vault.ports import VaultDelta
@@ -125,6 +132,7 @@ def insert_staged(store: Store, vault: VaultRow, drafts: Sequence[Draft], work: 
         payloads=[draft.payload for draft in drafts],
         terms=[term for draft in drafts for term in draft.terms],
     )
+    note_licences(store, vault, [draft.cube for draft in drafts])
     for draft in drafts:
         store.refer(vault.uid, draft.row.cube_id, draft.blob_keys)
     works = [unit for draft in drafts for unit in draft.units]

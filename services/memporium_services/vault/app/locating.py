@@ -59,7 +59,9 @@ class Locator:
             self._readers[key] = asyncio.create_task(self._read_all(key))
         found = await waiter
         cube = found.cubes.get(cube_id) if found is not None else None
-        if found is None or cube is None:
+        if found is None:
+            raise await self._rt.absent(names.VAULT.format(org=key[0], vault=key[1]), name)
+        if cube is None:
             raise not_found(name)
         return LocatedCube(found.vault, cube, found.payloads.get(cube_id))
 

@@ -10,6 +10,7 @@ from memporium_platform.errors import already_exists, invalid, not_found
 from memporium_platform.paging import page_size
 from memporium_services.vault.app import codec
 from memporium_services.vault.app.retention import settings_of
+from memporium_services.vault.app.runtime import ended_error
 from memporium_services.vault.domain.rows import MountRow
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from memporium_platform.call import Call
     from memporium_services.vault.app.runtime import Runtime
-    from memporium_services.vault.domain.rows import VaultRow
+    from memporium_services.vault.domain.rows import EndedMount, VaultRow
 
 MAX_MOUNTS = 64
 
@@ -56,6 +57,7 @@ class Mounts:
                 raise already_exists(f"a mount of {target} in {vault.name}")
             if len(present) >= MAX_MOUNTS:
                 raise invalid("mount", f"at most {MAX_MOUNTS} mounts a vault")
+            store.delete_ended_mount(vault.uid, row.mount_id)
             store.insert_mount(row)
             audit.record_in(conn, call, resource=vault.name, details={"mount": row.mount_id, "vault": target})
             return row
@@ -82,15 +84,17 @@ class Mounts:
         scope = f"{call.method} {parent}"
         after = rt.page_tokens.open(scope, token).get("after", "")
 
-        def load(conn: Connection) -> list[tuple[MountRow, VaultRow | None]]:
+        def load(conn: Connection) -> list[tuple[str, Mount]]:
             store = rt.store(conn)
-            rows = [one for one in store.mounts(vault.uid) if one.mount_id > after]
-            return [(one, store.vault_by_uid(one.target_uid)) for one in rows]
+            found = [(one, store.vault_by_uid(one.target_uid)) for one in store.mounts(vault.uid)]
+            live = {one.mount_id: mount_of(vault, target, one) for one, target in found if target is not None}
+            ended = {one.mount_id: ended_mount_of(vault, one) for one in store.ended_mounts(vault.org, vault.uid)}
+            return sorted((ended | live).items())
 
-        found = [(one, target) for one, target in await rt.db.read(load) if target is not None]
-        page = [mount_of(vault, target, one) for one, target in found[:limit]]
+        found = [(mount_id, mount) for mount_id, mount in await rt.db.read(load) if mount_id > after]
+        page = [mount for _, mount in found[:limit]]
         more = len(found) > limit
-        return page, rt.page_tokens.seal(scope, {"after": found[limit - 1][0].mount_id}) if more else ""
+        return page, rt.page_tokens.seal(scope, {"after": found[limit - 1][0]}) if more else ""
 
     async def delete(self, call: Call, name: str) -> None:
         """End a mount.
@@ -103,7 +107,8 @@ class Mounts:
         vault = await rt.vault(names.VAULT.format(org=ids["org"], vault=ids["vault"]))
 
         def run(conn: Connection) -> None:
-            if not rt.store(conn).delete_mount(vault.uid, ids["mount"]):
+            store = rt.store(conn)
+            if not (store.delete_mount(vault.uid, ids["mount"]) or store.delete_ended_mount(vault.uid, ids["mount"])):
                 raise not_found(name)
             audit.record_in(conn, call, resource=name)
 
@@ -120,4 +125,17 @@ def mount_of(vault: VaultRow, mounted: VaultRow, row: MountRow) -> Mount:
     codec.set_time(mount.create_time, row.create_us)
     if mounted.agreement:
         mount.licence.CopyFrom(settings_of(mounted.settings).licence)
+    return mount
+
+
+def ended_mount_of(vault: VaultRow, row: EndedMount) -> Mount:
+    """Return the message of a mount whose pack was deleted at the end of its agreement."""
+    mount = Mount(
+        name=f"{vault.name}/mounts/{row.mount_id}",
+        vault=row.pack.name,
+        creator=row.creator,
+        ended=ended_error(row.pack).message,
+    )
+    mount.licence.agreement = row.pack.agreement
+    codec.set_time(mount.create_time, row.create_us)
     return mount

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from memporium_platform import names
 from memporium_platform.errors import PlatformError, Reason, invalid, not_found
-from memporium_platform.storage.sql.times import to_us
+from memporium_platform.storage.sql.times import from_us, to_us
 from memporium_services.vault.app.cipher import VaultCipher
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from memporium_platform.storage.index.vault_index import IndexStore
     from memporium_platform.storage.objects.object_store import ObjectStore
     from memporium_platform.storage.sql.database import Database
-    from memporium_services.vault.domain.rows import VaultRow
+    from memporium_services.vault.domain.rows import EndedPack, VaultRow
     from memporium_services.vault.ports import Embedder, LicenceGate, OpenStore, Store
     from memporium_services.vault.settings import VaultSettings
 
@@ -68,8 +68,19 @@ class Runtime:
         ids = names.VAULT.parse(name, field)
         row = await self.db.read(lambda conn: self.store(conn).vault(ids["org"], ids["vault"]))
         if row is None:
-            raise not_found(name)
+            raise await self.absent(name)
         return row
+
+    async def absent(self, vault_name: str, asked: str = "") -> PlatformError:
+        """Return why there is no such vault: it was deleted at the end of its agreement, or there never was one.
+
+        Args:
+            vault_name: The vault.
+            asked: What was asked for, where that is within it.
+        """
+        ids = names.VAULT.parse(vault_name)
+        ended = await self.db.read(lambda conn: self.store(conn).ended_pack(ids["org"], ids["vault"]))
+        return not_found(asked or vault_name) if ended is None else ended_error(ended)
 
     async def cipher(self, vault: VaultRow) -> VaultCipher:
         """Return the cipher of a vault.
@@ -86,6 +97,17 @@ class Runtime:
     def forget_cipher(self, vault_uid: str) -> None:
         """Drop a vault's key from memory."""
         self._ciphers.pop(vault_uid, None)
+
+
+def ended_error(pack: EndedPack) -> PlatformError:
+    """Return the refusal of a pack that was deleted since its agreement had ended."""
+    reason = Reason.LICENCE_EXPIRED if pack.state == "EXPIRED" else Reason.LICENCE_REVOKED
+    why = f" ({pack.reason})" if pack.reason else ""
+    text = f"{pack.name} was deleted: {pack.agreement} is {pack.state.lower()}{why}; {pack.receipt} proves it"
+    metadata = {"agreement": pack.agreement, "state": pack.state, "receipt": pack.receipt}
+    if reason is Reason.LICENCE_EXPIRED:
+        metadata["expire_time"] = from_us(pack.end_us).isoformat()
+    return PlatformError(reason, text, metadata=metadata)
 
 
 def bind(

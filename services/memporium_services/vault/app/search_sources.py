@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from memporium_platform import names
-from memporium_platform.errors import PlatformError, not_found
+from memporium_platform.errors import PlatformError
 from memporium_services.vault.app import content
 from memporium_services.vault.app.licensing import RETRIEVE, Lease, Part, agreements_of, asked_of, reserve
+from memporium_services.vault.app.runtime import ended_error
 from memporium_services.vault.app.search_results import Refusal
 from memporium_services.vault.ports import UseAsked
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from memporium_services.vault.app.cipher import VaultCipher
     from memporium_services.vault.app.runtime import Runtime
     from memporium_services.vault.app.search_results import Hit
-    from memporium_services.vault.domain.rows import MountRow, VaultRow
+    from memporium_services.vault.domain.rows import EndedMount, MountRow, VaultRow
     from memporium_services.vault.ports import GrantedUse
 
 
@@ -35,6 +36,14 @@ class Source:
     mount: str = ""
 
 
+class _Loaded(NamedTuple):
+    """A vault, its mounts, and those whose packs were deleted."""
+
+    own: VaultRow | None
+    mounted: Sequence[tuple[MountRow, VaultRow]] = ()
+    ended: Sequence[EndedMount] = ()
+
+
 async def open_sources(
     rt: Runtime, call: Call, parent: str, *, include_mounts: bool
 ) -> tuple[list[Source], list[Refusal]]:
@@ -45,18 +54,20 @@ async def open_sources(
     """
     ids = names.VAULT.parse(parent, "parent")
 
-    def load(conn: Connection) -> tuple[VaultRow | None, list[tuple[MountRow, VaultRow]]]:
+    def load(conn: Connection) -> _Loaded:
         store = rt.store(conn)
         vault = store.vault(ids["org"], ids["vault"])
-        mounts = store.mounts(vault.uid) if vault is not None and include_mounts else []
-        found = [(mount, store.vault_by_uid(mount.target_uid)) for mount in mounts]
-        return vault, [(mount, target) for mount, target in found if target is not None]
+        if vault is None or not include_mounts:
+            return _Loaded(vault)
+        found = [(mount, store.vault_by_uid(mount.target_uid)) for mount in store.mounts(vault.uid)]
+        mounted = [(mount, target) for mount, target in found if target is not None]
+        return _Loaded(vault, mounted, store.ended_mounts(vault.org, vault.uid))
 
-    own, mounted = await rt.db.read(load)
+    own, mounted, ended = await rt.db.read(load)
     if own is None:
-        raise not_found(parent)
+        raise await rt.absent(parent)
     sources: list[Source] = []
-    refusals: list[Refusal] = []
+    refusals = [_ended(own, mount) for mount in ended]
     lease = await reserve(rt, call, _whole(own))
     try:
         sources.append(Source(own, await rt.cipher(own), lease))
@@ -75,6 +86,13 @@ async def open_sources(
         await release_sources(source for source in sources if source.lease is not lease)
         raise
     return sources, refusals
+
+
+def _ended(own: VaultRow, mount: EndedMount) -> Refusal:
+    """Return the refusal of a mount whose pack was deleted at the end of its agreement."""
+    error = ended_error(mount.pack)
+    name = f"{own.name}/mounts/{mount.mount_id}"
+    return Refusal(name, mount.pack.name, mount.pack.agreement, error.reason.value, error.message)
 
 
 def _whole(vault: VaultRow) -> list[UseAsked]:

@@ -13,6 +13,7 @@ from memporium_services.vault.app.drafting import matrix
 from memporium_services.vault.app.parentage import add_licences, carry_licences
 from memporium_services.vault.app.reading import find_cubes, open_payload
 from memporium_services.vault.app.runtime import vault_name_of
+from memporium_services.vault.app.writing import note_licences
 from memporium_services.vault.domain.lifecycle import Trigger
 
 if TYPE_CHECKING:
@@ -98,6 +99,9 @@ class Updating:
             made.payload.CopyFrom(cube.payload)
             made.behavioural.lineage.parents.append(cube.name)
         lease = await carry_licences(self._rt, call, vault, [made])
+        if made.governance.licences:
+            # Before the cube itself is written: to look where nothing is costs little.
+            await self._rt.db.write(lambda conn: note_licences(self._rt.store(conn), vault, [made]))
         return lease, list(made.governance.licences)
 
     @staticmethod

@@ -91,6 +91,7 @@ class Vaults:
                     f"{parent} may have {rt.settings.max_vaults} vaults",
                     metadata={"quota": "vaults", "limit": str(rt.settings.max_vaults)},
                 )
+            store.clear_ended_pack(org, vault_id)
             store.insert_vault(row)
             audit.record_in(conn, call, resource=row.name, details={"uid": row.uid, "kind": str(row.kind)})
             return row

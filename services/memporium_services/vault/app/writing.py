@@ -13,8 +13,9 @@ from memporium_services.vault.domain.rows import ChangeRow, IndexTask
 from memporium_services.vault.ports import VaultDelta
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
+    from memporium.cube.v1.cube_pb2 import Cube
     from memporium_services.vault.app.cipher import VaultCipher
     from memporium_services.vault.app.drafting import Draft
     from memporium_services.vault.app.runtime import Runtime
@@ -131,6 +132,12 @@ def _merged(store: Store, vault: VaultRow, drafts: Sequence[Draft], known: dict[
     return found
 
 
+def note_licences(store: Store, vault: VaultRow, cubes: Iterable[Cube]) -> None:
+    """Remember the agreements that cubes of an own vault came under: at the end of one they are looked for there."""
+    agreements = {licence.agreement for cube in cubes for licence in cube.governance.licences}
+    store.note_licensed(vault.uid, agreements - {vault.agreement})
+
+
 def insert_drafts(store: Store, vault: VaultRow, drafts: Sequence[Draft], *, now_us: int) -> WriteOutcome:
     """Store drafts that are known to be new, as one revision."""
     works = [work for draft in drafts for work in draft.units]
@@ -157,6 +164,7 @@ def insert_drafts(store: Store, vault: VaultRow, drafts: Sequence[Draft], *, now
         payloads=[draft.payload for draft in drafts],
         terms=[term for draft in drafts for term in draft.terms],
     )
+    note_licences(store, vault, [draft.cube for draft in drafts])
     for draft in drafts:
         store.refer(vault.uid, draft.row.cube_id, draft.blob_keys)
     waiting = None

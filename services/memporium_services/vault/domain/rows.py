@@ -204,6 +204,45 @@ class MountRow:
 
 
 @dataclass(frozen=True, slots=True)
+class EndedPack:
+    """A pack that was deleted since its agreement had ended.
+
+    Attributes:
+        org: Id of the organisation.
+        vault_id: Id of the vault that it was.
+        agreement: The agreement.
+        state: Its last state.
+        reason: Why it ended.
+        receipt: Name of the receipt.
+        end_us: When it was deleted.
+    """
+
+    org: str
+    vault_id: str
+    agreement: str
+    state: str
+    reason: str
+    receipt: str
+    end_us: int
+
+    @property
+    def name(self) -> str:
+        """Name of the vault that it was."""
+        return f"orgs/{self.org}/vaults/{self.vault_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class EndedMount:
+    """A mount of such a pack."""
+
+    vault_uid: str
+    mount_id: str
+    pack: EndedPack
+    create_us: int
+    creator: str
+
+
+@dataclass(frozen=True, slots=True)
 class BlobRow:
     """A blob: its keyed name, its size, how many segments are stored, and whether it is whole."""
 

@@ -74,7 +74,10 @@ class UseAsked(NamedTuple):
 
 
 class EntitlementChange(NamedTuple):
-    """The state of an agreement. `dead`: uses are refused; `ended`: it never comes back; `erase`: copies must go."""
+    """The state of an agreement, and why it is in it.
+
+    `dead`: uses are refused; `ended`: it never comes back; `erase`: copies must go.
+    """
 
     agreement: str
     state: str
@@ -82,6 +85,7 @@ class EntitlementChange(NamedTuple):
     dead: bool
     ended: bool
     erase: bool
+    reason: str = ""
 
 
 class LicenceGate(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
         BlobRow,
         ChangeRow,
         CubeRow,
+        EndedMount,
+        EndedPack,
         IndexTask,
         Located,
         MountRow,
@@ -339,7 +341,7 @@ class UnitStore(Protocol):
 
 
 class LicenceStates(Protocol):
-    """The local table of agreements that are not in force, within a transaction."""
+    """What is known of agreements, within a transaction."""
 
     def save_agreement(self, agreement: str, state: str, revision: int) -> None:
         """Keep an agreement's state; "" where it is in force."""
@@ -351,6 +353,38 @@ class LicenceStates(Protocol):
 
     def agreements_revision(self) -> int:
         """Return the newest revision of any agreement that was seen."""
+        ...
+
+    def note_licensed(self, vault_uid: str, agreements: Iterable[str]) -> None:
+        """Remember that a vault holds cubes under these agreements."""
+        ...
+
+    def licensed_vaults(self, agreement: str) -> list[str]:
+        """Return the uids of vaults that may hold cubes under the agreement."""
+        ...
+
+    def forget_licensed(self, vault_uid: str, agreement: str) -> None:
+        """A vault holds no cube under the agreement any more."""
+        ...
+
+    def end_pack(self, pack: EndedPack, uid: str) -> None:
+        """Remember a pack that is deleted, and its mounts; before the vault itself is."""
+        ...
+
+    def ended_pack(self, org: str, vault_id: str) -> EndedPack | None:
+        """Return the pack that was deleted under this name, or None."""
+        ...
+
+    def ended_mounts(self, org: str, vault_uid: str) -> list[EndedMount]:
+        """Return the mounts of a vault whose packs were deleted, by id."""
+        ...
+
+    def delete_ended_mount(self, vault_uid: str, mount_id: str) -> bool:
+        """Remove such a mount; return whether it was there."""
+        ...
+
+    def clear_ended_pack(self, org: str, vault_id: str) -> None:
+        """A vault of that name is there again: what was mounted before is not known any more."""
         ...
 
 
