@@ -88,7 +88,7 @@ async def measure(generator, memory, rounds, folder):
     data = bytearray(built.data)
 
     def mounted(blob):
-        return GenerationTask(sampling, QUESTION, kv=KvBlob(blob, built.token_ids_sha256, built.token_count))
+        return GenerationTask(sampling, QUESTION, kvs=(KvBlob(blob, built.token_ids_sha256, built.token_count),))
 
     cases = {
         "prompt": lambda: GenerationTask(sampling, QUESTION, memories=(memory,)),

@@ -59,12 +59,13 @@ async def remember(vault, parent, cube_id, fact):
     return (await vault.CreateCube(request)).cube.name
 
 
-async def generate(stub, cubes, *, model=MODEL, max_tokens=12):
+async def generate(stub, cubes, *, model=MODEL, max_tokens=12, **options):
     request = generate_pb2.GenerateRequest(
         model=model,
         messages=[generate_pb2.Message(role=generate_pb2.ROLE_USER, content="What colour is the sky over Mars?")],
         mounts=[generate_pb2.MemoryMount(cube=cube) for cube in cubes],
         max_tokens=max_tokens,
+        **options,
     )
     events = [event async for event in stub.Generate(request)]
     return [token for event in events for token in event.delta.token_ids], events[-1].finished
@@ -164,12 +165,44 @@ async def test_another_organisation_cannot_mount_it(world):
     assert (await refusal(last(world.other.BuildActivation(request)))).reason is Reason.PERMISSION_DENIED
 
 
-async def test_two_activations_or_a_double_name_are_refused(world):
+async def test_two_activations_are_composed_as_asked(world):
+    requests = [
+        convert_pb2.BuildActivationRequest(parent=world.parent, cubes=cubes, model=MODEL)
+        for cubes in (world.cubes[:2], world.cubes[2:])
+    ]
+    made = [(await last(world.inference.BuildActivation(request))).result.cube for request in requests]
+    names, tokens = [cube.name for cube in made], [cube.payload.activation.token_count for cube in made]
+    exact, with_exact = await generate(world.inference, names)
+    turned, with_turned = await generate(world.inference, names[::-1])
+    moved = generate_pb2.KV_COMPOSITION_RE_ROTATED
+    _, with_moved = await generate(world.inference, names, kv_composition=moved)
+    every, _ = await generate(
+        world.inference, names, kv_composition=generate_pb2.KV_COMPOSITION_SELECTIVE, recompute_share=1
+    )
+    assert with_exact.usage.cached_tokens == tokens[0]
+    assert with_turned.usage.cached_tokens == tokens[1]
+    assert with_moved.usage.cached_tokens == sum(tokens)
+    assert with_exact.usage.prompt_tokens == with_moved.usage.prompt_tokens > sum(tokens)
+    assert every == exact != turned
+    assert [citation.cube for citation in with_exact.citations] == names
+
+
+async def test_eight_bits_are_half_the_size_and_mount(world):
+    request = convert_pb2.BuildActivationRequest(parent=world.parent, cubes=world.cubes, model=MODEL)
+    sixteen = (await last(world.inference.BuildActivation(request))).result.cube
+    request.dtype = convert_pb2.KV_DTYPE_INT8
+    cube = (await last(world.inference.BuildActivation(request))).result.cube
+    eight = cube.payload.activation
+    assert eight.dtype == "int8"
+    assert sixteen.payload.activation.relative_error < eight.relative_error < 0.03
+    assert eight.blob.size_bytes < 0.7 * sixteen.payload.activation.blob.size_bytes
+    _, finished = await generate(world.inference, [cube.name])
+    assert finished.usage.cached_tokens == eight.token_count
+
+
+async def test_a_double_name_or_a_wrong_form_is_refused(world):
     request = convert_pb2.BuildActivationRequest(parent=world.parent, cubes=world.cubes, model=MODEL)
     made = (await last(world.inference.BuildActivation(request))).result.cube.name
-    request.cubes.pop()
-    other = (await last(world.inference.BuildActivation(request))).result.cube.name
-    assert (await refusal(generate(world.inference, [made, other]))).reason is Reason.INVALID_FIELD
     assert (await refusal(generate(world.inference, world.cubes[:1] * 2))).reason is Reason.INVALID_FIELD
     wrong_form = convert_pb2.BuildActivationRequest(parent=world.parent, cubes=[made], model=MODEL)
     assert (await refusal(last(world.inference.BuildActivation(wrong_form)))).reason is Reason.INVALID_FIELD

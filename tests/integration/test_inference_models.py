@@ -87,6 +87,9 @@ async def test_the_same_seed_gives_the_same_text(stub):
         {"prompt": "x", "stop": [""]},
         {"messages": [generate_pb2.Message(content="who speaks?")]},
         {"prompt": "x" * 9000},
+        {"prompt": "x", "kv_composition": 9},
+        {"prompt": "x", "recompute_share": 0.5},
+        {"prompt": "x", "kv_composition": generate_pb2.KV_COMPOSITION_SELECTIVE, "recompute_share": 1.5},
         {"prompt": "x", "mounts": [generate_pb2.MemoryMount(cube="nothing/like/a/name")]},
     ],
 )

@@ -52,7 +52,7 @@ async def test_kv_memory_of_the_packaged_model(tmp_path_factory):
     assert generator.info.fingerprint == fingerprint
     built = await generator.build_kv([NOTES], progress=lambda _done, _total: None)
     as_text, text = await answer(generator, memories=(NOTES,))
-    as_kv, _ = await answer(generator, kv=KvBlob(bytearray(built.data), built.token_ids_sha256, built.token_count))
+    as_kv, _ = await answer(generator, kvs=(KvBlob(bytearray(built.data), built.token_ids_sha256, built.token_count),))
     without, _ = await answer(generator)
     await registry.close()
     assert as_kv == as_text != without

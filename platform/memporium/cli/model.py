@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -30,12 +31,28 @@ def list_(context: typer.Context) -> None:
     show_all(all_pages(run.client.inference.list_models, "models"), columns, as_json=run.as_json)
 
 
-@app.command(epilog="Example: memporium model build-kv notes --cube orgs/acme/vaults/notes/cubes/CUBE")
-def build_kv(context: typer.Context, vault: Vault, cube: Cube, model: Model = "", title: Title = "") -> None:
+class KvDtype(StrEnum):
+    """How the numbers of a KV cache are kept."""
+
+    FLOAT16 = "float16"
+    BFLOAT16 = "bfloat16"
+    INT8 = "int8"
+    FLOAT8_E4M3 = "float8-e4m3"
+
+
+@app.command(epilog="Example: memporium model build-kv notes --cube orgs/acme/vaults/notes/cubes/CUBE --dtype int8")
+def build_kv(
+    context: typer.Context,
+    vault: Vault,
+    cube: Cube,
+    model: Model = "",
+    title: Title = "",
+    dtype: Annotated[KvDtype, typer.Option(help="How its numbers are kept; 8 bits halve the size.")] = KvDtype.FLOAT16,
+) -> None:
     """Encode text memories into a KV cache that `generate --mount` uses instead of reading them again."""
     run = session(context)
     responses = run.client.inference.build_activation(
-        parent=run.absolute(vault, "vaults"), cubes=cube, model=model, title=title
+        parent=run.absolute(vault, "vaults"), cubes=cube, model=model, title=title, dtype=_dtype(dtype)
     )
     _follow(run, responses)
 
@@ -60,6 +77,10 @@ def train_lora(
         options=convert_pb2.TrainingOptions(epochs=epochs, rank=rank),
     )
     _follow(run, responses)
+
+
+def _dtype(dtype: KvDtype) -> convert_pb2.KvDtype.ValueType:
+    return convert_pb2.KvDtype.Value(f"KV_DTYPE_{dtype.name}")
 
 
 def _follow(run: Session, responses: Iterable[Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -24,6 +25,15 @@ _MODES = {
     "meaning": search_pb2.SEARCH_MODE_SEMANTIC,
     "hybrid": search_pb2.SEARCH_MODE_HYBRID,
 }
+
+
+class Compose(StrEnum):
+    """How KV caches behind the first are composed."""
+
+    EXACT = "exact"
+    RE_ROTATED = "re-rotated"
+    SELECTIVE = "selective"
+
 
 Vault = Annotated[str, typer.Argument(help="Vault: its id in your organisation, or its full name.")]
 Limit = Annotated[int, typer.Option(help="Most results.", min=1)]
@@ -140,6 +150,10 @@ def generate(
     mount: Annotated[list[str], typer.Option(help="Memory to mount, by full name; may be repeated.")] = [],
     model: Annotated[str, typer.Option(help="Model; empty: the default.")] = "",
     max_tokens: Annotated[int, typer.Option(help="Most new tokens.", min=1)] = 128,
+    compose: Annotated[Compose, typer.Option(help="How KV caches behind the first are composed.")] = Compose.EXACT,
+    recompute: Annotated[
+        float, typer.Option(help="With selective: share of tokens to compute again; 0: the default.", min=0, max=1)
+    ] = 0,
 ) -> None:
     """Generate text with memories mounted: text, KV caches, LoRA adapters."""
     run = session(context)
@@ -148,6 +162,8 @@ def generate(
         messages=[generate_pb2.Message(role=generate_pb2.ROLE_USER, content=prompt)],
         mounts=[generate_pb2.MemoryMount(cube=cube) for cube in mount],
         max_tokens=max_tokens,
+        kv_composition=generate_pb2.KvComposition.Value(f"KV_COMPOSITION_{compose.name}"),
+        recompute_share=recompute,
     )
     for response in responses:
         if run.as_json:

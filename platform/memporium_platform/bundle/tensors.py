@@ -24,6 +24,8 @@ _TYPES: dict[str, tuple[int, int]] = {
     "F32": (4, 0x7F800000),
     "F16": (2, 0x7C00),
     "BF16": (2, 0x7F80),
+    # No infinities: the one pattern that is no number has all other bits set.
+    "F8_E4M3": (1, 0x7F),
     "I64": (8, 0),
     "I32": (4, 0),
     "I16": (2, 0),
@@ -31,7 +33,7 @@ _TYPES: dict[str, tuple[int, int]] = {
     "U8": (1, 0),
     "BOOL": (1, 0),
 }
-_UNSIGNED: dict[int, np.dtype[Any]] = {2: np.dtype("<u2"), 4: np.dtype("<u4"), 8: np.dtype("<u8")}
+_UNSIGNED: dict[int, np.dtype[Any]] = {1: np.dtype("u1"), 2: np.dtype("<u2"), 4: np.dtype("<u4"), 8: np.dtype("<u8")}
 
 
 class TensorFileError(Exception):

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         Example,
         GenerationEvent,
         GenerationTask,
+        KvForm,
         ModelInfo,
         TextMemory,
         TrainedAdapter,
@@ -74,7 +75,9 @@ class Generator(Protocol):
         """
         ...
 
-    async def build_kv(self, memories: Sequence[TextMemory], *, progress: Callable[[int, int], None]) -> BuiltKv:
+    async def build_kv(
+        self, memories: Sequence[TextMemory], *, form: KvForm, progress: Callable[[int, int], None]
+    ) -> BuiltKv:
         """Encode memories as the beginning of a prompt; `progress` gets tokens done and tokens in all.
 
         Cancelling the call ends the computation.

@@ -57,6 +57,13 @@ def test_bf16_and_f16_infinities_are_refused():
             check(file({"a": entry(0, 2, dtype, [1])}, struct.pack("<H", bits)))
 
 
+def test_numbers_of_eight_bits_are_refused_where_they_are_none():
+    check(file({"a": entry(0, 2, "F8_E4M3", [2])}, b"\x7e\xf8"))
+    for bits in (b"\x7f", b"\xff"):
+        with pytest.raises(TensorFileError, match="finite"):
+            check(file({"a": entry(0, 1, "F8_E4M3", [1])}, bits))
+
+
 FORGED = {
     "pickle": pickle.dumps({"a": [1.0]}),
     "torch archive": b"PK\x03\x04" + bytes(100),

@@ -66,8 +66,8 @@ async def test_kv_memory_gives_the_tokens_of_the_same_memory_as_text(generator, 
     as_text = await run(generator, GenerationTask(sampling, TURNS, memories=tuple(memories)))
     kv = await build(generator, memories)
     before = hashlib.sha256(kv.data).hexdigest()
-    as_kv = await run(generator, GenerationTask(sampling, TURNS, kv=kv))
-    again = await run(generator, GenerationTask(sampling, TURNS, kv=kv))
+    as_kv = await run(generator, GenerationTask(sampling, TURNS, kvs=(kv,)))
+    again = await run(generator, GenerationTask(sampling, TURNS, kvs=(kv,)))
     assert as_text[1] == as_kv[1] == again[1]
     assert len(as_text[1]) > 4
     assert as_text[0].prompt_tokens == as_kv[0].prompt_tokens
@@ -79,9 +79,9 @@ async def test_kv_memory_gives_the_tokens_of_the_same_memory_as_text(generator, 
 async def test_kv_and_text_memory_stand_in_their_order(generator):
     first, second = TextMemory("The sky is pink.", "a"), TextMemory("The ground is red.", "b")
     kv = await build(generator, [first])
-    mounted = await run(generator, GenerationTask(Sampling(8), TURNS, memories=(second,), kv=kv))
+    mounted = await run(generator, GenerationTask(Sampling(8), TURNS, memories=(second,), kvs=(kv,)))
     assert mounted[0].prompt_tokens > kv.token_count
-    without = await run(generator, GenerationTask(Sampling(8), TURNS, kv=kv))
+    without = await run(generator, GenerationTask(Sampling(8), TURNS, kvs=(kv,)))
     assert mounted[1] != without[1]
 
 
@@ -89,7 +89,7 @@ async def test_kv_memory_continues_a_raw_prompt(generator):
     memory = TextMemory("abc " * 30)
     kv = await build(generator, [memory])
     as_text = await run(generator, GenerationTask(Sampling(16), prompt="go on", memories=(memory,)))
-    as_kv = await run(generator, GenerationTask(Sampling(16), prompt="go on", kv=kv))
+    as_kv = await run(generator, GenerationTask(Sampling(16), prompt="go on", kvs=(kv,)))
     assert as_text[1] == as_kv[1]
 
 
@@ -98,7 +98,7 @@ async def test_kv_memory_of_another_model_is_refused(generator):
     own = generator.info.fingerprint.encode()
     foreign = replace(kv, data=bytearray(bytes(kv.data).replace(own, b"0" * 64)))
     with pytest.raises(PlatformError) as caught:
-        await run(generator, GenerationTask(Sampling(4), TURNS, kv=foreign))
+        await run(generator, GenerationTask(Sampling(4), TURNS, kvs=(foreign,)))
     assert caught.value.reason is Reason.MODEL_MISMATCH
     assert caught.value.metadata["expected"] == "0" * 64
 
@@ -115,7 +115,7 @@ async def test_a_file_that_is_not_what_its_cube_says_is_refused(generator, chang
     else:
         kv = replace(kv, data=bytearray(b"\xff" * 64))
     with pytest.raises(PlatformError) as caught:
-        await run(generator, GenerationTask(Sampling(4), TURNS, kv=kv))
+        await run(generator, GenerationTask(Sampling(4), TURNS, kvs=(kv,)))
     assert caught.value.reason is Reason.INTEGRITY_FAILURE
 
 

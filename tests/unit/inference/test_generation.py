@@ -105,7 +105,7 @@ class FakeGenerator:
     async def generate(self, task):
         self.tasks.append(task)
         try:
-            yield PromptRead(10, 3 if task.kv else 0)
+            yield PromptRead(10, 3 if task.kvs else 0)
             for index in range(self.pieces):
                 yield TextPiece(f"w{index} ", (index,))
             if self.endless:
@@ -114,7 +114,7 @@ class FakeGenerator:
         finally:
             self.closed += 1
 
-    async def build_kv(self, memories, *, progress):
+    async def build_kv(self, memories, *, form, progress):
         progress(5, 5)
         return BuiltKv(b"kv", "i", 5, 1, 1, 1, "float16", 0.1)
 
@@ -228,7 +228,6 @@ async def test_who_would_wait_too_long_uses_nothing():
         ((replace(KV, activation=replace(KV.activation, model_fingerprint="0" * 64)),), Reason.MODEL_MISMATCH),
         ((replace(LORA, parameter=replace(LORA.parameter, base_model_fingerprint="")),), Reason.MODEL_MISMATCH),
         ((replace(KV, blob=None),), Reason.BLOB_MISSING),
-        ((KV, replace(KV, name="other")), Reason.INVALID_FIELD),
         ((KV, LORA), Reason.INVALID_FIELD),
         ((replace(TEXT, text="x" * 300),), Reason.INVALID_FIELD),
     ],

@@ -136,7 +136,7 @@ async def test_an_endpoint_that_is_not_there_is_unavailable():
     await generator.close()
 
 
-@pytest.mark.parametrize("mount", [{"kv": KvBlob(bytearray())}, {"adapters": (AdapterBlob("k", bytearray()),)}])
+@pytest.mark.parametrize("mount", [{"kvs": (KvBlob(bytearray()),)}, {"adapters": (AdapterBlob("k", bytearray()),)}])
 async def test_only_text_memory_mounts_on_a_remote_model(mount):
     async with serving() as (endpoint, generator):
         with pytest.raises(PlatformError) as caught:

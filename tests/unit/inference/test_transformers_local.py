@@ -6,10 +6,6 @@ import asyncio
 import gc
 from typing import Any
 
-import pytest
-
-pytest.importorskip("torch", reason="models in the process need memporium[inference]")
-
 from memporium_services.inference.adapters.generators.tiny_random import load_tiny_random
 from memporium_services.inference.adapters.generators.transformers_local import TransformersGenerator
 from memporium_services.inference.domain.values import GenerationTask, PromptRead, Sampling

@@ -681,6 +681,7 @@ class Activation(_message.Message):
     POSITION_BASE_FIELD_NUMBER: _builtins.int
     BLOB_FIELD_NUMBER: _builtins.int
     SOURCE_CUBES_FIELD_NUMBER: _builtins.int
+    RELATIVE_ERROR_FIELD_NUMBER: _builtins.int
     model_fingerprint: _builtins.str
     """Fingerprint of the model that made it: mounts on no other."""
     tokenizer_fingerprint: _builtins.str
@@ -699,6 +700,10 @@ class Activation(_message.Message):
     """Type of the stored numbers, for instance `float16`."""
     position_base: _builtins.int
     """Position of the first token."""
+    relative_error: _builtins.float
+    """How far the stored numbers are from those that the model computed: root mean square error relative to the numbers,
+    the greatest over the layers.
+    """
     @_builtins.property
     def blob(self) -> _digest_pb2.Digest:
         """The safetensors file."""
@@ -721,10 +726,11 @@ class Activation(_message.Message):
         position_base: _builtins.int = ...,
         blob: _digest_pb2.Digest | None = ...,
         source_cubes: _abc.Iterable[_builtins.str] | None = ...,
+        relative_error: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["blob", b"blob"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["blob", b"blob", "dtype", b"dtype", "head_size", b"head_size", "heads", b"heads", "layers", b"layers", "model_fingerprint", b"model_fingerprint", "position_base", b"position_base", "source_cubes", b"source_cubes", "token_count", b"token_count", "token_ids_sha256", b"token_ids_sha256", "tokenizer_fingerprint", b"tokenizer_fingerprint"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blob", b"blob", "dtype", b"dtype", "head_size", b"head_size", "heads", b"heads", "layers", b"layers", "model_fingerprint", b"model_fingerprint", "position_base", b"position_base", "relative_error", b"relative_error", "source_cubes", b"source_cubes", "token_count", b"token_count", "token_ids_sha256", b"token_ids_sha256", "tokenizer_fingerprint", b"tokenizer_fingerprint"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

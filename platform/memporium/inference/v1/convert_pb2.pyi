@@ -57,6 +57,38 @@ CONVERSION_STAGE_STORING: ConversionStage.ValueType  # 5
 """Storing blob and cube in the vault."""
 Global___ConversionStage: _TypeAlias = ConversionStage  # noqa: Y015
 
+class _KvDtype:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _KvDtypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_KvDtype.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    KV_DTYPE_UNSPECIFIED: _KvDtype.ValueType  # 0
+    """As KV_DTYPE_FLOAT16."""
+    KV_DTYPE_FLOAT16: _KvDtype.ValueType  # 1
+    """16 bits."""
+    KV_DTYPE_BFLOAT16: _KvDtype.ValueType  # 2
+    """16 bits with the range of 32; less exact than float16."""
+    KV_DTYPE_INT8: _KvDtype.ValueType  # 3
+    """8 bits, scaled by channel (keys) and token (values): half the size, for memory that is seldom used."""
+    KV_DTYPE_FLOAT8_E4M3: _KvDtype.ValueType  # 4
+    """8 bits with an exponent (E4M3), scaled in the same way."""
+
+class KvDtype(_KvDtype, metaclass=_KvDtypeEnumTypeWrapper):
+    """How the numbers of a KV cache are kept."""
+
+KV_DTYPE_UNSPECIFIED: KvDtype.ValueType  # 0
+"""As KV_DTYPE_FLOAT16."""
+KV_DTYPE_FLOAT16: KvDtype.ValueType  # 1
+"""16 bits."""
+KV_DTYPE_BFLOAT16: KvDtype.ValueType  # 2
+"""16 bits with the range of 32; less exact than float16."""
+KV_DTYPE_INT8: KvDtype.ValueType  # 3
+"""8 bits, scaled by channel (keys) and token (values): half the size, for memory that is seldom used."""
+KV_DTYPE_FLOAT8_E4M3: KvDtype.ValueType  # 4
+"""8 bits with an exponent (E4M3), scaled in the same way."""
+Global___KvDtype: _TypeAlias = KvDtype  # noqa: Y015
+
 @_typing.final
 class ConversionProgress(_message.Message):
     """How far a conversion is."""
@@ -105,6 +137,7 @@ class BuildActivationRequest(_message.Message):
     TITLE_FIELD_NUMBER: _builtins.int
     TAGS_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    DTYPE_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """The vault that it is made in, `orgs/{org}/vaults/{vault}`."""
     request_id: _builtins.str
@@ -117,6 +150,8 @@ class BuildActivationRequest(_message.Message):
     """Title of the new cube; empty: made from those of the cubes."""
     reason: _builtins.str
     """Why, kept in the lineage."""
+    dtype: Global___KvDtype.ValueType
+    """How its numbers are kept."""
     @_builtins.property
     def cubes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Plaintext cubes of this vault or of its mounts, in the order in which they are encoded."""
@@ -136,10 +171,11 @@ class BuildActivationRequest(_message.Message):
         title: _builtins.str = ...,
         tags: _abc.Iterable[_builtins.str] | None = ...,
         reason: _builtins.str = ...,
+        dtype: Global___KvDtype.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cube_id", b"cube_id", "cubes", b"cubes", "model", b"model", "parent", b"parent", "reason", b"reason", "request_id", b"request_id", "tags", b"tags", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cube_id", b"cube_id", "cubes", b"cubes", "dtype", b"dtype", "model", b"model", "parent", b"parent", "reason", b"reason", "request_id", b"request_id", "tags", b"tags", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -77,6 +77,34 @@ FINISH_REASON_LENGTH: FinishReason.ValueType  # 3
 """`max_tokens` or the model's window was reached."""
 Global___FinishReason: _TypeAlias = FinishReason  # noqa: Y015
 
+class _KvComposition:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _KvCompositionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_KvComposition.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    KV_COMPOSITION_UNSPECIFIED: _KvComposition.ValueType  # 0
+    """As KV_COMPOSITION_EXACT."""
+    KV_COMPOSITION_EXACT: _KvComposition.ValueType  # 1
+    """Their tokens are read again behind the others: the answer is that of the same memory as text, and the time, too."""
+    KV_COMPOSITION_RE_ROTATED: _KvComposition.ValueType  # 2
+    """Their keys are moved to their positions; their tokens have not seen the memories before. Fastest, approximate."""
+    KV_COMPOSITION_SELECTIVE: _KvComposition.ValueType  # 3
+    """As KV_COMPOSITION_RE_ROTATED, and the tokens that the memories before change most are computed again."""
+
+class KvComposition(_KvComposition, metaclass=_KvCompositionEnumTypeWrapper):
+    """How KV caches that stand behind another are brought to their place."""
+
+KV_COMPOSITION_UNSPECIFIED: KvComposition.ValueType  # 0
+"""As KV_COMPOSITION_EXACT."""
+KV_COMPOSITION_EXACT: KvComposition.ValueType  # 1
+"""Their tokens are read again behind the others: the answer is that of the same memory as text, and the time, too."""
+KV_COMPOSITION_RE_ROTATED: KvComposition.ValueType  # 2
+"""Their keys are moved to their positions; their tokens have not seen the memories before. Fastest, approximate."""
+KV_COMPOSITION_SELECTIVE: KvComposition.ValueType  # 3
+"""As KV_COMPOSITION_RE_ROTATED, and the tokens that the memories before change most are computed again."""
+Global___KvComposition: _TypeAlias = KvComposition  # noqa: Y015
+
 @_typing.final
 class Message(_message.Message):
     """One turn."""
@@ -112,7 +140,7 @@ class MemoryMount(_message.Message):
     CUBE_FIELD_NUMBER: _builtins.int
     cube: _builtins.str
     """`orgs/{org}/vaults/{vault}/cubes/{cube}`, of any form. Plaintext goes into the prompt, framed as data with its
-    source; an activation cube (at most one) is the prompt's beginning; parameter cubes are adapters of the model.
+    source; activation cubes are the prompt's beginning, in their order; parameter cubes are adapters of the model.
     """
     def __init__(
         self,
@@ -142,6 +170,8 @@ class GenerateRequest(_message.Message):
     TOP_P_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
     STOP_FIELD_NUMBER: _builtins.int
+    KV_COMPOSITION_FIELD_NUMBER: _builtins.int
+    RECOMPUTE_SHARE_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """The generator; empty: the default one."""
     prompt: _builtins.str
@@ -154,6 +184,10 @@ class GenerateRequest(_message.Message):
     """Only tokens of the likeliest share of this much probability; 0: all. Up to 1."""
     seed: _builtins.int
     """Seed of the choice with a temperature; the same request with the same seed gives the same text."""
+    kv_composition: Global___KvComposition.ValueType
+    """How activation cubes behind the first are composed with those before."""
+    recompute_share: _builtins.float
+    """With KV_COMPOSITION_SELECTIVE: the share of tokens to compute again, above 0 to 1; 0: 0.15."""
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___Message]:
         """A dialogue, put into the model's own chat format."""
@@ -178,10 +212,12 @@ class GenerateRequest(_message.Message):
         top_p: _builtins.float = ...,
         seed: _builtins.int = ...,
         stop: _abc.Iterable[_builtins.str] | None = ...,
+        kv_composition: Global___KvComposition.ValueType = ...,
+        recompute_share: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_tokens", b"max_tokens", "messages", b"messages", "model", b"model", "mounts", b"mounts", "prompt", b"prompt", "seed", b"seed", "stop", b"stop", "temperature", b"temperature", "top_p", b"top_p"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kv_composition", b"kv_composition", "max_tokens", b"max_tokens", "messages", b"messages", "model", b"model", "mounts", b"mounts", "prompt", b"prompt", "recompute_share", b"recompute_share", "seed", b"seed", "stop", b"stop", "temperature", b"temperature", "top_p", b"top_p"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -103,6 +103,7 @@ def _activation(activation: cube_pb2.Activation) -> ActivationRef:
         head_size=activation.head_size,
         dtype=activation.dtype,
         position_base=activation.position_base,
+        relative_error=activation.relative_error,
     )
 
 
@@ -155,6 +156,7 @@ def to_cube(new: NewMemory) -> cube_pb2.Cube:
                 head_size=what.head_size,
                 dtype=what.dtype,
                 position_base=what.position_base,
+                relative_error=what.relative_error,
                 blob=digest,
                 source_cubes=new.parents,
             )

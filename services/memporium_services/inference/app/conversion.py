@@ -101,6 +101,7 @@ class Conversion:
         async with running.queue.turn(tenant):
             built = await running.generator.build_kv(
                 [source.as_text() for source in sources],
+                form=call.kv_form,
                 progress=lambda done, total: report(Progress(Stage.COMPUTING, done, total)),
             )
         info = running.generator.info
@@ -113,6 +114,7 @@ class Conversion:
             heads=built.heads,
             head_size=built.head_size,
             dtype=built.dtype,
+            relative_error=built.relative_error,
         )
         new = await _new(call, name, sources, built.data, activation, _BUILD)
         memory = await self._vault.create(

@@ -122,8 +122,6 @@ class Generation:
             )
         activations = [memory for memory in memories if memory.form is Form.ACTIVATION]
         parameters = [memory for memory in memories if memory.form is Form.PARAMETER]
-        if len(activations) > 1:
-            raise invalid("mounts", "at most one activation cube can be mounted")
         if activations and parameters:
             raise invalid("mounts", "an activation cube was computed without adapters: mount it or parameter cubes")
         for memory in (*activations, *parameters):
@@ -133,7 +131,8 @@ class Generation:
             turns=call.turns,
             prompt=call.prompt,
             memories=texts,
-            kv=await self._kv(activations[0], tenant) if activations else None,
+            kvs=tuple([await self._kv(memory, tenant) for memory in activations]),
+            compose=call.compose,
             adapters=tuple([await self._adapter(memory, tenant) for memory in parameters]),
             max_prompt_tokens=self._limits.max_prompt_tokens,
         )

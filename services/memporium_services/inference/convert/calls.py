@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from memporium.inference.v1 import convert_pb2, generate_pb2, model_pb2
 from memporium_platform.errors import invalid
 from memporium_services.inference.domain.requests import ConvertCall, GenerateCall
-from memporium_services.inference.domain.values import Kind, Sampling, Speaker, TrainingPlan, Turn
+from memporium_services.inference.domain.values import (
+    ComposePlan,
+    Composition,
+    Kind,
+    KvForm,
+    Sampling,
+    Speaker,
+    TrainingPlan,
+    Turn,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +30,19 @@ _SPEAKERS = {
     generate_pb2.ROLE_ASSISTANT: Speaker.ASSISTANT,
 }
 _KINDS: dict[int, Kind] = {model_pb2.MODEL_KIND_EMBEDDER: Kind.EMBEDDER, model_pb2.MODEL_KIND_GENERATOR: Kind.GENERATOR}
+_COMPOSITIONS: dict[int, Composition] = {
+    generate_pb2.KV_COMPOSITION_UNSPECIFIED: Composition.EXACT,
+    generate_pb2.KV_COMPOSITION_EXACT: Composition.EXACT,
+    generate_pb2.KV_COMPOSITION_RE_ROTATED: Composition.RE_ROTATED,
+    generate_pb2.KV_COMPOSITION_SELECTIVE: Composition.SELECTIVE,
+}
+_KV_FORMS: dict[int, KvForm] = {
+    convert_pb2.KV_DTYPE_UNSPECIFIED: KvForm.FLOAT16,
+    convert_pb2.KV_DTYPE_FLOAT16: KvForm.FLOAT16,
+    convert_pb2.KV_DTYPE_BFLOAT16: KvForm.BFLOAT16,
+    convert_pb2.KV_DTYPE_INT8: KvForm.INT8,
+    convert_pb2.KV_DTYPE_FLOAT8_E4M3: KvForm.FLOAT8_E4M3,
+}
 _MAX_STOPS = 8
 _MAX_STOP_CHARACTERS = 64
 _MAX_TEMPERATURE = 2.0
@@ -66,12 +89,15 @@ def generate_call(request: generate_pb2.GenerateRequest, settings: InferenceSett
             seed=request.seed,
             stop=tuple(request.stop),
         ),
+        compose=_compose(request),
     )
 
 
 def build_call(request: convert_pb2.BuildActivationRequest, settings: InferenceSettings) -> ConvertCall:
     """Return what a BuildActivation asks for, its fields checked."""
-    return _convert_call(request, settings, TrainingPlan())
+    if request.dtype not in _KV_FORMS:
+        raise invalid("dtype", "is not known")
+    return replace(_convert_call(request, settings, TrainingPlan()), kv_form=_KV_FORMS[request.dtype])
 
 
 def train_call(request: convert_pb2.TrainParameterRequest, settings: InferenceSettings) -> ConvertCall:
@@ -95,6 +121,17 @@ def train_call(request: convert_pb2.TrainParameterRequest, settings: InferenceSe
         max_tokens=settings.max_training_tokens,
     )
     return _convert_call(request, settings, plan)
+
+
+def _compose(request: generate_pb2.GenerateRequest) -> ComposePlan:
+    if request.kv_composition not in _COMPOSITIONS:
+        raise invalid("kv_composition", "is not known")
+    composition = _COMPOSITIONS[request.kv_composition]
+    if not 0 <= request.recompute_share <= 1:
+        raise invalid("recompute_share", "must be 0 to 1")
+    if request.recompute_share and composition is not Composition.SELECTIVE:
+        raise invalid("recompute_share", "goes with KV_COMPOSITION_SELECTIVE alone")
+    return ComposePlan(composition, request.recompute_share or ComposePlan().recompute_share)
 
 
 def _convert_call(

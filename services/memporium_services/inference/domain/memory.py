@@ -55,6 +55,7 @@ class ActivationRef:
     head_size: int
     dtype: str
     position_base: int = 0
+    relative_error: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from memporium_services.inference.domain.values import TrainingPlan
+from memporium_services.inference.domain.values import ComposePlan, KvForm, TrainingPlan
 
 if TYPE_CHECKING:
     from memporium_services.inference.domain.memory import Licence, UsedMemory
@@ -22,6 +22,7 @@ class GenerateCall:
     prompt: str
     cubes: tuple[str, ...]
     sampling: Sampling
+    compose: ComposePlan = field(default_factory=ComposePlan)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class ConvertCall:
     tags: tuple[str, ...] = ()
     reason: str = ""
     plan: TrainingPlan = field(default_factory=TrainingPlan)
+    kv_form: KvForm = KvForm.FLOAT16
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,6 +105,37 @@ class TextMemory:
     source: str = ""
 
 
+class KvForm(StrEnum):
+    """How the numbers of a KV cache are kept."""
+
+    FLOAT16 = "float16"
+    BFLOAT16 = "bfloat16"
+    INT8 = "int8"
+    FLOAT8_E4M3 = "float8_e4m3"
+
+
+class Composition(StrEnum):
+    """How KV caches behind the first are brought to where they stand."""
+
+    EXACT = "EXACT"
+    RE_ROTATED = "RE_ROTATED"
+    SELECTIVE = "SELECTIVE"
+
+
+@dataclass(frozen=True, slots=True)
+class ComposePlan:
+    """How several KV caches are composed.
+
+    Attributes:
+        composition: EXACT computes every cache behind the first again; RE_ROTATED moves the keys alone; SELECTIVE moves
+            them and computes some tokens again.
+        recompute_share: The share of tokens that SELECTIVE computes again.
+    """
+
+    composition: Composition = Composition.EXACT
+    recompute_share: float = 0.15
+
+
 @dataclass(frozen=True, slots=True)
 class KvBlob:
     """A KV cache as stored: a safetensors file and what its cube says of it."""
@@ -133,7 +164,8 @@ class GenerationTask:
     turns: tuple[Turn, ...] = ()
     prompt: str = ""
     memories: tuple[TextMemory, ...] = ()
-    kv: KvBlob | None = None
+    kvs: tuple[KvBlob, ...] = ()
+    compose: ComposePlan = field(default_factory=ComposePlan)
     adapters: tuple[AdapterBlob, ...] = ()
     max_prompt_tokens: int = 0
 
@@ -193,6 +225,7 @@ class BuiltKv:
     head_size: int
     dtype: str
     compute_s: float
+    relative_error: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

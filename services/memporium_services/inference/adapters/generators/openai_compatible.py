@@ -28,7 +28,7 @@ from memporium_services.inference.domain.values import (
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
 
-    from memporium_services.inference.domain.values import BuiltKv, TextMemory
+    from memporium_services.inference.domain.values import BuiltKv, KvForm, TextMemory
 
 _DATA = "data:"
 _DONE = "[DONE]"
@@ -68,14 +68,16 @@ class OpenAiCompatibleGenerator:
         """Refuse: the endpoint's tokenizer is not here."""
         raise self._unavailable(f"counts no tokens for the {len(texts)} texts")
 
-    async def build_kv(self, memories: Sequence[TextMemory], *, progress: Callable[[int, int], None]) -> BuiltKv:
+    async def build_kv(
+        self, memories: Sequence[TextMemory], *, form: KvForm, progress: Callable[[int, int], None]
+    ) -> BuiltKv:
         """Refuse: the model's weights are not here."""
         progress(0, 0)
-        raise self._unavailable(f"cannot encode the {len(memories)} memories")
+        raise self._unavailable(f"cannot encode the {len(memories)} memories as {form.value}")
 
     async def generate(self, task: GenerationTask) -> AsyncGenerator[GenerationEvent]:
         """Yield PromptRead with the first text, TextPieces, and Ended; closing the iterator drops the connection."""
-        if task.kv is not None or task.adapters:
+        if task.kvs or task.adapters:
             raise PlatformError(Reason.MODEL_MISMATCH, f"model {self.info.name} takes memory as text only")
         path, body = self._request(task)
         stop = StopWatcher(task.sampling.stop)

@@ -2,28 +2,46 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
+from transformers import DynamicCache
 
 from memporium_platform.errors import PlatformError, Reason
 from memporium_services.inference.adapters.generators.chat import ChatFormat
-from memporium_services.inference.adapters.generators.safetensors_views import view
+from memporium_services.inference.adapters.generators.composition import Composer
+from memporium_services.inference.adapters.generators.kv_files import open_kv, pack, token_digest
+from memporium_services.inference.adapters.generators.rotary import KeyMover
 from memporium_services.inference.adapters.generators.torch_adapters import AdapterMounts
-from memporium_services.inference.adapters.generators.torch_cache import preallocated_cache
-from memporium_services.inference.domain.values import BuiltKv
+from memporium_services.inference.adapters.generators.torch_cache import PreallocatedCache
+from memporium_services.inference.domain.values import BuiltKv, ComposePlan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from memporium_services.inference.adapters.generators.kv_files import OpenKv
     from memporium_services.inference.adapters.generators.torch_loading import LoadedModel
-    from memporium_services.inference.domain.values import AdapterBlob, KvBlob, Sampling
+    from memporium_services.inference.domain.values import AdapterBlob, KvBlob, KvForm, Sampling
 
 # Tokens that are read at once: between two pieces a cancelled call ends.
 _PREFILL_TOKENS = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Prefilled:
+    """A prompt that was read.
+
+    Attributes:
+        cache: Its keys and values.
+        logits: After the last token.
+        cached_tokens: Tokens that came from mounted KV caches and were not computed again.
+    """
+
+    cache: Any
+    logits: Any
+    cached_tokens: int
 
 
 class CausalEngine:
@@ -44,38 +62,61 @@ class CausalEngine:
         self.supports_kv = kinds == {"full_attention"}
         self._ends = _end_tokens(self._model, loaded.tokenizer)
         self._adapters = AdapterMounts(self._model)
+        self._composer = Composer(self._model, KeyMover(self._model))
 
     @property
     def dtype_name(self) -> str:
         """Name of the type that it computes in."""
         return str(self._model.dtype).removeprefix("torch.")
 
+    def open_kv(self, blob: KvBlob) -> OpenKv:
+        """Return the keys and values in a file, checked against this model and the cube's record; views, no copies.
+
+        Raises:
+            PlatformError: MODEL_MISMATCH for another model's; INTEGRITY_FAILURE where it is not what its cube says.
+        """
+        if not self.supports_kv:
+            raise _no_kv()
+        return open_kv(blob, fingerprint=self.loaded.fingerprint, shape=self.shape)
+
     def prefill(
         self,
         ids: Sequence[int],
         *,
         capacity: int,
-        prefix: Sequence[tuple[Any, Any]] = (),
+        kvs: Sequence[OpenKv] = (),
+        plan: ComposePlan = ComposePlan(),  # noqa: B008 - frozen
         progress: Callable[[int], None] = lambda _done: None,
-    ) -> tuple[Any, Any]:
-        """Read tokens behind a prefix; return the cache and the logits after the last token.
+    ) -> Prefilled:
+        """Read tokens behind mounted KV caches.
 
         Args:
-            ids: The tokens behind the prefix, at least one.
+            ids: The tokens behind them, at least one.
             capacity: Room of the cache, in tokens.
-            prefix: Keys and values of the tokens before them.
+            kvs: What is mounted before them, in its order.
+            plan: How several of them are composed.
             progress: Called with the number of tokens read; may raise to end the work.
         """
-        with torch.inference_mode():
-            cache = self._cache(capacity, prefix)
+        if len(kvs) > 1:
+            self._composer.check(plan)
+        read = 0
+
+        def forward(tokens: Sequence[int]) -> Any:
+            nonlocal read
             logits = None
-            for start in range(0, len(ids), _PREFILL_TOKENS):
-                progress(start)
-                piece = torch.tensor([ids[start : start + _PREFILL_TOKENS]], device=self._model.device)
-                out = self._model(input_ids=piece, past_key_values=cache, use_cache=True, logits_to_keep=1)
-                logits = out.logits[0, -1]
-            progress(len(ids))
-            return cache, logits
+            for start in range(0, len(tokens), _PREFILL_TOKENS):
+                progress(read)
+                piece = tokens[start : start + _PREFILL_TOKENS]
+                logits = self._forward(torch.tensor([list(piece)], device=self._model.device), cache)
+                read += len(piece)
+            return logits
+
+        with torch.inference_mode():
+            cache = self._cache(capacity)
+            cached = self._composer.mount(cache, kvs, plan, forward) if kvs else 0
+            logits = forward(ids)
+            progress(read)
+            return Prefilled(cache, logits, cached)
 
     def decode(self, cache: Any, logits: Any, sampling: Sampling) -> Iterator[tuple[int, bool]]:
         """Yield (token, whether it ends the answer), at most `sampling.max_tokens` of them."""
@@ -87,79 +128,48 @@ class CausalEngine:
             if ends or step + 1 == sampling.max_tokens:
                 return
             with torch.inference_mode():
-                piece = torch.tensor([[token]], device=self._model.device)
-                out = self._model(input_ids=piece, past_key_values=cache, use_cache=True, logits_to_keep=1)
-                logits = out.logits[0, -1]
+                logits = self._forward(torch.tensor([[token]], device=self._model.device), cache)
 
     def mount_adapters(self, adapters: Sequence[AdapterBlob]) -> None:
         """Make exactly these adapters active, none for an empty sequence."""
         self._adapters.mount(adapters)
 
-    def build_kv(self, ids: Sequence[int], progress: Callable[[int], None]) -> BuiltKv:
-        """Read tokens; return their keys and values as a safetensors file of float16."""
+    def build_kv(self, ids: Sequence[int], form: KvForm, progress: Callable[[int], None]) -> BuiltKv:
+        """Read tokens; return their keys and values as a safetensors file."""
         if not self.supports_kv:
-            raise PlatformError(Reason.MODEL_MISMATCH, "the model's layers keep no plain KV cache")
-        from safetensors.torch import save
-
+            raise _no_kv()
         self.mount_adapters(())
         began = time.perf_counter()
-        cache, _ = self.prefill(ids, capacity=len(ids), progress=progress)
+        cache = self.prefill(ids, capacity=len(ids), progress=progress).cache
         compute_s = time.perf_counter() - began
-        tensors = {"token_ids": torch.tensor(list(ids), dtype=torch.int64)}
-        for index, layer in enumerate(cache.layers):
-            tensors[f"layers.{index}.keys"] = layer.keys[0].to("cpu", torch.float16).contiguous()
-            tensors[f"layers.{index}.values"] = layer.values[0].to("cpu", torch.float16).contiguous()
+        pairs = [(layer.keys[0], layer.values[0]) for layer in cache.layers]
+        data, error = pack(pairs, ids, form=form, fingerprint=self.loaded.fingerprint)
         layers, heads, head_size = self.shape
-        metadata = {"format": "memporium-kv-1", "model_fingerprint": self.loaded.fingerprint, "position_base": "0"}
         return BuiltKv(
-            data=save(tensors, metadata),
+            data=data,
             token_ids_sha256=token_digest(ids),
             token_count=len(ids),
             layers=layers,
             heads=heads,
             head_size=head_size,
-            dtype="float16",
+            dtype=form.value,
             compute_s=compute_s,
+            relative_error=error,
         )
 
-    def open_kv(self, blob: KvBlob) -> list[tuple[Any, Any]]:
-        """Return the keys and values in a file, checked against this model and the cube's record; views, no copies.
+    def _forward(self, piece: Any, cache: Any) -> Any:
+        """Read (1, tokens) behind what is in the cache; return the logits after the last one."""
+        out = self._model(input_ids=piece, past_key_values=cache, use_cache=True, logits_to_keep=1)
+        return out.logits[0, -1]
 
-        Raises:
-            PlatformError: MODEL_MISMATCH for another model's; INTEGRITY_FAILURE where it is not what its cube says.
-        """
-        file = view(blob.data)
-        made_for = file.metadata.get("model_fingerprint", "")
-        if made_for != self.loaded.fingerprint or not self.supports_kv:
-            raise PlatformError(
-                Reason.MODEL_MISMATCH,
-                "the KV memory was made for another model",
-                metadata={"expected": made_for, "actual": self.loaded.fingerprint},
-            )
-        ids = file.tensors.get("token_ids")
-        if ids is None or ids.dtype != torch.int64 or token_digest(ids.tolist()) != blob.token_ids_sha256:
-            raise PlatformError(Reason.INTEGRITY_FAILURE, "the KV memory holds other tokens than its cube says")
-        layers, heads, head_size = self.shape
-        expected = (heads, blob.token_count, head_size)
-        pairs = [
-            (file.tensors.get(f"layers.{index}.keys"), file.tensors.get(f"layers.{index}.values"))
-            for index in range(layers)
-        ]
-        if any(tensor is None or tuple(tensor.shape) != expected for pair in pairs for tensor in pair):
-            raise PlatformError(Reason.INTEGRITY_FAILURE, "the KV memory has another shape than its cube says")
-        return pairs
-
-    def _cache(self, capacity: int, prefix: Sequence[tuple[Any, Any]]) -> Any:
+    def _cache(self, capacity: int) -> Any:
         if not self.supports_kv:
-            from transformers import DynamicCache
-
             return DynamicCache(config=self._model.config)
-        return preallocated_cache(self.shape, capacity, like=next(self._model.parameters()), prefix=prefix)
+        return PreallocatedCache(self.shape, capacity, like=next(self._model.parameters()))
 
 
-def token_digest(ids: Sequence[int]) -> str:
-    """Return the SHA-256 over token ids as little-endian int64, hexadecimal."""
-    return hashlib.sha256(np.asarray(ids, dtype="<i8").tobytes()).hexdigest()
+def _no_kv() -> PlatformError:
+    return PlatformError(Reason.MODEL_MISMATCH, "the model's layers keep no plain KV cache")
 
 
 def _end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:

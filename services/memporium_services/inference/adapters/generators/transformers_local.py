@@ -23,6 +23,7 @@ from memporium_services.inference.domain.values import (
     GenerationEvent,
     GenerationTask,
     Kind,
+    KvForm,
     ModelInfo,
     PromptRead,
     TextPiece,
@@ -76,12 +77,18 @@ class TransformersGenerator:
             async for event in events:
                 yield event
 
-    async def build_kv(self, memories: Sequence[TextMemory], *, progress: Callable[[int, int], None]) -> BuiltKv:
+    async def build_kv(
+        self,
+        memories: Sequence[TextMemory],
+        *,
+        form: KvForm = KvForm.FLOAT16,
+        progress: Callable[[int, int], None],
+    ) -> BuiltKv:
         """Encode memories as the beginning of a prompt."""
         result: BuiltKv | None = None
 
         def work(outlet: Outlet[tuple[int, int] | BuiltKv]) -> None:
-            self._build(memories, outlet)
+            self._build(memories, form, outlet)
 
         async with aclosing(self._stream(work)) as events:
             async for event in events:
@@ -130,11 +137,11 @@ class TransformersGenerator:
 
     def _generate(self, task: GenerationTask, outlet: Outlet[GenerationEvent]) -> None:
         engine = self._ready()
-        prefix = engine.open_kv(task.kv) if task.kv else []
-        cached = task.kv.token_count if task.kv else 0
+        kvs = [engine.open_kv(kv) for kv in task.kvs]
+        mounted = sum(len(kv.ids) for kv in kvs)
         memory = engine.chat.memory_ids(task.memories)
-        ids = memory + engine.chat.rest_ids(task.turns, task.prompt, after_memory=bool(cached or memory))
-        total = cached + len(ids)
+        ids = memory + engine.chat.rest_ids(task.turns, task.prompt, after_memory=bool(mounted or memory))
+        total = mounted + len(ids)
         limit = min(task.max_prompt_tokens or total, engine.context_tokens or total)
         if not ids:
             raise invalid("prompt", "must not be empty")
@@ -144,11 +151,11 @@ class TransformersGenerator:
         sampling = replace(task.sampling, max_tokens=room)
         engine.mount_adapters(task.adapters)
         began = time.perf_counter()
-        cache, logits = engine.prefill(ids, capacity=total + room, prefix=prefix, progress=outlet.check)
-        outlet.put(PromptRead(total, cached, time.perf_counter() - began))
+        read = engine.prefill(ids, capacity=total + room, kvs=kvs, plan=task.compose, progress=outlet.check)
+        outlet.put(PromptRead(total, read.cached_tokens, time.perf_counter() - began))
         text, stop = TokenText(engine.chat.decode), StopWatcher(sampling.stop)
         written, finish = 0, Finish.LENGTH
-        for token, ends in engine.decode(cache, logits, sampling):
+        for token, ends in engine.decode(read.cache, read.logits, sampling):
             written += 1
             last = ends or written == room
             outlet.put(TextPiece(stop.push(text.push(token, last=last)), (token,)))
@@ -159,13 +166,13 @@ class TransformersGenerator:
             outlet.put(TextPiece(rest))
         outlet.put(Ended(finish, total, written))
 
-    def _build(self, memories: Sequence[TextMemory], outlet: Outlet[tuple[int, int] | BuiltKv]) -> None:
+    def _build(self, memories: Sequence[TextMemory], form: KvForm, outlet: Outlet[tuple[int, int] | BuiltKv]) -> None:
         engine = self._ready()
         ids = engine.chat.memory_ids(memories)
         limit = engine.context_tokens or len(ids)
         if not ids or len(ids) >= limit:
             raise invalid("cubes", f"have {len(ids)} tokens together; 1 to {limit - 1} can be encoded")
-        outlet.put(engine.build_kv(ids, lambda done: outlet.put((done, len(ids)))))
+        outlet.put(engine.build_kv(ids, form, lambda done: outlet.put((done, len(ids)))))
 
     async def _on_worker(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._worker, work)

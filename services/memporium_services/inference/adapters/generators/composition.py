@@ -1,0 +1,130 @@
+"""Several KV memories before one prompt.
+
+A cache was computed alone: its keys stand at positions from 0 on, and its tokens have not seen the memories before it.
+Moving the keys mends the first; computing some tokens again, those whose keys and values differ most, mends most of the
+second (Yao et al., CacheBlend, arXiv 2405.16444, section 4).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from memporium_platform.errors import PlatformError, Reason
+from memporium_services.inference.adapters.generators.torch_cache import EnoughLayersError
+from memporium_services.inference.domain.values import Composition
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from memporium_services.inference.adapters.generators.kv_files import OpenKv
+    from memporium_services.inference.adapters.generators.rotary import KeyMover
+    from memporium_services.inference.adapters.generators.torch_cache import PreallocatedCache
+    from memporium_services.inference.domain.values import ComposePlan
+
+# The layer whose keys and values are compared: the first that has seen the memories before.
+_COMPARED_LAYER = 1
+# A cache's first tokens took all the attention that it had nowhere else to put (Xiao et al., attention sinks, arXiv
+# 2309.17453); behind another memory they must not.
+_SINK_TOKENS = 16
+_PIECE_TOKENS = 512
+
+
+class Composer:
+    """Mounts memories one behind the other."""
+
+    def __init__(self, model: Any, mover: KeyMover) -> None:
+        """Compose for this model."""
+        self._model = model
+        self._mover = mover
+
+    def check(self, plan: ComposePlan) -> None:
+        """Refuse a way of composing that the model's positions do not allow.
+
+        Raises:
+            PlatformError: MODEL_MISMATCH.
+        """
+        if plan.composition is not Composition.EXACT and not self._mover.works:
+            raise PlatformError(
+                Reason.MODEL_MISMATCH, "the model's positions cannot be moved: compose its KV memories as EXACT"
+            )
+
+    def mount(
+        self, cache: PreallocatedCache, kvs: Sequence[OpenKv], plan: ComposePlan, read: Callable[[Sequence[int]], None]
+    ) -> int:
+        """Mount memories in their order; return how many of their tokens were not computed again.
+
+        Args:
+            cache: An empty cache with room for all of them.
+            kvs: The memories.
+            plan: How those behind the first are mended.
+            read: Reads tokens behind all that is in the cache.
+        """
+        kept = 0
+        for kv in kvs:
+            if cache.length == 0:
+                cache.mount(kv.layers)
+                kept += len(kv.ids)
+            elif plan.composition is Composition.EXACT:
+                read(kv.ids)
+            else:
+                kept += len(kv.ids) - self._behind(cache, kv, plan)
+        return kept
+
+    def _behind(self, cache: PreallocatedCache, kv: OpenKv, plan: ComposePlan) -> int:
+        """Mount a memory behind others; return how many of its tokens were computed again."""
+        begin = cache.length
+        mounted = cache.mount(kv.layers)
+        for keys, _ in mounted:
+            self._mover.move(keys, begin)
+        count = math.ceil(plan.recompute_share * len(kv.ids)) if plan.composition is Composition.SELECTIVE else 0
+        if count == 0:
+            return 0
+        chosen: Sequence[int] = range(len(kv.ids))
+        if count < len(kv.ids) and len(mounted) > _COMPARED_LAYER:
+            chosen = self._most_changed(cache, kv, begin, mounted[_COMPARED_LAYER], count)
+        for start in range(0, len(chosen), _PIECE_TOKENS):
+            self._compute(cache, kv, begin, chosen[start : start + _PIECE_TOKENS])
+        return len(chosen)
+
+    def _most_changed(
+        self, cache: PreallocatedCache, kv: OpenKv, begin: int, mounted: tuple[Any, Any], count: int
+    ) -> Sequence[int]:
+        """Return the tokens to compute again, in order; the layers that were computed to find out stay as computed."""
+        before = [part.clone() for part in mounted]
+        layer = cache.layers[_COMPARED_LAYER]
+        layer.last = True
+        try:
+            for start in range(0, len(kv.ids), _PIECE_TOKENS):
+                self._compute(cache, kv, begin, range(start, min(start + _PIECE_TOKENS, len(kv.ids))))
+        finally:
+            layer.last = False
+        change = torch.zeros(len(kv.ids), device=before[0].device)
+        for old, new in zip(before, mounted, strict=True):
+            change += (new - old).float().square().sum(dim=(0, 2)) / old.float().square().sum(dim=(0, 2)).clamp(
+                min=1e-6
+            )
+        change[: min(_SINK_TOKENS, count)] = math.inf
+        return sorted(int(place) for place in change.topk(count).indices)
+
+    def _compute(self, cache: PreallocatedCache, kv: OpenKv, begin: int, chosen: Sequence[int]) -> None:
+        """Compute some of a mounted memory's tokens again, over what is in the cache up to each of them."""
+        device = self._model.device
+        places = torch.tensor([begin + place for place in chosen], device=device)
+        seen = torch.arange(cache.length, device=device)[None, :] <= places[:, None]
+        cache.write_at(places)
+        try:
+            self._model(
+                input_ids=torch.tensor([[kv.ids[place] for place in chosen]], device=device),
+                position_ids=places[None],
+                attention_mask=seen[None, None],
+                past_key_values=cache,
+                use_cache=True,
+                logits_to_keep=1,
+            )
+        except EnoughLayersError:
+            pass
+        finally:
+            cache.write_at(None)
