@@ -106,16 +106,15 @@ class Vault(Protocol):
         ...
 
     async def search(
-        self,
-        parent: str,
-        query: str,
-        *,
-        limit: int,
-        conditions: Conditions,
-        include_mounts: bool,
-        meaning_only: bool = False,
-    ) -> Found:
-        """Return the best statements for a query, with each leg's raw score."""
+        self, parent: str, queries: Sequence[str], *, limit: int, conditions: Conditions, include_mounts: bool
+    ) -> list[Found]:
+        """Return the best statements for each of several queries, with each leg's raw score."""
+        ...
+
+    async def meaning(
+        self, parent: str, query: str, *, limit: int, conditions: Conditions, include_mounts: bool
+    ) -> Mapping[tuple[str, int], float]:
+        """Return the cosines of the statements nearest to a query in meaning, by cube and ordinal."""
         ...
 
     async def prospects(self, parent: str, cubes: Sequence[str]) -> list[tuple[str, Prospect]]:

@@ -8,6 +8,7 @@ from memporium.vault.v1.vault_service_pb2_grpc import add_VaultServiceServicer_t
 from memporium_services.vault.adapters.inference_embedder import InferenceEmbedder
 from memporium_services.vault.adapters.memstore_gate import MemstoreGate
 from memporium_services.vault.adapters.sql_store import SqlStore
+from memporium_services.vault.app.opened_cache import OpenedCache
 from memporium_services.vault.app.runtime import Runtime
 from memporium_services.vault.app.service import VaultApp
 from memporium_services.vault.servicer import VaultServicer
@@ -41,6 +42,7 @@ class VaultModule:
 
 async def build(kernel: Kernel) -> VaultModule:
     """Return the service on the kernel's engines."""
+    settings = VaultSettings()
     runtime = Runtime(
         db=await kernel.database("vault"),
         store=SqlStore,
@@ -52,6 +54,7 @@ async def build(kernel: Kernel) -> VaultModule:
         clock=kernel.clock,
         page_tokens=kernel.page_tokens,
         authz=kernel.authz,
-        settings=VaultSettings(),
+        settings=settings,
+        opened=OpenedCache(settings.opened_bytes),
     )
     return VaultModule(VaultApp(runtime))

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from google.protobuf.duration_pb2 import Duration
 
-from memporium.vault.v1 import cubes_pb2, vault_service_pb2
+from memporium.vault.v1 import cubes_pb2, search_pb2, vault_service_pb2
 from memporium.vault.v1.vault_service_pb2_grpc import VaultServiceServicer
 from memporium_platform.call import current_call
 from memporium_platform.idempotency import RETENTION
-from memporium_services.vault import convert
+from memporium_services.vault import convert, convert_units
 from memporium_services.vault.app.as_of import Moment
 from memporium_services.vault.app.changing import Edit
 from memporium_services.vault.app.exporting import Onward
@@ -110,6 +110,13 @@ class VaultServicer(ChangeMethods, VaultServiceServicer):
     ) -> AsyncIterator[_api.SearchCubesResponse]:
         found = await self._app.search.search(current_call(), request.parent, convert.search_of(request))
         for message in convert.search_messages(found, explain=request.explain):
+            yield message
+
+    async def SearchUnits(
+        self, request: search_pb2.SearchUnitsRequest, context: Any
+    ) -> AsyncIterator[search_pb2.SearchUnitsResponse]:
+        found = await self._app.unit_search.search(current_call(), request.parent, convert_units.asked(request))
+        for message in convert_units.messages(found):
             yield message
 
     async def WatchCubes(self, request: _api.WatchCubesRequest, context: Any) -> AsyncIterator[_api.WatchCubesResponse]:

@@ -20,6 +20,9 @@ class VaultSettings(BaseSettings):
     max_batch_cubes: int = Field(1000, ge=1, description="Cubes in one batch.")
     max_blob_bytes: int = Field(16 << 30, ge=1, description="Bytes of one blob.")
     leg_candidates: int = Field(100, ge=10, description="Least number of candidates that each search leg brings.")
+    opened_bytes: int = Field(
+        64 << 20, ge=0, description="Memory for units and metadata in clear, so that searches need not open them anew."
+    )
     use_flush_s: float = Field(2.0, gt=0, description="How often counted uses are written, seconds.")
     changes_kept: int = Field(100_000, ge=100, description="Revisions that a watch can start from.")
     tasks_kept: int = Field(10_000, ge=1, description="Revisions that a lagging index can catch up from.")

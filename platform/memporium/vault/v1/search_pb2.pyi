@@ -241,3 +241,275 @@ class SearchSummary(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SearchSummary: _TypeAlias = SearchSummary  # noqa: Y015
+
+@_typing.final
+class UnitQuery(_message.Message):
+    """One question of SearchUnits."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUERY_FIELD_NUMBER: _builtins.int
+    QUERY_VECTOR_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
+    SCORES_ONLY_FIELD_NUMBER: _builtins.int
+    query: _builtins.str
+    """What to look for; up to 8,192 characters. Not needed with `query_vector` in mode SEMANTIC."""
+    mode: Global___SearchMode.ValueType
+    """How; default HYBRID. Not TAGS."""
+    scores_only: _builtins.bool
+    """True: only which units there are and their scores, not what they say."""
+    @_builtins.property
+    def query_vector(self) -> _cubes_pb2.Vector:
+        """Embedding of the query by the vault's model; absent: the vault embeds."""
+
+    def __init__(
+        self,
+        *,
+        query: _builtins.str = ...,
+        query_vector: _cubes_pb2.Vector | None = ...,
+        mode: Global___SearchMode.ValueType = ...,
+        scores_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["query_vector", b"query_vector"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["mode", b"mode", "query", b"query", "query_vector", b"query_vector", "scores_only", b"scores_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnitQuery: _TypeAlias = UnitQuery  # noqa: Y015
+
+@_typing.final
+class SearchUnitsRequest(_message.Message):
+    """Request of SearchUnits."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    QUERIES_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    INCLUDE_MOUNTS_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """The vault: `orgs/{org}/vaults/{vault}`."""
+    limit: _builtins.int
+    """At most so many results a question; 0: 10; more than 1,000 counts as 1,000."""
+    include_mounts: _builtins.bool
+    """False: only the vault itself; absent: mounts too."""
+    @_builtins.property
+    def queries(self) -> _containers.RepeatedCompositeFieldContainer[Global___UnitQuery]:
+        """The questions, 1 to 8; each is answered by itself."""
+
+    @_builtins.property
+    def filter(self) -> _cubes_pb2.CubeFilter:
+        """Which cubes and units may be found; applied before ranking."""
+
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        queries: _abc.Iterable[Global___UnitQuery] | None = ...,
+        filter: _cubes_pb2.CubeFilter | None = ...,
+        limit: _builtins.int = ...,
+        include_mounts: _builtins.bool | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_include_mounts", b"_include_mounts", "filter", b"filter", "include_mounts", b"include_mounts"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_include_mounts", b"_include_mounts", "filter", b"filter", "include_mounts", b"include_mounts", "limit", b"limit", "parent", b"parent", "queries", b"queries"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__include_mounts: _TypeAlias = _typing.Literal["include_mounts"]  # noqa: Y015
+    _WhichOneofArgType__include_mounts: _TypeAlias = _typing.Literal["_include_mounts", b"_include_mounts"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__include_mounts) -> _WhichOneofReturnType__include_mounts | None: ...
+
+Global___SearchUnitsRequest: _TypeAlias = SearchUnitsRequest  # noqa: Y015
+
+@_typing.final
+class UnitCube(_message.Message):
+    """What units of one cube have in common."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    DESCRIPTIVE_FIELD_NUMBER: _builtins.int
+    MOUNT_FIELD_NUMBER: _builtins.int
+    AGREEMENT_FIELD_NUMBER: _builtins.int
+    ATTRIBUTION_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Name of the cube."""
+    version: _builtins.int
+    """Its version."""
+    mount: _builtins.str
+    """The mount that it came by; empty: the vault's own."""
+    agreement: _builtins.str
+    """Agreement that it is licensed under; empty: the organisation's own."""
+    attribution: _builtins.str
+    """Text to show where it is used."""
+    @_builtins.property
+    def descriptive(self) -> _cube_pb2.Descriptive:
+        """What describes it."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        version: _builtins.int = ...,
+        descriptive: _cube_pb2.Descriptive | None = ...,
+        mount: _builtins.str = ...,
+        agreement: _builtins.str = ...,
+        attribution: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["descriptive", b"descriptive"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "attribution", b"attribution", "descriptive", b"descriptive", "mount", b"mount", "name", b"name", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnitCube: _TypeAlias = UnitCube  # noqa: Y015
+
+@_typing.final
+class UnitHit(_message.Message):
+    """One result."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CUBE_FIELD_NUMBER: _builtins.int
+    ORDINAL_FIELD_NUMBER: _builtins.int
+    UNIT_FIELD_NUMBER: _builtins.int
+    cube: _builtins.int
+    """Its cube: the place in `cubes`, counted from 0 over all messages of the answer."""
+    ordinal: _builtins.int
+    """Its place in the cube, from 0."""
+    @_builtins.property
+    def unit(self) -> _cubes_pb2.Unit:
+        """The unit; absent for `scores_only`."""
+
+    def __init__(
+        self,
+        *,
+        cube: _builtins.int = ...,
+        ordinal: _builtins.int = ...,
+        unit: _cubes_pb2.Unit | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["unit", b"unit"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cube", b"cube", "ordinal", b"ordinal", "unit", b"unit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnitHit: _TypeAlias = UnitHit  # noqa: Y015
+
+@_typing.final
+class LegColumn(_message.Message):
+    """The scores of one leg."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEG_FIELD_NUMBER: _builtins.int
+    SCORES_FIELD_NUMBER: _builtins.int
+    RANKS_FIELD_NUMBER: _builtins.int
+    leg: _builtins.str
+    """`dense`, `own` or `context`."""
+    @_builtins.property
+    def scores(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """The raw score of each hit: a cosine or BM25; 0: none."""
+
+    @_builtins.property
+    def ranks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Rank of each hit in the leg, from 1; 0: not among its candidates; -1: its vault has no such leg."""
+
+    def __init__(
+        self,
+        *,
+        leg: _builtins.str = ...,
+        scores: _abc.Iterable[_builtins.float] | None = ...,
+        ranks: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["leg", b"leg", "ranks", b"ranks", "scores", b"scores"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LegColumn: _TypeAlias = LegColumn  # noqa: Y015
+
+@_typing.final
+class UnitRanking(_message.Message):
+    """Results of one question, best first."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUERY_FIELD_NUMBER: _builtins.int
+    HITS_FIELD_NUMBER: _builtins.int
+    SCORES_FIELD_NUMBER: _builtins.int
+    LEGS_FIELD_NUMBER: _builtins.int
+    query: _builtins.int
+    """Which question, from 0."""
+    @_builtins.property
+    def hits(self) -> _containers.RepeatedCompositeFieldContainer[Global___UnitHit]:
+        """The results; where they do not fit into one message, they go on in the next."""
+
+    @_builtins.property
+    def scores(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Fused score of each hit, 0 to 1."""
+
+    @_builtins.property
+    def legs(self) -> _containers.RepeatedCompositeFieldContainer[Global___LegColumn]:
+        """Scores by leg."""
+
+    def __init__(
+        self,
+        *,
+        query: _builtins.int = ...,
+        hits: _abc.Iterable[Global___UnitHit] | None = ...,
+        scores: _abc.Iterable[_builtins.float] | None = ...,
+        legs: _abc.Iterable[Global___LegColumn] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hits", b"hits", "legs", b"legs", "query", b"query", "scores", b"scores"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnitRanking: _TypeAlias = UnitRanking  # noqa: Y015
+
+@_typing.final
+class SearchUnitsResponse(_message.Message):
+    """One message of SearchUnits's answer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CUBES_FIELD_NUMBER: _builtins.int
+    RANKINGS_FIELD_NUMBER: _builtins.int
+    REFUSALS_FIELD_NUMBER: _builtins.int
+    SUMMARY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def cubes(self) -> _containers.RepeatedCompositeFieldContainer[Global___UnitCube]:
+        """Cubes that hits of this and later messages lie in."""
+
+    @_builtins.property
+    def rankings(self) -> _containers.RepeatedCompositeFieldContainer[Global___UnitRanking]:
+        """Results."""
+
+    @_builtins.property
+    def refusals(self) -> _containers.RepeatedCompositeFieldContainer[Global___MountRefusal]:
+        """Mounts that were not searched; in the first message."""
+
+    @_builtins.property
+    def summary(self) -> Global___SearchSummary:
+        """What was done; in the last message."""
+
+    def __init__(
+        self,
+        *,
+        cubes: _abc.Iterable[Global___UnitCube] | None = ...,
+        rankings: _abc.Iterable[Global___UnitRanking] | None = ...,
+        refusals: _abc.Iterable[Global___MountRefusal] | None = ...,
+        summary: Global___SearchSummary | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["summary", b"summary"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cubes", b"cubes", "rankings", b"rankings", "refusals", b"refusals", "summary", b"summary"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SearchUnitsResponse: _TypeAlias = SearchUnitsResponse  # noqa: Y015

@@ -6,6 +6,7 @@ The vault service: memory at rest. Cubes with versions, search, lifecycle, forge
 from collections import abc as _abc
 from grpc import aio as _aio
 from memporium.vault.v1 import changes_pb2 as _changes_pb2
+from memporium.vault.v1 import search_pb2 as _search_pb2
 from memporium.vault.v1 import vault_service_pb2 as _vault_service_pb2
 import abc as _abc_1
 import grpc as _grpc
@@ -92,6 +93,8 @@ class VaultServiceStub:
     """Lists a vault's tags in order, with counts."""
     SearchCubes: _grpc.UnaryStreamMultiCallable[_vault_service_pb2.SearchCubesRequest, _vault_service_pb2.SearchCubesResponse]
     """Finds cubes by filter, text, meaning or all of them; best first."""
+    SearchUnits: _grpc.UnaryStreamMultiCallable[_search_pb2.SearchUnitsRequest, _search_pb2.SearchUnitsResponse]
+    """Finds units for several questions at once, in few bytes: for callers that rank many results themselves."""
     UseCubes: _grpc.UnaryUnaryMultiCallable[_vault_service_pb2.UseCubesRequest, _vault_service_pb2.UseCubesResponse]
     """Returns cubes for a use that their licences must permit, and counts that use once."""
     FindMissingBlobs: _grpc.UnaryUnaryMultiCallable[_vault_service_pb2.FindMissingBlobsRequest, _vault_service_pb2.FindMissingBlobsResponse]
@@ -182,6 +185,8 @@ class VaultServiceAsyncStub(VaultServiceStub):
     """Lists a vault's tags in order, with counts."""
     SearchCubes: _aio.UnaryStreamMultiCallable[_vault_service_pb2.SearchCubesRequest, _vault_service_pb2.SearchCubesResponse]  # type: ignore[assignment]
     """Finds cubes by filter, text, meaning or all of them; best first."""
+    SearchUnits: _aio.UnaryStreamMultiCallable[_search_pb2.SearchUnitsRequest, _search_pb2.SearchUnitsResponse]  # type: ignore[assignment]
+    """Finds units for several questions at once, in few bytes: for callers that rank many results themselves."""
     UseCubes: _aio.UnaryUnaryMultiCallable[_vault_service_pb2.UseCubesRequest, _vault_service_pb2.UseCubesResponse]  # type: ignore[assignment]
     """Returns cubes for a use that their licences must permit, and counts that use once."""
     FindMissingBlobs: _aio.UnaryUnaryMultiCallable[_vault_service_pb2.FindMissingBlobsRequest, _vault_service_pb2.FindMissingBlobsResponse]  # type: ignore[assignment]
@@ -437,6 +442,14 @@ class VaultServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_vault_service_pb2.SearchCubesResponse], _abc.AsyncIterator[_vault_service_pb2.SearchCubesResponse]]:
         """Finds cubes by filter, text, meaning or all of them; best first."""
+
+    @_abc_1.abstractmethod
+    def SearchUnits(
+        self,
+        request: _search_pb2.SearchUnitsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_search_pb2.SearchUnitsResponse], _abc.AsyncIterator[_search_pb2.SearchUnitsResponse]]:
+        """Finds units for several questions at once, in few bytes: for callers that rank many results themselves."""
 
     @_abc_1.abstractmethod
     def UseCubes(

@@ -10,8 +10,9 @@ from memporium.vault.v1 import cubes_pb2, search_pb2, vault_service_pb2
 from memporium.vault.v1.vault_service_pb2_grpc import VaultServiceStub
 from memporium_platform.rpc.errors_client import reason_of
 from memporium_services.reader import convert_cubes as cubes
-from memporium_services.reader.domain.candidates import DENSE, Candidate
-from memporium_services.reader.ports import Conditions, Found, Kept, Known, Labels, Refused
+from memporium_services.reader.convert_units import found_in
+from memporium_services.reader.domain.candidates import DENSE
+from memporium_services.reader.ports import Conditions, Found, Kept, Known, Labels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 _PAGE = 16
 # Cubes whose expectations one recollection reads.
 _READ = 16
+# Questions of one search.
+_QUERIES = 8
 
 
 class GrpcVault:
@@ -75,34 +78,39 @@ class GrpcVault:
         return kept, response.revision
 
     async def search(
+        self, parent: str, queries: Sequence[str], *, limit: int, conditions: Conditions, include_mounts: bool
+    ) -> list[Found]:
+        """Return the best statements for each of several queries, with each leg's raw score."""
+        found: list[Found] = []
+        for start in range(0, len(queries), _QUERIES):
+            asked = [search_pb2.UnitQuery(query=query) for query in queries[start : start + _QUERIES]]
+            found += await self._units(parent, asked, limit=limit, conditions=conditions, include_mounts=include_mounts)
+        return found
+
+    async def meaning(
+        self, parent: str, query: str, *, limit: int, conditions: Conditions, include_mounts: bool
+    ) -> dict[tuple[str, int], float]:
+        """Return the cosines of the statements nearest to a query in meaning, by cube and ordinal."""
+        asked = [search_pb2.UnitQuery(query=query, mode=search_pb2.SEARCH_MODE_SEMANTIC, scores_only=True)]
+        [found] = await self._units(parent, asked, limit=limit, conditions=conditions, include_mounts=include_mounts)
+        return {one.key: one.legs[DENSE] for one in found.candidates if DENSE in one.legs}
+
+    async def _units(
         self,
         parent: str,
-        query: str,
+        queries: Sequence[search_pb2.UnitQuery],
         *,
         limit: int,
         conditions: Conditions,
         include_mounts: bool,
-        meaning_only: bool = False,
-    ) -> Found:
-        """Return the best statements for a query, with each leg's raw score."""
-        request = vault_service_pb2.SearchCubesRequest(
-            parent=parent,
-            query=query,
-            mode=search_pb2.SEARCH_MODE_SEMANTIC if meaning_only else search_pb2.SEARCH_MODE_HYBRID,
-            filter=filter_of(conditions),
-            limit=limit,
-            explain=True,
-            include_mounts=include_mounts,
+    ) -> list[Found]:
+        request = search_pb2.SearchUnitsRequest(
+            parent=parent, queries=queries, filter=filter_of(conditions), limit=limit, include_mounts=include_mounts
         )
-        found: list[Candidate] = []
-        refusals: list[Refused] = []
         try:
-            async for response in self._stub.SearchCubes(request):
-                refusals.extend(Refused(one.mount, one.agreement, one.reason, one.message) for one in response.refusals)
-                found.extend(_candidate(hit) for hit in response.hits if hit.HasField("unit"))
+            return found_in([message async for message in self._stub.SearchUnits(request)], len(queries))
         except grpc.aio.AioRpcError as error:
             raise reason_of(error) from error
-        return Found(tuple(found), tuple(refusals))
 
     async def prospects(self, parent: str, cubes_named: Sequence[str]) -> list[tuple[str, Prospect]]:
         """Return what cubes of the vault let expect, each with its cube's name."""
@@ -131,31 +139,3 @@ def filter_of(conditions: Conditions) -> cubes_pb2.CubeFilter:
     if conditions.end is not None:
         chosen.event_time_max.FromDatetime(conditions.end)
     return chosen
-
-
-def _candidate(hit: search_pb2.SearchHit) -> Candidate:
-    unit, cube = hit.unit, hit.cube
-    legs = {part.leg: part.score for part in hit.legs if part.rank or part.leg != DENSE or part.score}
-    return Candidate(
-        cube=cube.name,
-        ordinal=unit.ordinal,
-        version=cube.behavioural.version,
-        text=unit.text,
-        context=unit.context,
-        source=unit.source.source or cube.descriptive.source,
-        locator=unit.source.locator,
-        speaker=unit.source.speaker,
-        role=unit.role,
-        event_time=cubes.time_of(unit, "event_time"),
-        source_time=cubes.time_of(unit.source, "time"),
-        entities=tuple(cube.descriptive.entities),
-        mount=hit.mount,
-        agreement=hit.agreement,
-        attribution=hit.attribution,
-        legs=legs,
-        score=hit.score,
-        claims=cubes.claims_in(unit.claims),
-        trust=unit.trust if unit.HasField("trust") else None,
-        origin=cube.descriptive.origin,
-        made=cubes.time_of(cube.descriptive, "create_time"),
-    )

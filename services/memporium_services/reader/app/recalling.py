@@ -115,16 +115,16 @@ class Recalling:
         candidates, names = found.candidates, names_in(question.text, _speakers(found.candidates))
         if names and levers.query_analysis:
             focus = without_names(question.text, names)
-            candidates = _focused(candidates, await self._search(asked, focus, meaning_only=True))
+            candidates = _focused(candidates, await self._meaning(asked, focus))
             searches.append(focus)
         weighed = await asyncio.to_thread(_weigh, candidates, question, names, levers)
         covered = coverage(weighed.candidates, weighed.ranked, question)
         more = _further(weighed, question, covered, levers)
         again = await self._again(weighed, question, covered, levers)
         more.extend(query for query in again.queries if query not in more)
-        for query in more:
-            candidates = _joined(candidates, await self._search(asked, query))
         if more:
+            for further in await self._search_all(asked, more):
+                candidates = _joined(candidates, further)
             searches.extend(more)
             weighed = await asyncio.to_thread(_weigh, candidates, question, names, levers)
             covered = coverage(weighed.candidates, weighed.ranked, question)
@@ -179,20 +179,34 @@ class Recalling:
         limit, budget = asked.limit or settings.default_limit, asked.budget_tokens or settings.default_budget_tokens
         return replace(asked, query=asked.query.strip(), limit=limit, budget_tokens=budget)
 
-    async def _search(self, asked: Asked, query: str, *, meaning_only: bool = False) -> Found:
+    async def _search(self, asked: Asked, query: str) -> Found:
+        return (await self._search_all(asked, [query]))[0]
+
+    async def _search_all(self, asked: Asked, queries: Sequence[str]) -> list[Found]:
         known = asked.times.known
-        wanted = max(self._settings.candidates, _CANDIDATES_PER_ITEM * asked.limit)
         found = await self._vault.search(
             asked.parent,
-            query,
-            limit=wanted if known is None else _FURTHER_BACK * wanted,
+            queries,
+            limit=self._wanted(asked),
             conditions=asked.conditions,
             include_mounts=asked.include_mounts,
-            meaning_only=meaning_only,
         )
         if known is None:
             return found
-        return replace(found, candidates=tuple(one for one in found.candidates if before(one, known)))
+        return [replace(one, candidates=tuple(some for some in one.candidates if before(some, known))) for one in found]
+
+    async def _meaning(self, asked: Asked, query: str) -> Mapping[tuple[str, int], float]:
+        return await self._vault.meaning(
+            asked.parent,
+            query,
+            limit=self._wanted(asked),
+            conditions=asked.conditions,
+            include_mounts=asked.include_mounts,
+        )
+
+    def _wanted(self, asked: Asked) -> int:
+        wanted = max(self._settings.candidates, _CANDIDATES_PER_ITEM * asked.limit)
+        return wanted if asked.times.known is None else _FURTHER_BACK * wanted
 
     async def _prospects(self, asked: Asked, best: Sequence[Candidate]) -> tuple[tuple[str, Prospect], ...]:
         """Return what the best items' own cubes let expect and what holds at the time of asking."""
@@ -215,9 +229,8 @@ def _speakers(candidates: Sequence[Candidate]) -> list[str]:
     return list(dict.fromkeys(one.speaker for one in candidates if one.speaker))
 
 
-def _focused(candidates: Sequence[Candidate], found: Found) -> tuple[Candidate, ...]:
+def _focused(candidates: Sequence[Candidate], focus: Mapping[tuple[str, int], float]) -> tuple[Candidate, ...]:
     """Return the candidates with their cosine to the question without names."""
-    focus = {one.key: one.legs.get("dense") for one in found.candidates}
     return tuple(replace(one, focus=focus.get(one.key)) for one in candidates)
 
 

@@ -86,18 +86,19 @@ class UnderstandingVault:
         return await self._vault.keep(parent, told, labels, request_id=request_id)
 
     async def search(
-        self,
-        parent: str,
-        query: str,
-        *,
-        limit: int,
-        conditions: Conditions,
-        include_mounts: bool,
-        meaning_only: bool = False,
-    ) -> Found:
-        """Return the best statements for a query."""
+        self, parent: str, queries: Sequence[str], *, limit: int, conditions: Conditions, include_mounts: bool
+    ) -> list[Found]:
+        """Return the best statements for each query."""
         return await self._vault.search(
-            parent, query, limit=limit, conditions=conditions, include_mounts=include_mounts, meaning_only=meaning_only
+            parent, queries, limit=limit, conditions=conditions, include_mounts=include_mounts
+        )
+
+    async def meaning(
+        self, parent: str, query: str, *, limit: int, conditions: Conditions, include_mounts: bool
+    ) -> Mapping[tuple[str, int], float]:
+        """Return the cosines of the statements nearest to a query in meaning."""
+        return await self._vault.meaning(
+            parent, query, limit=limit, conditions=conditions, include_mounts=include_mounts
         )
 
     async def prospects(self, parent: str, cubes: Sequence[str]) -> list[tuple[str, Prospect]]:

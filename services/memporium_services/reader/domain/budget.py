@@ -11,8 +11,12 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.typing import NDArray
 
 _PIECE = re.compile(r"[A-Za-z]{1,4}|\d{1,2}|[^\sA-Za-z\d]|\n")
 _FRAME_HEAD = (
@@ -94,26 +98,33 @@ def distinct(order: Sequence[int], key: Callable[[int], frozenset[str]]) -> list
         order: Indices, best first.
         key: The words of one.
     """
+    alike = _alike([key(index) for index in order])
     kept: list[int] = []
-    seen: list[frozenset[str]] = []
     late: list[int] = []
-    for index in order:
-        words = key(index)
-        if words and any(_alike(words, other) for other in seen):
+    seen = np.zeros(len(order), np.bool_)
+    for place, index in enumerate(order):
+        if (alike[place] & seen).any():
             late.append(index)
-            continue
-        kept.append(index)
-        if words:
-            seen.append(words)
+        else:
+            kept.append(index)
+            seen[place] = True
     return kept + late
 
 
-def _alike(one: frozenset[str], other: frozenset[str]) -> bool:
-    """Say whether two sets of words are nearly equal: nine tenths of all their words are shared."""
-    if min(len(one), len(other)) < 0.9 * max(len(one), len(other)):
-        return False
-    shared = len(one & other)
-    return shared >= 0.9 * (len(one) + len(other) - shared)
+def _alike(words: Sequence[frozenset[str]]) -> NDArray[np.bool_]:
+    """Return (n, n) which sets of words are nearly equal: nine tenths of all their words are shared.
+
+    A set without words is like no other.
+    """
+    numbers: dict[str, int] = {}
+    sizes = np.array([len(one) for one in words], dtype=np.int64)
+    columns = [numbers.setdefault(word, len(numbers)) for one in words for word in one]
+    # Whole numbers below 2^24 are exact in float32, which multiplies fast.
+    holds = np.zeros((len(words), len(numbers)), np.float32)
+    holds[np.repeat(np.arange(len(words)), sizes), columns] = 1.0
+    shared = (holds @ holds.T).astype(np.int64)
+    found: NDArray[np.bool_] = (shared > 0) & (shared >= 0.9 * (sizes[:, None] + sizes[None, :] - shared))
+    return found
 
 
 class _AnyNumber(dict[int, int]):

@@ -22,7 +22,7 @@ from memporium_services.vault.adapters.selection_sql import has_unit, on_cubes, 
 from memporium_services.vault.adapters.sql_vaults import in_chunks
 from memporium_services.vault.adapters.tables import CUBE_TERMS, CUBES, PAYLOADS, VERSIONS
 from memporium_services.vault.domain.lifecycle import State
-from memporium_services.vault.domain.rows import Banded, CubeRow, PayloadRow, TermRow, VersionRow
+from memporium_services.vault.domain.rows import Banded, CubeRow, PayloadRow, TermRow, UsedCube, VersionRow
 from memporium_services.vault.domain.selection import BAND, SAME, TAG
 
 if TYPE_CHECKING:
@@ -50,6 +50,17 @@ _SAVE_CUBE = update(CUBES).where(
     CUBES.c.vault_uid == bindparam("of_vault"),
     CUBES.c.cube_id == bindparam("of_cube"),
     CUBES.c.version == bindparam("at_version"),
+)
+_RECORD_USE = _SAVE_CUBE.values(
+    state=bindparam("new_state"),
+    heat=bindparam("new_heat"),
+    last_use_us=bindparam("new_last_use"),
+    uses=bindparam("new_uses"),
+)
+_USED = select(*(CUBES.c[name] for name in UsedCube._fields)).where(
+    CUBES.c.vault_uid == bindparam("vault_uid"),
+    CUBES.c.cube_id.in_(bindparam("cube_ids", expanding=True)),
+    CUBES.c.import_id == "",
 )
 _DELETE_TERMS = delete(CUBE_TERMS).where(
     CUBE_TERMS.c.vault_uid == bindparam("of_vault"), CUBE_TERMS.c.cube_id == bindparam("of_cube")
@@ -284,11 +295,32 @@ class SqlCubes:
         )
         self.conn.execute(query.values(body_sealed=row.body_sealed, object_key=row.object_key))
 
-    def record_use(self, vault_uid: str, row: CubeRow) -> None:
-        """Write how a cube was used; makes no version and no revision."""
-        values = {name: getattr(row, name) for name in ("heat", "last_use_us", "uses", "state")}
-        place = {"of_vault": vault_uid, "of_cube": row.cube_id, "at_version": row.version}
-        self.conn.execute(_SAVE_CUBE, values | place)
+    def used_cubes(self, vault_uid: str, cube_ids: Sequence[str]) -> list[UsedCube]:
+        """Return how cubes were used, as far as they are there."""
+        found: list[UsedCube] = []
+        for some in in_chunks(cube_ids):
+            rows = self.conn.execute(_USED, {"vault_uid": vault_uid, "cube_ids": some})
+            found += [UsedCube(*row) for row in rows]
+        return found
+
+    def record_uses(self, vault_uid: str, rows: Sequence[UsedCube]) -> None:
+        """Write how cubes were used; makes no version and no revision."""
+        if rows:
+            self.conn.execute(
+                _RECORD_USE,
+                [
+                    {
+                        "of_vault": vault_uid,
+                        "of_cube": row.cube_id,
+                        "at_version": row.version,
+                        "new_state": row.state,
+                        "new_heat": row.heat,
+                        "new_last_use": row.last_use_us,
+                        "new_uses": row.uses,
+                    }
+                    for row in rows
+                ],
+            )
 
     def tag_counts(self, vault_uid: str, *, reader: str) -> list[tuple[str, int, str]]:
         """Return each tag's keyed form, how many cubes carry it, and one of them."""

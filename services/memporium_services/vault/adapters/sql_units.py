@@ -13,7 +13,7 @@ from memporium_services.vault.adapters.plain import values_of
 from memporium_services.vault.adapters.selection_sql import on_cubes, on_units
 from memporium_services.vault.adapters.sql_vaults import in_chunks
 from memporium_services.vault.adapters.tables import BLOB_REFS, BLOBS, CUBES, INDEX_TASKS, UNITS, VAULTS
-from memporium_services.vault.domain.rows import BlobRow, IndexTask, UnitRow
+from memporium_services.vault.domain.rows import BlobRow, FoundUnit, IndexTask, UnitRow
 from memporium_services.vault.domain.selection import PRIVATE
 
 if TYPE_CHECKING:
@@ -37,6 +37,20 @@ _TAKE_IDS = (
 _INSERT_UNIT, _INSERT_TASK = insert(UNITS), insert(INDEX_TASKS)
 _OF_VAULT = select(UNITS).where(UNITS.c.vault_uid == bindparam("vault_uid"))
 _UNITS_BY_ID = _OF_VAULT.where(UNITS.c.unit_id.in_(bindparam("unit_ids", expanding=True)))
+_FOUND_UNITS = (
+    select(
+        UNITS.c.unit_id,
+        UNITS.c.cube_id,
+        UNITS.c.ordinal,
+        *(CUBES.c[name] for name in FoundUnit._fields[FoundUnit._fields.index("uid") :]),
+    )
+    .join(CUBES, (CUBES.c.vault_uid == UNITS.c.vault_uid) & (CUBES.c.cube_id == UNITS.c.cube_id))
+    .where(
+        UNITS.c.vault_uid == bindparam("vault_uid"),
+        UNITS.c.unit_id.in_(bindparam("unit_ids", expanding=True)),
+        CUBES.c.import_id == "",
+    )
+)
 _UNITS_OF = _OF_VAULT.where(UNITS.c.cube_id.in_(bindparam("cube_ids", expanding=True))).order_by(
     UNITS.c.cube_id, UNITS.c.ordinal
 )
@@ -111,6 +125,14 @@ class SqlUnits:
         for some in in_chunks(unit_ids):
             rows = self.conn.execute(_UNITS_BY_ID, {"vault_uid": vault_uid, "unit_ids": some})
             found.update((row.unit_id, _unit(row)) for row in rows)
+        return found
+
+    def found_units(self, vault_uid: str, unit_ids: Sequence[int]) -> list[FoundUnit]:
+        """Return units by id with their cubes' visibility, as far as they are there, in no order."""
+        found: list[FoundUnit] = []
+        for some in in_chunks(unit_ids):
+            rows = self.conn.execute(_FOUND_UNITS, {"vault_uid": vault_uid, "unit_ids": some})
+            found += [FoundUnit(*row) for row in rows]
         return found
 
     def units_of(self, vault_uid: str, cube_ids: Sequence[str]) -> list[UnitRow]:

@@ -65,4 +65,4 @@ class VaultCipher:
         return hmac.digest(self._name_key, "\0".join((kind, *parts)).encode(), "sha256").hex()
 
     def _aad(self, place: tuple[str | int, ...]) -> bytes:
-        return "\0".join((self._uid, *map(str, place))).encode()
+        return "\0".join([self._uid, *[str(part) for part in place]]).encode()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -114,12 +113,26 @@ def open_unit(row: UnitRow, cipher: VaultCipher) -> StoredUnit:
         PlatformError: INTEGRITY_FAILURE.
     """
     body = cipher.open(row.body_sealed, "unit", row.cube_id, row.ordinal)
-    lengths = _LENGTHS.unpack_from(body)
-    ends = np.cumsum((_LENGTHS.size, *lengths)).tolist()
-    unit, title, language = (body[start:end] for start, end in pairwise(ends))
-    tail = body[ends[-1] :]
-    vector = np.frombuffer(tail, "<f2").astype(np.float32) if tail else None
-    return StoredUnit(Unit.FromString(unit), title.decode(), language.decode(), vector)
+    unit, title, language = _LENGTHS.unpack_from(body)
+    to_title = _LENGTHS.size + unit
+    to_language = to_title + title
+    to_vector = to_language + language
+    return StoredUnit(
+        Unit.FromString(body[_LENGTHS.size : to_title]),
+        body[to_title:to_language].decode(),
+        body[to_language:to_vector].decode(),
+        np.frombuffer(body, "<f2", offset=to_vector).astype(np.float32) if len(body) > to_vector else None,
+    )
+
+
+def open_message(row: UnitRow, cipher: VaultCipher) -> Unit:
+    """Return what a stored unit says, without what the index needs.
+
+    Raises:
+        PlatformError: INTEGRITY_FAILURE.
+    """
+    body = cipher.open(row.body_sealed, "unit", row.cube_id, row.ordinal)
+    return Unit.FromString(body[_LENGTHS.size : _LENGTHS.size + _LENGTHS.unpack_from(body)[0]])
 
 
 def unit_vectors(vectors: NDArray[np.float32]) -> NDArray[np.float16]:

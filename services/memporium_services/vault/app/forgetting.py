@@ -212,7 +212,8 @@ class Forgetting:
         return run
 
     async def clean(self, vault: VaultRow, removed: Removed) -> None:
-        """Delete the objects of what was removed."""
+        """Drop what is in memory of what was removed, and delete its objects."""
+        self._rt.opened.forget(vault.uid)
         for object_key in removed.object_keys:
             await self._rt.objects.delete(object_key)
         await self._blobs.delete(vault.uid, removed.blobs)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memporium_services.vault.domain.fusion import CONTEXT, DENSE, OWN, fit_weights, fuse
+from memporium_services.vault.domain.fusion import CONTEXT, DENSE, OWN, Fused, fit_weights, fuse
 from memporium_services.vault.domain.text import terms_of
 
 if TYPE_CHECKING:
@@ -69,12 +69,18 @@ class Candidates:
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """One unit in the final order; `place` indexes its vault's candidates."""
+    """One unit in the final order; `place` indexes its vault's candidates, `joined` those of all vaults together."""
 
     candidates: Candidates
     place: int
     score: float
-    normalised: Mapping[str, float]
+    fused: Fused
+    joined: int
+
+    @property
+    def normalised(self) -> dict[str, float]:
+        """Its scaled score by leg."""
+        return {leg: float(values[self.joined]) for leg, values in self.fused.normalised.items()}
 
     @property
     def unit_id(self) -> int:
@@ -207,9 +213,11 @@ def rank(
     }
     fused = fuse(joined, weights)
     starts = np.concatenate([[0], np.cumsum(sizes)])
-    best: list[Ranked] = []
-    for score, place in zip(fused.scores[:limit].tolist(), fused.order[:limit].tolist(), strict=True):
-        which = int(np.searchsorted(starts, place, side="right")) - 1
-        normalised = {leg: float(values[place]) for leg, values in fused.normalised.items()}
-        best.append(Ranked(found[which], place - int(starts[which]), score, normalised))
-    return best, weights
+    best = fused.order[:limit]
+    which = np.searchsorted(starts, best, side="right") - 1
+    of_best = (which.tolist(), (best - starts[which]).tolist(), fused.scores[:limit].tolist(), best.tolist())
+    ranked = [
+        Ranked(found[source], place, score, fused, joined)
+        for source, place, score, joined in zip(*of_best, strict=True)
+    ]
+    return ranked, weights

@@ -9,6 +9,7 @@ from memporium_platform import names
 from memporium_platform.errors import PlatformError, Reason, invalid, not_found
 from memporium_platform.storage.sql.times import from_us, to_us
 from memporium_services.vault.app.cipher import VaultCipher
+from memporium_services.vault.app.opened_cache import OpenedCache
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,6 +36,7 @@ class Runtime:
 
     Attributes:
         dead: Agreements that are not in force by their last known state; a local copy of the table.
+        opened: Units and metadata in clear.
     """
 
     db: Database
@@ -49,6 +51,7 @@ class Runtime:
     authz: Authorizer
     settings: VaultSettings
     dead: dict[str, str] = field(default_factory=dict)
+    opened: OpenedCache = field(default_factory=lambda: OpenedCache(0))
     _ciphers: dict[str, VaultCipher] = field(default_factory=dict)
 
     def now_us(self) -> int:
@@ -97,6 +100,7 @@ class Runtime:
     def forget_cipher(self, vault_uid: str) -> None:
         """Drop a vault's key from memory."""
         self._ciphers.pop(vault_uid, None)
+        self.opened.forget(vault_uid)
 
 
 def ended_error(pack: EndedPack) -> PlatformError:

@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from memporium_services.vault.app.ranking import HYBRID, SEMANTIC, TAGS, Candidates, Question, Ranked, Ranking, rank
 from memporium_services.vault.app.reading import assemble, reader_of
-from memporium_services.vault.app.retention import settings_of, weights_of
 from memporium_services.vault.app.runtime import bind
 from memporium_services.vault.app.search_hits import HitRows, hits_of, load_rows
 from memporium_services.vault.app.search_results import Hit, SearchAsked, SearchFound, check_asked
-from memporium_services.vault.app.search_sources import open_sources, release_sources, settle_licences
+from memporium_services.vault.app.search_sources import leg_weights, open_sources, release_sources, settle_licences
 from memporium_services.vault.domain.rows import VaultRow
 
 if TYPE_CHECKING:
@@ -49,10 +48,10 @@ class _Looked(NamedTuple):
 class Search:
     """Finds cubes."""
 
-    def __init__(self, rt: Runtime, follower: IndexFollower, uses: UseRecorder) -> None:
+    def __init__(self, rt: Runtime, ranking: Ranking, follower: IndexFollower, uses: UseRecorder) -> None:
         """Work on these ports."""
         self._rt = rt
-        self._ranking = Ranking(rt.indexes)
+        self._ranking = ranking
         self._follower = follower
         self._uses = uses
 
@@ -107,7 +106,7 @@ class Search:
         """Rank and read in one visit to a reader's thread, unless an index is behind."""
         rt = self._rt
         wanted = asked.limit * (_GROUP_FACTOR if asked.group_by_cube else 1)
-        given = _weights(sources[0], asked)
+        given = leg_weights(sources[0], asked.weights) if asked.mode == HYBRID else None
         question = Question(
             mode=asked.mode,
             query=asked.query,
@@ -188,13 +187,3 @@ class Search:
             used.setdefault(by_name[vault_name], []).append(cube_id)
         for uid, cube_ids in used.items():
             self._uses.note(uid, cube_ids, "retrieve")
-
-
-def _weights(own: Source, asked: SearchAsked) -> Mapping[str, float] | None:
-    """Return the weights that the request or the vault gives; None: fit them."""
-    if asked.mode != HYBRID:
-        return None
-    if asked.weights is not None:
-        return asked.weights
-    settings = settings_of(own.vault.settings)
-    return weights_of(settings.leg_weights) if settings.HasField("leg_weights") else None

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from memporium_services.vault.app.runtime import Runtime
     from memporium_services.vault.app.search_results import SearchAsked
     from memporium_services.vault.app.search_sources import Source
-    from memporium_services.vault.domain.rows import CubeRow, PayloadRow, UnitRow
+    from memporium_services.vault.domain.rows import CubeRow, FoundUnit, PayloadRow, UnitRow
     from memporium_services.vault.domain.selection import Selection
     from memporium_services.vault.ports import Store
 
@@ -67,13 +67,13 @@ async def hits_of(
         unit_row = rows.units.get((uid, one.unit_id))
         key = (uid, unit_row.cube_id if unit_row is not None else "")
         row = rows.cubes.get(key)
-        if unit_row is None or row is None or not _may_be_seen(row, asked.selection):
+        if unit_row is None or row is None or not may_be_seen(row, asked.selection):
             continue
         seen = places.get(key) if asked.group_by_cube else None
         if seen is None and len(hits) >= asked.limit:
             continue
         source = by_vault[uid]
-        unit = codec.open_unit(unit_row, source.cipher).unit
+        unit = codec.open_message(unit_row, source.cipher)
         if seen is not None:
             given = hits[seen].given_bytes + (0 if asked.full else len(unit.text.encode()))
             hits[seen] = replace(hits[seen], more_units=(*hits[seen].more_units, unit), given_bytes=given)
@@ -90,7 +90,7 @@ async def hits_of(
     return hits
 
 
-def _may_be_seen(row: CubeRow, selection: Selection) -> bool:
+def may_be_seen(row: CubeRow | FoundUnit, selection: Selection) -> bool:
     """Return whether a hit may still be shown: it may have changed since the filter was made."""
     over = row.expire_us is not None and row.expire_us <= selection.now_us and not row.frozen
     private = bool(selection.reader) and row.scope == 1 and row.owner != selection.reader
@@ -98,7 +98,7 @@ def _may_be_seen(row: CubeRow, selection: Selection) -> bool:
 
 
 def _legs(one: Ranked, weights: Mapping[str, float]) -> tuple[LegPart, ...]:
-    candidates = one.candidates
+    candidates, scaled = one.candidates, one.normalised
     parts = []
     for leg in sorted(candidates.scores):
         score = float(candidates.scores[leg][one.place])
@@ -106,7 +106,7 @@ def _legs(one: Ranked, weights: Mapping[str, float]) -> tuple[LegPart, ...]:
             LegPart(
                 leg=leg,
                 score=0.0 if math.isnan(score) else score,
-                normalised=one.normalised.get(leg, 0.0),
+                normalised=scaled.get(leg, 0.0),
                 weight=weights.get(leg, 0.0),
                 rank=candidates.ranks[leg].get(one.unit_id, 0),
             )

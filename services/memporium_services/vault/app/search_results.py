@@ -93,17 +93,17 @@ class SearchFound:
     uses: list[GrantedUse]
 
 
-def check_asked(asked: SearchAsked) -> None:
-    """Refuse questions that cannot be answered.
+def check_asked(asked: SearchAsked, *, field: str = "") -> None:
+    """Refuse questions that cannot be answered; `field` stands before the names of fields.
 
     Raises:
         PlatformError: INVALID_FIELD.
     """
     if len(asked.query) > MAX_QUERY_CHARS:
-        raise invalid("query", f"at most {MAX_QUERY_CHARS} characters")
+        raise invalid(f"{field}query", f"at most {MAX_QUERY_CHARS} characters")
     if asked.vector is not None and not np.isfinite(asked.vector).all():
-        raise invalid("query_vector", "must be finite")
+        raise invalid(f"{field}query_vector", "must be finite")
     if asked.mode != TAGS and not asked.query.strip() and (asked.mode != SEMANTIC or asked.vector is None):
-        raise invalid("query", "must be given")
+        raise invalid(f"{field}query", "must be given")
     if asked.weights is not None and (min(asked.weights.values()) < 0 or max(asked.weights.values()) <= 0):
-        raise invalid("weights", "must be 0 or more, at least one above 0")
+        raise invalid(f"{field}weights", "must be 0 or more, at least one above 0")

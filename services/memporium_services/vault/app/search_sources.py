@@ -9,6 +9,7 @@ from memporium_platform import names
 from memporium_platform.errors import PlatformError
 from memporium_services.vault.app import content
 from memporium_services.vault.app.licensing import RETRIEVE, Lease, Part, agreements_of, asked_of, reserve
+from memporium_services.vault.app.retention import settings_of, weights_of
 from memporium_services.vault.app.runtime import ended_error
 from memporium_services.vault.app.search_results import Refusal
 from memporium_services.vault.ports import UseAsked
@@ -98,6 +99,14 @@ def _ended(own: VaultRow, mount: EndedMount) -> Refusal:
 def _whole(vault: VaultRow) -> list[UseAsked]:
     """Return the use of a pack that is about to be searched; how much is found is told afterwards."""
     return [UseAsked(vault.agreement, RETRIEVE, units_follow=True)] if vault.agreement else []
+
+
+def leg_weights(own: Source, asked: Mapping[str, float] | None) -> Mapping[str, float] | None:
+    """Return the weights that the request or the vault gives; None: fit them."""
+    if asked is not None:
+        return asked
+    settings = settings_of(own.vault.settings)
+    return weights_of(settings.leg_weights) if settings.HasField("leg_weights") else None
 
 
 async def release_sources(sources: Iterable[Source]) -> None:

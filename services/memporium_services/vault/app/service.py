@@ -18,11 +18,13 @@ from memporium_services.vault.app.forgetting import MAX_FORGET_CUBES, Forgetting
 from memporium_services.vault.app.history import History
 from memporium_services.vault.app.merging import Merging
 from memporium_services.vault.app.mounts import Mounts
+from memporium_services.vault.app.ranking import Ranking
 from memporium_services.vault.app.relations import Relations
 from memporium_services.vault.app.search import Search
 from memporium_services.vault.app.search_results import MAX_LIMIT
 from memporium_services.vault.app.sweep import Sweep
 from memporium_services.vault.app.transfer_streams import TransferStreams
+from memporium_services.vault.app.unit_search import UnitSearch
 from memporium_services.vault.app.updating import Updating
 from memporium_services.vault.app.uses import UseRecorder
 from memporium_services.vault.app.vaults import Vaults
@@ -47,7 +49,9 @@ class VaultApp:
         self.vaults = Vaults(rt)
         self.creating = Creating(rt, self.follower)
         self.cubes = Cubes(rt, self.changer, self.uses)
-        self.search = Search(rt, self.follower, self.uses)
+        ranking = Ranking(rt.indexes)
+        self.search = Search(rt, ranking, self.follower, self.uses)
+        self.unit_search = UnitSearch(rt, ranking, self.follower, self.uses)
         self.watch = Watch(rt, self.wakers)
         self.updating = Updating(rt, self.changer)
         self.merging = Merging(rt, self.follower)

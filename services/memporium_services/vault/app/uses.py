@@ -8,8 +8,7 @@ A cube in state GENERATED becomes ACTIVATED by its first use.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, defaultdict
-from dataclasses import replace
+from collections import defaultdict
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from memporium_services.vault.app.runtime import Runtime
-    from memporium_services.vault.domain.rows import CubeRow
+    from memporium_services.vault.domain.rows import UsedCube
 
 _log = structlog.get_logger(__name__)
 
@@ -45,7 +44,7 @@ class UseRecorder:
     def __init__(self, rt: Runtime) -> None:
         """Write to the runtime's database."""
         self._rt = rt
-        self._waiting: dict[str, dict[str, Counter[str]]] = defaultdict(dict)
+        self._waiting: dict[str, dict[str, dict[str, int]]] = defaultdict(dict)
         # Uses since the cubes were last counted: so many more may wait.
         self._noted = 0
 
@@ -55,8 +54,9 @@ class UseRecorder:
         for cube_id in cube_ids:
             counts = waiting.get(cube_id)
             if counts is None:
-                counts = waiting[cube_id] = Counter()
-            counts[kind] += 1
+                waiting[cube_id] = {kind: 1}
+            else:
+                counts[kind] = counts.get(kind, 0) + 1
         self._noted += len(cube_ids)
         if self._noted <= _MAX_WAITING:
             return
@@ -87,22 +87,24 @@ class UseRecorder:
                 some = dict(items[start : start + _PER_WRITE])
                 await self._rt.db.write(partial(self._write, vault_uid=vault_uid, uses=some, now_us=now_us))
 
-    def _write(self, conn: Connection, vault_uid: str, uses: dict[str, Counter[str]], now_us: int) -> None:
+    def _write(self, conn: Connection, vault_uid: str, uses: dict[str, dict[str, int]], now_us: int) -> None:
         store = self._rt.store(conn)
         vault = store.vault_by_uid(vault_uid)
         if vault is None:
             return
         half_life_s = retention_of(vault.settings).half_life_s
-        for cube_id, row in store.cubes(vault_uid, list(uses)).items():
-            store.record_use(vault_uid, _after(row, uses[cube_id], half_life_s, now_us))
+        rows = store.used_cubes(vault_uid, list(uses))
+        store.record_uses(vault_uid, [_after(row, uses[row.cube_id], half_life_s, now_us) for row in rows])
 
 
-def _after(row: CubeRow, counts: Counter[str], half_life_s: float, now_us: int) -> CubeRow:
-    totals = Counter(orjson.loads(row.uses)) if row.uses else Counter()
-    totals.update(counts)
-    wanted = counts.total() - counts[EXPORTED]
+def _after(row: UsedCube, counts: dict[str, int], half_life_s: float, now_us: int) -> UsedCube:
+    totals: dict[str, int] = orjson.loads(row.uses) if row.uses else {}
+    for kind, count in counts.items():
+        totals[kind] = totals.get(kind, 0) + count
+    uses = orjson.dumps(totals).decode()
+    wanted = sum(counts.values()) - counts.get(EXPORTED, 0)
     if not wanted:
-        return replace(row, uses=orjson.dumps(totals).decode())
+        return row._replace(uses=uses)
     heat = used(row.heat, since_us=row.last_use_us, now_us=now_us, half_life_s=half_life_s, uses=wanted)
     state = State.ACTIVATED if row.state == State.GENERATED and not row.frozen else row.state
-    return replace(row, heat=heat, last_use_us=now_us, uses=orjson.dumps(totals).decode(), state=int(state))
+    return row._replace(heat=heat, last_use_us=now_us, uses=uses, state=int(state))

@@ -139,6 +139,21 @@ class UnitRow:
     unit_id: int = 0
 
 
+class FoundUnit(NamedTuple):
+    """A unit that a search found, with what of its cube decides whether it may be shown."""
+
+    unit_id: int
+    cube_id: str
+    ordinal: int
+    uid: str
+    version: int
+    form: int
+    scope: int
+    owner: str
+    expire_us: int | None
+    frozen: bool
+
+
 @dataclass(frozen=True, slots=True)
 class TermRow:
     """A keyed word beside a cube."""
@@ -157,6 +172,18 @@ class Banded:
     simhash: int
     scope: int
     owner: str
+
+
+class UsedCube(NamedTuple):
+    """What of a cube changes by its use; a change of anything else makes a version."""
+
+    cube_id: str
+    version: int
+    state: int
+    frozen: bool
+    heat: float
+    last_use_us: int
+    uses: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,28 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from memporium_services.vault.ports.unit_store import UnitStore
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    import numpy as np
-    from numpy.typing import NDArray
     from sqlalchemy import Connection
 
     from memporium_services.vault.domain.rows import (
         Banded,
-        BlobRow,
         ChangeRow,
         CubeRow,
         EndedMount,
         EndedPack,
-        IndexTask,
         Located,
         MountRow,
         PayloadRow,
         RelationRow,
         Removed,
         TermRow,
-        UnitRow,
+        UsedCube,
         VaultRow,
         VersionRow,
     )
@@ -197,8 +195,12 @@ class CubeStore(Protocol):
         """Write where a payload lies now."""
         ...
 
-    def record_use(self, vault_uid: str, row: CubeRow) -> None:
-        """Write how a cube was used; makes no version and no revision."""
+    def used_cubes(self, vault_uid: str, cube_ids: Sequence[str]) -> list[UsedCube]:
+        """Return how cubes were used, as far as they are there."""
+        ...
+
+    def record_uses(self, vault_uid: str, rows: Sequence[UsedCube]) -> None:
+        """Write how cubes were used; makes no version and no revision."""
         ...
 
     def add_changes(self, vault_uid: str, changes: Sequence[ChangeRow]) -> None:
@@ -257,86 +259,6 @@ class CubeStore(Protocol):
 
     def idle(self, vault_uid: str, *, before_us: int, after: str, limit: int) -> list[CubeRow]:
         """Return live cubes that were last used before a time, by id."""
-        ...
-
-
-class UnitStore(Protocol):
-    """Units, index tasks and blobs within a transaction."""
-
-    def insert_units(self, vault: VaultRow, units: Sequence[UnitRow]) -> list[int]:
-        """Add units; return their new ids, which are never given again."""
-        ...
-
-    def unit_ids(self, vault_uid: str, cube_ids: Sequence[str]) -> list[int]:
-        """Return the ids of the cubes' units."""
-        ...
-
-    def units(self, vault_uid: str, unit_ids: Sequence[int]) -> dict[int, UnitRow]:
-        """Return units by id."""
-        ...
-
-    def units_of(self, vault_uid: str, cube_ids: Sequence[str]) -> list[UnitRow]:
-        """Return the cubes' units, each cube's in order."""
-        ...
-
-    def delete_units(self, vault_uid: str, cube_ids: Sequence[str]) -> tuple[list[int], int]:
-        """Remove the cubes' units; return their ids and how many had a context."""
-        ...
-
-    def indexed_units(self, vault_uid: str, *, after: int, limit: int) -> list[UnitRow]:
-        """Return the units that belong in the index, by id."""
-        ...
-
-    def allowed(self, vault_uid: str, selection: Selection) -> NDArray[np.int64]:
-        """Return the sorted ids of the units that a selection admits."""
-        ...
-
-    def hides_something(self, vault_uid: str, selection: Selection) -> bool:
-        """Return whether the reader must not see everything that is in the index: private cubes, or overdue ones."""
-        ...
-
-    def add_task(self, vault_uid: str, task: IndexTask) -> None:
-        """Note what the index has to take in."""
-        ...
-
-    def drop_task(self, vault_uid: str, revision: int) -> None:
-        """Remove the note of one revision, to write another."""
-        ...
-
-    def mark_indexed(self, vault_uid: str, revision: int) -> None:
-        """Note that a revision changed what is indexed."""
-        ...
-
-    def tasks(self, vault_uid: str, *, after: int) -> list[IndexTask]:
-        """Return the notes after a revision, in order."""
-        ...
-
-    def drop_tasks(self, vault_uid: str, *, through: int) -> None:
-        """Remove notes that every index has taken in; older indexes are built anew."""
-        ...
-
-    def blobs(self, vault_uid: str, keys: Sequence[str]) -> dict[str, BlobRow]:
-        """Return blobs by keyed name."""
-        ...
-
-    def save_blob(self, vault_uid: str, row: BlobRow) -> None:
-        """Write how far an upload has come."""
-        ...
-
-    def refer(self, vault_uid: str, cube_id: str, keys: Sequence[str]) -> None:
-        """Note that a cube needs blobs."""
-        ...
-
-    def referring(self, vault_uid: str, blob_key: str) -> list[str]:
-        """Return the cubes that need a blob."""
-        ...
-
-    def orphans(self, vault_uid: str, *, before_us: int, limit: int) -> list[BlobRow]:
-        """Return blobs that no cube needs and nobody has touched since."""
-        ...
-
-    def delete_blobs(self, vault_uid: str, keys: Sequence[str]) -> None:
-        """Remove blobs' rows."""
         ...
 
 

@@ -1,0 +1,95 @@
+"""What the vault found, as candidates."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from memporium_services.reader import convert_cubes as cubes
+from memporium_services.reader.domain.candidates import DENSE, Candidate
+from memporium_services.reader.ports import Found, Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
+
+    from memporium.vault.v1 import search_pb2
+
+
+class _Cube(NamedTuple):
+    """What candidates of one cube have in common; to read a message's fields takes longer than to keep them."""
+
+    name: str
+    version: int
+    source: str
+    entities: tuple[str, ...]
+    mount: str
+    agreement: str
+    attribution: str
+    origin: int
+    made: datetime | None
+
+
+def found_in(messages: Sequence[search_pb2.SearchUnitsResponse], queries: int) -> list[Found]:
+    """Return what was found by question, best first."""
+    known = [_cube(one) for message in messages for one in message.cubes]
+    refusals = tuple(
+        Refused(one.mount, one.agreement, one.reason, one.message) for message in messages for one in message.refusals
+    )
+    found: list[list[Candidate]] = [[] for _ in range(queries)]
+    for message in messages:
+        for ranking in message.rankings:
+            found[ranking.query] += _candidates(ranking, known)
+    return [Found(tuple(some), refusals) for some in found]
+
+
+def _cube(one: search_pb2.UnitCube) -> _Cube:
+    told = one.descriptive
+    return _Cube(
+        one.name,
+        one.version,
+        told.source,
+        tuple(told.entities),
+        one.mount,
+        one.agreement,
+        one.attribution,
+        told.origin,
+        cubes.time_of(told, "create_time"),
+    )
+
+
+def _candidates(ranking: search_pb2.UnitRanking, known: Sequence[_Cube]) -> Iterator[Candidate]:
+    columns = [(column.leg, list(column.scores), list(column.ranks)) for column in ranking.legs]
+    for place, (hit, score) in enumerate(zip(ranking.hits, ranking.scores, strict=True)):
+        cube, unit = known[hit.cube], hit.unit
+        legs = {
+            leg: scores[place]
+            for leg, scores, ranks in columns
+            if ranks[place] > 0 or (ranks[place] == 0 and (leg != DENSE or scores[place]))
+        }
+        if not hit.HasField("unit"):
+            yield Candidate(cube=cube.name, ordinal=hit.ordinal, text="", legs=legs, score=score)
+            continue
+        span = unit.source
+        yield Candidate(
+            cube=cube.name,
+            ordinal=hit.ordinal,
+            version=cube.version,
+            text=unit.text,
+            context=unit.context,
+            source=span.source or cube.source,
+            locator=span.locator,
+            speaker=span.speaker,
+            role=unit.role,
+            event_time=cubes.time_of(unit, "event_time"),
+            source_time=cubes.time_of(span, "time"),
+            entities=cube.entities,
+            mount=cube.mount,
+            agreement=cube.agreement,
+            attribution=cube.attribution,
+            legs=legs,
+            score=score,
+            claims=cubes.claims_in(unit.claims) if unit.claims else (),
+            trust=unit.trust if unit.HasField("trust") else None,
+            origin=cube.origin,
+            made=cube.made,
+        )

@@ -1,0 +1,57 @@
+"""Opens units and what describes their cubes, from memory where they were opened lately."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from memporium_services.vault.app import codec
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Hashable, Sequence
+    from typing import Any
+
+    from memporium.cube.v1.cube_pb2 import Cube
+    from memporium.vault.v1.cubes_pb2 import Unit
+    from memporium_services.vault.app.runtime import Runtime
+    from memporium_services.vault.app.search_sources import Source
+    from memporium_services.vault.domain.rows import FoundUnit
+    from memporium_services.vault.ports import Store
+
+
+class OpenedUnits(NamedTuple):
+    """Units by id, what they say by id, and their cubes without payload by cube id: shared, not to be changed."""
+
+    found: dict[int, FoundUnit]
+    units: dict[int, Unit]
+    cubes: dict[str, Cube]
+
+
+def open_units(
+    rt: Runtime, store: Store, source: Source, unit_ids: Sequence[int], content: Collection[int]
+) -> OpenedUnits:
+    """Return units of a vault; what they say only of those in `content`.
+
+    Of a cube's columns what may change without a new version (heat, state) is as it was when it was opened.
+    """
+    uid = source.vault.uid
+    state = rt.opened.state(uid)
+    found = {row.unit_id: row for row in store.found_units(uid, unit_ids)} if unit_ids else {}
+    wanted = [unit_id for unit_id in found if unit_id in content]
+    versions = {row.cube_id: row.version for row in found.values()}
+    kept = rt.opened.get(uid, [*wanted, *versions.items()])
+    units: dict[int, Unit] = {unit_id: kept[unit_id] for unit_id in wanted if unit_id in kept}
+    cubes: dict[str, Cube] = {place[0]: kept[place] for place in versions.items() if place in kept}
+    fresh: dict[Hashable, tuple[Any, int]] = {}
+    missing = [unit_id for unit_id in wanted if unit_id not in units]
+    for unit_id, unit_row in (store.units(uid, missing) if missing else {}).items():
+        unit = units[unit_id] = codec.open_message(unit_row, source.cipher)
+        fresh[unit_id] = unit, unit.ByteSize()
+    unopened = [cube_id for cube_id in versions if cube_id not in cubes]
+    for cube_id, row in (store.cubes(uid, unopened) if unopened else {}).items():
+        cube = cubes[cube_id] = codec.cube_of(source.vault, row, source.cipher)
+        # Of licensed memory the amount that is used is counted, by its bytes: it is read as it is now.
+        if not cube.governance.licences:
+            fresh[cube_id, row.version] = cube, cube.ByteSize()
+    if fresh:
+        rt.opened.put(uid, fresh, state=state)
+    return OpenedUnits({unit_id: row for unit_id, row in found.items() if row.cube_id in cubes}, units, cubes)

@@ -1,0 +1,114 @@
+"""Between the wire and the search for units: scores as columns, each cube once."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from memporium.vault.v1 import search_pb2
+from memporium_platform.errors import invalid
+from memporium_services.vault import convert
+from memporium_services.vault.app.search_results import DEFAULT_LIMIT, MAX_LIMIT
+from memporium_services.vault.app.unit_search import UnitQuery, UnitsAsked
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from memporium_services.vault.app.unit_search import UnitHit, UnitsFound
+
+_MESSAGE_BYTES = 1 << 20
+# What a hit takes beside its unit: numbers and scores.
+_HIT_BYTES = 64
+
+
+def asked(request: search_pb2.SearchUnitsRequest) -> UnitsAsked:
+    """Return what a request searches for.
+
+    Raises:
+        PlatformError: INVALID_FIELD.
+    """
+    if request.limit < 0:
+        raise invalid("limit", "must not be negative")
+    queries = [
+        UnitQuery(
+            query=one.query,
+            vector=convert.vector_of(one.query_vector) if one.HasField("query_vector") else None,
+            mode=one.mode or search_pb2.SEARCH_MODE_HYBRID,
+            scores_only=one.scores_only,
+        )
+        for one in request.queries
+    ]
+    return UnitsAsked(
+        queries=tuple(queries),
+        selection=convert.selection_of(request.filter),
+        limit=min(request.limit or DEFAULT_LIMIT, MAX_LIMIT),
+        include_mounts=request.include_mounts if request.HasField("include_mounts") else True,
+    )
+
+
+def messages(found: UnitsFound) -> Iterator[search_pb2.SearchUnitsResponse]:
+    """Return the messages of a search: refusals first, the summary last, one message where all fits into it."""
+    message = search_pb2.SearchUnitsResponse()
+    for refusal in found.refusals:
+        message.refusals.add(
+            mount=refusal.mount,
+            vault=refusal.vault,
+            agreement=refusal.agreement,
+            reason=refusal.reason,
+            message=refusal.message,
+        )
+    places: dict[tuple[int, str], int] = {}
+    size = 0
+    for number, hits in enumerate(found.rankings):
+        written = 0
+        ranking = message.rankings.add(query=number)
+        for place, hit in enumerate(hits):
+            if size > _MESSAGE_BYTES:
+                _add_scores(ranking, hits[written:place])
+                yield message
+                message, size, written = search_pb2.SearchUnitsResponse(), 0, place
+                ranking = message.rankings.add(query=number)
+            cube = places.get(hit.place)
+            if cube is None:
+                cube = places[hit.place] = len(places)
+                size += _add_cube(message, hit, found)
+            ranking.hits.add(cube=cube, ordinal=hit.found.ordinal, unit=hit.unit)
+            size += _HIT_BYTES + (hit.unit.ByteSize() if hit.unit is not None else 0)
+        _add_scores(ranking, hits[written:])
+    summary = message.summary
+    summary.revision, summary.candidates = found.revision, found.candidates
+    summary.embed_us, summary.index_us, summary.total_us = found.embed_us, found.index_us, found.total_us
+    if found.uses:
+        cubes = {id(hit.cube): hit.cube for hits in found.rankings for hit in hits}
+        summary.licences.extend(convert.used(found.uses, list(cubes.values())))
+    yield message
+
+
+def _add_cube(message: search_pb2.SearchUnitsResponse, hit: UnitHit, found: UnitsFound) -> int:
+    """Add a hit's cube; return about how many bytes that takes."""
+    cube, shown = hit.cube, (found.licensed or {}).get(hit.place)
+    added = message.cubes.add(
+        name=cube.name,
+        version=hit.found.version,
+        descriptive=cube.descriptive,
+        mount=hit.ranked.candidates.mount,
+    )
+    if shown is not None:
+        added.agreement, added.attribution = shown.agreement, shown.attribution
+    return added.ByteSize()
+
+
+def _add_scores(ranking: search_pb2.UnitRanking, hits: Sequence[UnitHit]) -> None:
+    ranking.scores.extend([hit.ranked.score for hit in hits])
+    for leg in sorted({leg for hit in hits for leg in hit.ranked.candidates.scores}):
+        column = ranking.legs.add(leg=leg)
+        for hit in hits:
+            candidates = hit.ranked.candidates
+            if leg not in candidates.scores:
+                column.scores.append(0.0)
+                column.ranks.append(-1)
+                continue
+            score = float(candidates.scores[leg][hit.ranked.place])
+            # Not a number: the unit has no vector.
+            column.scores.append(0.0 if math.isnan(score) else score)
+            column.ranks.append(candidates.ranks[leg].get(hit.ranked.unit_id, 0))
