@@ -97,6 +97,7 @@ def add_commands() -> typer.Typer:
         cube,
         demo,
         doctor,
+        evaluate,
         issuer,
         job,
         key,
@@ -115,7 +116,7 @@ def add_commands() -> typer.Typer:
     if not app.registered_groups:
         groups = (
             org, key, issuer, vault, cube, receipt, listing, negotiation, agreement, subscribe, bundle, model, job,
-            audit, config,
+            audit, config, evaluate,
         )  # fmt: skip
         for module in groups:
             app.add_typer(module.app)

@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memporium_services.reader.domain.answers import MOST_CHARS, AnswerError, Draft, read_queries, read_telling
@@ -61,6 +61,7 @@ def test_what_is_not_json_to_the_letter_is_refused_whole(answer, reason):
         read_telling(answer)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=400))
 def test_no_text_whatever_raises_anything_else(text):
     for read in (read_telling, lambda answer: read_queries(answer, "q")):

@@ -20,7 +20,10 @@ FORMING = (
     'Answer with one JSON object and nothing else: {"episode": "...", "facts": [{"fact": "...", "turns": [1]}]}\n'
     "episode: the dialogue retold as short third-person prose; it keeps every name, number and date and adds nothing.\n"
     "facts: each one short sentence that can be understood alone: who, what, when, with names instead of pronouns and "
-    "dates instead of words like yesterday; turns: the numbers of the turns that say so. Only what the turns say."
+    "dates instead of words like yesterday; turns: the numbers of the turns that say so. Only what the turns say.\n"
+    "For instance `[1] Kim (3 May 2024; yesterday = 2 May 2024): I bought a kayak yesterday.` gives "
+    '{"episode": "On 2 May 2024 Kim bought a kayak.", "facts": [{"fact": "Kim bought a kayak on 2 May 2024.", '
+    '"turns": [1]}]}'
 )
 REWRITING = (
     "Rewrite a question for searching someone's memories of conversations: with other words, and in parts where it has "

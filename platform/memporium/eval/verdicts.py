@@ -1,0 +1,38 @@
+"""Verdicts of a judging model: strict JSON, asked for twice; none is none, and counts neither way."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from memporium.eval.models import Model
+
+_ATTEMPTS = 2
+
+
+def judged(model: Model, instructions: str, material: str, *, max_tokens: int) -> dict[str, Any]:
+    """Return whether a model holds an answer right (None: it does not say), with the tokens of all attempts."""
+    record: dict[str, Any] = {"right": None, "tokens_in": 0, "tokens_out": 0, "seconds": 0.0}
+    for _ in range(_ATTEMPTS):
+        reply = model.ask(instructions, material, max_tokens=max_tokens)
+        record["tokens_in"] += reply.tokens_in
+        record["tokens_out"] += reply.tokens_out
+        record["seconds"] = round(record["seconds"] + reply.seconds, 4)
+        record["right"] = verdict(reply.text)
+        if record["right"] is not None:
+            break
+    return record
+
+
+def verdict(text: str) -> bool | None:
+    """Return the verdict in a model's answer; None where there is none."""
+    start = text.find("{")
+    if start < 0:
+        return None
+    try:
+        found, _end = json.JSONDecoder().raw_decode(text, start)
+    except (ValueError, RecursionError):
+        return None
+    right = found.get("right") if isinstance(found, dict) else None
+    return right if isinstance(right, bool) else None

@@ -1,0 +1,205 @@
+"""`memporium eval` end to end: a platform, a model that answers and judges, files in the public formats."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import signal
+import sys
+from contextlib import asynccontextmanager
+
+import pytest
+
+from memporium.vault.v1 import vault_service_pb2
+from memporium.vault.v1.vault_service_pb2_grpc import VaultServiceStub
+from support import benchmarks
+from support.model_server import model_server
+from support.platform import running_platform
+
+SERVICES = ("governance", "vault", "inference", "reader")
+
+
+def knowing(body):
+    """Answer from the memories that came with the question; judge by the right answer's first word."""
+    material = body["messages"][1]["content"]
+    if "Verdict:" in material:
+        right, given = re.search(r"Right answer: (.*)\nAnswer to judge: (.*)\n", material).groups()
+        same = right.split()[0].lower() in given.lower() if right != "this is not known" else "not" in given.lower()
+        return json.dumps({"right": same})
+    asked = material.rsplit("Question: ", 1)[1]
+    if "Options:" in material:
+        return "(b)" if "sailing" in material.split("Question:")[0] else "(a)"
+    if "dog" in asked:
+        return "Biscuit" if "Biscuit" in material.rsplit("Question: ", 1)[0] else "not mentioned"
+    return "7 May 2023" if "sign up" in asked else "Not mentioned."
+
+
+class World:
+    def __init__(self, platform, org, server):
+        self.platform, self.org, self.server = platform, org, server
+
+    def start(self, *arguments):
+        kept = {key: value for key, value in os.environ.items() if not key.startswith("MEMPORIUM_")}
+        environment = {
+            **kept,
+            "MEMPORIUM_ADDRESS": self.platform.address,
+            "MEMPORIUM_API_KEY": self.org.owner_key,
+            "COLUMNS": "160",
+        }
+        return asyncio.create_subprocess_exec(
+            sys.executable, "-m", "memporium", "eval", *map(str, arguments),
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=environment,
+        )  # fmt: skip
+
+    async def run(self, *arguments):
+        process = await self.start(*arguments)
+        out, err = await process.communicate()
+        return process.returncode, out.decode(), err.decode()
+
+    async def result(self, *arguments):
+        status, out, err = await self.run(*arguments, "--json")
+        assert status == 0, err
+        return json.loads(out)
+
+    async def vaults(self):
+        stub = VaultServiceStub(self.platform.channel(self.org.owner_key))
+        found = await stub.ListVaults(vault_service_pb2.ListVaultsRequest(parent=self.org.name))
+        return [vault.name for vault in found.vaults]
+
+
+@pytest.fixture
+def world(tmp_path, monkeypatch):
+    @asynccontextmanager
+    async def make(answer=knowing):
+        monkeypatch.setenv("MEMPORIUM_VAULT_DEFAULT_EMBEDDING_MODEL", "hashing-384")
+        async with model_server(answer) as server:
+            monkeypatch.setenv("MEMPORIUM_INFERENCE_REMOTE_MODELS", json.dumps(server.remote("far")))
+            async with running_platform(SERVICES, data_dir=tmp_path / "data") as platform:
+                yield World(platform, await platform.organisation("acme"), server)
+
+    return make
+
+
+async def test_locomo_is_remembered_recalled_answered_and_judged(world, tmp_path):
+    async with world() as here:
+        data = benchmarks.locomo(tmp_path)
+        result = await here.result(
+            "locomo", "--data", data, "--run", tmp_path / "run", "--answer-model", "far", "--judge-model", "x",
+            "--judge-url", here.server.base_url, "--price", "answer=1,2", "--price", "judge=1,1",
+        )  # fmt: skip
+        assert await here.vaults() == []
+        status, out, _err = await here.run(
+            "locomo", "--data", data, "--run", tmp_path / "run", "--answer-model", "far", "--judge-model", "x",
+            "--judge-url", here.server.base_url,
+        )  # fmt: skip
+    assert result == json.loads((tmp_path / "run" / "result.json").read_text()) | {"cost": result["cost"]}
+    assert (result["overall"]["questions"], result["sessions"], result["turns"]) == (10, 4, 8)
+    by = result["categories"]
+    assert by["single-hop"]["accuracy"] == by["temporal"]["accuracy"] == by["adversarial"]["accuracy"] == 1
+    assert (by["single-hop"]["f1"], by["single-hop"]["exact"], by["single-hop"]["recall@5"]) == (1, 1, 1)
+    assert by["multi-hop"]["accuracy"] == 0
+    assert by["multi-hop"]["all@10"] == 1
+    assert by["open-domain"]["questions"] == 2
+    assert "recall@5" not in by["open-domain"]
+    assert result["tokens"]["answer"]["in"] == 110
+    assert result["cost"]["judge"] == pytest.approx(sum(result["tokens"]["judge"].values()) / 1_000)
+    # What was done is not done again: the second run asked nobody and shows the same table.
+    assert len(here.server.asked) == 20
+    assert status == 0
+    assert re.search(r"single-hop\s+2\s+1\.000\s+1\.000", out)
+
+
+async def test_longmemeval_without_a_model_measures_what_is_recalled(world, tmp_path):
+    async with world() as here:
+        data = benchmarks.longmemeval(tmp_path, questions=2)
+        result = await here.result("longmemeval", "--data", data, "--run", tmp_path / "run", "--no-llm", "--keep")
+        assert len(await here.vaults()) == 4
+    assert not here.server.asked
+    assert result["categories"]["single-session-user"]["recall@5"] == 1
+    assert result["categories"]["single-session-user"]["session@1"] == 1
+    assert result["categories"]["abstention"] == {"questions": 2}
+    assert result["recall_seconds"]["p50"] > 0
+    assert '"context": ""' in (tmp_path / "run" / "journal.jsonl").read_text()
+
+
+async def test_personamem_is_asked_before_the_user_changes_their_mind_and_after(world, tmp_path):
+    async with world() as here:
+        questions, contexts = benchmarks.personamem(tmp_path)
+        options = ("--data", questions, "--contexts", contexts, "--run", tmp_path / "run", "--answer-model", "far")
+        result = await here.result("personamem", *options)
+    assert {name: one["accuracy"] for name, one in result["categories"].items()} == {"recall": 1, "suggest": 1}
+    early, late = (one["messages"][1]["content"] for one in here.server.asked)
+    assert "sailing" not in early.split("Question:")[0]
+    assert "sailing" in late.split("Question:")[0]
+
+
+async def test_a_run_that_was_killed_goes_on_where_it_was(world, tmp_path):
+    async with world() as here:
+        data = benchmarks.locomo(tmp_path, samples=6)
+        options = ("locomo", "--data", data, "--run", tmp_path / "run", "--answer-model", "far", "--concurrency", 2)
+        kills = 0
+        for enough in (4, 11, 19):
+            process = await here.start(*options)
+            while process.returncode is None and len(here.server.asked) < enough:
+                await asyncio.sleep(0.005)
+            if process.returncode is None:
+                process.send_signal(signal.SIGKILL)
+                kills += 1
+            await process.communicate()
+        result = await here.result(*options)
+        assert await here.vaults() == []
+    assert kills == 3
+    assert (result["overall"]["questions"], result["sessions"], result["turns"]) == (30, 12, 24)
+    assert all(one["questions"] == 6 for one in result["categories"].values())
+    # Only what was under way at a kill, two at most, was asked for once more.
+    assert 30 <= len(here.server.asked) <= 30 + 2 * kills
+    assert result["categories"]["single-hop"]["f1"] == 1
+
+
+async def test_a_model_that_fails_stops_the_run_which_then_goes_on(world, tmp_path):
+    failing = True
+
+    def answer(body):
+        return 401 if failing and len(here.server.asked) > 3 else knowing(body)
+
+    async with world(answer) as here:
+        data = benchmarks.locomo(tmp_path)
+        options = (
+            "locomo", "--data", data, "--run", tmp_path / "run", "--answer-model", "m", "--answer-url", here.server.base_url,
+            "--concurrency", 1,
+        )  # fmt: skip
+        status, _out, err = await here.run(*options)
+        assert (status, "status 401" in err, "Traceback" in err) == (2, True, False)
+        failing = False
+        result = await here.result(*options)
+        assert result["overall"]["questions"] == 10
+        assert len(here.server.asked) == 11
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        ((), "--no-llm"),
+        (("--answer-url", "http://127.0.0.1:9/v1"), "name of its model"),
+        (("--no-llm", "--price", "answer=1"), "ROLE=IN,OUT"),
+        (("--no-llm", "--price", "owner=1,1"), "answer and judge"),
+    ],
+)
+async def test_wrong_use_is_said(world, tmp_path, arguments, why):
+    async with world() as here:
+        data = benchmarks.locomo(tmp_path)
+        status, _out, err = await here.run("locomo", "--data", data, "--run", tmp_path / "run", *arguments)
+    assert (status, why in err, "Traceback" in err) == (2, True, False)
+
+
+async def test_a_folder_with_another_run_is_not_mixed_up_and_foreign_data_are_refused(world, tmp_path):
+    async with world() as here:
+        data = benchmarks.locomo(tmp_path)
+        await here.result("locomo", "--data", data, "--run", tmp_path / "run", "--no-llm", "--samples", 1)
+        status, _out, err = await here.run("locomo", "--data", data, "--run", tmp_path / "run", "--no-llm")
+        assert (status, "another samples" in err) == (2, True)
+        data.write_text("[{}]")
+        status, _out, err = await here.run("locomo", "--data", data, "--run", tmp_path / "other", "--no-llm")
+        assert (status, "LoCoMo's format" in err) == (2, True)
