@@ -88,6 +88,11 @@ class KeyRows:
         await self._database.write(run)
         await self._database.scrub()
 
+    async def below(self, name: str) -> list[str]:
+        """Return the names of the keys below a name."""
+        found = select(keys.c.name).where(keys.c.name.startswith(f"{name}/", autoescape=True))
+        return await self._database.read(lambda connection: list(connection.execute(found).scalars()))
+
     async def under_platform_key(self, *, other_than: str) -> list[WrappedKey]:
         """Return the keys that another platform key wraps."""
 

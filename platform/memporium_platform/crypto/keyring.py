@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA65PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
 
+from memporium_platform.bundle.recipients import HybridPrivateKey
 from memporium_platform.crypto import sealed
 from memporium_platform.crypto.key_rows import DestroyedError, KeyRows, WrappedKey
 from memporium_platform.errors import PlatformError, Reason, not_found
@@ -59,6 +61,7 @@ class Keyring:
         self._signing = Ed25519PrivateKey.from_private_bytes(signing)
         self._cache: OrderedDict[str, _Cached] = OrderedDict()
         self._destructions = 0
+        self._generations: dict[str, tuple[int, float]] = {}
 
     @classmethod
     async def open(cls, database: Database, platform_key: PlatformKey, *, now: Callable[[], datetime]) -> Keyring:
@@ -75,9 +78,35 @@ class Keyring:
         """
         return await self._key(_vault(org, vault_uid), _org(org))
 
-    async def org_signing_key(self, org: str) -> Ed25519PrivateKey:
-        """Return the key by which the organisation signs agreements and bundles."""
-        return Ed25519PrivateKey.from_private_bytes(await self._key(f"{_org(org)}/signing", _org(org)))
+    async def org_signing_key(self, org: str, *, generation: int = 0) -> Ed25519PrivateKey:
+        """Return the key by which the organisation signs agreements and bundles.
+
+        Args:
+            org: Id of the organisation.
+            generation: Which of its keys, from 1; 0: the one in use.
+        """
+        number = generation or await self._generation(org)
+        return Ed25519PrivateKey.from_private_bytes(await self._key(_signing(org, number), _org(org)))
+
+    async def org_second_signing_key(self, org: str, *, generation: int) -> MLDSA65PrivateKey:
+        """Return the second half (ML-DSA-65) of a signing key, for what both must sign."""
+        seed = await self._key(f"{_org(org)}/second-signing/{generation}", _org(org))
+        return MLDSA65PrivateKey.from_seed_bytes(seed)
+
+    async def make_org_signing_key(self, org: str, *, generation: int) -> None:
+        """Make a signing key that is not in use yet; one that is there stays."""
+        await self._key(_signing(org, generation), _org(org))
+
+    async def use_org_signing_key(self, org: str, *, generation: int) -> None:
+        """Let the organisation sign with this generation from now on; other processes follow within `CACHE_S`."""
+        await self._key(f"{_org(org)}/signing-in-use/{generation}", _org(org))
+        self._generations.pop(org, None)
+
+    async def org_hybrid_key(self, org: str) -> HybridPrivateKey:
+        """Return the key to which bundles of the hybrid suite are sealed for the organisation."""
+        secret = await self._key(f"{_org(org)}/hybrid", _org(org))
+        mlkem, x25519 = (_expand(secret, label, length) for label, length in ((b"mlkem768", 64), (b"x25519", 32)))
+        return HybridPrivateKey.from_seeds(mlkem, x25519)
 
     async def org_hpke_key(self, org: str) -> X25519PrivateKey:
         """Return the key to which bundles for the organisation are sealed."""
@@ -116,6 +145,16 @@ class Keyring:
         self._platform_key = platform_key
         await self._rows.scrub()
         return done
+
+    async def _generation(self, org: str) -> int:
+        """Return the generation of the signing key in use: the highest that was ever put in use, or the first."""
+        known = self._generations.get(org)
+        if known is not None and known[1] > time.monotonic():
+            return known[0]
+        names = await self._rows.below(f"{_org(org)}/signing-in-use")
+        number = max((int(name.rsplit("/", 1)[1]) for name in names), default=1)
+        self._generations[org] = (number, time.monotonic() + CACHE_S)
+        return number
 
     async def _key(self, name: str, parent: str) -> bytes:
         cached = self._cache.get(name)
@@ -163,6 +202,15 @@ def _org(org: str) -> str:
 
 def _vault(org: str, vault_uid: str) -> str:
     return f"{_org(org)}/vaults/{vault_uid}"
+
+
+def _signing(org: str, generation: int) -> str:
+    # The first has no number: it is from before there were others.
+    return f"{_org(org)}/signing" if generation == 1 else f"{_org(org)}/signing/{generation}"
+
+
+def _expand(secret: bytes, label: bytes, length: int) -> bytes:
+    return HKDFExpand(hashes.SHA256(), length, b"memporium hybrid key " + label).derive(secret)
 
 
 def _aad(name: str) -> bytes:

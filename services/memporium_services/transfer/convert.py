@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from typing import TYPE_CHECKING, TypeVar
 
 from google.protobuf.duration_pb2 import Duration
@@ -14,6 +15,7 @@ from memporium_platform.errors import invalid
 from memporium_platform.names import ORG
 from memporium_services.transfer.app.drafts import Plan
 from memporium_services.transfer.app.events import Advanced, Imported, Passed, Sealed
+from memporium_services.transfer.app.peer_downloads import PeerOrder
 from memporium_services.transfer.app.screening import PiiProfile
 from memporium_services.transfer.app.sealing import Selection
 from memporium_services.transfer.domain.bundles import BundleKind
@@ -21,6 +23,7 @@ from memporium_services.transfer.domain.bundles import BundleKind
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from memporium_services.transfer.app.rotation import Rotated
     from memporium_services.transfer.domain.bundles import Bundle
 
 R = TypeVar(
@@ -68,6 +71,17 @@ def profile_in(profile: pb.PiiProfile.ValueType) -> PiiProfile:
     return _PROFILES[profile]
 
 
+def rotated_out(rotated: Rotated) -> calls.RotateSigningKeyResponse:
+    """Return the answer about a new signing key."""
+    public = rotated.signers.keys[0].public
+    return calls.RotateSigningKeyResponse(
+        number=rotated.signers.number,
+        signing_public_key=public.first.public_bytes_raw(),
+        second_public_key=public.second.public_bytes_raw() if public.second else b"",
+        bundles=rotated.bundles,
+    )
+
+
 def bundle_out(bundle: Bundle, segments: Sequence[str] = ()) -> pb.Bundle:
     """Return the message of a bundle."""
     created = Timestamp()
@@ -87,6 +101,8 @@ def bundle_out(bundle: Bundle, segments: Sequence[str] = ()) -> pb.Bundle:
         sealed_bytes=bundle.sealed_bytes,
         new_bytes=bundle.new_bytes,
         create_time=created,
+        failure=bundle.failure,
+        part_cube_count=bundle.part_cube_count,
         segments=segments,
     )
 
@@ -135,4 +151,19 @@ def _result(event: Imported) -> pb.ImportResult:
         removed_characters=event.removed_characters,
         findings=event.findings,
         already_imported=event.already_imported,
+    )
+
+
+def peer_order_in(request: calls.ReadForPeerRequest) -> PeerOrder:
+    """Return what an organisation of another platform asks for."""
+    return PeerOrder(
+        bundle=request.bundle,
+        wanted=request.object,
+        offset=request.offset,
+        agreement=request.agreement,
+        listing=request.listing,
+        terms_sha256=request.terms_sha256,
+        recipient=request.recipient,
+        recipient_key=request.recipient_key,
+        end_time=request.end_time.ToDatetime(tzinfo=UTC) if request.HasField("end_time") else None,
     )

@@ -2,31 +2,42 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+import structlog
+
 from memporium.transfer.v1.transfer_service_pb2_grpc import add_TransferServiceServicer_to_server
+from memporium_platform.errors import PlatformError
 from memporium_services.transfer.adapters.bundle_objects import StoredBundles
 from memporium_services.transfer.adapters.bundle_rows import SqlBundleRows
 from memporium_services.transfer.adapters.grpc_market import GrpcMarket
+from memporium_services.transfer.adapters.grpc_peers import GrpcPeerMarket
 from memporium_services.transfer.adapters.grpc_pii import GrpcPiiScanner
 from memporium_services.transfer.adapters.grpc_vaults import GrpcVaults
 from memporium_services.transfer.adapters.import_rows import SqlImportRows
-from memporium_services.transfer.app.admission import Admission
 from memporium_services.transfer.app.catalogue import Catalogue
-from memporium_services.transfer.app.downloads import Downloads
+from memporium_services.transfer.app.deliveries import Deliveries
 from memporium_services.transfer.app.drafts import Drafts
 from memporium_services.transfer.app.granting import Granting
-from memporium_services.transfer.app.importing import Importing
+from memporium_services.transfer.app.peer_bundles import PeerAdmission, PeerImporting, PeerVerification
+from memporium_services.transfer.app.peer_downloads import PeerDownloads
 from memporium_services.transfer.app.publications import Publications
+from memporium_services.transfer.app.rotation import Rotation
 from memporium_services.transfer.app.sealing import Sealing
+from memporium_services.transfer.app.signers import SigningKeys
 from memporium_services.transfer.app.transfers import Transfers
-from memporium_services.transfer.app.verification import Verification
+from memporium_services.transfer.ports.marking import NoMarker
 from memporium_services.transfer.servicer import TransferServicer
 from memporium_services.transfer.settings import TransferSettings
 
 if TYPE_CHECKING:
     from memporium_platform.kernel import Kernel
     from memporium_platform.storage.sql.database import Database
+    from memporium_services.transfer.ports.marking import Marker
+
+_log = structlog.get_logger(__name__)
 
 
 async def build(kernel: Kernel) -> TransferModule:
@@ -39,39 +50,86 @@ class TransferModule:
 
     name = "transfer"
 
-    def __init__(self, kernel: Kernel, database: Database, settings: TransferSettings) -> None:
-        """Wire the parts."""
+    def __init__(
+        self, kernel: Kernel, database: Database, settings: TransferSettings, *, marker: Marker | None = None
+    ) -> None:
+        """Wire the parts; without a marker, copies are not marked."""
+        marker = marker or NoMarker()
         rows, imports, store = SqlBundleRows(), SqlImportRows(), StoredBundles(kernel.objects)
         vaults, market = GrpcVaults(kernel.channels), GrpcMarket(kernel.channels)
         scanner = GrpcPiiScanner(kernel.channels)
-        keyed: dict[str, Any] = {"keys": kernel.keys, "clock": kernel.clock}
+        clock, hybrid = kernel.clock, settings.suite == "hybrid"
+        signing = SigningKeys(database, rows, keys=kernel.keys, clock=clock, hybrid=hybrid)
+        keyed: dict[str, Any] = {"signing": signing, "clock": clock}
         publications = Publications(database, rows, life_s=settings.signed_time_life_s, **keyed)
         granting = Granting(store, publications, **keyed)
-        catalogue = Catalogue(database, rows, store=store, clock=kernel.clock)
-        admission = Admission(catalogue, market)
+        catalogue = Catalogue(database, rows, store=store, clock=clock)
+        peers = GrpcPeerMarket(kernel.channels)
+        admission = PeerAdmission(catalogue, market, peers=peers, clock=clock)
         shared: dict[str, Any] = {"store": store, "publications": publications, "granting": granting}
-        self._drafts = Drafts(database, rows, clock=kernel.clock, sealing_timeout_s=settings.sealing_timeout_s)
+        self._drafts = Drafts(database, rows, clock=clock, sealing_timeout_s=settings.sealing_timeout_s)
+        self._catalogue, self._sweep_s = catalogue, settings.sweep_interval_s
+        self._sweeper: asyncio.Task[None] | None = None
+        opening: dict[str, Any] = {"grant_life_s": settings.grant_life_s, "deliveries": lambda: deliveries}
+        verification = PeerVerification(database, imports, peers=peers, **opening, **shared, **keyed)
+        deliveries = Deliveries(
+            store,
+            marker,
+            keys=kernel.keys,
+            open_own=lambda bundle: verification.of(bundle, bundle.org, terms=None),
+            **keyed,
+        )
+        sealing = Sealing(
+            database, rows, store=store, vaults=vaults, granting=granting, marker=marker, keys=kernel.keys, **keyed
+        )
         transfers = Transfers(
             admission=admission,
             drafts=self._drafts,
-            sealing=Sealing(database, rows, store=store, vaults=vaults, granting=granting, **keyed),
-            verification=Verification(database, imports, grant_life_s=settings.grant_life_s, **shared, **keyed),
-            importing=Importing(
-                database, imports, vaults=vaults, scanner=scanner, clock=kernel.clock, scan=settings.scan_imports
-            ),
+            sealing=sealing,
+            verification=verification,
+            importing=PeerImporting(
+                database, imports, vaults=vaults, scanner=scanner, clock=clock, scan=settings.scan_imports
+            ).keep_in(store),
             scanner=scanner,
         )
-        life_s = settings.download_grant_life_s
-        downloads = Downloads(admission, catalogue, market=market, grant_life_s=life_s, **shared)
-        self._servicer = TransferServicer(transfers, catalogue, downloads, kernel.page_tokens)
+        downloads = PeerDownloads(
+            admission,
+            catalogue,
+            market=market,
+            deliveries=deliveries,
+            signing=signing,
+            grant_life_s=settings.download_grant_life_s,
+            **shared,
+        )
+        rotation = Rotation(database, rows, store=store, **keyed)
+        self._servicer = TransferServicer(transfers, catalogue, downloads, rotation, kernel.page_tokens)
 
     def add_to(self, server: Any) -> None:
         """Register the servicer."""
         add_TransferServiceServicer_to_server(self._servicer, server)
 
     async def start(self) -> None:
-        """Remove the drafts that a crash has left long ago."""
-        await self._drafts.sweep()
+        """Let the sealings fail that a crash has cut off, now and from time to time."""
+        await self._sweep()
+        self._sweeper = asyncio.create_task(self._sweep_on())
 
     async def stop(self) -> None:
-        """Nothing runs in the background; the kernel closes the database."""
+        """End the sweeping; the kernel closes the database."""
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._sweeper
+
+    async def _sweep(self) -> None:
+        for failed in await self._drafts.sweep():
+            objects, freed = await self._catalogue.collect(failed)
+            _log.warning("bundle.sealing_cut_off", bundle=failed.name, removed_objects=objects, removed_bytes=freed)
+
+    async def _sweep_on(self) -> None:
+        while True:
+            await asyncio.sleep(self._sweep_s)
+            try:
+                await self._sweep()
+            except PlatformError as error:
+                # A database that is away for a while: the next round finds what this one left.
+                _log.warning("bundle.sweep_failed", reason=str(error.reason))

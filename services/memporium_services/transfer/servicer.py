@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from memporium_services.transfer.app.catalogue import Catalogue
-    from memporium_services.transfer.app.downloads import Downloads
+    from memporium_services.transfer.app.peer_downloads import PeerDownloads
+    from memporium_services.transfer.app.rotation import Rotation
     from memporium_services.transfer.app.transfers import Transfers
 
 
@@ -22,10 +23,16 @@ class TransferServicer(TransferServiceServicer):
     """Serves `memporium.transfer.v1.TransferService`."""
 
     def __init__(
-        self, transfers: Transfers, catalogue: Catalogue, downloads: Downloads, page_tokens: PageTokens
+        self,
+        transfers: Transfers,
+        catalogue: Catalogue,
+        downloads: PeerDownloads,
+        rotation: Rotation,
+        page_tokens: PageTokens,
     ) -> None:
         """Serve transfers and bundles."""
         self._transfers, self._catalogue, self._downloads, self._tokens = transfers, catalogue, downloads, page_tokens
+        self._rotation = rotation
 
     async def SealRelease(self, request: pb.SealReleaseRequest, context: Any) -> pb.SealReleaseResponse:
         plan, selection = convert.plan_in(request), convert.selection_in(request.selection)
@@ -79,6 +86,10 @@ class TransferServicer(TransferServiceServicer):
         more = self._tokens.seal(scope, {"time_us": to_us(last.create_time), "id": last.bundle_id}) if last else ""
         return pb.ListBundlesResponse(bundles=map(convert.bundle_out, found[:limit]), next_page_token=more)
 
+    async def RotateSigningKey(self, request: pb.RotateSigningKeyRequest, context: Any) -> pb.RotateSigningKeyResponse:
+        rotated = await self._rotation.rotate(convert.org_in(request.parent), number=request.number)
+        return convert.rotated_out(rotated)
+
     async def DeleteBundle(self, request: pb.DeleteBundleRequest, context: Any) -> pb.DeleteBundleResponse:
         objects, freed = await self._catalogue.delete(request.name)
         return pb.DeleteBundleResponse(removed_objects=objects, removed_bytes=freed)
@@ -93,3 +104,11 @@ class TransferServicer(TransferServiceServicer):
         yield pb.DownloadBundleObjectResponse(size_bytes=size)
         async for piece in data:
             yield pb.DownloadBundleObjectResponse(data=piece)
+
+    async def ReadForPeer(
+        self, request: pb.ReadForPeerRequest, context: Any
+    ) -> AsyncIterator[pb.ReadForPeerResponse]:
+        size, data = await self._downloads.read_for_peer(convert.peer_order_in(request))
+        yield pb.ReadForPeerResponse(size_bytes=size)
+        async for piece in data:
+            yield pb.ReadForPeerResponse(data=piece)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -24,6 +26,11 @@ class TransferSettings(BaseSettings):
         30 * 86400, ge=60, description="Life of a grant that leaves the platform; at most the agreement's."
     )
     scan_imports: bool = Field(default=True, description="Look for personal data in what is pulled, and report it.")
-    sealing_timeout_s: int = Field(
-        6 * 3600, ge=60, description="A bundle that is still being sealed after this time was left by a crash."
+    suite: Literal["classical", "hybrid"] = Field(
+        "classical",
+        description="Suite of keys that are made from now on; hybrid adds ML-DSA-65 and ML-KEM-768.",
     )
+    sealing_timeout_s: int = Field(
+        300, ge=1, description="A sealing of which nothing was heard for this time was left by a crash."
+    )
+    sweep_interval_s: float = Field(60, gt=0, description="Time between two looks for sealings that were cut off.")

@@ -799,3 +799,27 @@ class Root(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Root: _TypeAlias = Root  # noqa: Y015
+
+@_typing.final
+class RootChain(_message.Message):
+    """Roots of a publisher in the order of their numbers, as they are handed out."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROOTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def roots(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """Serialised envelopes, each of a Root."""
+
+    def __init__(
+        self,
+        *,
+        roots: _abc.Iterable[_builtins.bytes] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["roots", b"roots"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RootChain: _TypeAlias = RootChain  # noqa: Y015

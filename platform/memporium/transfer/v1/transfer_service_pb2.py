@@ -23,11 +23,12 @@ _sym_db = _symbol_database.Default()
 
 
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from memporium.common.v1 import access_pb2 as memporium_dot_common_dot_v1_dot_access__pb2
 from memporium.transfer.v1 import transfer_pb2 as memporium_dot_transfer_dot_v1_dot_transfer__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,memporium/transfer/v1/transfer_service.proto\x12\x15memporium.transfer.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a memporium/common/v1/access.proto\x1a$memporium/transfer/v1/transfer.proto\"\x98\x02\n\x12SealReleaseRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\x05vault\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x37\n\tselection\x18\x03 \x01(\x0b\x32$.memporium.transfer.v1.CubeSelection\x12\x15\n\x07listing\x18\x04 \x01(\tB\x04\xe2\x41\x01\x02\x12\x15\n\x07version\x18\x05 \x01(\tB\x04\xe2\x41\x01\x02\x12\x0e\n\x06number\x18\x06 \x01(\x03\x12\x14\n\x0cterms_sha256\x18\x07 \x01(\t\x12\x36\n\x0bpii_profile\x18\x08 \x01(\x0e\x32!.memporium.transfer.v1.PiiProfile\x12\x12\n\nrequest_id\x18\t \x01(\t\"\xc1\x01\n\x13SealReleaseResponse\x12-\n\x06\x62undle\x18\x01 \x01(\x0b\x32\x1d.memporium.transfer.v1.Bundle\x12J\n\x08\x66indings\x18\x02 \x03(\x0b\x32\x38.memporium.transfer.v1.SealReleaseResponse.FindingsEntry\x1a/\n\rFindingsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"M\n\x13RevokeBundleRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"E\n\x14RevokeBundleResponse\x12-\n\x06\x62undle\x18\x01 \x01(\x0b\x32\x1d.memporium.transfer.v1.Bundle\"\x8d\x01\n\x11PullBundleRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\tagreement\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x0f\n\x07release\x18\x03 \x01(\t\x12\x10\n\x08vault_id\x18\x04 \x01(\t\x12\x12\n\nmount_into\x18\x05 \x01(\t\x12\x12\n\nrequest_id\x18\x06 \x01(\t\"\xbc\x01\n\x12PullBundleResponse\x12\x31\n\x04step\x18\x01 \x01(\x0b\x32!.memporium.transfer.v1.StepReportH\x00\x12\x33\n\x08progress\x18\x02 \x01(\x0b\x32\x1f.memporium.transfer.v1.ProgressH\x00\x12\x35\n\x06result\x18\x03 \x01(\x0b\x32#.memporium.transfer.v1.ImportResultH\x00\x42\x07\n\x05\x65vent\"_\n\x13VerifyBundleRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x0e\n\x06\x62undle\x18\x02 \x01(\t\x12\x11\n\tagreement\x18\x03 \x01(\t\x12\x0f\n\x07release\x18\x04 \x01(\t\"\x87\x01\n\x14VerifyBundleResponse\x12\x31\n\x04step\x18\x01 \x01(\x0b\x32!.memporium.transfer.v1.StepReportH\x00\x12\x33\n\x08progress\x18\x02 \x01(\x0b\x32\x1f.memporium.transfer.v1.ProgressH\x00\x42\x07\n\x05\x65vent\"N\n\x10\x44umpVaultRequest\x12\x13\n\x05vault\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x11\n\tbundle_id\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"\x82\x01\n\x11\x44umpVaultResponse\x12\x33\n\x08progress\x18\x01 \x01(\x0b\x32\x1f.memporium.transfer.v1.ProgressH\x00\x12/\n\x06\x62undle\x18\x02 \x01(\x0b\x32\x1d.memporium.transfer.v1.BundleH\x00\x42\x07\n\x05\x65vent\"k\n\x11LoadBundleRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x06\x62undle\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x16\n\x08vault_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"\xbc\x01\n\x12LoadBundleResponse\x12\x31\n\x04step\x18\x01 \x01(\x0b\x32!.memporium.transfer.v1.StepReportH\x00\x12\x33\n\x08progress\x18\x02 \x01(\x0b\x32\x1f.memporium.transfer.v1.ProgressH\x00\x12\x35\n\x06result\x18\x03 \x01(\x0b\x32#.memporium.transfer.v1.ImportResultH\x00\x42\x07\n\x05\x65vent\"&\n\x10GetBundleRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"B\n\x11GetBundleResponse\x12-\n\x06\x62undle\x18\x01 \x01(\x0b\x32\x1d.memporium.transfer.v1.Bundle\"_\n\x12ListBundlesRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x0c\n\x04line\x18\x04 \x01(\t\"^\n\x13ListBundlesResponse\x12.\n\x07\x62undles\x18\x01 \x03(\x0b\x32\x1d.memporium.transfer.v1.Bundle\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"=\n\x13\x44\x65leteBundleRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"F\n\x14\x44\x65leteBundleResponse\x12\x17\n\x0fremoved_objects\x18\x01 \x01(\x03\x12\x15\n\rremoved_bytes\x18\x02 \x01(\x03\"\x82\x01\n\x1b\x44ownloadBundleObjectRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x06\x62undle\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x11\n\tagreement\x18\x03 \x01(\t\x12\x14\n\x06object\x18\x04 \x01(\tB\x04\xe2\x41\x01\x02\x12\x0e\n\x06offset\x18\x05 \x01(\x03\"@\n\x1c\x44ownloadBundleObjectResponse\x12\x12\n\nsize_bytes\x18\x01 \x01(\x03\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x32\xb7\x0b\n\x0fTransferService\x12\x8d\x01\n\x0bSealRelease\x12).memporium.transfer.v1.SealReleaseRequest\x1a*.memporium.transfer.v1.SealReleaseResponse\"\'\x8a\xb5\x18#\n\x15transfer.bundles.seal\x12\x06parent\x18\x05 \x01\x12\x90\x01\n\x0cRevokeBundle\x12*.memporium.transfer.v1.RevokeBundleRequest\x1a+.memporium.transfer.v1.RevokeBundleResponse\"\'\x8a\xb5\x18#\n\x17transfer.bundles.revoke\x12\x04name\x18\x05 \x01\x12\x8a\x01\n\nPullBundle\x12(.memporium.transfer.v1.PullBundleRequest\x1a).memporium.transfer.v1.PullBundleResponse\"%\x8a\xb5\x18!\n\x15transfer.bundles.pull\x12\x06parent \x01\x30\x01\x12\x90\x01\n\x0cVerifyBundle\x12*.memporium.transfer.v1.VerifyBundleRequest\x1a+.memporium.transfer.v1.VerifyBundleResponse\"%\x8a\xb5\x18!\n\x17transfer.bundles.verify\x12\x06parent0\x01\x12\x86\x01\n\tDumpVault\x12\'.memporium.transfer.v1.DumpVaultRequest\x1a(.memporium.transfer.v1.DumpVaultResponse\"$\x8a\xb5\x18 \n\x15transfer.bundles.dump\x12\x05vault \x01\x30\x01\x12\x8a\x01\n\nLoadBundle\x12(.memporium.transfer.v1.LoadBundleRequest\x1a).memporium.transfer.v1.LoadBundleResponse\"%\x8a\xb5\x18!\n\x15transfer.bundles.load\x12\x06parent \x01\x30\x01\x12\x80\x01\n\tGetBundle\x12\'.memporium.transfer.v1.GetBundleRequest\x1a(.memporium.transfer.v1.GetBundleResponse\" \x8a\xb5\x18\x1c\n\x14transfer.bundles.get\x12\x04name\x12\x89\x01\n\x0bListBundles\x12).memporium.transfer.v1.ListBundlesRequest\x1a*.memporium.transfer.v1.ListBundlesResponse\"#\x8a\xb5\x18\x1f\n\x15transfer.bundles.list\x12\x06parent\x12\x8e\x01\n\x0c\x44\x65leteBundle\x12*.memporium.transfer.v1.DeleteBundleRequest\x1a+.memporium.transfer.v1.DeleteBundleResponse\"%\x8a\xb5\x18!\n\x17transfer.bundles.delete\x12\x04name \x01\x12\xaa\x01\n\x14\x44ownloadBundleObject\x12\x32.memporium.transfer.v1.DownloadBundleObjectRequest\x1a\x33.memporium.transfer.v1.DownloadBundleObjectResponse\"\'\x8a\xb5\x18#\n\x19transfer.objects.download\x12\x06parent0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,memporium/transfer/v1/transfer_service.proto\x12\x15memporium.transfer.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a memporium/common/v1/access.proto\x1a$memporium/transfer/v1/transfer.proto\"\x98\x02\n\x12SealReleaseRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\x05vault\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x37\n\tselection\x18\x03 \x01(\x0b\x32$.memporium.transfer.v1.CubeSelection\x12\x15\n\x07listing\x18\x04 \x01(\tB\x04\xe2\x41\x01\x02\x12\x15\n\x07version\x18\x05 \x01(\tB\x04\xe2\x41\x01\x02\x12\x0e\n\x06number\x18\x06 \x01(\x03\x12\x14\n\x0cterms_sha256\x18\x07 \x01(\t\x12\x36\n\x0bpii_profile\x18\x08 \x01(\x0e\x32!.memporium.transfer.v1.PiiProfile\x12\x12\n\nrequest_id\x18\t \x01(\t\"\xc1\x01\n\x13SealReleaseResponse\x12-\n\x06\x62undle\x18\x01 \x01(\x0b\x32\x1d.memporium.transfer.v1.Bundle\x12J\n\x08\x66indings\x18\x02 \x03(\x0b\x32\x38.memporium.transfer.v1.SealReleaseResponse.FindingsEntry\x1a/\n\rFindingsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"M\n\x13RevokeBundleRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"E\n\x14RevokeBundleResponse\x12-\n\x06\x62undle\x18\x01 \x01(\x0b\x32\x1d.memporium.transfer.v1.Bundle\"\x8d\x01\n\x11PullBundleRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\tagreement\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x0f\n\x07release\x18\x03 \x01(\t\x12\x10\n\x08vault_id\x18\x04 \x01(\t\x12\x12\n\nmount_into\x18\x05 \x01(\t\x12\x12\n\nrequest_id\x18\x06 \x01(\t\"\xbc\x01\n\x12PullBundleResponse\x12\x31\n\x04step\x18\x01 \x01(\x0b\x32!.memporium.transfer.v1.StepReportH\x00\x12\x33\n\x08progress\x18\x02 \x01(\x0b\x32\x1f.memporium.transfer.v1.ProgressH\x00\x12\x35\n\x06result\x18\x03 \x01(\x0b\x32#.memporium.transfer.v1.ImportResultH\x00\x42\x07\n\x05\x65vent\"_\n\x13VerifyBundleRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x0e\n\x06\x62undle\x18\x02 \x01(\t\x12\x11\n\tagreement\x18\x03 \x01(\t\x12\x0f\n\x07release\x18\x04 \x01(\t\"\x87\x01\n\x14VerifyBundleResponse\x12\x31\n\x04step\x18\x01 \x01(\x0b\x32!.memporium.transfer.v1.StepReportH\x00\x12\x33\n\x08progress\x18\x02 \x01(\x0b\x32\x1f.memporium.transfer.v1.ProgressH\x00\x42\x07\n\x05\x65vent\"N\n\x10\x44umpVaultRequest\x12\x13\n\x05vault\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x11\n\tbundle_id\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"\x82\x01\n\x11\x44umpVaultResponse\x12\x33\n\x08progress\x18\x01 \x01(\x0b\x32\x1f.memporium.transfer.v1.ProgressH\x00\x12/\n\x06\x62undle\x18\x02 \x01(\x0b\x32\x1d.memporium.transfer.v1.BundleH\x00\x42\x07\n\x05\x65vent\"k\n\x11LoadBundleRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x06\x62undle\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x16\n\x08vault_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"\xbc\x01\n\x12LoadBundleResponse\x12\x31\n\x04step\x18\x01 \x01(\x0b\x32!.memporium.transfer.v1.StepReportH\x00\x12\x33\n\x08progress\x18\x02 \x01(\x0b\x32\x1f.memporium.transfer.v1.ProgressH\x00\x12\x35\n\x06result\x18\x03 \x01(\x0b\x32#.memporium.transfer.v1.ImportResultH\x00\x42\x07\n\x05\x65vent\"&\n\x10GetBundleRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"B\n\x11GetBundleResponse\x12-\n\x06\x62undle\x18\x01 \x01(\x0b\x32\x1d.memporium.transfer.v1.Bundle\"_\n\x12ListBundlesRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x0c\n\x04line\x18\x04 \x01(\t\"^\n\x13ListBundlesResponse\x12.\n\x07\x62undles\x18\x01 \x03(\x0b\x32\x1d.memporium.transfer.v1.Bundle\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"S\n\x17RotateSigningKeyRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x0e\n\x06number\x18\x02 \x01(\x03\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"r\n\x18RotateSigningKeyResponse\x12\x0e\n\x06number\x18\x01 \x01(\x03\x12\x1a\n\x12signing_public_key\x18\x02 \x01(\x0c\x12\x19\n\x11second_public_key\x18\x03 \x01(\x0c\x12\x0f\n\x07\x62undles\x18\x04 \x01(\x03\"=\n\x13\x44\x65leteBundleRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"F\n\x14\x44\x65leteBundleResponse\x12\x17\n\x0fremoved_objects\x18\x01 \x01(\x03\x12\x15\n\rremoved_bytes\x18\x02 \x01(\x03\"\x82\x01\n\x1b\x44ownloadBundleObjectRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x06\x62undle\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x11\n\tagreement\x18\x03 \x01(\t\x12\x14\n\x06object\x18\x04 \x01(\tB\x04\xe2\x41\x01\x02\x12\x0e\n\x06offset\x18\x05 \x01(\x03\"@\n\x1c\x44ownloadBundleObjectResponse\x12\x12\n\nsize_bytes\x18\x01 \x01(\x03\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\"\xfa\x01\n\x12ReadForPeerRequest\x12\x14\n\x06\x62undle\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x06object\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x0e\n\x06offset\x18\x03 \x01(\x03\x12\x17\n\tagreement\x18\x04 \x01(\tB\x04\xe2\x41\x01\x02\x12\x15\n\x07listing\x18\x05 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x0cterms_sha256\x18\x06 \x01(\t\x12\x17\n\trecipient\x18\x07 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1b\n\rrecipient_key\x18\x08 \x01(\x0c\x42\x04\xe2\x41\x01\x02\x12,\n\x08\x65nd_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"7\n\x13ReadForPeerResponse\x12\x12\n\nsize_bytes\x18\x01 \x01(\x03\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x32\xe3\r\n\x0fTransferService\x12\x8d\x01\n\x0bSealRelease\x12).memporium.transfer.v1.SealReleaseRequest\x1a*.memporium.transfer.v1.SealReleaseResponse\"\'\x8a\xb5\x18#\n\x15transfer.bundles.seal\x12\x06parent\x18\x05 \x01\x12\x90\x01\n\x0cRevokeBundle\x12*.memporium.transfer.v1.RevokeBundleRequest\x1a+.memporium.transfer.v1.RevokeBundleResponse\"\'\x8a\xb5\x18#\n\x17transfer.bundles.revoke\x12\x04name\x18\x05 \x01\x12\x8a\x01\n\nPullBundle\x12(.memporium.transfer.v1.PullBundleRequest\x1a).memporium.transfer.v1.PullBundleResponse\"%\x8a\xb5\x18!\n\x15transfer.bundles.pull\x12\x06parent \x01\x30\x01\x12\x90\x01\n\x0cVerifyBundle\x12*.memporium.transfer.v1.VerifyBundleRequest\x1a+.memporium.transfer.v1.VerifyBundleResponse\"%\x8a\xb5\x18!\n\x17transfer.bundles.verify\x12\x06parent0\x01\x12\x86\x01\n\tDumpVault\x12\'.memporium.transfer.v1.DumpVaultRequest\x1a(.memporium.transfer.v1.DumpVaultResponse\"$\x8a\xb5\x18 \n\x15transfer.bundles.dump\x12\x05vault \x01\x30\x01\x12\x8a\x01\n\nLoadBundle\x12(.memporium.transfer.v1.LoadBundleRequest\x1a).memporium.transfer.v1.LoadBundleResponse\"%\x8a\xb5\x18!\n\x15transfer.bundles.load\x12\x06parent \x01\x30\x01\x12\x80\x01\n\tGetBundle\x12\'.memporium.transfer.v1.GetBundleRequest\x1a(.memporium.transfer.v1.GetBundleResponse\" \x8a\xb5\x18\x1c\n\x14transfer.bundles.get\x12\x04name\x12\x89\x01\n\x0bListBundles\x12).memporium.transfer.v1.ListBundlesRequest\x1a*.memporium.transfer.v1.ListBundlesResponse\"#\x8a\xb5\x18\x1f\n\x15transfer.bundles.list\x12\x06parent\x12\x99\x01\n\x10RotateSigningKey\x12..memporium.transfer.v1.RotateSigningKeyRequest\x1a/.memporium.transfer.v1.RotateSigningKeyResponse\"$\x8a\xb5\x18 \n\x14transfer.keys.rotate\x12\x06parent \x01\x12\x8e\x01\n\x0c\x44\x65leteBundle\x12*.memporium.transfer.v1.DeleteBundleRequest\x1a+.memporium.transfer.v1.DeleteBundleResponse\"%\x8a\xb5\x18!\n\x17transfer.bundles.delete\x12\x04name \x01\x12\xaa\x01\n\x14\x44ownloadBundleObject\x12\x32.memporium.transfer.v1.DownloadBundleObjectRequest\x1a\x33.memporium.transfer.v1.DownloadBundleObjectResponse\"\'\x8a\xb5\x18#\n\x19transfer.objects.download\x12\x06parent0\x01\x12\x8d\x01\n\x0bReadForPeer\x12).memporium.transfer.v1.ReadForPeerRequest\x1a*.memporium.transfer.v1.ReadForPeerResponse\"%\x8a\xb5\x18!\n\x15transfer.bundles.peer\x12\x06\x62undle\x18\x05\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -64,6 +65,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETBUNDLEREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002'
   _globals['_LISTBUNDLESREQUEST'].fields_by_name['parent']._loaded_options = None
   _globals['_LISTBUNDLESREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\002'
+  _globals['_ROTATESIGNINGKEYREQUEST'].fields_by_name['parent']._loaded_options = None
+  _globals['_ROTATESIGNINGKEYREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\002'
   _globals['_DELETEBUNDLEREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_DELETEBUNDLEREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002'
   _globals['_DOWNLOADBUNDLEOBJECTREQUEST'].fields_by_name['parent']._loaded_options = None
@@ -72,6 +75,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DOWNLOADBUNDLEOBJECTREQUEST'].fields_by_name['bundle']._serialized_options = b'\342A\001\002'
   _globals['_DOWNLOADBUNDLEOBJECTREQUEST'].fields_by_name['object']._loaded_options = None
   _globals['_DOWNLOADBUNDLEOBJECTREQUEST'].fields_by_name['object']._serialized_options = b'\342A\001\002'
+  _globals['_READFORPEERREQUEST'].fields_by_name['bundle']._loaded_options = None
+  _globals['_READFORPEERREQUEST'].fields_by_name['bundle']._serialized_options = b'\342A\001\002'
+  _globals['_READFORPEERREQUEST'].fields_by_name['object']._loaded_options = None
+  _globals['_READFORPEERREQUEST'].fields_by_name['object']._serialized_options = b'\342A\001\002'
+  _globals['_READFORPEERREQUEST'].fields_by_name['agreement']._loaded_options = None
+  _globals['_READFORPEERREQUEST'].fields_by_name['agreement']._serialized_options = b'\342A\001\002'
+  _globals['_READFORPEERREQUEST'].fields_by_name['listing']._loaded_options = None
+  _globals['_READFORPEERREQUEST'].fields_by_name['listing']._serialized_options = b'\342A\001\002'
+  _globals['_READFORPEERREQUEST'].fields_by_name['recipient']._loaded_options = None
+  _globals['_READFORPEERREQUEST'].fields_by_name['recipient']._serialized_options = b'\342A\001\002'
+  _globals['_READFORPEERREQUEST'].fields_by_name['recipient_key']._loaded_options = None
+  _globals['_READFORPEERREQUEST'].fields_by_name['recipient_key']._serialized_options = b'\342A\001\002'
   _globals['_TRANSFERSERVICE'].methods_by_name['SealRelease']._loaded_options = None
   _globals['_TRANSFERSERVICE'].methods_by_name['SealRelease']._serialized_options = b'\212\265\030#\n\025transfer.bundles.seal\022\006parent\030\005 \001'
   _globals['_TRANSFERSERVICE'].methods_by_name['RevokeBundle']._loaded_options = None
@@ -88,52 +103,64 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TRANSFERSERVICE'].methods_by_name['GetBundle']._serialized_options = b'\212\265\030\034\n\024transfer.bundles.get\022\004name'
   _globals['_TRANSFERSERVICE'].methods_by_name['ListBundles']._loaded_options = None
   _globals['_TRANSFERSERVICE'].methods_by_name['ListBundles']._serialized_options = b'\212\265\030\037\n\025transfer.bundles.list\022\006parent'
+  _globals['_TRANSFERSERVICE'].methods_by_name['RotateSigningKey']._loaded_options = None
+  _globals['_TRANSFERSERVICE'].methods_by_name['RotateSigningKey']._serialized_options = b'\212\265\030 \n\024transfer.keys.rotate\022\006parent \001'
   _globals['_TRANSFERSERVICE'].methods_by_name['DeleteBundle']._loaded_options = None
   _globals['_TRANSFERSERVICE'].methods_by_name['DeleteBundle']._serialized_options = b'\212\265\030!\n\027transfer.bundles.delete\022\004name \001'
   _globals['_TRANSFERSERVICE'].methods_by_name['DownloadBundleObject']._loaded_options = None
   _globals['_TRANSFERSERVICE'].methods_by_name['DownloadBundleObject']._serialized_options = b'\212\265\030#\n\031transfer.objects.download\022\006parent'
-  _globals['_SEALRELEASEREQUEST']._serialized_start=177
-  _globals['_SEALRELEASEREQUEST']._serialized_end=457
-  _globals['_SEALRELEASERESPONSE']._serialized_start=460
-  _globals['_SEALRELEASERESPONSE']._serialized_end=653
-  _globals['_SEALRELEASERESPONSE_FINDINGSENTRY']._serialized_start=606
-  _globals['_SEALRELEASERESPONSE_FINDINGSENTRY']._serialized_end=653
-  _globals['_REVOKEBUNDLEREQUEST']._serialized_start=655
-  _globals['_REVOKEBUNDLEREQUEST']._serialized_end=732
-  _globals['_REVOKEBUNDLERESPONSE']._serialized_start=734
-  _globals['_REVOKEBUNDLERESPONSE']._serialized_end=803
-  _globals['_PULLBUNDLEREQUEST']._serialized_start=806
-  _globals['_PULLBUNDLEREQUEST']._serialized_end=947
-  _globals['_PULLBUNDLERESPONSE']._serialized_start=950
-  _globals['_PULLBUNDLERESPONSE']._serialized_end=1138
-  _globals['_VERIFYBUNDLEREQUEST']._serialized_start=1140
-  _globals['_VERIFYBUNDLEREQUEST']._serialized_end=1235
-  _globals['_VERIFYBUNDLERESPONSE']._serialized_start=1238
-  _globals['_VERIFYBUNDLERESPONSE']._serialized_end=1373
-  _globals['_DUMPVAULTREQUEST']._serialized_start=1375
-  _globals['_DUMPVAULTREQUEST']._serialized_end=1453
-  _globals['_DUMPVAULTRESPONSE']._serialized_start=1456
-  _globals['_DUMPVAULTRESPONSE']._serialized_end=1586
-  _globals['_LOADBUNDLEREQUEST']._serialized_start=1588
-  _globals['_LOADBUNDLEREQUEST']._serialized_end=1695
-  _globals['_LOADBUNDLERESPONSE']._serialized_start=1698
-  _globals['_LOADBUNDLERESPONSE']._serialized_end=1886
-  _globals['_GETBUNDLEREQUEST']._serialized_start=1888
-  _globals['_GETBUNDLEREQUEST']._serialized_end=1926
-  _globals['_GETBUNDLERESPONSE']._serialized_start=1928
-  _globals['_GETBUNDLERESPONSE']._serialized_end=1994
-  _globals['_LISTBUNDLESREQUEST']._serialized_start=1996
-  _globals['_LISTBUNDLESREQUEST']._serialized_end=2091
-  _globals['_LISTBUNDLESRESPONSE']._serialized_start=2093
-  _globals['_LISTBUNDLESRESPONSE']._serialized_end=2187
-  _globals['_DELETEBUNDLEREQUEST']._serialized_start=2189
-  _globals['_DELETEBUNDLEREQUEST']._serialized_end=2250
-  _globals['_DELETEBUNDLERESPONSE']._serialized_start=2252
-  _globals['_DELETEBUNDLERESPONSE']._serialized_end=2322
-  _globals['_DOWNLOADBUNDLEOBJECTREQUEST']._serialized_start=2325
-  _globals['_DOWNLOADBUNDLEOBJECTREQUEST']._serialized_end=2455
-  _globals['_DOWNLOADBUNDLEOBJECTRESPONSE']._serialized_start=2457
-  _globals['_DOWNLOADBUNDLEOBJECTRESPONSE']._serialized_end=2521
-  _globals['_TRANSFERSERVICE']._serialized_start=2524
-  _globals['_TRANSFERSERVICE']._serialized_end=3987
+  _globals['_TRANSFERSERVICE'].methods_by_name['ReadForPeer']._loaded_options = None
+  _globals['_TRANSFERSERVICE'].methods_by_name['ReadForPeer']._serialized_options = b'\212\265\030!\n\025transfer.bundles.peer\022\006bundle\030\005'
+  _globals['_SEALRELEASEREQUEST']._serialized_start=210
+  _globals['_SEALRELEASEREQUEST']._serialized_end=490
+  _globals['_SEALRELEASERESPONSE']._serialized_start=493
+  _globals['_SEALRELEASERESPONSE']._serialized_end=686
+  _globals['_SEALRELEASERESPONSE_FINDINGSENTRY']._serialized_start=639
+  _globals['_SEALRELEASERESPONSE_FINDINGSENTRY']._serialized_end=686
+  _globals['_REVOKEBUNDLEREQUEST']._serialized_start=688
+  _globals['_REVOKEBUNDLEREQUEST']._serialized_end=765
+  _globals['_REVOKEBUNDLERESPONSE']._serialized_start=767
+  _globals['_REVOKEBUNDLERESPONSE']._serialized_end=836
+  _globals['_PULLBUNDLEREQUEST']._serialized_start=839
+  _globals['_PULLBUNDLEREQUEST']._serialized_end=980
+  _globals['_PULLBUNDLERESPONSE']._serialized_start=983
+  _globals['_PULLBUNDLERESPONSE']._serialized_end=1171
+  _globals['_VERIFYBUNDLEREQUEST']._serialized_start=1173
+  _globals['_VERIFYBUNDLEREQUEST']._serialized_end=1268
+  _globals['_VERIFYBUNDLERESPONSE']._serialized_start=1271
+  _globals['_VERIFYBUNDLERESPONSE']._serialized_end=1406
+  _globals['_DUMPVAULTREQUEST']._serialized_start=1408
+  _globals['_DUMPVAULTREQUEST']._serialized_end=1486
+  _globals['_DUMPVAULTRESPONSE']._serialized_start=1489
+  _globals['_DUMPVAULTRESPONSE']._serialized_end=1619
+  _globals['_LOADBUNDLEREQUEST']._serialized_start=1621
+  _globals['_LOADBUNDLEREQUEST']._serialized_end=1728
+  _globals['_LOADBUNDLERESPONSE']._serialized_start=1731
+  _globals['_LOADBUNDLERESPONSE']._serialized_end=1919
+  _globals['_GETBUNDLEREQUEST']._serialized_start=1921
+  _globals['_GETBUNDLEREQUEST']._serialized_end=1959
+  _globals['_GETBUNDLERESPONSE']._serialized_start=1961
+  _globals['_GETBUNDLERESPONSE']._serialized_end=2027
+  _globals['_LISTBUNDLESREQUEST']._serialized_start=2029
+  _globals['_LISTBUNDLESREQUEST']._serialized_end=2124
+  _globals['_LISTBUNDLESRESPONSE']._serialized_start=2126
+  _globals['_LISTBUNDLESRESPONSE']._serialized_end=2220
+  _globals['_ROTATESIGNINGKEYREQUEST']._serialized_start=2222
+  _globals['_ROTATESIGNINGKEYREQUEST']._serialized_end=2305
+  _globals['_ROTATESIGNINGKEYRESPONSE']._serialized_start=2307
+  _globals['_ROTATESIGNINGKEYRESPONSE']._serialized_end=2421
+  _globals['_DELETEBUNDLEREQUEST']._serialized_start=2423
+  _globals['_DELETEBUNDLEREQUEST']._serialized_end=2484
+  _globals['_DELETEBUNDLERESPONSE']._serialized_start=2486
+  _globals['_DELETEBUNDLERESPONSE']._serialized_end=2556
+  _globals['_DOWNLOADBUNDLEOBJECTREQUEST']._serialized_start=2559
+  _globals['_DOWNLOADBUNDLEOBJECTREQUEST']._serialized_end=2689
+  _globals['_DOWNLOADBUNDLEOBJECTRESPONSE']._serialized_start=2691
+  _globals['_DOWNLOADBUNDLEOBJECTRESPONSE']._serialized_end=2755
+  _globals['_READFORPEERREQUEST']._serialized_start=2758
+  _globals['_READFORPEERREQUEST']._serialized_end=3008
+  _globals['_READFORPEERRESPONSE']._serialized_start=3010
+  _globals['_READFORPEERRESPONSE']._serialized_end=3065
+  _globals['_TRANSFERSERVICE']._serialized_start=3068
+  _globals['_TRANSFERSERVICE']._serialized_end=4831
 # @@protoc_insertion_point(module_scope)

@@ -6,6 +6,7 @@ Sealed bundles: seal, pull, verify, dump and load."""
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from memporium.transfer.v1 import transfer_pb2 as _transfer_pb2
 import builtins as _builtins
@@ -568,6 +569,70 @@ class ListBundlesResponse(_message.Message):
 Global___ListBundlesResponse: _TypeAlias = ListBundlesResponse  # noqa: Y015
 
 @_typing.final
+class RotateSigningKeyRequest(_message.Message):
+    """Request of RotateSigningKey."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """The organisation, `orgs/{org}`."""
+    number: _builtins.int
+    """Number of the root that is to be replaced: a repeated call then changes nothing. 0: the newest one."""
+    request_id: _builtins.str
+    """UUID of the call."""
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        number: _builtins.int = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["number", b"number", "parent", b"parent", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RotateSigningKeyRequest: _TypeAlias = RotateSigningKeyRequest  # noqa: Y015
+
+@_typing.final
+class RotateSigningKeyResponse(_message.Message):
+    """Response of RotateSigningKey."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    SIGNING_PUBLIC_KEY_FIELD_NUMBER: _builtins.int
+    SECOND_PUBLIC_KEY_FIELD_NUMBER: _builtins.int
+    BUNDLES_FIELD_NUMBER: _builtins.int
+    number: _builtins.int
+    """Number of the newest root."""
+    signing_public_key: _builtins.bytes
+    """The new Ed25519 public key, raw."""
+    second_public_key: _builtins.bytes
+    """The new ML-DSA-65 public key, raw; empty: the key has one half."""
+    bundles: _builtins.int
+    """Number of bundles that were signed again."""
+    def __init__(
+        self,
+        *,
+        number: _builtins.int = ...,
+        signing_public_key: _builtins.bytes = ...,
+        second_public_key: _builtins.bytes = ...,
+        bundles: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundles", b"bundles", "number", b"number", "second_public_key", b"second_public_key", "signing_public_key", b"signing_public_key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RotateSigningKeyResponse: _TypeAlias = RotateSigningKeyResponse  # noqa: Y015
+
+@_typing.final
 class DeleteBundleRequest(_message.Message):
     """Request of DeleteBundle."""
 
@@ -637,7 +702,7 @@ class DownloadBundleObjectRequest(_message.Message):
     agreement: _builtins.str
     """The agreement, for a bundle of another organisation."""
     object: _builtins.str
-    """`manifest`, `grant`, `snapshot`, `timestamp`, or the SHA-256 of a segment in hexadecimal."""
+    """`manifest`, `part`, `grant`, `root`, `snapshot`, `timestamp`, or the SHA-256 of a segment in hexadecimal."""
     offset: _builtins.int
     """Bytes to skip."""
     def __init__(
@@ -682,3 +747,85 @@ class DownloadBundleObjectResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DownloadBundleObjectResponse: _TypeAlias = DownloadBundleObjectResponse  # noqa: Y015
+
+@_typing.final
+class ReadForPeerRequest(_message.Message):
+    """Request of `ReadForPeer`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BUNDLE_FIELD_NUMBER: _builtins.int
+    OBJECT_FIELD_NUMBER: _builtins.int
+    OFFSET_FIELD_NUMBER: _builtins.int
+    AGREEMENT_FIELD_NUMBER: _builtins.int
+    LISTING_FIELD_NUMBER: _builtins.int
+    TERMS_SHA256_FIELD_NUMBER: _builtins.int
+    RECIPIENT_FIELD_NUMBER: _builtins.int
+    RECIPIENT_KEY_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    bundle: _builtins.str
+    """The bundle, `orgs/{org}/bundles/{bundle}`."""
+    object: _builtins.str
+    """`manifest`, `grant`, `snapshot`, `timestamp`, or the SHA-256 of a segment."""
+    offset: _builtins.int
+    """Begin at this byte."""
+    agreement: _builtins.str
+    """The agreement."""
+    listing: _builtins.str
+    """The listing that it is about."""
+    terms_sha256: _builtins.str
+    """SHA-256 of its terms, hexadecimal."""
+    recipient: _builtins.str
+    """The recipient as this platform names it, `orgs/{org}.{peer}`."""
+    recipient_key: _builtins.bytes
+    """The recipient's X25519 public key, raw."""
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """When the agreement ends; absent: never."""
+
+    def __init__(
+        self,
+        *,
+        bundle: _builtins.str = ...,
+        object: _builtins.str = ...,
+        offset: _builtins.int = ...,
+        agreement: _builtins.str = ...,
+        listing: _builtins.str = ...,
+        terms_sha256: _builtins.str = ...,
+        recipient: _builtins.str = ...,
+        recipient_key: _builtins.bytes = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "bundle", b"bundle", "end_time", b"end_time", "listing", b"listing", "object", b"object", "offset", b"offset", "recipient", b"recipient", "recipient_key", b"recipient_key", "terms_sha256", b"terms_sha256"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReadForPeerRequest: _TypeAlias = ReadForPeerRequest  # noqa: Y015
+
+@_typing.final
+class ReadForPeerResponse(_message.Message):
+    """Response of `ReadForPeer`: the size first, then pieces."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SIZE_BYTES_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    size_bytes: _builtins.int
+    """Size of the whole object in bytes; in the first message."""
+    data: _builtins.bytes
+    """The next piece."""
+    def __init__(
+        self,
+        *,
+        size_bytes: _builtins.int = ...,
+        data: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "size_bytes", b"size_bytes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReadForPeerResponse: _TypeAlias = ReadForPeerResponse  # noqa: Y015

@@ -75,6 +75,11 @@ class TransferServiceStub:
                 request_serializer=memporium_dot_transfer_dot_v1_dot_transfer__service__pb2.ListBundlesRequest.SerializeToString,
                 response_deserializer=memporium_dot_transfer_dot_v1_dot_transfer__service__pb2.ListBundlesResponse.FromString,
                 _registered_method=True)
+        self.RotateSigningKey = channel.unary_unary(
+                '/memporium.transfer.v1.TransferService/RotateSigningKey',
+                request_serializer=memporium_dot_transfer_dot_v1_dot_transfer__service__pb2.RotateSigningKeyRequest.SerializeToString,
+                response_deserializer=memporium_dot_transfer_dot_v1_dot_transfer__service__pb2.RotateSigningKeyResponse.FromString,
+                _registered_method=True)
         self.DeleteBundle = channel.unary_unary(
                 '/memporium.transfer.v1.TransferService/DeleteBundle',
                 request_serializer=memporium_dot_transfer_dot_v1_dot_transfer__service__pb2.DeleteBundleRequest.SerializeToString,
@@ -84,6 +89,11 @@ class TransferServiceStub:
                 '/memporium.transfer.v1.TransferService/DownloadBundleObject',
                 request_serializer=memporium_dot_transfer_dot_v1_dot_transfer__service__pb2.DownloadBundleObjectRequest.SerializeToString,
                 response_deserializer=memporium_dot_transfer_dot_v1_dot_transfer__service__pb2.DownloadBundleObjectResponse.FromString,
+                _registered_method=True)
+        self.ReadForPeer = channel.unary_stream(
+                '/memporium.transfer.v1.TransferService/ReadForPeer',
+                request_serializer=memporium_dot_transfer_dot_v1_dot_transfer__service__pb2.ReadForPeerRequest.SerializeToString,
+                response_deserializer=memporium_dot_transfer_dot_v1_dot_transfer__service__pb2.ReadForPeerResponse.FromString,
                 _registered_method=True)
 
 
@@ -148,6 +158,14 @@ class TransferServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RotateSigningKey(self, request, context):
+        """Gives an organisation a new signing key: a root that the old key and the new one have signed. What it has sealed is
+        signed again with the new key, nothing is encrypted again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DeleteBundle(self, request, context):
         """Removes a bundle and the objects that no other bundle holds.
         """
@@ -158,6 +176,13 @@ class TransferServiceServicer:
     def DownloadBundleObject(self, request, context):
         """Returns one stored object of a bundle as it is, to keep or verify elsewhere. Refused where the terms keep the memory
         on the platform.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReadForPeer(self, request, context):
+        """An object of a sealed bundle for an organisation of another platform; memstore has checked the agreement.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -206,6 +231,11 @@ def add_TransferServiceServicer_to_server(servicer, server):
                     request_deserializer=memporium_dot_transfer_dot_v1_dot_transfer__service__pb2.ListBundlesRequest.FromString,
                     response_serializer=memporium_dot_transfer_dot_v1_dot_transfer__service__pb2.ListBundlesResponse.SerializeToString,
             ),
+            'RotateSigningKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.RotateSigningKey,
+                    request_deserializer=memporium_dot_transfer_dot_v1_dot_transfer__service__pb2.RotateSigningKeyRequest.FromString,
+                    response_serializer=memporium_dot_transfer_dot_v1_dot_transfer__service__pb2.RotateSigningKeyResponse.SerializeToString,
+            ),
             'DeleteBundle': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteBundle,
                     request_deserializer=memporium_dot_transfer_dot_v1_dot_transfer__service__pb2.DeleteBundleRequest.FromString,
@@ -215,6 +245,11 @@ def add_TransferServiceServicer_to_server(servicer, server):
                     servicer.DownloadBundleObject,
                     request_deserializer=memporium_dot_transfer_dot_v1_dot_transfer__service__pb2.DownloadBundleObjectRequest.FromString,
                     response_serializer=memporium_dot_transfer_dot_v1_dot_transfer__service__pb2.DownloadBundleObjectResponse.SerializeToString,
+            ),
+            'ReadForPeer': grpc.unary_stream_rpc_method_handler(
+                    servicer.ReadForPeer,
+                    request_deserializer=memporium_dot_transfer_dot_v1_dot_transfer__service__pb2.ReadForPeerRequest.FromString,
+                    response_serializer=memporium_dot_transfer_dot_v1_dot_transfer__service__pb2.ReadForPeerResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -445,6 +480,33 @@ class TransferService:
             _registered_method=True)
 
     @staticmethod
+    def RotateSigningKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memporium.transfer.v1.TransferService/RotateSigningKey',
+            memporium_dot_transfer_dot_v1_dot_transfer__service__pb2.RotateSigningKeyRequest.SerializeToString,
+            memporium_dot_transfer_dot_v1_dot_transfer__service__pb2.RotateSigningKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def DeleteBundle(request,
             target,
             options=(),
@@ -488,6 +550,33 @@ class TransferService:
             '/memporium.transfer.v1.TransferService/DownloadBundleObject',
             memporium_dot_transfer_dot_v1_dot_transfer__service__pb2.DownloadBundleObjectRequest.SerializeToString,
             memporium_dot_transfer_dot_v1_dot_transfer__service__pb2.DownloadBundleObjectResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReadForPeer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/memporium.transfer.v1.TransferService/ReadForPeer',
+            memporium_dot_transfer_dot_v1_dot_transfer__service__pb2.ReadForPeerRequest.SerializeToString,
+            memporium_dot_transfer_dot_v1_dot_transfer__service__pb2.ReadForPeerResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -51,12 +51,18 @@ class TransferServiceStub:
     """Returns a bundle."""
     ListBundles: _grpc.UnaryUnaryMultiCallable[_transfer_service_pb2.ListBundlesRequest, _transfer_service_pb2.ListBundlesResponse]
     """Lists the bundles of an organisation, newest first."""
+    RotateSigningKey: _grpc.UnaryUnaryMultiCallable[_transfer_service_pb2.RotateSigningKeyRequest, _transfer_service_pb2.RotateSigningKeyResponse]
+    """Gives an organisation a new signing key: a root that the old key and the new one have signed. What it has sealed is
+    signed again with the new key, nothing is encrypted again.
+    """
     DeleteBundle: _grpc.UnaryUnaryMultiCallable[_transfer_service_pb2.DeleteBundleRequest, _transfer_service_pb2.DeleteBundleResponse]
     """Removes a bundle and the objects that no other bundle holds."""
     DownloadBundleObject: _grpc.UnaryStreamMultiCallable[_transfer_service_pb2.DownloadBundleObjectRequest, _transfer_service_pb2.DownloadBundleObjectResponse]
     """Returns one stored object of a bundle as it is, to keep or verify elsewhere. Refused where the terms keep the memory
     on the platform.
     """
+    ReadForPeer: _grpc.UnaryStreamMultiCallable[_transfer_service_pb2.ReadForPeerRequest, _transfer_service_pb2.ReadForPeerResponse]
+    """An object of a sealed bundle for an organisation of another platform; memstore has checked the agreement."""
 
 @_typing.type_check_only
 class TransferServiceAsyncStub(TransferServiceStub):
@@ -81,12 +87,18 @@ class TransferServiceAsyncStub(TransferServiceStub):
     """Returns a bundle."""
     ListBundles: _aio.UnaryUnaryMultiCallable[_transfer_service_pb2.ListBundlesRequest, _transfer_service_pb2.ListBundlesResponse]  # type: ignore[assignment]
     """Lists the bundles of an organisation, newest first."""
+    RotateSigningKey: _aio.UnaryUnaryMultiCallable[_transfer_service_pb2.RotateSigningKeyRequest, _transfer_service_pb2.RotateSigningKeyResponse]  # type: ignore[assignment]
+    """Gives an organisation a new signing key: a root that the old key and the new one have signed. What it has sealed is
+    signed again with the new key, nothing is encrypted again.
+    """
     DeleteBundle: _aio.UnaryUnaryMultiCallable[_transfer_service_pb2.DeleteBundleRequest, _transfer_service_pb2.DeleteBundleResponse]  # type: ignore[assignment]
     """Removes a bundle and the objects that no other bundle holds."""
     DownloadBundleObject: _aio.UnaryStreamMultiCallable[_transfer_service_pb2.DownloadBundleObjectRequest, _transfer_service_pb2.DownloadBundleObjectResponse]  # type: ignore[assignment]
     """Returns one stored object of a bundle as it is, to keep or verify elsewhere. Refused where the terms keep the memory
     on the platform.
     """
+    ReadForPeer: _aio.UnaryStreamMultiCallable[_transfer_service_pb2.ReadForPeerRequest, _transfer_service_pb2.ReadForPeerResponse]  # type: ignore[assignment]
+    """An object of a sealed bundle for an organisation of another platform; memstore has checked the agreement."""
 
 class TransferServiceServicer(metaclass=_abc_1.ABCMeta):
     """Moves memory between vaults, organisations and places (MemLoader and MemDumper)."""
@@ -158,6 +170,16 @@ class TransferServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lists the bundles of an organisation, newest first."""
 
     @_abc_1.abstractmethod
+    def RotateSigningKey(
+        self,
+        request: _transfer_service_pb2.RotateSigningKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_transfer_service_pb2.RotateSigningKeyResponse, _abc.Awaitable[_transfer_service_pb2.RotateSigningKeyResponse]]:
+        """Gives an organisation a new signing key: a root that the old key and the new one have signed. What it has sealed is
+        signed again with the new key, nothing is encrypted again.
+        """
+
+    @_abc_1.abstractmethod
     def DeleteBundle(
         self,
         request: _transfer_service_pb2.DeleteBundleRequest,
@@ -174,5 +196,13 @@ class TransferServiceServicer(metaclass=_abc_1.ABCMeta):
         """Returns one stored object of a bundle as it is, to keep or verify elsewhere. Refused where the terms keep the memory
         on the platform.
         """
+
+    @_abc_1.abstractmethod
+    def ReadForPeer(
+        self,
+        request: _transfer_service_pb2.ReadForPeerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_transfer_service_pb2.ReadForPeerResponse], _abc.AsyncIterator[_transfer_service_pb2.ReadForPeerResponse]]:
+        """An object of a sealed bundle for an organisation of another platform; memstore has checked the agreement."""
 
 def add_TransferServiceServicer_to_server(servicer: TransferServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

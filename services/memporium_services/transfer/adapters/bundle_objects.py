@@ -3,13 +3,15 @@
 bundles/{org}/lines/{line}/{sha256}     segments; versions of one line share them, nobody else does
 bundles/{org}/manifests/{bundle}        the manifest's envelope
 bundles/{org}/own-grants/{bundle}       the publisher's grant to itself, from which it makes those of others
+bundles/{org}/source-parts/{bundle}     the envelope of what was kept out of the common segments to be marked
+bundles/{org}/parts/{bundle}/{copy}/    a recipient's part: `part`, `key` (wrapped), and its segments by digest
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from memporium_platform.bundle.limits import GRANT_MAX, MANIFEST_MAX, SEGMENT_OBJECT_MAX
+from memporium_platform.bundle.limits import GRANT_MAX, MANIFEST_MAX, PART_MAX, SEGMENT_OBJECT_MAX
 from memporium_platform.bundle.steps import VerificationStep, rejected
 from memporium_platform.storage.objects.object_store import ObjectNotFoundError, ObjectTooLargeError
 from memporium_services.transfer.domain.bundles import line_key
@@ -49,8 +51,12 @@ class StoredBundles:
         step = VerificationStep.SEGMENT_DIGEST
         return await self._read(_segment(bundle, digest), step, limit_bytes=SEGMENT_OBJECT_MAX)
 
-    async def put_documents(self, bundle: Bundle, *, manifest: bytes, own_grant: bytes) -> None:
+    async def put_documents(
+        self, bundle: Bundle, *, manifest: bytes, own_grant: bytes, source_part: bytes | None
+    ) -> None:
         """Store what makes the segments a bundle; the manifest last."""
+        if source_part is not None:
+            await self._objects.put(_source_part(bundle), source_part)
         await self._objects.put(_own_grant(bundle), own_grant)
         await self._objects.put(_manifest(bundle), manifest)
 
@@ -62,13 +68,55 @@ class StoredBundles:
         """Return the envelope of the publisher's grant to itself, not yet verified."""
         return await self._read(_own_grant(bundle), VerificationStep.GRANT, limit_bytes=GRANT_MAX)
 
-    async def remove_documents(self, bundle: Bundle) -> int:
-        """Remove a bundle's documents; return how many bytes they were."""
-        freed = 0
-        for key in (_manifest(bundle), _own_grant(bundle)):
-            freed += await self._objects.size(key) or 0
-            await self._objects.delete(key)
-        return freed
+    async def source_part(self, bundle: Bundle) -> bytes:
+        """Return the envelope of the publisher's own part, not yet verified."""
+        return await self._read(_source_part(bundle), VerificationStep.SIZE_CAPS, limit_bytes=PART_MAX)
+
+    async def part(self, bundle: Bundle, agreement: str) -> tuple[bytes, bytes] | None:
+        """Return the envelope of a recipient's part and its wrapped key, or None where none was made."""
+        if await self._objects.size(_copy(bundle, agreement, "part")) is None:
+            return None
+        step = VerificationStep.SIZE_CAPS
+        envelope = await self._read(_copy(bundle, agreement, "part"), step, limit_bytes=PART_MAX)
+        return envelope, await self._read(_copy(bundle, agreement, "key"), step, limit_bytes=GRANT_MAX)
+
+    async def put_part(self, bundle: Bundle, agreement: str, *, envelope: bytes, wrapped_key: bytes) -> None:
+        """Store what makes its segments a recipient's part; the envelope last."""
+        await self._objects.put(_copy(bundle, agreement, "key"), wrapped_key)
+        await self._objects.put(_copy(bundle, agreement, "part"), envelope)
+
+    async def put_part_segment(self, bundle: Bundle, agreement: str, digest: str, data: bytes) -> None:
+        """Store a segment of a recipient's part."""
+        await self._objects.put(_copy(bundle, agreement, digest), data)
+
+    async def part_segment(self, bundle: Bundle, agreement: str, digest: str) -> bytes:
+        """Return a segment of a recipient's part, not yet verified."""
+        step = VerificationStep.SEGMENT_DIGEST
+        return await self._read(_copy(bundle, agreement, digest), step, limit_bytes=SEGMENT_OBJECT_MAX)
+
+    async def documents(self, bundle: Bundle) -> AsyncIterator[tuple[str, bytes]]:
+        """Yield the signed documents of a bundle and of its recipients' parts, with where they lie."""
+        keys = [_own_grant(bundle), _source_part(bundle), _manifest(bundle)]
+        keys += [key async for key in self._objects.list(_copies(bundle)) if key.endswith("/part")]
+        for key in keys:
+            if await self._objects.size(key) is not None:
+                yield key, await self._read(key, VerificationStep.SIZE_CAPS, limit_bytes=MANIFEST_MAX)
+
+    async def put_document(self, key: str, envelope: bytes) -> None:
+        """Store a document again where it lay."""
+        await self._objects.put(key, envelope)
+
+    async def remove_documents(self, bundle: Bundle) -> tuple[int, int]:
+        """Remove a bundle's documents, and the parts of its recipients; return how many objects, and their bytes."""
+        removed = freed = 0
+        keys = [_manifest(bundle), _own_grant(bundle), _source_part(bundle)]
+        keys += [key async for key in self._objects.list(_copies(bundle))]
+        for key in keys:
+            size = await self._objects.size(key)
+            if size is not None:
+                await self._objects.delete(key)
+                removed, freed = removed + 1, freed + size
+        return removed, freed
 
     async def remove_segments(self, bundle: Bundle, *, keep: Collection[str]) -> AsyncIterator[int]:
         """Remove the segments of the bundle's line but those to keep; yield the size of each."""
@@ -102,6 +150,18 @@ def _segment(bundle: Bundle, digest: str) -> str:
 
 def _manifest(bundle: Bundle) -> str:
     return f"bundles/{bundle.org}/manifests/{bundle.bundle_id}"
+
+
+def _source_part(bundle: Bundle) -> str:
+    return f"bundles/{bundle.org}/source-parts/{bundle.bundle_id}"
+
+
+def _copies(bundle: Bundle) -> str:
+    return f"bundles/{bundle.org}/parts/{bundle.bundle_id}/"
+
+
+def _copy(bundle: Bundle, agreement: str, what: str) -> str:
+    return f"{_copies(bundle)}{line_key(agreement)}/{what}"
 
 
 def _own_grant(bundle: Bundle) -> str:

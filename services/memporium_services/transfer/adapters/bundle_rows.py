@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, delete, func, insert, or_, select, update
+from sqlalchemy import and_, case, delete, func, insert, or_, select, update
 
 from memporium_platform.storage.sql.times import from_us, to_us
 from memporium_platform.storage.sql.upsert import upsert
-from memporium_services.transfer.adapters.tables import bundles, publishers, revocations, segments
-from memporium_services.transfer.domain.bundles import Bundle, BundleKind, BundleState, Publisher
+from memporium_services.transfer.adapters.tables import bundles, publishers, revocations, roots, segments
+from memporium_services.transfer.domain.bundles import Bundle, BundleKind, BundleState, KeptRoot, Publisher
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,10 +71,34 @@ class SqlBundleRows:
         return [bundle for row in rows if (bundle := _from_row(row)) is not None]
 
     def abandoned(self, conn: Connection, before: datetime) -> list[Bundle]:
-        """Return bundles whose sealing began before a time and did not end."""
-        stuck = (bundles.c.state == BundleState.SEALING) & (bundles.c.create_us < to_us(before))
+        """Return bundles that are being sealed and did not show since a time that they still are."""
+        last = case((bundles.c.alive_us > bundles.c.create_us, bundles.c.alive_us), else_=bundles.c.create_us)
+        stuck = (bundles.c.state == BundleState.SEALING) & (last < to_us(before))
         rows = conn.execute(select(bundles).where(stuck))
         return [bundle for row in rows if (bundle := _from_row(row)) is not None]
+
+    def alive(self, conn: Connection, bundle: Bundle, *, now: datetime) -> None:
+        """Note that the sealing of a bundle goes on."""
+        still = _is(bundle.org, bundle.bundle_id) & (bundles.c.state == BundleState.SEALING)
+        conn.execute(update(bundles).where(still).values(alive_us=to_us(now)))
+
+    def roots(self, conn: Connection, org: str) -> list[KeptRoot]:
+        """Return an organisation's roots, oldest first."""
+        rows = conn.execute(select(roots).where(roots.c.org == org).order_by(roots.c.number))
+        return [KeptRoot(number=row.number, envelope=row.envelope, hybrid=row.hybrid) for row in rows]
+
+    def add_root(self, conn: Connection, org: str, root: KeptRoot, *, now: datetime) -> None:
+        """Add an organisation's next root; one that is there already stays."""
+        row = {
+            "org": org,
+            "number": root.number,
+            "envelope": root.envelope,
+            "hybrid": root.hybrid,
+            "create_us": to_us(now),
+        }
+        there = select(roots.c.number).where((roots.c.org == org) & (roots.c.number == root.number))
+        if conn.execute(there).first() is None:
+            conn.execute(insert(roots).values(row))
 
     def delete(self, conn: Connection, org: str, bundle_id: str) -> None:
         """Remove a bundle."""
@@ -160,6 +184,7 @@ def _from_row(row: Any) -> Bundle | None:
     if row is None:
         return None
     values = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
+    values.pop("alive_us")
     values["create_time"] = from_us(values.pop("create_us"))
     values["kind"], values["state"] = BundleKind(values["kind"]), BundleState(values["state"])
     return Bundle(**values)

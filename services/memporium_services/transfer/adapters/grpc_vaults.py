@@ -33,10 +33,23 @@ class GrpcVaults:
         self._stub = channels.stub(VaultServiceStub)
 
     async def export(
-        self, vault: str, *, cubes: Sequence[str], tags: Sequence[str], redistribute: bool
+        self,
+        vault: str,
+        *,
+        cubes: Sequence[str],
+        tags: Sequence[str],
+        redistribute: bool,
+        onward: tuple[str, str] = ("", ""),
     ) -> AsyncIterator[Vault | list[PortableCube]]:
         """Yield the vault, then its cubes in batches."""
-        request = pb.ExportCubesRequest(parent=vault, names=cubes, action=_action(redistribute=redistribute))
+        terms_sha256, listing = onward
+        request = pb.ExportCubesRequest(
+            parent=vault,
+            names=cubes,
+            action=_action(redistribute=redistribute),
+            onward_terms_sha256=terms_sha256,
+            onward_listing=listing,
+        )
         if tags:
             request.filter.CopyFrom(CubeFilter(tags_any=tags))
         with peer_errors():

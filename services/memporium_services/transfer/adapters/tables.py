@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, Table, Text
 
 from memporium_platform.storage.sql import kernel_tables
 
@@ -29,6 +29,11 @@ bundles = Table(
     # Principal, method and request id, hashed: a call that is repeated finds the bundle that the first one made.
     Column("request_key", Text, nullable=False),
     Column("request_digest", LargeBinary, nullable=False),
+    # Why its sealing failed.
+    Column("failure", Text, nullable=False, server_default=""),
+    Column("part_cube_count", BigInteger, nullable=False, server_default="0"),
+    # When the sealing last showed that it goes on.
+    Column("alive_us", BigInteger, nullable=False, server_default="0"),
     Index("ix_bundles_line", "org", "line", "number"),
     Index("ix_bundles_request_key", "request_key"),
 )
@@ -61,6 +66,17 @@ revocations = Table(
     Column("bundle", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("revoke_us", BigInteger, nullable=False),
+)
+
+# The publishers' own roots of trust, and whether the keys in one have two halves.
+roots = Table(
+    "roots",
+    metadata,
+    Column("org", Text, primary_key=True),
+    Column("number", BigInteger, primary_key=True),
+    Column("envelope", LargeBinary, nullable=False),
+    Column("hybrid", Boolean, nullable=False),
+    Column("create_us", BigInteger, nullable=False),
 )
 
 # The highest numbers that an organisation has met of a publisher, under one trust root. Rows with the line "" hold the

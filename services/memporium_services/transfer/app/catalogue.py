@@ -48,13 +48,13 @@ class Catalogue:
         """Return a bundle that is complete.
 
         Raises:
-            PlatformError: NOT_FOUND, or FAILED_PRECONDITION for one that is still being sealed.
+            PlatformError: NOT_FOUND, or FAILED_PRECONDITION for one that is still being sealed, or failed.
         """
         bundle, _ = await self.get(name)
-        if bundle.state is BundleState.SEALING:
+        if bundle.state in {BundleState.SEALING, BundleState.FAILED}:
             raise PlatformError(
                 Reason.FAILED_PRECONDITION,
-                f"{name} is being sealed",
+                f"{name} cannot be used: {bundle.failure or 'it is being sealed'}",
                 metadata={"resource": name, "state": str(bundle.state)},
             )
         return bundle
@@ -86,11 +86,13 @@ class Catalogue:
         A bundle that is gone already is no error, so that a call cut short can be sent again.
         """
         try:
-            bundle = await self.complete(name)
+            bundle, _ = await self.get(name)
         except PlatformError as error:
             if error.reason is Reason.NOT_FOUND:
                 return 0, 0
             raise
+        if bundle.state is not BundleState.FAILED:
+            bundle = await self.complete(name)
         call = current_call()
 
         def commit(conn: Connection) -> tuple[set[str], int]:
@@ -104,8 +106,23 @@ class Catalogue:
             )
 
         keep, busy = await self._database.write(commit)
-        objects, freed = 2, await self._store.remove_documents(bundle)
+        documents, freed = await self._store.remove_documents(bundle)
+        removed, more = await self._collect(bundle, keep, busy)
+        return documents + removed, freed + more
+
+    async def collect(self, failed: Bundle) -> tuple[int, int]:
+        """Remove what a failed sealing has left in the store; return how many objects, and their bytes."""
+
+        def look(conn: Connection) -> tuple[set[str], int]:
+            line = failed.org, failed.line
+            return self._rows.segments_of_line(conn, *line), self._rows.sealing(conn, *line)
+
+        keep, busy = await self._database.read(look)
+        return await self._collect(failed, keep, busy)
+
+    async def _collect(self, bundle: Bundle, keep: set[str], busy: int) -> tuple[int, int]:
+        removed = freed = 0
         if not busy:  # a sealing may be about to share what looks unused; a later deletion removes it
             async for size in self._store.remove_segments(bundle, keep=keep):
-                objects, freed = objects + 1, freed + size
-        return objects, freed
+                removed, freed = removed + 1, freed + size
+        return removed, freed

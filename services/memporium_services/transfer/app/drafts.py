@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     from memporium_platform.kernel import Clock
     from memporium_platform.storage.sql.database import Database
     from memporium_services.transfer.ports.store import BundleRows
+
+
+_CUT_OFF = "its sealing was cut off, and nobody came back for it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +58,7 @@ class Drafts:
         """Wire the parts; a draft older than the timeout was left by a crash."""
         self._database, self._rows, self._clock = database, rows, clock
         self._timeout = timedelta(seconds=sealing_timeout_s)
-        self._active: set[str] = set()
+        self._active: dict[str, asyncio.Task[None]] = {}
 
     async def begin(self, plan: Plan) -> Bundle:
         """Return the draft to seal, or the bundle that this request has made before.
@@ -66,25 +71,39 @@ class Drafts:
         bundle_id = check_id(plan.bundle_id, "bundle_id") if plan.bundle_id else new_id(self._clock.now())
         draft = await self._database.write(lambda conn: self._make(conn, call, plan, bundle_id))
         if draft.state is BundleState.SEALING:
-            self._active.add(draft.name)
+            self._active[draft.name] = asyncio.create_task(self._keep_alive(draft))
         return draft
 
     async def end(self, draft: Bundle, *, failed: bool) -> None:
         """Note that a sealing is over; a failed one leaves no row."""
-        self._active.discard(draft.name)
+        beating = self._active.pop(draft.name, None)
+        if beating is not None:
+            beating.cancel()
+            with suppress(asyncio.CancelledError):
+                await beating
         if failed:
             await self._database.write(lambda conn: self._drop(conn, draft))
 
-    async def sweep(self) -> int:
-        """Remove drafts that a crash has left; return how many."""
+    async def sweep(self) -> list[Bundle]:
+        """Let the sealings fail that nothing was heard of for the timeout; return them.
 
-        def remove(conn: Connection) -> int:
+        Their numbers stay taken. A caller that comes back with the same request begins anew under the same id.
+        """
+
+        def fail(conn: Connection) -> list[Bundle]:
             left = self._rows.abandoned(conn, self._clock.now() - self._timeout)
-            for draft in left:
-                self._rows.delete(conn, draft.org, draft.bundle_id)
-            return len(left)
+            failed = [replace(draft, state=BundleState.FAILED, failure=_CUT_OFF) for draft in left]
+            for draft in failed:
+                self._rows.save(conn, draft)
+            return failed
 
-        return await self._database.write(remove)
+        return await self._database.write(fail)
+
+    async def _keep_alive(self, draft: Bundle) -> None:
+        """Show, for as long as the sealing goes on, that it does."""
+        while True:
+            await asyncio.sleep(self._timeout.total_seconds() / 4)
+            await self._database.write(lambda conn: self._rows.alive(conn, draft, now=self._clock.now()))
 
     def _make(self, conn: Connection, call: Call, plan: Plan, bundle_id: str) -> Bundle:
         key = _request_key(call)
@@ -96,7 +115,7 @@ class Drafts:
                     f"request_id: {call.request_id} was used for another request",
                     metadata={"request_id": call.request_id},
                 )
-            if found.state is not BundleState.SEALING:
+            if found.state not in {BundleState.SEALING, BundleState.FAILED}:
                 return found
             if found.name in self._active:
                 raise PlatformError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from memporium.transfer.v1.bundle_pb2 import Grant, GrantTerms, Manifest, Suite
+from memporium.transfer.v1.bundle_pb2 import Grant, GrantTerms, Manifest
 from memporium_platform.bundle import dsse, grants
 from memporium_platform.bundle.documents import FORMAT, GRANT_TYPE, MANIFEST_TYPE, decode, digest_of, payload, stamp
 from memporium_platform.bundle.recipients import recipient_key_id
@@ -13,9 +13,11 @@ from memporium_platform.bundle.steps import VerificationStep, require
 from memporium_platform.names import new_id
 
 if TYPE_CHECKING:
-    from memporium_platform.crypto.keyring import Keyring
+    from memporium_platform.bundle.recipients import PublicKey
     from memporium_platform.kernel import Clock
+    from memporium_services.transfer.app.deliveries import Delivered
     from memporium_services.transfer.app.publications import Publications
+    from memporium_services.transfer.app.signers import Signers, SigningKeys
     from memporium_services.transfer.domain.bundles import Bundle
     from memporium_services.transfer.ports.services import Terms
     from memporium_services.transfer.ports.store import BundleStore
@@ -27,65 +29,92 @@ _FOR_EVER = datetime(9999, 12, 31, tzinfo=UTC)
 class Granting:
     """Signs grants with the publishers' keys."""
 
-    def __init__(self, stored: BundleStore, publications: Publications, *, keys: Keyring, clock: Clock) -> None:
+    def __init__(self, stored: BundleStore, publications: Publications, *, signing: SigningKeys, clock: Clock) -> None:
         """Use the organisations' keys."""
-        self._stored, self._publications, self._keys, self._clock = stored, publications, keys, clock
+        self._stored, self._publications, self._signing, self._clock = stored, publications, signing, clock
 
     async def trust_root(self, org: str) -> dsse.TrustRoot:
         """Return whose signatures count for a publisher."""
-        return dsse.TrustRoot.of([(await self._keys.org_signing_key(org)).public_key()])
+        return (await self._signing.of(org)).trust
 
-    async def own(self, bundle: Bundle, manifest: bytes, bundle_key: bytes) -> bytes:
-        """Return the envelope of a publisher's grant to itself; `manifest` is the serialised Manifest."""
-        terms = await self._terms(bundle, bundle.org, manifest_sha256=digest_of(manifest), end_time=_FOR_EVER)
-        return await self._sign(bundle, terms, bundle_key, bundle.org)
+    async def own(self, bundle: Bundle, manifest: bytes, keys: bytes, *, signers: Signers, part: bytes = b"") -> bytes:
+        """Return the envelope of a publisher's grant to itself.
 
-    async def for_recipient(self, bundle: Bundle, terms: Terms, *, life_s: int) -> bytes:
+        Args:
+            bundle: The bundle.
+            manifest: The serialised Manifest.
+            keys: The bundle's key, and behind it the source part's if there is one.
+            signers: With what it is signed.
+            part: The serialised source part; b"": none.
+        """
+        terms = self._terms(bundle, digest_of(manifest), signers, end_time=_FOR_EVER)
+        terms.recipient = f"orgs/{bundle.org}"
+        terms.revocation_epoch = await self._publications.revocation_epoch(bundle.org)
+        terms.part_sha256 = digest_of(part) if part else b""
+        key = await self._signing.public_key(bundle.org, signers.suite)
+        return self._signed(terms, keys, key, signers)
+
+    async def for_recipient(
+        self,
+        bundle: Bundle,
+        terms: Terms,
+        *,
+        life_s: int,
+        delivered: Delivered | None = None,
+        key: PublicKey | None = None,
+    ) -> bytes:
         """Return the envelope of a grant of `bundle` to the consumer of an agreement.
+
+        Args:
+            bundle: The bundle.
+            terms: The agreement.
+            life_s: How long the grant lives, in seconds; at most as long as the agreement.
+            delivered: The consumer's part; None where the bundle has no parts.
+            key: The consumer's key; None: that of the organisation of this platform.
 
         Raises:
             PlatformError: BUNDLE_REJECTED at GRANT or KEY, where what is stored is not what the publisher stored.
         """
-        root = await self.trust_root(bundle.org)
+        signers = await self._signing.of(bundle.org)
         envelope = dsse.parse(await self._stored.manifest(bundle))
         own = dsse.parse(await self._stored.own_grant(bundle))
-        dsse.verify(envelope, root)
-        dsse.verify(own, root)
-        payload(envelope, MANIFEST_TYPE, Manifest)
+        dsse.verify(envelope, signers.trust)
+        dsse.verify(own, signers.trust)
+        manifest = payload(envelope, MANIFEST_TYPE, Manifest)
         grant = payload(own, GRANT_TYPE, Grant)
         digest = digest_of(envelope.payload)
-        same = decode(GrantTerms, grant.terms).manifest_sha256 == digest
-        require(same and digest.hex() == bundle.manifest_sha256, VerificationStep.GRANT, "the stored grant is another")
-        publisher = grants.Recipient(f"orgs/{bundle.org}", await self._keys.org_hpke_key(bundle.org))
-        bundle_key, _part_key = grants.open_keys(grant, decode(GrantTerms, grant.terms), publisher)
+        own_terms = decode(GrantTerms, grant.terms)
+        same = own_terms.manifest_sha256 == digest and digest.hex() == bundle.manifest_sha256
+        require(same, VerificationStep.GRANT, "the stored grant is another")
+        bundle_key, _ = grants.open_keys(grant, own_terms, await self._signing.recipient(bundle.org))
         end_time = self._clock.now() + timedelta(seconds=life_s)
         if terms.end_time is not None:
             end_time = min(end_time, terms.end_time)
-        org = terms.consumer.removeprefix("orgs/")
-        granted = await self._terms(bundle, org, manifest_sha256=digest, end_time=end_time, agreed=terms)
-        return await self._sign(bundle, granted, bundle_key, org)
+        granted = self._terms(bundle, digest, signers, end_time=end_time)
+        granted.suite = manifest.suite
+        granted.recipient = terms.consumer
+        granted.agreement, granted.terms_sha256 = terms.name, terms.sha256
+        granted.revocation_epoch = await self._publications.revocation_epoch(bundle.org)
+        keys = bundle_key
+        if delivered is not None:
+            granted.part_sha256 = digest_of(dsse.parse(delivered.envelope).payload)
+            keys += delivered.key
+        if key is None:
+            key = await self._signing.public_key(terms.consumer.removeprefix("orgs/"), manifest.suite)
+        return self._signed(granted, keys, key, signers)
 
-    async def _terms(
-        self, bundle: Bundle, org: str, *, manifest_sha256: bytes, end_time: datetime, agreed: Terms | None = None
-    ) -> GrantTerms:
-        key = (await self._keys.org_hpke_key(org)).public_key()
+    def _terms(self, bundle: Bundle, manifest_sha256: bytes, signers: Signers, *, end_time: datetime) -> GrantTerms:
         now = self._clock.now()
         return GrantTerms(
             format=FORMAT,
-            suite=Suite.SUITE_MCB1_ED25519_X25519_AES256GCM,
+            suite=signers.suite,
             grant_id=new_id(now),
             manifest_sha256=manifest_sha256,
             publisher=f"orgs/{bundle.org}",
-            recipient=f"orgs/{org}",
-            recipient_key_id=recipient_key_id(key),
-            agreement=agreed.name if agreed else "",
-            terms_sha256=agreed.sha256 if agreed else "",
             start_time=stamp(now),
             end_time=stamp(end_time),
-            revocation_epoch=await self._publications.revocation_epoch(bundle.org),
         )
 
-    async def _sign(self, bundle: Bundle, terms: GrantTerms, bundle_key: bytes, org: str) -> bytes:
-        key = (await self._keys.org_hpke_key(org)).public_key()
-        signer = await self._keys.org_signing_key(bundle.org)
-        return dsse.sign(grants.seal(terms, bundle_key, key), GRANT_TYPE, [signer])
+    def _signed(self, terms: GrantTerms, keys: bytes, key: PublicKey, signers: Signers) -> bytes:
+        terms.recipient_key_id = recipient_key_id(key)
+        return dsse.sign(grants.seal(terms, keys, key), GRANT_TYPE, signers.keys)

@@ -141,16 +141,18 @@ class Importing:
         raise rejected(VerificationStep.FORMAT, "the first record is no vault")
 
     async def _blobs(self, job: Job) -> int:
-        streams = job.opening.manifest.streams
-        for index, stream in enumerate(streams):
-            if not stream.blob_tag:
-                continue
-            blob = Digest(sha256=job.opening.files[index], size_bytes=job.opening.content_bytes[index])
+        opening = job.opening
+        files = [
+            (Digest(sha256=blob, size_bytes=opening.content_bytes[n]), n, False) for n, blob in opening.files.items()
+        ]
+        files += [
+            (Digest(sha256=blob, size_bytes=opening.part_bytes[n]), n, True) for n, blob in opening.part_files.items()
+        ]
+        for blob, index, of_part in files:
             if await self._vaults.missing(job.vault, blob):
-                data = job.opening.stream(index)
-                request_id = _request_id(job, blob.sha256)
-                await self._vaults.upload(job.vault, blob, data, request_id=request_id)
-        return len(streams) - 1
+                data = opening.part_stream(index) if of_part else opening.stream(index)
+                await self._vaults.upload(job.vault, blob, data, request_id=_request_id(job, blob.sha256))
+        return len(files)
 
     async def _relate(self, job: Job, relations: Sequence[Relation]) -> None:
         """Make relations, some at once: the vault commits together what comes together."""

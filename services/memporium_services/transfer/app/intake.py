@@ -49,7 +49,7 @@ class Intake:
         batch: list[PortableCube] = []
         size = 0
         old = ""
-        async for content in self._job.opening.stream(0):
+        async for content in self._contents():
             for parsed in parse(content).records:
                 if parsed.HasField("vault"):
                     old = parsed.vault.name
@@ -65,6 +65,14 @@ class Intake:
                     size += length
         if batch:
             yield await self._scanned(batch)
+
+    async def _contents(self) -> AsyncIterator[bytes | memoryview]:
+        """Yield the records that all recipients share, then those of the recipient's own part."""
+        async for content in self._job.opening.stream(0):
+            yield content
+        if self._job.opening.part is not None:
+            async for content in self._job.opening.part_stream(0):
+                yield content
 
     def _take_in(self, portable: PortableCube, old: str) -> None:
         began = time.perf_counter()

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from memporium_platform.crypto.keyring import Keyring
     from memporium_platform.kernel import Clock
     from memporium_platform.storage.sql.database import Database
+    from memporium_services.transfer.app.signers import SigningKeys
     from memporium_services.transfer.domain.bundles import Bundle, Publisher
     from memporium_services.transfer.ports.store import BundleRows
 
@@ -41,9 +41,11 @@ class _Cached:
 class Publications:
     """Signs snapshots and times; keeps the last ones of each publisher until half of their life is over."""
 
-    def __init__(self, database: Database, rows: BundleRows, *, keys: Keyring, clock: Clock, life_s: int) -> None:
+    def __init__(
+        self, database: Database, rows: BundleRows, *, signing: SigningKeys, clock: Clock, life_s: int
+    ) -> None:
         """Sign with the organisations' keys; a signed time lives `life_s` seconds."""
-        self._database, self._rows, self._keys, self._clock = database, rows, keys, clock
+        self._database, self._rows, self._signing, self._clock = database, rows, signing, clock
         self._life = timedelta(seconds=life_s)
         self._cache: dict[str, _Cached] = {}
 
@@ -60,7 +62,7 @@ class Publications:
         if cached is not None and fits and now < cached.renew_time:
             return cached.published
         newest, bundles, revoked = await self._database.write(lambda conn: self._take(conn, org))
-        key = await self._keys.org_signing_key(org)
+        signers = (await self._signing.of(org)).keys
         snapshot = _snapshot(org, newest, bundles, revoked)
         signed = SignedTime(
             format=FORMAT,
@@ -72,8 +74,8 @@ class Publications:
             snapshot_number=newest.revision,
         )
         published = Published(
-            snapshot=dsse.sign(snapshot, SNAPSHOT_TYPE, [key]),
-            signed_time=dsse.sign(signed.SerializeToString(), SIGNED_TIME_TYPE, [key]),
+            snapshot=dsse.sign(snapshot, SNAPSHOT_TYPE, signers),
+            signed_time=dsse.sign(signed.SerializeToString(), SIGNED_TIME_TYPE, signers),
         )
         self._cache[org] = _Cached(published, newest.revision, now + self._life / 2)
         return published

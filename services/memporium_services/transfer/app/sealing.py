@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-from collections import Counter
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -14,15 +12,15 @@ from memporium.transfer.v1.record_pb2 import BundleRecord
 from memporium.vault.v1.vault_pb2 import Vault
 from memporium_platform.audit import record_in
 from memporium_platform.bundle import dsse
-from memporium_platform.bundle.documents import MANIFEST_TYPE, digest_of
-from memporium_platform.bundle.keys import KEY, LineSecret
-from memporium_platform.bundle.records import RecordError
+from memporium_platform.bundle.documents import MANIFEST_TYPE, PART_TYPE, digest_of
+from memporium_platform.bundle.keys import LineSecret
 from memporium_platform.bundle.tensors import TensorFileCheck, TensorFileError
-from memporium_platform.bundle.writer import BundleIdentity, BundleWriter
+from memporium_platform.bundle.writer import BundleIdentity, PartIdentity
 from memporium_platform.call import current_call
 from memporium_platform.errors import PlatformError, Reason
 from memporium_services.transfer.app import records
-from memporium_services.transfer.app.events import Advanced, Sealed
+from memporium_services.transfer.app.events import Sealed
+from memporium_services.transfer.app.sealing_run import Run, unfit
 from memporium_services.transfer.domain.bundles import BundleKind, BundleState, line_key
 
 if TYPE_CHECKING:
@@ -31,14 +29,16 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from memporium.common.v1.digest_pb2 import Digest
-    from memporium.vault.v1.cubes_pb2 import PortableCube
     from memporium_platform.bundle.segments import SealedSegment
     from memporium_platform.crypto.keyring import Keyring
     from memporium_platform.kernel import Clock
     from memporium_platform.storage.sql.database import Database
+    from memporium_services.transfer.app.events import Advanced
     from memporium_services.transfer.app.granting import Granting
     from memporium_services.transfer.app.screening import Screen
+    from memporium_services.transfer.app.signers import Signers, SigningKeys
     from memporium_services.transfer.domain.bundles import Bundle
+    from memporium_services.transfer.ports.marking import Marker
     from memporium_services.transfer.ports.services import Vaults
     from memporium_services.transfer.ports.store import BundleRows, BundleStore
 
@@ -69,12 +69,15 @@ class Sealing:
         store: BundleStore,
         vaults: Vaults,
         granting: Granting,
+        marker: Marker,
         keys: Keyring,
+        signing: SigningKeys,
         clock: Clock,
     ) -> None:
         """Wire the parts."""
         self._database, self._rows, self._store, self._vaults = database, rows, store, vaults
-        self._granting, self._keys, self._clock = granting, keys, clock
+        self._granting, self._marker, self._keys, self._signing = granting, marker, keys, signing
+        self._clock = clock
 
     async def seal(self, draft: Bundle, selection: Selection, screen: Screen) -> AsyncIterator[Advanced | Sealed]:
         """Seal a bundle; yield how far it is, then the bundle.
@@ -83,21 +86,27 @@ class Sealing:
             PlatformError: LICENCE_* where a licence forbids it, PII_UNMASKED, FAILED_PRECONDITION for memory that no
                 bundle can carry.
         """
-        secret = await self._keys.vault_key(draft.org, f"line-{line_key(draft.line)}")
-        bundle_key = os.urandom(KEY)
-        run = _Run(draft, BundleWriter(LineSecret(secret), bundle_key), self._store)
-        async for advanced in self._records(run, selection, screen):
+        line = LineSecret(await self._keys.vault_key(draft.org, f"line-{line_key(draft.line)}"))
+        run, own = Run(draft, line, self._store), Run(draft, line, self._store)
+        async for advanced in self._records(run, own, selection, screen):
             yield advanced
-        screen.check_tensors(run.sources)
-        for blob in run.blobs.values():
-            await self._tensors(run, blob)
-            yield run.advanced()
-        yield Sealed(await self._publish(run, bundle_key), dict(screen.findings))
+        screen.check_tensors(run.sources + own.sources)
+        for each in (run, own):
+            for blob in each.blobs.values():
+                await self._tensors(each, blob)
+                yield run.and_(own)
+        yield Sealed(await self._publish(run, own), dict(screen.findings))
 
-    async def _records(self, run: _Run, selection: Selection, screen: Screen) -> AsyncIterator[Advanced]:
+    async def _records(self, run: Run, own: Run, selection: Selection, screen: Screen) -> AsyncIterator[Advanced]:
         draft = run.draft
         release = draft.kind is BundleKind.RELEASE
-        exported = self._vaults.export(draft.vault, cubes=selection.cubes, tags=selection.tags, redistribute=release)
+        exported = self._vaults.export(
+            draft.vault,
+            cubes=selection.cubes,
+            tags=selection.tags,
+            redistribute=release,
+            onward=(draft.terms_sha256, draft.line) if release else ("", ""),
+        )
         async with aclosing(exported) as batches:  # type: ignore[type-var]
             async for batch in batches:
                 if isinstance(batch, Vault):
@@ -107,18 +116,17 @@ class Sealing:
                     for portable in batch:
                         records.without_private_parts(portable.cube)
                     await screen.pass_on(batch)
-                for portable in batch:
-                    run.note(portable)
-                await run.add(
-                    [(BundleRecord(cube=portable).SerializeToString(), portable.cube.name) for portable in batch]
-                )
-                yield run.advanced()
+                marked = [release and self._marker.wants(portable) for portable in batch]
+                for each, wanted in ((run, False), (own, True)):
+                    await each.add_cubes([one for one, mark in zip(batch, marked, strict=True) if mark is wanted])
+                yield run.and_(own)
         if not release:
             async for relation in self._vaults.relations(draft.vault):
                 await run.add([(BundleRecord(relation=relation).SerializeToString(), "")])
-        await run.store(await asyncio.to_thread(lambda: list(run.writer.end_records())))
+        for each in (run, own):
+            await each.end_records()
 
-    async def _tensors(self, run: _Run, blob: Digest) -> None:
+    async def _tensors(self, run: Run, blob: Digest) -> None:
         check = TensorFileCheck(size_limit=_BLOB_MAX)
         run.writer.begin_tensors(blob.sha256)
 
@@ -132,14 +140,65 @@ class Sealing:
                 await run.store(await asyncio.to_thread(take, data))
             check.finish()
         except TensorFileError as err:
-            raise _unfit(run.draft.vault, f"the tensor file {blob.sha256} cannot be sealed: {err}") from err
+            raise unfit(run.draft.vault, f"the tensor file {blob.sha256} cannot be sealed: {err}") from err
         await run.store(await asyncio.to_thread(lambda: list(run.writer.end_tensors())))
 
-    async def _publish(self, run: _Run, bundle_key: bytes) -> Bundle:
+    async def _publish(self, run: Run, own: Run) -> Bundle:
+        """Sign and store the documents, and let the bundle be seen; again where the keys changed meanwhile."""
         draft = run.draft
         before = await self._database.read(lambda conn: _before(self._rows, conn, draft))
-        identity = BundleIdentity(
+        call = current_call()
+        while True:
+            signers = await self._signing.of(draft.org)
+            manifest = run.writer.manifest(self._identity(run, own, signers, before))
+            part = own.writer.part(_own_part(own, signers, manifest)) if own.cubes else b""
+            keys = run.key + (own.key if part else b"")
+            await self._store.put_documents(
+                draft,
+                manifest=dsse.sign(manifest, MANIFEST_TYPE, signers.keys),
+                own_grant=await self._granting.own(draft, manifest, keys, signers=signers, part=part),
+                source_part=dsse.sign(part, PART_TYPE, signers.keys) if part else None,
+            )
+            for digest in (*run.shared, *own.shared):
+                # A version that was deleted meanwhile may have taken a shared segment with it.
+                if not await self._store.has_segment(draft, digest):
+                    removed = {"resource": draft.name}
+                    raise PlatformError(Reason.CONFLICT, "a shared segment was removed", metadata=removed)
+            named = [*run.named, *own.named]
+            sealed = replace(
+                draft,
+                state=BundleState.SEALED,
+                manifest_sha256=digest_of(manifest).hex(),
+                cube_count=run.cubes + own.cubes,
+                part_cube_count=own.cubes,
+                segment_count=len(named),
+                sealed_bytes=sum(size for _, size in named),
+                new_bytes=run.new_bytes + own.new_bytes,
+            )
+
+            def commit(
+                conn: Connection,
+                number: int = signers.number,
+                sealed: Bundle = sealed,
+                named: list[tuple[str, int]] = named,
+            ) -> bool:
+                if self._rows.roots(conn, sealed.org)[-1].number != number:
+                    return False
+                self._rows.save(conn, sealed)
+                self._rows.add_segments(conn, sealed, named)
+                self._rows.advance(conn, sealed.org, now=self._clock.now())
+                details = {"bundle": sealed.name, "manifest": sealed.manifest_sha256, "cubes": str(sealed.cube_count)}
+                record_in(conn, call, resource=sealed.name, details=details, now=self._clock.now())
+                return True
+
+            if await self._database.write(commit):
+                return sealed
+
+    def _identity(self, run: Run, own: Run, signers: Signers, before: str) -> BundleIdentity:
+        draft = run.draft
+        return BundleIdentity(
             kind=_KINDS[draft.kind],
+            suite=signers.suite,
             bundle=draft.name,
             publisher=f"orgs/{draft.org}",
             line=draft.line,
@@ -148,86 +207,21 @@ class Sealing:
             create_time=draft.create_time,
             previous_manifest_sha256=bytes.fromhex(before),
             terms_sha256=draft.terms_sha256,
-            lineage=sorted(run.lineage),
+            lineage=sorted(run.lineage | own.lineage),
+            part_cube_count=own.cubes,
         )
-        manifest = run.writer.manifest(identity)
-        envelope = dsse.sign(manifest, MANIFEST_TYPE, [await self._keys.org_signing_key(draft.org)])
-        await self._store.put_documents(
-            draft, manifest=envelope, own_grant=await self._granting.own(draft, manifest, bundle_key)
-        )
-        for digest in run.shared:
-            # A version that was deleted meanwhile may have taken a shared segment with it.
-            if not await self._store.has_segment(draft, digest):
-                raise PlatformError(Reason.CONFLICT, "a shared segment was removed", metadata={"resource": draft.name})
-        sealed = replace(
-            draft,
-            state=BundleState.SEALED,
-            manifest_sha256=digest_of(manifest).hex(),
-            cube_count=run.cubes,
-            segment_count=len(run.named),
-            sealed_bytes=sum(size for _, size in run.named),
-            new_bytes=run.new_bytes,
-        )
-        call = current_call()
-
-        def commit(conn: Connection) -> None:
-            self._rows.save(conn, sealed)
-            self._rows.add_segments(conn, sealed, run.named)
-            self._rows.advance(conn, sealed.org, now=self._clock.now())
-            details = {"bundle": sealed.name, "manifest": sealed.manifest_sha256, "cubes": str(sealed.cube_count)}
-            record_in(conn, call, resource=sealed.name, details=details, now=self._clock.now())
-
-        await self._database.write(commit)
-        return sealed
 
 
-class _Run:
-    """One sealing: what went into it so far."""
-
-    def __init__(self, draft: Bundle, writer: BundleWriter, store: BundleStore) -> None:
-        self.draft, self.writer, self._store = draft, writer, store
-        self.named: list[tuple[str, int]] = []
-        self.shared: list[str] = []
-        self.blobs: dict[str, Digest] = {}
-        self.sources: Counter[str] = Counter()
-        self.lineage: set[str] = set()
-        self.cubes = self.content_bytes = self.new_bytes = 0
-
-    def note(self, portable: PortableCube) -> None:
-        """Count a cube, and note the tensor file that must come along."""
-        self.cubes += 1
-        self.lineage.update(licence.agreement for licence in portable.cube.governance.licences)
-        blob = records.blob_of(portable.cube)
-        if blob is not None:
-            self.blobs.setdefault(blob.sha256, blob)
-            self.sources.update(records.sources_of(portable.cube))
-
-    async def add(self, serialised: list[tuple[bytes, str]]) -> None:
-        """Seal records, and store the segments that are full."""
-        writer = self.writer
-
-        def take() -> list[SealedSegment]:
-            return [segment for record, cube in serialised for segment in writer.add_record(record, cube=cube)]
-
-        try:
-            await self.store(await asyncio.to_thread(take))
-        except RecordError as err:
-            raise _unfit(self.draft.vault, f"a cube cannot be sealed: {err}") from err
-
-    async def store(self, segments: list[SealedSegment]) -> None:
-        """Store segments."""
-        for segment in segments:
-            digest = segment.sha256.hex()
-            if await self._store.put_segment(self.draft, digest, bytes(segment.data)):
-                self.new_bytes += len(segment.data)
-            else:
-                self.shared.append(digest)
-            self.named.append((digest, len(segment.data)))
-            self.content_bytes += segment.content_bytes
-
-    def advanced(self) -> Advanced:
-        """Return how far it is."""
-        return Advanced(self.cubes, self.content_bytes, len(self.named))
+def _own_part(own: Run, signers: Signers, manifest: bytes) -> PartIdentity:
+    draft = own.draft
+    return PartIdentity(
+        kind=bundle_pb2.PartKind.PART_KIND_SOURCE,
+        suite=signers.suite,
+        publisher=f"orgs/{draft.org}",
+        manifest_sha256=digest_of(manifest),
+        recipient=f"orgs/{draft.org}",
+        create_time=draft.create_time,
+    )
 
 
 def _before(rows: BundleRows, conn: Connection, draft: Bundle) -> str:
@@ -251,7 +245,3 @@ def _described(vault: Vault, *, release: bool) -> Vault:
     for field in ("usage", "etag"):
         kept.ClearField(field)
     return kept
-
-
-def _unfit(vault: str, message: str) -> PlatformError:
-    return PlatformError(Reason.FAILED_PRECONDITION, message, metadata={"resource": vault, "state": "unfit"})

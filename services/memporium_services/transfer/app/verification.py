@@ -7,21 +7,22 @@ import time
 from typing import TYPE_CHECKING
 
 from memporium_platform.bundle.documents import Documents
-from memporium_platform.bundle.grants import ExpectedAgreement, Recipient
+from memporium_platform.bundle.grants import ExpectedAgreement
 from memporium_platform.bundle.steps import SEGMENT_STEPS, VerificationStep
 from memporium_platform.bundle.verifier import BundleVerifier, Policy
 from memporium_services.transfer.app.events import Advanced, Passed, Stopwatch
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 
-    from memporium.transfer.v1.bundle_pb2 import Manifest
+    from memporium.transfer.v1.bundle_pb2 import Manifest, Part
     from memporium_platform.bundle.content import ContentVerifier
-    from memporium_platform.crypto.keyring import Keyring
     from memporium_platform.kernel import Clock
     from memporium_platform.storage.sql.database import Database
+    from memporium_services.transfer.app.deliveries import Deliveries
     from memporium_services.transfer.app.granting import Granting
     from memporium_services.transfer.app.publications import Publications
+    from memporium_services.transfer.app.signers import SigningKeys
     from memporium_services.transfer.domain.bundles import Bundle
     from memporium_services.transfer.ports.services import Terms
     from memporium_services.transfer.ports.store import BundleStore, ImportRows
@@ -40,13 +41,15 @@ class Verification:
         store: BundleStore,
         publications: Publications,
         granting: Granting,
-        keys: Keyring,
+        signing: SigningKeys,
         clock: Clock,
         grant_life_s: int,
+        deliveries: Callable[[], Deliveries],
     ) -> None:
-        """Wire the parts."""
+        """Wire the parts; `deliveries` returns what makes recipients' parts, which in turn verifies by this."""
         self.database, self.rows, self.store, self.publications = database, rows, store, publications
-        self.granting, self.keys, self.clock, self.grant_life_s = granting, keys, clock, grant_life_s
+        self.granting, self.signing, self.clock, self.grant_life_s = granting, signing, clock, grant_life_s
+        self.deliveries = deliveries
 
     def of(self, bundle: Bundle, org: str, *, terms: Terms | None, newest: bool = False) -> Opening:
         """Return the verification of a bundle for an organisation: its own bundle, or one under an agreement."""
@@ -59,6 +62,8 @@ class Opening:
     Attributes:
         content_bytes: Size of each stream's content in bytes, once `contents` has ended.
         files: SHA-256 of the file in each stream of tensors, hexadecimal, once `contents` has ended.
+        part_bytes: As `content_bytes`, of the part's streams.
+        part_files: As `files`, of the part's streams.
     """
 
     def __init__(self, shared: Verification, bundle: Bundle, org: str, *, terms: Terms | None, newest: bool) -> None:
@@ -67,11 +72,18 @@ class Opening:
         self._verifier: BundleVerifier | None = None
         self.content_bytes: list[int] = []
         self.files: dict[int, str] = {}
+        self.part_bytes: list[int] = []
+        self.part_files: dict[int, str] = {}
 
     @property
     def manifest(self) -> Manifest:
         """The verified manifest."""
         return self._opened.manifest
+
+    @property
+    def part(self) -> Part | None:
+        """The verified part; None where there is none."""
+        return self._opened.part
 
     @property
     def manifest_sha256(self) -> str:
@@ -102,7 +114,7 @@ class Opening:
             publisher=publisher,
             now=shared.clock.now(),
             bundle=bundle.name,
-            recipient=Recipient(f"orgs/{self._org}", await shared.keys.org_hpke_key(self._org)),
+            recipient=await shared.signing.recipient(self._org),
             agreement=ExpectedAgreement(terms.name, terms_sha256=terms.sha256) if terms else ExpectedAgreement(),
             seen=seen,
             newest=self._newest,
@@ -123,48 +135,68 @@ class Opening:
         self._verifier = verifier
 
     async def _received(self) -> Documents:
-        shared, bundle = self._shared, self._bundle
+        shared, bundle, part = self._shared, self._bundle, None
         manifest = await shared.store.manifest(bundle)
         if self._terms is None:
             grant = await shared.store.own_grant(bundle)
+            part = await shared.store.source_part(bundle) if bundle.part_cube_count else None
         else:
-            grant = await shared.granting.for_recipient(bundle, self._terms, life_s=shared.grant_life_s)
+            delivered = await shared.deliveries().of(bundle, self._terms)
+            life_s = shared.grant_life_s
+            grant = await shared.granting.for_recipient(bundle, self._terms, life_s=life_s, delivered=delivered)
+            part = delivered.envelope if delivered else None
         # After the grant: a snapshot must know the revocation epoch that the grant names.
         published = await shared.publications.current(bundle.org)
-        return Documents(manifest, published.snapshot, published.signed_time, grant)
+        return Documents(manifest, published.snapshot, published.signed_time, grant, part)
 
     async def contents(self) -> AsyncIterator[Advanced | Passed]:
         """Verify every segment and keep nothing; yield how far it is, then the checks that were passed."""
-        content, watch = self._opened.content(), Stopwatch()
-        manifest = self.manifest
-        done = Advanced(total_segments=len(manifest.segments))
-        self.content_bytes = [0] * len(manifest.streams)
-        async for piece in self._verified(content, range(len(manifest.segments)), watch):
-            self.content_bytes[manifest.segments[done.segments].stream] += len(piece)
-            done = Advanced(0, done.content_bytes + len(piece), done.segments + 1, done.total_segments)
-            yield done
-        content.finish()
-        self.files = content.files
-        detail = f"{len(manifest.segments)} segments, {done.content_bytes} bytes"
+        watch, opened = Stopwatch(), self._opened
+        listed: list[Manifest | Part] = [self.manifest, *([self.part] if self.part else [])]
+        verifiers = [verifier for verifier in (opened.content(), opened.part_content()) if verifier is not None]
+        done = Advanced(total_segments=sum(len(one.segments) for one in listed))
+        sizes = [[0] * len(one.streams) for one in listed]
+        for one, verifier, size in zip(listed, verifiers, sizes, strict=True):
+            for_part = one is not self.manifest
+            index = 0
+            wanted = range(len(one.segments))
+            async for piece in self._verified(verifier, wanted, watch, of_part=for_part):
+                size[one.segments[index].stream] += len(piece)
+                index += 1
+                done = Advanced(0, done.content_bytes + len(piece), done.segments + 1, done.total_segments)
+                yield done
+            verifier.finish()
+        self.content_bytes, self.files = sizes[0], verifiers[0].files
+        if self.part is not None:
+            self.part_bytes, self.part_files = sizes[1], verifiers[1].files
+        detail = f"{done.segments} segments, {done.content_bytes} bytes"
         for step in SEGMENT_STEPS:
             yield Passed(step, watch.spent_s.get(step, 0.0), detail)
 
     def stream(self, index: int) -> AsyncGenerator[bytes | memoryview]:
         """Yield the content of the stream at an index, segment by segment, each verified again."""
-        manifest = self.manifest
-        first = sum(stream.segment_count for stream in manifest.streams[:index])
-        wanted = range(first, first + manifest.streams[index].segment_count)
-        return self._verified(self._opened.content(), wanted, Stopwatch())
+        wanted = _segments_of(self.manifest, index)
+        return self._verified(self._opened.content(), wanted, Stopwatch(), of_part=False)
+
+    def part_stream(self, index: int) -> AsyncGenerator[bytes | memoryview]:
+        """Yield the content of the part's stream at an index, segment by segment, each verified again."""
+        verifier, part = self._opened.part_content(), self.part
+        if verifier is None or part is None:
+            raise RuntimeError("the bundle has no part")
+        return self._verified(verifier, _segments_of(part, index), Stopwatch(), of_part=True)
 
     async def _verified(
-        self, content: ContentVerifier, wanted: Sequence[int], watch: Stopwatch
+        self, content: ContentVerifier, wanted: Sequence[int], watch: Stopwatch, *, of_part: bool
     ) -> AsyncGenerator[bytes | memoryview]:
         """Yield contents, one after the other, while the next segment is being fetched."""
-        manifest = self.manifest
+        segments = self.part.segments if of_part and self.part else self.manifest.segments
+        store, bundle, terms = self._shared.store, self._bundle, self._terms
 
         def fetch(index: int) -> asyncio.Task[bytes]:
-            digest = manifest.segments[index].sha256.hex()
-            return asyncio.ensure_future(self._shared.store.segment(self._bundle, digest))
+            digest = segments[index].sha256.hex()
+            if of_part and terms is not None:
+                return asyncio.ensure_future(store.part_segment(bundle, terms.name, digest))
+            return asyncio.ensure_future(store.segment(bundle, digest))
 
         if not wanted:
             return
@@ -177,6 +209,11 @@ class Opening:
                 yield await asyncio.to_thread(_all_checks, content, index, data, watch)
         finally:
             ahead.cancel()
+
+
+def _segments_of(listed: Manifest | Part, index: int) -> range:
+    first = sum(stream.segment_count for stream in listed.streams[:index])
+    return range(first, first + listed.streams[index].segment_count)
 
 
 def _all_checks(content: ContentVerifier, index: int, data: bytes, watch: Stopwatch) -> bytes | memoryview:

@@ -25,11 +25,12 @@ class BundleKind(StrEnum):
 
 
 class BundleState(StrEnum):
-    """The state of a bundle: SEALING -> SEALED -> REVOKED."""
+    """The state of a bundle: SEALING -> SEALED -> REVOKED, or SEALING -> FAILED."""
 
     SEALING = "SEALING"
     SEALED = "SEALED"
     REVOKED = "REVOKED"
+    FAILED = "FAILED"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +54,8 @@ class Bundle:
     new_bytes: int = 0
     request_key: str = ""
     request_digest: bytes = b""
+    failure: str = ""
+    part_cube_count: int = 0
 
     @property
     def name(self) -> str:
@@ -75,6 +78,21 @@ class Publisher:
     revision_time: datetime
     signed_time: int
     revocation_epoch: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptRoot:
+    """A root of trust that a publisher has made.
+
+    Attributes:
+        number: Its number, from 1.
+        envelope: The signed document.
+        hybrid: Whether its keys have two halves.
+    """
+
+    number: int
+    envelope: bytes
+    hybrid: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

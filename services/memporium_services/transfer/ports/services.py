@@ -73,9 +73,18 @@ class Vaults(Protocol):
     """The vault service, called with the rights of the call in progress."""
 
     def export(
-        self, vault: str, *, cubes: Sequence[str], tags: Sequence[str], redistribute: bool
+        self,
+        vault: str,
+        *,
+        cubes: Sequence[str],
+        tags: Sequence[str],
+        redistribute: bool,
+        onward: tuple[str, str] = ("", ""),
     ) -> AsyncIterator[Vault | list[PortableCube]]:
-        """Yield the vault, then its cubes in batches; licences that forbid the use refuse the call."""
+        """Yield the vault, then its cubes in batches; licences that forbid the use refuse the call.
+
+        `onward` are the digest of the terms and the listing under which they are passed on.
+        """
         ...
 
     def download(self, vault: str, blob: Digest, *, redistribute: bool) -> AsyncIterator[bytes]:

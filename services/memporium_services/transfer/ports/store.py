@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from memporium_platform.bundle.freshness import Seen
-    from memporium_services.transfer.domain.bundles import Bundle, Import, Publisher
+    from memporium_services.transfer.domain.bundles import Bundle, Import, KeptRoot, Publisher
 
 
 class BundleRows(Protocol):
@@ -52,7 +52,19 @@ class BundleRows(Protocol):
         ...
 
     def abandoned(self, conn: Connection, before: datetime) -> list[Bundle]:
-        """Return bundles whose sealing began before a time and did not end."""
+        """Return bundles that are being sealed and did not show since a time that they still are."""
+        ...
+
+    def alive(self, conn: Connection, bundle: Bundle, *, now: datetime) -> None:
+        """Note that the sealing of a bundle goes on."""
+        ...
+
+    def roots(self, conn: Connection, org: str) -> list[KeptRoot]:
+        """Return an organisation's roots, oldest first."""
+        ...
+
+    def add_root(self, conn: Connection, org: str, root: KeptRoot, *, now: datetime) -> None:
+        """Add an organisation's next root; one that is there already stays."""
         ...
 
     def delete(self, conn: Connection, org: str, bundle_id: str) -> None:
@@ -127,7 +139,9 @@ class BundleStore(Protocol):
         """Return a segment, not yet verified."""
         ...
 
-    async def put_documents(self, bundle: Bundle, *, manifest: bytes, own_grant: bytes) -> None:
+    async def put_documents(
+        self, bundle: Bundle, *, manifest: bytes, own_grant: bytes, source_part: bytes | None
+    ) -> None:
         """Store what makes the segments a bundle; the manifest last."""
         ...
 
@@ -139,8 +153,36 @@ class BundleStore(Protocol):
         """Return the envelope of the publisher's grant to itself, not yet verified."""
         ...
 
-    async def remove_documents(self, bundle: Bundle) -> int:
-        """Remove a bundle's documents; return how many bytes they were."""
+    async def source_part(self, bundle: Bundle) -> bytes:
+        """Return the envelope of the publisher's own part, not yet verified."""
+        ...
+
+    async def part(self, bundle: Bundle, agreement: str) -> tuple[bytes, bytes] | None:
+        """Return the envelope of a recipient's part and its wrapped key, or None where none was made."""
+        ...
+
+    async def put_part(self, bundle: Bundle, agreement: str, *, envelope: bytes, wrapped_key: bytes) -> None:
+        """Store what makes its segments a recipient's part; the envelope last."""
+        ...
+
+    async def put_part_segment(self, bundle: Bundle, agreement: str, digest: str, data: bytes) -> None:
+        """Store a segment of a recipient's part."""
+        ...
+
+    async def part_segment(self, bundle: Bundle, agreement: str, digest: str) -> bytes:
+        """Return a segment of a recipient's part, not yet verified."""
+        ...
+
+    def documents(self, bundle: Bundle) -> AsyncIterator[tuple[str, bytes]]:
+        """Yield the signed documents of a bundle and of its recipients' parts, with where they lie."""
+        ...
+
+    async def put_document(self, key: str, envelope: bytes) -> None:
+        """Store a document again where it lay."""
+        ...
+
+    async def remove_documents(self, bundle: Bundle) -> tuple[int, int]:
+        """Remove a bundle's documents, and the parts of its recipients; return how many objects, and their bytes."""
         ...
 
     def remove_segments(self, bundle: Bundle, *, keep: Collection[str]) -> AsyncIterator[int]:
