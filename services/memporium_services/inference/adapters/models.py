@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from memporium_services.inference.adapters.embedders.hashing import HashingEmbedder
 from memporium_services.inference.adapters.embedders.minilm_onnx import MiniLmEmbedder, packaged_file
+from memporium_services.inference.adapters.embedders.mpnet_torch import MpnetEmbedder
 from memporium_services.inference.adapters.generators.openai_compatible import OpenAiCompatibleGenerator
 from memporium_services.inference.adapters.generators.transformers_local import TransformersGenerator
 from memporium_services.inference.adapters.trainers.peft_lora import PeftTrainer
@@ -32,7 +33,8 @@ def build_registry(settings: InferenceSettings, data_dir: Path) -> Registry:
     minilm = MiniLmEmbedder(
         model=settings.minilm_model, tokenizer=settings.minilm_tokenizer, threads=settings.onnx_threads
     )
-    embedders: list[Embedder] = [HashingEmbedder(), *([minilm] if minilm.available else [])]
+    mpnet = MpnetEmbedder(cache=data_dir / "models", folder=settings.mpnet_folder, threads=settings.torch_threads)
+    embedders: list[Embedder] = [HashingEmbedder(), *(one for one in (minilm, mpnet) if one.available)]
     generators: dict[str, RunningGenerator] = {}
     for name, load in _local(settings, data_dir).items():
         generator = TransformersGenerator(name, load, threads=settings.torch_threads)
