@@ -48,7 +48,7 @@ class Embedder(Protocol):
 
 
 class Generator(Protocol):
-    """Writes text. One generation at a time runs on it; the caller keeps the queue."""
+    """Writes text. Several generations may run on it at once; the caller keeps the queue and its places."""
 
     @property
     def info(self) -> ModelInfo:

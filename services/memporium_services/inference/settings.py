@@ -61,5 +61,9 @@ class InferenceSettings(BaseSettings):
     max_training_tokens: int = Field(16_384, ge=1, description="Most tokens of training examples, before epochs.")
     max_blob_bytes: int = Field(1 << 30, ge=1, description="Largest activation or parameter blob.")
     blob_cache_bytes: int = Field(512 << 20, ge=0, description="Host memory for tensors of mounted memories.")
+    max_batch: int = Field(8, ge=1, description="Generations that a model works on at once, of all tenants.")
+    max_batch_tokens: int = Field(
+        32_768, ge=1, description="Tokens of all of them together, prompt and answer; a greater one runs alone."
+    )
     max_waiting_per_tenant: int = Field(16, ge=1, description="Generations of one tenant that wait for a model.")
     max_waiting: int = Field(256, ge=1, description="Generations of all tenants that wait for a model.")

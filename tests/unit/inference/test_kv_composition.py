@@ -22,7 +22,7 @@ from transformers import (
 from memporium_platform.errors import PlatformError, Reason
 from memporium_services.inference.adapters.generators.tiny_random import load_tiny_random
 from memporium_services.inference.adapters.generators.torch_engine import CausalEngine
-from memporium_services.inference.domain.values import ComposePlan, Composition, KvBlob, KvForm, Sampling
+from memporium_services.inference.domain.values import ComposePlan, Composition, KvBlob, KvForm
 
 SMALL = {"vocab_size": 300, "hidden_size": 64, "initializer_range": 0.25, "max_position_embeddings": 512}
 LAYERS = {"num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 96}
@@ -65,18 +65,31 @@ def engine():
     return engine_of("llama")
 
 
+def driven(steps):
+    """Return what a generator returns."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+
+
 def kv_of(engine, ids, form=KvForm.FLOAT16):
-    built = engine.build_kv(ids, form, lambda _done: None)
+    built = driven(engine.build_kv(ids, form))
     return engine.open_kv(KvBlob(bytearray(built.data), built.token_ids_sha256, built.token_count)), built
 
 
 def logits_of(engine, kvs, plan, query=QUERY):
     capacity = sum(len(kv.ids) for kv in kvs) + len(query) + 32
-    return engine.prefill(query, capacity=capacity, kvs=kvs, plan=plan)
+    return driven(engine.read(query, capacity=capacity, kvs=kvs, plan=plan))
 
 
 def answer(engine, read, count=12):
-    return [token for token, _ in engine.decode(read.cache, read.logits, Sampling(count))]
+    tokens, logits = [], read.logits
+    while len(tokens) < count:
+        tokens.append(int(logits.argmax()))
+        (logits,) = engine.step(tokens[-1:], [read.cache])
+    return tokens
 
 
 def divergence(of, from_):
@@ -111,7 +124,7 @@ def test_moved_keys_are_those_of_the_place_they_are_moved_to(family):
     kv, _ = kv_of(engine, SECOND[:1])
     with torch.inference_mode():
         cache = engine._cache(64)
-        engine._composer.mount(cache, [kv_of(engine, FIRST[:1])[0], kv], RE_ROTATED, lambda _ids: None)
+        driven(engine._composer.mount(cache, [kv_of(engine, FIRST[:1])[0], kv], RE_ROTATED, None))
         model, there = engine.loaded.model, torch.tensor([[1]])
         alone = model(input_ids=torch.tensor([SECOND[:1]]), position_ids=there, use_cache=True).past_key_values
     for layer, expected in zip(cache.layers, alone.layers, strict=True):
@@ -142,8 +155,8 @@ def test_selected_tokens_alone_are_written(engine):
     kvs = [kv_of(engine, ids)[0] for ids in (FIRST, SECOND)]
     with torch.inference_mode():
         before, after = engine._cache(128), engine._cache(128)
-        engine._composer.mount(before, kvs, RE_ROTATED, lambda _ids: None)
-        engine._composer.mount(after, kvs, ComposePlan(Composition.SELECTIVE, 0.4), lambda _ids: None)
+        driven(engine._composer.mount(before, kvs, RE_ROTATED, None))
+        driven(engine._composer.mount(after, kvs, ComposePlan(Composition.SELECTIVE, 0.4), None))
     same = (before.layers[-1].keys == after.layers[-1].keys).all(dim=-1).all(dim=1)[0]
     assert int((~same).sum()) == 18
     assert same[: len(FIRST)].all()
@@ -187,3 +200,18 @@ def test_scales_that_do_not_fit_are_refused(engine, change):
     with pytest.raises(PlatformError) as caught:
         engine.open_kv(KvBlob(data, built.token_ids_sha256, built.token_count))
     assert caught.value.reason is Reason.INTEGRITY_FAILURE
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_rows_of_different_lengths_decode_together_in_every_family(family):
+    engine = engine_of(family)
+    assert engine.batches
+    prompts = [FIRST, SECOND[:20], THIRD]
+    alone = [answer(engine, logits_of(engine, [], EXACT, ids)) for ids in prompts]
+    reads = [logits_of(engine, [], EXACT, ids) for ids in prompts]
+    together, logits = [[] for _ in prompts], [read.logits for read in reads]
+    for _ in range(12):
+        for tokens, row in zip(together, logits, strict=True):
+            tokens.append(int(row.argmax()))
+        logits = engine.step([tokens[-1] for tokens in together], [read.cache for read in reads])
+    assert together == alone

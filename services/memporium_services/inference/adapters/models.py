@@ -14,6 +14,7 @@ from memporium_services.inference.adapters.trainers.peft_lora import PeftTrainer
 from memporium_services.inference.app.embedding import MicroBatcher
 from memporium_services.inference.app.fair_queue import FairQueue
 from memporium_services.inference.app.registry import Registry, RunningGenerator
+from memporium_services.inference.domain.values import BatchLimits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,8 +37,9 @@ def build_registry(settings: InferenceSettings, data_dir: Path) -> Registry:
     mpnet = MpnetEmbedder(cache=data_dir / "models", folder=settings.mpnet_folder, threads=settings.torch_threads)
     embedders: list[Embedder] = [HashingEmbedder(), *(one for one in (minilm, mpnet) if one.available)]
     generators: dict[str, RunningGenerator] = {}
+    limits = BatchLimits(settings.max_batch, settings.max_batch_tokens)
     for name, load in _local(settings, data_dir).items():
-        generator = TransformersGenerator(name, load, threads=settings.torch_threads)
+        generator = TransformersGenerator(name, load, threads=settings.torch_threads, limits=limits)
         generators[name] = _running(generator, PeftTrainer(name, load), settings)
     for name, remote in settings.remote_models.items():
         generators[name] = _running(
@@ -89,11 +91,13 @@ def _load_folder(name: str, folder: Path, settings: InferenceSettings) -> Loaded
 
 
 def _running(generator: Generator, trainer: AdapterTrainer | None, settings: InferenceSettings) -> RunningGenerator:
-    return RunningGenerator(generator, _queue(settings), trainer, _queue(settings))
+    return RunningGenerator(generator, _queue(settings, settings.max_batch), trainer, _queue(settings, 1))
 
 
-def _queue(settings: InferenceSettings) -> FairQueue:
-    return FairQueue(max_waiting=settings.max_waiting, max_waiting_per_tenant=settings.max_waiting_per_tenant)
+def _queue(settings: InferenceSettings, places: int) -> FairQueue:
+    return FairQueue(
+        places=places, max_waiting=settings.max_waiting, max_waiting_per_tenant=settings.max_waiting_per_tenant
+    )
 
 
 def _batched(embedder: Embedder, settings: InferenceSettings) -> MicroBatcher:

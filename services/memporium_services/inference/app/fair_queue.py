@@ -18,11 +18,11 @@ _RETRY_AFTER_S = 1.0
 class FairQueue:
     """Round robin over tenants; first come, first served within one."""
 
-    def __init__(self, *, max_waiting: int, max_waiting_per_tenant: int) -> None:
-        """Refuse who would wait beyond these numbers."""
+    def __init__(self, *, places: int = 1, max_waiting: int, max_waiting_per_tenant: int) -> None:
+        """Let in so many at once; refuse who would wait beyond the other numbers."""
+        self._free = places
         self._max_waiting = max_waiting
         self._max_waiting_per_tenant = max_waiting_per_tenant
-        self._busy = False
         self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
 
     @property
@@ -48,7 +48,7 @@ class FairQueue:
 
     @asynccontextmanager
     async def turn(self, tenant: str) -> AsyncIterator[None]:
-        """Hold the model for the block, once it is this tenant's turn.
+        """Hold a place at the model for the block, once it is this tenant's turn.
 
         Raises:
             PlatformError: OVERLOADED or QUOTA_EXCEEDED, where too many wait.
@@ -60,8 +60,8 @@ class FairQueue:
             self._leave()
 
     async def _enter(self, tenant: str) -> None:
-        if not self._busy:
-            self._busy = True
+        if self._free:
+            self._free -= 1
             return
         self.check(tenant)
         ticket: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -86,7 +86,7 @@ class FairQueue:
             if not ticket.done():
                 ticket.set_result(None)
                 return
-        self._busy = False
+        self._free += 1
 
     def _forget(self, tenant: str, ticket: asyncio.Future[None]) -> None:
         queue = self._waiting.get(tenant)

@@ -96,10 +96,12 @@ class Generation:
                         read = event
                         yield Started(info.name, info.fingerprint, event.prompt_tokens, event.cached_tokens)
                     case TextPiece():
-                        first = first or time.perf_counter() - free
+                        first = first or time.perf_counter() - free - read.waited_s
                         yield Delta(event.text, event.token_ids)
                     case Ended():
-                        times = Times(free - waited, mount_s, read.prefill_s, first, time.perf_counter() - began)
+                        times = Times(
+                            free - waited + read.waited_s, mount_s, read.prefill_s, first, time.perf_counter() - began
+                        )
                         yield Finished(
                             event.finish,
                             event.prompt_tokens,

@@ -157,6 +157,19 @@ class AdapterBlob:
 
 
 @dataclass(frozen=True, slots=True)
+class BatchLimits:
+    """How much a model works on at once.
+
+    Attributes:
+        requests: Most requests.
+        tokens: Most tokens of all of them, prompt and answer; a greater request runs alone.
+    """
+
+    requests: int = 8
+    tokens: int = 32_768
+
+
+@dataclass(frozen=True, slots=True)
 class GenerationTask:
     """What a generator is asked for: `turns` or `prompt`, with memory."""
 
@@ -186,11 +199,13 @@ class PromptRead:
         prompt_tokens: Tokens of the whole prompt.
         cached_tokens: Those of them that came from a KV cache.
         prefill_s: Seconds of reading; 0 where not known.
+        waited_s: Seconds before that, until there was room for it.
     """
 
     prompt_tokens: int
     cached_tokens: int = 0
     prefill_s: float = 0.0
+    waited_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

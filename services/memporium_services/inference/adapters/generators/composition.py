@@ -17,7 +17,7 @@ from memporium_services.inference.adapters.generators.torch_cache import EnoughL
 from memporium_services.inference.domain.values import Composition
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Generator, Sequence
 
     from memporium_services.inference.adapters.generators.kv_files import OpenKv
     from memporium_services.inference.adapters.generators.rotary import KeyMover
@@ -29,7 +29,7 @@ _COMPARED_LAYER = 1
 # A cache's first tokens took all the attention that it had nowhere else to put (Xiao et al., attention sinks, arXiv
 # 2309.17453); behind another memory they must not.
 _SINK_TOKENS = 16
-_PIECE_TOKENS = 512
+_PIECE_TOKENS = 256
 
 
 class Composer:
@@ -52,9 +52,13 @@ class Composer:
             )
 
     def mount(
-        self, cache: PreallocatedCache, kvs: Sequence[OpenKv], plan: ComposePlan, read: Callable[[Sequence[int]], None]
-    ) -> int:
-        """Mount memories in their order; return how many of their tokens were not computed again.
+        self,
+        cache: PreallocatedCache,
+        kvs: Sequence[OpenKv],
+        plan: ComposePlan,
+        read: Callable[[Sequence[int]], Generator[None, None, Any]],
+    ) -> Generator[None, None, int]:
+        """Mount memories in their order, pausing after each piece; return how many tokens were not computed again.
 
         Args:
             cache: An empty cache with room for all of them.
@@ -68,12 +72,12 @@ class Composer:
                 cache.mount(kv.layers)
                 kept += len(kv.ids)
             elif plan.composition is Composition.EXACT:
-                read(kv.ids)
+                yield from read(kv.ids)
             else:
-                kept += len(kv.ids) - self._behind(cache, kv, plan)
+                kept += len(kv.ids) - (yield from self._behind(cache, kv, plan))
         return kept
 
-    def _behind(self, cache: PreallocatedCache, kv: OpenKv, plan: ComposePlan) -> int:
+    def _behind(self, cache: PreallocatedCache, kv: OpenKv, plan: ComposePlan) -> Generator[None, None, int]:
         """Mount a memory behind others; return how many of its tokens were computed again."""
         begin = cache.length
         mounted = cache.mount(kv.layers)
@@ -84,23 +88,23 @@ class Composer:
             return 0
         chosen: Sequence[int] = range(len(kv.ids))
         if count < len(kv.ids) and len(mounted) > _COMPARED_LAYER:
-            chosen = self._most_changed(cache, kv, begin, mounted[_COMPARED_LAYER], count)
+            chosen = yield from self._most_changed(cache, kv, begin, mounted[_COMPARED_LAYER], count)
         for start in range(0, len(chosen), _PIECE_TOKENS):
             self._compute(cache, kv, begin, chosen[start : start + _PIECE_TOKENS])
+            yield
         return len(chosen)
 
     def _most_changed(
         self, cache: PreallocatedCache, kv: OpenKv, begin: int, mounted: tuple[Any, Any], count: int
-    ) -> Sequence[int]:
+    ) -> Generator[None, None, Sequence[int]]:
         """Return the tokens to compute again, in order; the layers that were computed to find out stay as computed."""
         before = [part.clone() for part in mounted]
         layer = cache.layers[_COMPARED_LAYER]
         layer.last = True
-        try:
-            for start in range(0, len(kv.ids), _PIECE_TOKENS):
-                self._compute(cache, kv, begin, range(start, min(start + _PIECE_TOKENS, len(kv.ids))))
-        finally:
-            layer.last = False
+        for start in range(0, len(kv.ids), _PIECE_TOKENS):
+            self._compute(cache, kv, begin, range(start, min(start + _PIECE_TOKENS, len(kv.ids))))
+            yield
+        layer.last = False
         change = torch.zeros(len(kv.ids), device=before[0].device)
         for old, new in zip(before, mounted, strict=True):
             change += (new - old).float().square().sum(dim=(0, 2)) / old.float().square().sum(dim=(0, 2)).clamp(
@@ -116,14 +120,15 @@ class Composer:
         seen = torch.arange(cache.length, device=device)[None, :] <= places[:, None]
         cache.write_at(places)
         try:
-            self._model(
-                input_ids=torch.tensor([[kv.ids[place] for place in chosen]], device=device),
-                position_ids=places[None],
-                attention_mask=seen[None, None],
-                past_key_values=cache,
-                use_cache=True,
-                logits_to_keep=1,
-            )
+            with torch.inference_mode():
+                self._model(
+                    input_ids=torch.tensor([[kv.ids[place] for place in chosen]], device=device),
+                    position_ids=places[None],
+                    attention_mask=seen[None, None],
+                    past_key_values=cache,
+                    use_cache=True,
+                    logits_to_keep=1,
+                )
         except EnoughLayersError:
             pass
         finally:

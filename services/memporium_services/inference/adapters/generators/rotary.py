@@ -25,7 +25,7 @@ class KeyMover:
     def __init__(self, model: Any) -> None:
         """Find the model's rotary embedding, if it has one."""
         self._model = model
-        self._rotary = next((module for module in model.modules() if hasattr(module, "inv_freq")), None)
+        self._rotary: Any = next((module for module in model.modules() if hasattr(module, "inv_freq")), None)
         self._works: bool | None = None
 
     @property
@@ -39,6 +39,10 @@ class KeyMover:
         """Turn keys, (heads, tokens, head size), by `distance` positions, in place."""
         if self._rotary is None or not distance:
             return
+        with torch.inference_mode():
+            self._turn(keys, distance)
+
+    def _turn(self, keys: Any, distance: int) -> None:
         position = torch.tensor([[distance]], device=keys.device)
         cos, sin = (part[0].to(torch.float32) for part in self._rotary(keys.to(torch.float32), position))
         scaling = float(getattr(self._rotary, "attention_scaling", 1.0))
@@ -53,10 +57,6 @@ class KeyMover:
             return False
         at_begin, at_distance = self._computed(0), self._computed(_TRIED_DISTANCE)
         tolerance = _TOLERANCE.get(self._model.dtype, _LOOSE_TOLERANCE)
-        with torch.inference_mode():
-            return self._same(at_begin, at_distance, tolerance)
-
-    def _same(self, at_begin: list[tuple[Any, Any]], at_distance: list[tuple[Any, Any]], tolerance: float) -> bool:
         for (keys, values), (moved_keys, moved_values) in zip(at_begin, at_distance, strict=True):
             self.move(keys, _TRIED_DISTANCE)
             if not (_near(keys, moved_keys, tolerance) and _near(values, moved_values, tolerance)):

@@ -95,7 +95,8 @@ class PreallocatedCache(Cache):  # type: ignore[misc]
 
     def mount(self, stored: Sequence[tuple[Stored, Stored]]) -> list[tuple[Any, Any]]:
         """Write stored keys and values behind the others; return where they lie, for each layer."""
-        return [layer.mount(keys, values) for layer, (keys, values) in zip(self.layers, stored, strict=True)]
+        with torch.inference_mode():
+            return [layer.mount(keys, values) for layer, (keys, values) in zip(self.layers, stored, strict=True)]
 
     def write_at(self, places: Any) -> None:
         """Make the next updates overwrite these positions instead of following the others; None: no longer."""

@@ -10,6 +10,7 @@ import torch
 from transformers import DynamicCache
 
 from memporium_platform.errors import PlatformError, Reason
+from memporium_services.inference.adapters.generators import ragged
 from memporium_services.inference.adapters.generators.chat import ChatFormat
 from memporium_services.inference.adapters.generators.composition import Composer
 from memporium_services.inference.adapters.generators.kv_files import open_kv, pack, token_digest
@@ -19,14 +20,14 @@ from memporium_services.inference.adapters.generators.torch_cache import Preallo
 from memporium_services.inference.domain.values import BuiltKv, ComposePlan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Sequence
 
     from memporium_services.inference.adapters.generators.kv_files import OpenKv
     from memporium_services.inference.adapters.generators.torch_loading import LoadedModel
-    from memporium_services.inference.domain.values import AdapterBlob, KvBlob, KvForm, Sampling
+    from memporium_services.inference.domain.values import AdapterBlob, KvBlob, KvForm
 
-# Tokens that are read at once: between two pieces a cancelled call ends.
-_PREFILL_TOKENS = 512
+# Tokens that are read at once: between two pieces a cancelled call ends, and others go on.
+_PIECE_TOKENS = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +61,14 @@ class CausalEngine:
         kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
         # Windowed and recurrent layers keep another state than all keys and values.
         self.supports_kv = kinds == {"full_attention"}
-        self._ends = _end_tokens(self._model, loaded.tokenizer)
+        # Tokens that end an answer.
+        self.ends = _end_tokens(self._model, loaded.tokenizer)
         self._adapters = AdapterMounts(self._model)
         self._composer = Composer(self._model, KeyMover(self._model))
+        # Whether sequences can be decoded together.
+        self.batches = (
+            self.supports_kv and ragged.prepare(self._model) and ragged.works(self._model, self._cache, self._forward)
+        )
 
     @property
     def dtype_name(self) -> str:
@@ -79,69 +85,63 @@ class CausalEngine:
             raise _no_kv()
         return open_kv(blob, fingerprint=self.loaded.fingerprint, shape=self.shape)
 
-    def prefill(
+    def read(
         self,
         ids: Sequence[int],
         *,
         capacity: int,
         kvs: Sequence[OpenKv] = (),
         plan: ComposePlan = ComposePlan(),  # noqa: B008 - frozen
-        progress: Callable[[int], None] = lambda _done: None,
-    ) -> Prefilled:
-        """Read tokens behind mounted KV caches.
+        piece_tokens: Callable[[], int] = lambda: _PIECE_TOKENS,
+    ) -> Generator[None, None, Prefilled]:
+        """Read tokens behind mounted KV caches, pausing after each piece.
 
         Args:
             ids: The tokens behind them, at least one.
             capacity: Room of the cache, in tokens.
             kvs: What is mounted before them, in its order.
             plan: How several of them are composed.
-            progress: Called with the number of tokens read; may raise to end the work.
+            piece_tokens: Asked before each piece for its size.
         """
         if len(kvs) > 1:
             self._composer.check(plan)
-        read = 0
+        cache = self._cache(capacity)
 
-        def forward(tokens: Sequence[int]) -> Any:
-            nonlocal read
-            logits = None
-            for start in range(0, len(tokens), _PREFILL_TOKENS):
-                progress(read)
-                piece = tokens[start : start + _PREFILL_TOKENS]
-                logits = self._forward(torch.tensor([list(piece)], device=self._model.device), cache)
-                read += len(piece)
+        def forward(tokens: Sequence[int]) -> Generator[None, None, Any]:
+            logits, start = None, 0
+            while start < len(tokens):
+                piece = list(tokens[start : start + piece_tokens()])
+                logits = self._forward(piece, cache)
+                start += len(piece)
+                yield
             return logits
 
-        with torch.inference_mode():
-            cache = self._cache(capacity)
-            cached = self._composer.mount(cache, kvs, plan, forward) if kvs else 0
-            logits = forward(ids)
-            progress(read)
-            return Prefilled(cache, logits, cached)
+        cached = (yield from self._composer.mount(cache, kvs, plan, forward)) if kvs else 0
+        logits = yield from forward(ids)
+        return Prefilled(cache, logits, cached)
 
-    def decode(self, cache: Any, logits: Any, sampling: Sampling) -> Iterator[tuple[int, bool]]:
-        """Yield (token, whether it ends the answer), at most `sampling.max_tokens` of them."""
-        random = torch.Generator().manual_seed(sampling.seed % (1 << 63))
-        for step in range(sampling.max_tokens):
-            token = _choose(logits, sampling, random)
-            ends = token in self._ends
-            yield token, ends
-            if ends or step + 1 == sampling.max_tokens:
-                return
-            with torch.inference_mode():
-                logits = self._forward(torch.tensor([[token]], device=self._model.device), cache)
+    def step(self, tokens: Sequence[int], caches: Sequence[Any]) -> Sequence[Any]:
+        """Read one token behind each cache; return the logits of each."""
+        if len(tokens) == 1 or not self.batches:
+            return [self._forward([token], cache) for token, cache in zip(tokens, caches, strict=True)]
+        return list(ragged.step(self._model, tokens, caches))
 
     def mount_adapters(self, adapters: Sequence[AdapterBlob]) -> None:
         """Make exactly these adapters active, none for an empty sequence."""
         self._adapters.mount(adapters)
 
-    def build_kv(self, ids: Sequence[int], form: KvForm, progress: Callable[[int], None]) -> BuiltKv:
-        """Read tokens; return their keys and values as a safetensors file."""
+    def build_kv(self, ids: Sequence[int], form: KvForm) -> Generator[int, None, BuiltKv]:
+        """Read tokens, yielding how many are read; return their keys and values as a safetensors file."""
         if not self.supports_kv:
             raise _no_kv()
-        self.mount_adapters(())
-        began = time.perf_counter()
-        cache = self.prefill(ids, capacity=len(ids), progress=progress).cache
-        compute_s = time.perf_counter() - began
+        began, compute_s = time.perf_counter(), 0.0
+        cache = self._cache(len(ids))
+        for start in range(0, len(ids), _PIECE_TOKENS):
+            self._forward(list(ids[start : start + _PIECE_TOKENS]), cache)
+            # Others may compute in between: their time is not this memory's cost.
+            compute_s += time.perf_counter() - began
+            yield cache.length
+            began = time.perf_counter()
         pairs = [(layer.keys[0], layer.values[0]) for layer in cache.layers]
         data, error = pack(pairs, ids, form=form, fingerprint=self.loaded.fingerprint)
         layers, heads, head_size = self.shape
@@ -157,15 +157,18 @@ class CausalEngine:
             relative_error=error,
         )
 
-    def _forward(self, piece: Any, cache: Any) -> Any:
-        """Read (1, tokens) behind what is in the cache; return the logits after the last one."""
-        out = self._model(input_ids=piece, past_key_values=cache, use_cache=True, logits_to_keep=1)
-        return out.logits[0, -1]
+    def _forward(self, tokens: Sequence[int], cache: Any) -> Any:
+        """Read tokens behind what is in the cache; return the logits after the last one."""
+        with torch.inference_mode():
+            piece = torch.tensor([tokens], device=self._model.device)
+            out = self._model(input_ids=piece, past_key_values=cache, use_cache=True, logits_to_keep=1)
+            return out.logits[0, -1]
 
     def _cache(self, capacity: int) -> Any:
         if not self.supports_kv:
             return DynamicCache(config=self._model.config)
-        return PreallocatedCache(self.shape, capacity, like=next(self._model.parameters()))
+        with torch.inference_mode():
+            return PreallocatedCache(self.shape, capacity, like=next(self._model.parameters()))
 
 
 def _no_kv() -> PlatformError:
@@ -180,15 +183,3 @@ def _end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
         elif value is not None:
             ends.update(value)
     return frozenset(ends)
-
-
-def _choose(logits: Any, sampling: Sampling, random: torch.Generator) -> int:
-    if sampling.temperature <= 0:
-        return int(logits.argmax())
-    chances = torch.softmax(logits.float().cpu() / sampling.temperature, dim=-1)
-    if 0 < sampling.top_p < 1:
-        ordered, places = torch.sort(chances, descending=True)
-        # A token stays while those before it have not yet reached the share; the likeliest always stays.
-        ordered[torch.cumsum(ordered, dim=-1) - ordered >= sampling.top_p] = 0
-        return int(places[torch.multinomial(ordered, 1, generator=random)])
-    return int(torch.multinomial(chances, 1, generator=random))

@@ -1,0 +1,31 @@
+"""The next token from its logits."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+if TYPE_CHECKING:
+    from memporium_services.inference.domain.values import Sampling
+
+
+class Chooser:
+    """Chooses the tokens of one answer."""
+
+    def __init__(self, sampling: Sampling) -> None:
+        """Choose so; the same seed chooses the same tokens from the same logits."""
+        self._sampling = sampling
+        self._random = torch.Generator().manual_seed(sampling.seed % (1 << 63))
+
+    def choose(self, logits: Any) -> int:
+        """Return the next token."""
+        if self._sampling.temperature <= 0:
+            return int(logits.argmax())
+        chances = torch.softmax(logits.float().cpu() / self._sampling.temperature, dim=-1)
+        if 0 < self._sampling.top_p < 1:
+            ordered, places = torch.sort(chances, descending=True)
+            # A token stays while those before it have not yet reached the share; the likeliest always stays.
+            ordered[torch.cumsum(ordered, dim=-1) - ordered >= self._sampling.top_p] = 0
+            return int(places[torch.multinomial(ordered, 1, generator=self._random)])
+        return int(torch.multinomial(chances, 1, generator=self._random))

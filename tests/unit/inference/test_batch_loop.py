@@ -1,0 +1,239 @@
+"""Requests that share a model: each gets the tokens that it gets alone, none holds the others up."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from contextlib import aclosing
+
+import pytest
+
+from memporium_platform.errors import PlatformError, Reason
+from memporium_services.inference.adapters.generators.batch_loop import Admit, BatchLoop, Decode
+from memporium_services.inference.adapters.generators.outlet import Outlet
+from memporium_services.inference.adapters.generators.tiny_random import load_tiny_random
+from memporium_services.inference.adapters.generators.torch_engine import CausalEngine
+from memporium_services.inference.adapters.generators.transformers_local import TransformersGenerator
+from memporium_services.inference.domain.values import (
+    AdapterBlob,
+    BatchLimits,
+    GenerationTask,
+    KvBlob,
+    PromptRead,
+    Sampling,
+    TextMemory,
+    TextPiece,
+)
+
+
+class CountingModel:
+    """Answers the token after the one it gets; notes who shared a step, and what was mounted."""
+
+    def __init__(self):
+        self.steps = []
+        self.mounts = []
+        self.broken = False
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def mount_adapters(self, adapters):
+        if any(adapter.key == "unfit" for adapter in adapters):
+            raise PlatformError(Reason.MODEL_MISMATCH, "does not fit")
+        self.mounts.append([adapter.key for adapter in adapters])
+
+    def step(self, tokens, caches):
+        assert self.gate.wait(10)
+        if self.broken:
+            raise RuntimeError("out of memory")
+        self.steps.append(list(caches))
+        return [token + 1 for token in tokens]
+
+
+@pytest.fixture
+def model():
+    return CountingModel()
+
+
+@pytest.fixture
+async def loop_of(model):
+    made = []
+
+    def make(**limits):
+        made.append(BatchLoop("test", lambda: model, **{"max_rows": 4, "max_tokens": 1000, **limits}))
+        return made[-1]
+
+    yield make
+    model.gate.set()
+    for one in made:
+        await asyncio.to_thread(one.close)
+
+
+def counting(name, outlet, *, tokens=5, room=10, pieces=0, adapters=()):
+    """Read so many pieces, then count from 0."""
+    yield Admit(room, tuple(AdapterBlob(key, bytearray()) for key in adapters))
+    for _ in range(pieces):
+        outlet.put("piece")
+        yield None
+    value = 0
+    for _ in range(tokens):
+        value = yield Decode(value, name)
+        outlet.put(value)
+
+
+def submit(batch, name, **options):
+    outlet = Outlet(asyncio.get_running_loop())
+    batch.submit(counting(name, outlet, **options), outlet)
+    return outlet
+
+
+async def rest(outlet):
+    found = []
+    while (item := await asyncio.wait_for(outlet.get(), 10)) is not None:
+        found.append(item)
+    return found
+
+
+async def test_requests_share_steps_and_each_gets_its_own(loop_of, model):
+    model.gate.clear()
+    batch = loop_of()
+    outlets = [submit(batch, name, tokens=5) for name in "abc"]
+    await asyncio.sleep(0.05)
+    model.gate.set()
+    assert [await rest(outlet) for outlet in outlets] == [[1, 2, 3, 4, 5]] * 3
+    assert max(len(step) for step in model.steps) == 3
+    assert len(model.steps) < 15
+
+
+async def test_who_comes_late_joins_and_a_long_prompt_holds_nobody_up(loop_of, model):
+    batch = loop_of()
+    reader = submit(batch, "reader", pieces=30, tokens=1)
+    writer = submit(batch, "writer", tokens=20)
+    assert await rest(writer) == list(range(1, 21))
+    assert len(await rest(reader)) == 31
+    # The writer was through before the reader wrote its only token.
+    assert [step for step in model.steps if "reader" in step] == model.steps[-1:]
+
+
+async def test_no_more_than_the_limits_run_at_once(loop_of, model):
+    batch = loop_of(max_rows=2)
+    outlets = [submit(batch, name, tokens=6) for name in "abcde"]
+    for outlet in outlets:
+        await rest(outlet)
+    assert max(len(step) for step in model.steps) == 2
+    few = loop_of(max_tokens=25)
+    outlets = [submit(few, name, tokens=6, room=10) for name in "fghi"] + [submit(few, "big", room=900)]
+    for outlet in outlets:
+        await rest(outlet)
+    together = [step for step in model.steps if set(step) & set("fghi")]
+    assert max(len(step) for step in together) == 2
+    assert {tuple(step) for step in model.steps if "big" in step} == {("big",)}
+
+
+async def test_adapters_are_not_mixed_and_nobody_overtakes(loop_of, model):
+    model.gate.clear()
+    batch = loop_of()
+    first = submit(batch, "plain", tokens=3)
+    second = submit(batch, "adapted", tokens=3, adapters=["x"])
+    third = submit(batch, "plain too", tokens=3)
+    await asyncio.sleep(0.05)
+    model.gate.set()
+    for outlet in (first, second, third):
+        assert await rest(outlet) == [1, 2, 3]
+    assert all(len(step) == 1 for step in model.steps)
+    assert [step[0] for step in model.steps] == ["plain"] * 3 + ["adapted"] * 3 + ["plain too"] * 3
+    assert model.mounts == [["x"], []]
+
+
+async def test_an_adapter_that_does_not_fit_ends_its_request_alone(loop_of):
+    batch = loop_of()
+    unfit = submit(batch, "a", adapters=["unfit"])
+    fine = submit(batch, "b", tokens=2)
+    with pytest.raises(PlatformError) as caught:
+        await rest(unfit)
+    assert caught.value.reason is Reason.MODEL_MISMATCH
+    assert await rest(fine) == [1, 2]
+
+
+async def test_a_slow_reader_is_held_and_the_others_go_on(loop_of):
+    batch = loop_of()
+    slow = submit(batch, "slow", tokens=500)
+    quick = submit(batch, "quick", tokens=300)
+    assert len(await rest(quick)) == 300
+    await asyncio.sleep(0.05)
+    assert not slow.has_room
+    assert slow._queue.qsize() < 70
+    assert await rest(slow) == list(range(1, 501))
+
+
+async def test_a_reader_that_goes_frees_its_place(loop_of):
+    batch = loop_of(max_rows=1)
+    gone = submit(batch, "gone", tokens=10_000_000)
+    waiting = submit(batch, "waiting", tokens=2)
+    assert await gone.get() == 1
+    await asyncio.wait_for(gone.cancel(), 10)
+    assert await rest(waiting) == [1, 2]
+
+
+async def test_who_leaves_while_waiting_never_runs(loop_of, model):
+    model.gate.clear()
+    batch = loop_of(max_rows=1)
+    first, leaves = submit(batch, "first", tokens=3), submit(batch, "leaves", tokens=3)
+    await asyncio.sleep(0.05)
+    leaving = asyncio.create_task(leaves.cancel())
+    await asyncio.sleep(0)
+    model.gate.set()
+    await asyncio.wait_for(leaving, 10)
+    assert await rest(first) == [1, 2, 3]
+    assert all(step == ["first"] for step in model.steps)
+
+
+async def test_a_broken_step_ends_its_rows_and_the_loop_goes_on(loop_of, model):
+    batch = loop_of()
+    model.broken = True
+    with pytest.raises(RuntimeError, match="memory"):
+        await rest(submit(batch, "a"))
+    model.broken = False
+    assert await rest(submit(batch, "b", tokens=2)) == [1, 2]
+
+
+async def test_closing_ends_what_runs_and_refuses_what_comes(loop_of):
+    batch = loop_of()
+    running = submit(batch, "a", tokens=10_000_000)
+    assert await running.get() == 1
+    await asyncio.to_thread(batch.close)
+    with pytest.raises(PlatformError) as caught:
+        await rest(running)
+    assert caught.value.reason is Reason.MODEL_UNAVAILABLE
+    with pytest.raises(PlatformError):
+        submit(batch, "b")
+
+
+async def texts(generator, task):
+    async with aclosing(generator.generate(task)) as events:
+        found = [event async for event in events]
+    assert isinstance(found[0], PromptRead)
+    return [token for event in found if isinstance(event, TextPiece) for token in event.token_ids]
+
+
+async def test_many_tenants_with_their_own_memory_get_the_tokens_that_they_get_alone():
+    generator = TransformersGenerator("tiny-random", load_tiny_random, limits=BatchLimits(6))
+    tasks = []
+    for index in range(9):
+        memory = TextMemory(f"The sky over planet {index} is of colour {index * 37 % 11}. " * (1 + index % 4))
+        task = GenerationTask(Sampling(20 + index, seed=index, temperature=0.7 * (index % 2)), prompt=f"Sky {index}?")
+        if index % 3:
+            built = await generator.build_kv([memory], progress=lambda _done, _total: None)
+            kv = KvBlob(bytearray(built.data), built.token_ids_sha256, built.token_count)
+            task = GenerationTask(task.sampling, prompt=task.prompt, kvs=(kv,))
+        tasks.append(task)
+    alone = [await texts(generator, task) for task in tasks]
+    engine = generator._engine
+    widths = []
+    step = CausalEngine.step
+    engine.step = lambda tokens, caches: widths.append(len(tokens)) or step(engine, tokens, caches)
+    together = await asyncio.gather(*(texts(generator, task) for task in tasks))
+    await generator.close()
+    assert engine.batches
+    assert together == alone
+    assert len({tuple(tokens) for tokens in alone}) > 5
+    assert max(widths) == 6
