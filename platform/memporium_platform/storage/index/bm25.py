@@ -7,19 +7,24 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
+
+    List = tuple[NDArray[np.int64], NDArray[np.float32], int]
 
 # Robertson's usual values; a term's tenth occurrence adds little, and length counts for three quarters.
 K1 = 1.2
 B = 0.75
+# Where the lists name fewer than one in so many slots, only those are looked at; else all, which is faster a slot.
+_SPARSE = 16
 
 
 def bm25(
-    lists: Iterable[tuple[NDArray[np.int64], NDArray[np.float32], int]],
+    lists: Sequence[List],
     *,
     lengths: NDArray[np.float32],
+    sizes: tuple[int, int],
     allowed: NDArray[np.int64] | None,
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Score every slot that has one of the terms.
@@ -29,30 +34,47 @@ def bm25(
     Args:
         lists: For each term its slots, its frequency in each, and how often the query has it.
         lengths: (n,) number of terms by slot, 0 where there is no unit.
+        sizes: How many slots have terms, and how many terms they have together.
         allowed: Slots that may be found; None: all.
 
     Returns:
         (m,) slots in ascending order and (m,) scores above 0.
     """
-    visible = lengths if allowed is None else lengths[allowed]
-    documents = int(np.count_nonzero(visible))
-    if not documents:
-        return np.empty(0, np.int64), np.empty(0, np.float32)
-    average = float(visible.sum(dtype=np.float64)) / documents
-    # By slot, what a frequency is compared with; one division by the average for all terms.
-    norms = (K1 * B / average) * lengths + np.float32(K1 * (1 - B))
-    may: NDArray[np.bool_] | None = None
+    documents, total = sizes
     if allowed is not None:
-        may = np.zeros(len(lengths), np.bool_)
-        may[allowed] = True
-    scores = np.zeros(len(lengths), np.float32)
+        visible = lengths[allowed]
+        documents, total = int(np.count_nonzero(visible)), int(visible.sum(dtype=np.float64))
+        lists = _allowed(lists, allowed, len(lengths))
+    lists = [one for one in lists if len(one[0])]
+    if not documents or not lists:
+        return np.empty(0, np.int64), np.empty(0, np.float32)
+    average = total / documents
+    named = _named(lists, len(lengths))
+    scores = np.zeros(len(lengths) if named is None else len(named), np.float32)
     for slots, frequencies, weight in lists:
-        if may is not None:
-            kept = may[slots]
-            slots, frequencies = slots[kept], frequencies[kept]  # noqa: PLW2901 - the filtered list takes its place
-        if len(slots):
-            rarity = np.log1p((documents - len(slots) + 0.5) / (len(slots) + 0.5))
-            factor = np.float32(weight * rarity * (K1 + 1))
-            scores[slots] += factor * frequencies / (frequencies + norms[slots])
+        rarity = np.log1p((documents - len(slots) + 0.5) / (len(slots) + 0.5))
+        factor = np.float32(weight * rarity * (K1 + 1))
+        norms = (K1 * B / average) * lengths[slots] + np.float32(K1 * (1 - B))
+        scores[slots if named is None else np.searchsorted(named, slots)] += (
+            factor * frequencies / (frequencies + norms)
+        )
     found = np.flatnonzero(scores)
-    return found, scores[found]
+    return found if named is None else named[found], scores[found]
+
+
+def _named(lists: Sequence[List], count: int) -> NDArray[np.int64] | None:
+    """Return the slots that the lists name, sorted; None where they are so many that all may be looked at."""
+    if sum(len(slots) for slots, _, _ in lists) * _SPARSE > count:
+        return None
+    return np.unique(np.concatenate([slots for slots, _, _ in lists]))
+
+
+def _allowed(lists: Sequence[List], allowed: NDArray[np.int64], count: int) -> list[List]:
+    """Return the lists without slots that may not be found."""
+    may = np.zeros(count, np.bool_)
+    may[allowed] = True
+    found = []
+    for slots, frequencies, weight in lists:
+        kept = may[slots]
+        found.append((slots[kept], frequencies[kept], weight))
+    return found

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from memporium_platform.storage.index.postings import Directory, UnitRow
 
 _FIRST_ROWS = 64
+# Ids that came since all were sorted: looked up one by one; beyond, all are sorted again, 0.1 s for a million.
+_MOST_RECENT = 20_000
 
 
 class Columns:
@@ -31,7 +33,11 @@ class Columns:
         self._lengths[1, directory.slots] = directory.context_lengths
         self._has_vector[directory.slots] = directory.has_vector
         self._free = np.flatnonzero(self.ids == 0).tolist()
-        self._by_id: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
+        self._sorted: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
+        self._recent: dict[int, int] = {}
+        self.vectors = int(np.count_nonzero(self._has_vector))
+        self._documents = np.count_nonzero(self._lengths, axis=1)
+        self._terms = self._lengths.sum(axis=1, dtype=np.float64).astype(np.int64)
 
     @property
     def ids(self) -> NDArray[np.int64]:
@@ -41,6 +47,10 @@ class Columns:
     def lengths(self, leg: int) -> NDArray[np.float32]:
         """Number of terms by slot."""
         return self._lengths[leg, : self.used]
+
+    def sizes(self, leg: int) -> tuple[int, int]:
+        """Return how many slots have terms, and how many terms they have together."""
+        return int(self._documents[leg]), int(self._terms[leg])
 
     @property
     def has_vector(self) -> NDArray[np.bool_]:
@@ -54,20 +64,28 @@ class Columns:
 
     def positions(self, unit_ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the slot of each id, -1 for those that are not here."""
-        if self._by_id is None:
+        if self._sorted is None or len(self._recent) > _MOST_RECENT:
             order = np.argsort(self.ids, kind="stable")
             order = order[np.searchsorted(self.ids[order], 1) :]
-            self._by_id = self.ids[order], order
-        known, slots = self._by_id
-        if not len(known):
-            return np.full(len(unit_ids), -1, np.int64)
-        places = np.minimum(np.searchsorted(known, unit_ids), len(known) - 1)
-        return np.where(known[places] == unit_ids, slots[places], -1)
+            self._sorted, self._recent = (self.ids[order], order), {}
+        known, slots = self._sorted
+        found = np.full(len(unit_ids), -1, np.int64)
+        if len(known):
+            places = slots[np.minimum(np.searchsorted(known, unit_ids), len(known) - 1)]
+            # The slot may hold another unit by now.
+            found = np.where(self._ids[places] == unit_ids, places, -1)
+        if self._recent:
+            recent = self._recent
+            missing = np.flatnonzero(found < 0)
+            found[missing] = [recent.get(unit_id, -1) for unit_id in unit_ids[missing].tolist()]
+        return found
 
     def change(self, *, remove: Sequence[int], add: Sequence[UnitRow]) -> None:
         """Follow a change that is committed."""
-        self._by_id = None
         gone = list(remove)
+        self._count(gone, -1)
+        for unit_id in self._ids[gone].tolist():
+            self._recent.pop(unit_id, None)
         self._ids[gone] = 0
         self._lengths[:, gone] = 0
         self._has_vector[gone] = False
@@ -77,8 +95,17 @@ class Columns:
             self._lengths[0, row.slot] = row.own.total()
             self._lengths[1, row.slot] = row.context.total()
             self._has_vector[row.slot] = row.has_vector
-        taken = {row.slot for row in add}
-        self._free = [slot for slot in self._free if slot not in taken] + gone
+            self._recent[row.unit_id] = row.slot
+        self._count([row.slot for row in add], 1)
+        if gone or self._free:
+            taken = {row.slot for row in add}
+            self._free = [slot for slot in self._free if slot not in taken] + gone
+
+    def _count(self, slots: Sequence[int], sign: int) -> None:
+        some = list(slots)
+        self.vectors += sign * int(np.count_nonzero(self._has_vector[some]))
+        self._documents += sign * np.count_nonzero(self._lengths[:, some], axis=1)
+        self._terms += sign * self._lengths[:, some].sum(axis=1, dtype=np.float64).astype(np.int64)
 
     def _grow(self, used: int) -> None:
         if used > len(self._ids):

@@ -140,7 +140,8 @@ class MilvusVaultIndex:
         if allowed is not None:
             visible = columns.positions(allowed)
             visible = visible[visible >= 0]
-        slots, scores = bm25(lists, lengths=columns.lengths(LEGS[leg]), allowed=visible)
+        which = LEGS[leg]
+        slots, scores = bm25(lists, lengths=columns.lengths(which), sizes=columns.sizes(which), allowed=visible)
         return top_k(columns.ids[slots], scores, k)
 
     def _scores(self, query: NDArray[np.float32], ids: NDArray[np.int64]) -> NDArray[np.float32]:

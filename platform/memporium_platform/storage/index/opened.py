@@ -54,7 +54,9 @@ class OpenedIndex:
             sqlite3.DatabaseError: The file is damaged, or another process holds it.
         """
         self._dimensions = dimensions
-        self._graph_path = folder / "graph.usearch"
+        self._graph_path = folder / "neighbours.usearch"
+        # Of half floats, as it was kept before.
+        (folder / "graph.usearch").unlink(missing_ok=True)
         self._postings = Postings(folder / "terms.sqlite")
         try:
             meta = self._postings.meta()
@@ -91,7 +93,7 @@ class OpenedIndex:
     @property
     def vector_count(self) -> int:
         """How many units have a vector."""
-        return int(np.count_nonzero(self._columns.has_vector))
+        return self._columns.vectors
 
     @property
     def late_count(self) -> int:
@@ -140,15 +142,18 @@ class OpenedIndex:
     def dense(self, query: NDArray[np.float32], *, k: int, allowed: NDArray[np.int64] | None) -> Hits:
         """Return the nearest units."""
         has_vector = self._columns.has_vector
-        if allowed is None:
-            slots = np.flatnonzero(has_vector)
-        else:
+        slots: NDArray[np.int64] | None = None
+        count = self.vector_count
+        if allowed is not None:
             slots = self._allowed_slots(allowed)
             slots = slots[has_vector[slots]]
-        if self.graph is not None and len(slots) > _EXACT_ROWS and k * _CANDIDATES * 8 < len(slots):
-            near = self._near(query, k=k, slots=slots, filtered=allowed is not None)
+            count = len(slots)
+        if self.graph is not None and count > _EXACT_ROWS and k * _CANDIDATES * 8 < count:
+            near = self._near(query, k=k, slots=slots)
             if len(near) >= k:
                 return top_k(self._columns.ids[near], self._scores(query, near), k)
+        if slots is None:
+            slots = np.flatnonzero(has_vector)
         return top_k(self._columns.ids[slots], self._scores(query, slots), k) if len(slots) else no_hits()
 
     def terms(self, terms: Mapping[str, int], *, leg: str, k: int, allowed: NDArray[np.int64] | None) -> Hits:
@@ -158,6 +163,7 @@ class OpenedIndex:
         slots, scores = bm25(
             lists,
             lengths=self._columns.lengths(which),
+            sizes=self._columns.sizes(which),
             allowed=None if allowed is None else self._allowed_slots(allowed),
         )
         return top_k(self._columns.ids[slots], scores, k)
@@ -209,14 +215,13 @@ class OpenedIndex:
             return scores if len(slots) == used else scores[slots]
         return np.asarray(self._slab.rows[slots] @ query)
 
-    def _near(
-        self, query: NDArray[np.float32], *, k: int, slots: NDArray[np.int64], filtered: bool
-    ) -> NDArray[np.int64]:
+    def _near(self, query: NDArray[np.float32], *, k: int, slots: NDArray[np.int64] | None) -> NDArray[np.int64]:
+        """Return slots near the query, some `k` and more, among `slots` (None: all that have a vector)."""
         if self.graph is None:
-            return slots[:0]
+            return np.empty(0, np.int64)
         wanted = max(_CANDIDATES * k, 64)
         late = np.fromiter(self._late, np.int64, len(self._late))
-        if not filtered:
+        if slots is None:
             near = self.graph.candidates(query, wanted)
             return np.union1d(near[self._columns.has_vector[near]], late)
         # The rarer the allowed ones, the more candidates it takes to meet enough of them.
