@@ -105,6 +105,7 @@ def add_commands() -> typer.Typer:
         model,
         negotiation,
         org,
+        pipeline,
         recall,
         receipt,
         scene,
@@ -116,7 +117,7 @@ def add_commands() -> typer.Typer:
     if not app.registered_groups:
         groups = (
             org, key, issuer, vault, cube, receipt, listing, negotiation, agreement, subscribe, bundle, model, job,
-            audit, config, evaluate,
+            pipeline, audit, config, evaluate,
         )  # fmt: skip
         for module in groups:
             app.add_typer(module.app)

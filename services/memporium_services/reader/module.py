@@ -10,6 +10,7 @@ from memporium.reader.v1.reader_service_pb2_grpc import add_ReaderServiceService
 from memporium_services.reader.adapters.cells_grpc import GrpcCellStore
 from memporium_services.reader.adapters.claims_grpc import GrpcClaims
 from memporium_services.reader.adapters.meaning_grpc import GrpcMeaning
+from memporium_services.reader.adapters.staging import StagingCells, StagingVault
 from memporium_services.reader.adapters.tally import MetricsTally
 from memporium_services.reader.adapters.vault_grpc import GrpcVault
 from memporium_services.reader.adapters.writers import writer_of
@@ -27,7 +28,11 @@ from memporium_services.reader.servicer import ReaderServicer
 from memporium_services.reader.settings import ReaderSettings
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from memporium.vault.v1.cubes_pb2 import NewCube
     from memporium_platform.kernel import Kernel
+    from memporium_services.reader.ports_staging import Staged
 
 
 async def build(kernel: Kernel) -> ReaderModule:
@@ -49,6 +54,15 @@ class ReaderModule:
         cells, claims = GrpcCellStore(kernel.channels), GrpcClaims(kernel.channels)
         contradicting = Contradicting(claims)
         keeper = UnderstandingVault(vault, Understanding(GrpcMeaning(kernel.channels)))
+
+        def stage_session() -> tuple[Remembering, Staged]:
+            staging = StagingVault(vault)
+            return Remembering(staging, narrating, settings), staging
+
+        def stage_cells(parent: str, staged: Sequence[NewCube]) -> tuple[Consolidating, Staged]:
+            staging = StagingCells(cells, parent, staged)
+            return Consolidating(staging, settings), staging
+
         self._servicer = ReaderServicer(
             Remembering(keeper, narrating, settings),
             Reading(keeper, settings),
@@ -57,6 +71,8 @@ class ReaderModule:
             describing=Describing(cells),
             claiming=Claiming(claims, contradicting),
             clock=kernel.clock,
+            stage_session=stage_session,
+            stage_cells=stage_cells,
         )
 
     def add_to(self, server: Any) -> None:

@@ -8,11 +8,13 @@ from memporium.reader.v1.reader_service_pb2_grpc import ReaderServiceServicer
 from memporium_services.reader import convert
 from memporium_services.reader.servicer_claims import ClaimMethods
 from memporium_services.reader.servicer_scenes import SceneMethods
+from memporium_services.reader.servicer_staging import StagingMethods
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from memporium.reader.v1 import recall_pb2, remember_pb2
+    from memporium.vault.v1 import cubes_pb2
     from memporium_platform.kernel import Clock
     from memporium_services.reader.app.claiming import Claiming
     from memporium_services.reader.app.consolidating import Consolidating
@@ -20,9 +22,10 @@ if TYPE_CHECKING:
     from memporium_services.reader.app.reading import Reading
     from memporium_services.reader.app.recalling import Recalling
     from memporium_services.reader.app.remembering import Remembering
+    from memporium_services.reader.ports_staging import Staged
 
 
-class ReaderServicer(ClaimMethods, SceneMethods, ReaderServiceServicer):
+class ReaderServicer(ClaimMethods, SceneMethods, StagingMethods, ReaderServiceServicer):
     """Serves `memporium.reader.v1.ReaderService`."""
 
     def __init__(
@@ -35,11 +38,14 @@ class ReaderServicer(ClaimMethods, SceneMethods, ReaderServiceServicer):
         describing: Describing,
         claiming: Claiming,
         clock: Clock,
+        stage_session: Callable[[], tuple[Remembering, Staged]],
+        stage_cells: Callable[[str, Sequence[cubes_pb2.NewCube]], tuple[Consolidating, Staged]],
     ) -> None:
         """Serve formation, recollection and consolidation."""
         self._remembering, self._reading, self._recalling = remembering, reading, recalling
         self._consolidating, self._describing, self._claiming = consolidating, describing, claiming
         self._clock = clock
+        self._stage_session, self._stage_cells = stage_session, stage_cells
 
     async def Remember(
         self,

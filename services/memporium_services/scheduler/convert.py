@@ -58,9 +58,9 @@ def job_out(job: Job) -> job_pb2.Job:
         result=dict(job.result),
         error_reason=job.error_reason,
         error=job.error,
-        create_time=_time_out(job.create_time),
-        start_time=_time_out(job.start_time),
-        end_time=_time_out(job.end_time),
+        create_time=time_out(job.create_time),
+        start_time=time_out(job.start_time),
+        end_time=time_out(job.end_time),
         revision=job.revision,
     )
     arguments = getattr(made.spec, job.kind.value)
@@ -86,7 +86,8 @@ def _tier_out(*, hot: bool) -> cube_pb2.StorageTier.ValueType:
     return cube_pb2.STORAGE_TIER_HOT if hot else cube_pb2.STORAGE_TIER_ARCHIVE
 
 
-def _time_out(time: datetime | None) -> Timestamp | None:
+def time_out(time: datetime | None) -> Timestamp | None:
+    """Return the message of a time; None: there is none."""
     if time is None:
         return None
     stamp = Timestamp()

@@ -13,11 +13,16 @@ from memporium.scheduler.v1.scheduler_service_pb2_grpc import add_SchedulerServi
 from memporium_platform.call import service_principal
 from memporium_platform.errors import PlatformError
 from memporium_services.scheduler.adapters.dbos_queue import DbosQueue
+from memporium_services.scheduler.adapters.grpc_memory import GrpcMemory
 from memporium_services.scheduler.adapters.grpc_services import GrpcServices
 from memporium_services.scheduler.adapters.job_rows import SqlJobRows
+from memporium_services.scheduler.adapters.pipeline_rows import SqlPipelineRows
 from memporium_services.scheduler.app.execution import Execution
 from memporium_services.scheduler.app.jobs import Jobs, Signals
+from memporium_services.scheduler.app.pipelines import Pipelines
 from memporium_services.scheduler.app.placement import Placements
+from memporium_services.scheduler.app.running import Running
+from memporium_services.scheduler.app.sealing import Sealer
 from memporium_services.scheduler.domain.jobs import Job, JobKind
 from memporium_services.scheduler.servicer import SchedulerServicer
 from memporium_services.scheduler.settings import SchedulerSettings
@@ -52,8 +57,14 @@ class SchedulerModule:
         placements = Placements(services, clock=kernel.clock)
         shared: dict[str, Any] = {"clock": kernel.clock, "signals": signals, "settings": settings}
         jobs = Jobs(database, self._rows, queue=self._queue, **shared)
-        self._execution = Execution(database, self._rows, services=services, placements=placements, **shared)
-        self._servicer = SchedulerServicer(jobs, placements, kernel.page_tokens)
+        sealer = Sealer(kernel.keys.derive("scheduler.pipelines"))
+        rows = SqlPipelineRows(sealer)
+        running = Running(database, self._rows, rows, memory=GrpcMemory(kernel.channels), sealer=sealer)
+        pipelines = Pipelines(database, jobs, self._rows, rows, sealer=sealer, clock=kernel.clock)
+        self._execution = Execution(
+            database, self._rows, services=services, placements=placements, running=running, **shared
+        )
+        self._servicer = SchedulerServicer(jobs, placements, pipelines, kernel.page_tokens)
         self._tasks: list[asyncio.Task[None]] = []
 
     def add_to(self, server: Any) -> None:

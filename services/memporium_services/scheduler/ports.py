@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from memporium_services.scheduler.domain.jobs import Job, JobState
+    from memporium_services.scheduler.domain.jobs import Job, JobKind, JobState
     from memporium_services.scheduler.domain.strategies import Candidate
 
 
@@ -37,8 +37,21 @@ class JobRows(Protocol):
         """Write a changed job; False where another change came between (its revision is not the one before)."""
         ...
 
-    def page(self, conn: Connection, org: str, *, states: Sequence[JobState], before: str, limit: int) -> list[Job]:
+    def page(
+        self,
+        conn: Connection,
+        org: str,
+        *,
+        states: Sequence[JobState],
+        before: str,
+        limit: int,
+        kinds: Sequence[JobKind] = (),
+    ) -> list[Job]:
         """Return jobs of an organisation, newest first, with ids below `before` ("": from the newest)."""
+        ...
+
+    def committing(self, conn: Connection, job: Job) -> bool:
+        """Say whether a job is past the point up to which it can be cancelled."""
         ...
 
     def waiting(self, conn: Connection, org: str) -> int:

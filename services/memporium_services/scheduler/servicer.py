@@ -9,25 +9,33 @@ from memporium.scheduler.v1 import scheduler_service_pb2 as pb
 from memporium.scheduler.v1.scheduler_service_pb2_grpc import SchedulerServiceServicer
 from memporium_platform.paging import PageTokens, page_size
 from memporium_services.scheduler import convert
+from memporium_services.scheduler.domain.jobs import JobKind
 from memporium_services.scheduler.domain.strategies import STRATEGIES
+from memporium_services.scheduler.servicer_pipelines import PipelineMethods
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from memporium_services.scheduler.app.jobs import Jobs
+    from memporium_services.scheduler.app.pipelines import Pipelines
     from memporium_services.scheduler.app.placement import Placements
 
 
-class SchedulerServicer(SchedulerServiceServicer):
+class SchedulerServicer(PipelineMethods, SchedulerServiceServicer):
     """Serves `memporium.scheduler.v1.SchedulerService`."""
 
-    def __init__(self, jobs: Jobs, placements: Placements, page_tokens: PageTokens) -> None:
-        """Serve jobs and placements."""
+    def __init__(self, jobs: Jobs, placements: Placements, pipelines: Pipelines, page_tokens: PageTokens) -> None:
+        """Serve jobs, placements and pipelines."""
         self._jobs, self._placements, self._tokens = jobs, placements, page_tokens
+        self._pipelines = pipelines
 
     async def CreateJob(self, request: pb.CreateJobRequest, context: Any) -> pb.CreateJobResponse:
         kind, spec = convert.spec_in(request.spec)
-        job = await self._jobs.create(convert.org_in(request.parent), kind, spec, priority=request.priority)
+        org = convert.org_in(request.parent)
+        if kind is JobKind.RUN_PIPELINE:
+            job = (await self._begin(request.spec.run_pipeline, org, request.priority)).job
+        else:
+            job = await self._jobs.create(org, kind, spec, priority=request.priority)
         return pb.CreateJobResponse(job=convert.job_out(job))
 
     async def GetJob(self, request: pb.GetJobRequest, context: Any) -> pb.GetJobResponse:

@@ -8,6 +8,7 @@ from memporium.reader.v1 import profile_pb2 as memporium_dot_reader_dot_v1_dot_p
 from memporium.reader.v1 import recall_pb2 as memporium_dot_reader_dot_v1_dot_recall__pb2
 from memporium.reader.v1 import remember_pb2 as memporium_dot_reader_dot_v1_dot_remember__pb2
 from memporium.reader.v1 import scenes_pb2 as memporium_dot_reader_dot_v1_dot_scenes__pb2
+from memporium.reader.v1 import staging_pb2 as memporium_dot_reader_dot_v1_dot_staging__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -84,6 +85,16 @@ class ReaderServiceStub:
                 request_serializer=memporium_dot_reader_dot_v1_dot_profile__pb2.ListForesightsRequest.SerializeToString,
                 response_deserializer=memporium_dot_reader_dot_v1_dot_profile__pb2.ListForesightsResponse.FromString,
                 _registered_method=True)
+        self.StageSession = channel.unary_unary(
+                '/memporium.reader.v1.ReaderService/StageSession',
+                request_serializer=memporium_dot_reader_dot_v1_dot_staging__pb2.StageSessionRequest.SerializeToString,
+                response_deserializer=memporium_dot_reader_dot_v1_dot_staging__pb2.StageSessionResponse.FromString,
+                _registered_method=True)
+        self.StageConsolidation = channel.unary_unary(
+                '/memporium.reader.v1.ReaderService/StageConsolidation',
+                request_serializer=memporium_dot_reader_dot_v1_dot_staging__pb2.StageConsolidationRequest.SerializeToString,
+                response_deserializer=memporium_dot_reader_dot_v1_dot_staging__pb2.StageConsolidationResponse.FromString,
+                _registered_method=True)
 
 
 class ReaderServiceServicer:
@@ -158,6 +169,20 @@ class ReaderServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def StageSession(self, request, context):
+        """Returns the changes that `Remember` would make, and makes none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StageConsolidation(self, request, context):
+        """Returns the changes that `Consolidate` would make, and makes none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ReaderServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -205,6 +230,16 @@ def add_ReaderServiceServicer_to_server(servicer, server):
                     servicer.ListForesights,
                     request_deserializer=memporium_dot_reader_dot_v1_dot_profile__pb2.ListForesightsRequest.FromString,
                     response_serializer=memporium_dot_reader_dot_v1_dot_profile__pb2.ListForesightsResponse.SerializeToString,
+            ),
+            'StageSession': grpc.unary_unary_rpc_method_handler(
+                    servicer.StageSession,
+                    request_deserializer=memporium_dot_reader_dot_v1_dot_staging__pb2.StageSessionRequest.FromString,
+                    response_serializer=memporium_dot_reader_dot_v1_dot_staging__pb2.StageSessionResponse.SerializeToString,
+            ),
+            'StageConsolidation': grpc.unary_unary_rpc_method_handler(
+                    servicer.StageConsolidation,
+                    request_deserializer=memporium_dot_reader_dot_v1_dot_staging__pb2.StageConsolidationRequest.FromString,
+                    response_serializer=memporium_dot_reader_dot_v1_dot_staging__pb2.StageConsolidationResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -451,6 +486,60 @@ class ReaderService:
             '/memporium.reader.v1.ReaderService/ListForesights',
             memporium_dot_reader_dot_v1_dot_profile__pb2.ListForesightsRequest.SerializeToString,
             memporium_dot_reader_dot_v1_dot_profile__pb2.ListForesightsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StageSession(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memporium.reader.v1.ReaderService/StageSession',
+            memporium_dot_reader_dot_v1_dot_staging__pb2.StageSessionRequest.SerializeToString,
+            memporium_dot_reader_dot_v1_dot_staging__pb2.StageSessionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StageConsolidation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memporium.reader.v1.ReaderService/StageConsolidation',
+            memporium_dot_reader_dot_v1_dot_staging__pb2.StageConsolidationRequest.SerializeToString,
+            memporium_dot_reader_dot_v1_dot_staging__pb2.StageConsolidationResponse.FromString,
             options,
             channel_credentials,
             insecure,

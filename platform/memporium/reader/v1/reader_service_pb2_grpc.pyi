@@ -10,6 +10,7 @@ from memporium.reader.v1 import profile_pb2 as _profile_pb2
 from memporium.reader.v1 import recall_pb2 as _recall_pb2
 from memporium.reader.v1 import remember_pb2 as _remember_pb2
 from memporium.reader.v1 import scenes_pb2 as _scenes_pb2
+from memporium.reader.v1 import staging_pb2 as _staging_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -62,6 +63,10 @@ class ReaderServiceStub:
     """Returns what memory knows of a person: facts and topics, each with its source turns."""
     ListForesights: _grpc.UnaryUnaryMultiCallable[_profile_pb2.ListForesightsRequest, _profile_pb2.ListForesightsResponse]
     """Lists what memory lets expect, and whether it holds at a time."""
+    StageSession: _grpc.UnaryUnaryMultiCallable[_staging_pb2.StageSessionRequest, _staging_pb2.StageSessionResponse]
+    """Returns the changes that `Remember` would make, and makes none."""
+    StageConsolidation: _grpc.UnaryUnaryMultiCallable[_staging_pb2.StageConsolidationRequest, _staging_pb2.StageConsolidationResponse]
+    """Returns the changes that `Consolidate` would make, and makes none."""
 
 @_typing.type_check_only
 class ReaderServiceAsyncStub(ReaderServiceStub):
@@ -93,6 +98,10 @@ class ReaderServiceAsyncStub(ReaderServiceStub):
     """Returns what memory knows of a person: facts and topics, each with its source turns."""
     ListForesights: _aio.UnaryUnaryMultiCallable[_profile_pb2.ListForesightsRequest, _profile_pb2.ListForesightsResponse]  # type: ignore[assignment]
     """Lists what memory lets expect, and whether it holds at a time."""
+    StageSession: _aio.UnaryUnaryMultiCallable[_staging_pb2.StageSessionRequest, _staging_pb2.StageSessionResponse]  # type: ignore[assignment]
+    """Returns the changes that `Remember` would make, and makes none."""
+    StageConsolidation: _aio.UnaryUnaryMultiCallable[_staging_pb2.StageConsolidationRequest, _staging_pb2.StageConsolidationResponse]  # type: ignore[assignment]
+    """Returns the changes that `Consolidate` would make, and makes none."""
 
 class ReaderServiceServicer(metaclass=_abc_1.ABCMeta):
     """Forms memory and recollects it; works without a language model."""
@@ -175,5 +184,21 @@ class ReaderServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_profile_pb2.ListForesightsResponse, _abc.Awaitable[_profile_pb2.ListForesightsResponse]]:
         """Lists what memory lets expect, and whether it holds at a time."""
+
+    @_abc_1.abstractmethod
+    def StageSession(
+        self,
+        request: _staging_pb2.StageSessionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_staging_pb2.StageSessionResponse, _abc.Awaitable[_staging_pb2.StageSessionResponse]]:
+        """Returns the changes that `Remember` would make, and makes none."""
+
+    @_abc_1.abstractmethod
+    def StageConsolidation(
+        self,
+        request: _staging_pb2.StageConsolidationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_staging_pb2.StageConsolidationResponse, _abc.Awaitable[_staging_pb2.StageConsolidationResponse]]:
+        """Returns the changes that `Consolidate` would make, and makes none."""
 
 def add_ReaderServiceServicer_to_server(servicer: ReaderServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -26,7 +26,7 @@ from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior_
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n memporium/scheduler/v1/job.proto\x12\x16memporium.scheduler.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\r\n\x0bSweepVaults\"J\n\x0f\x42uildActivation\x12\x13\n\x05vault\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\x05\x63ubes\x18\x02 \x03(\tB\x04\xe2\x41\x01\x02\x12\r\n\x05model\x18\x03 \x01(\t\"I\n\x0eTrainParameter\x12\x13\n\x05vault\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\x05\x63ubes\x18\x02 \x03(\tB\x04\xe2\x41\x01\x02\x12\r\n\x05model\x18\x03 \x01(\t\"c\n\x0e\x44\x65liverRelease\x12\x11\n\tagreement\x18\x01 \x01(\t\x12\x15\n\x07listing\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x15\n\x07release\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x12\x10\n\x08vault_id\x18\x04 \x01(\t\"b\n\rPlaceMemories\x12\x13\n\x05vault\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x10\n\x08strategy\x18\x02 \x01(\t\x12\x1a\n\x0c\x62udget_bytes\x18\x03 \x01(\x03\x42\x04\xe2\x41\x01\x02\x12\x0e\n\x06labels\x18\x04 \x03(\t\" \n\tDumpVault\x12\x13\n\x05vault\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"3\n\x0b\x43onsolidate\x12\x13\n\x05vault\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x0f\n\x07persona\x18\x02 \x01(\t\"\xcf\x03\n\x07JobSpec\x12;\n\x0csweep_vaults\x18\x01 \x01(\x0b\x32#.memporium.scheduler.v1.SweepVaultsH\x00\x12\x43\n\x10\x62uild_activation\x18\x02 \x01(\x0b\x32\'.memporium.scheduler.v1.BuildActivationH\x00\x12\x41\n\x0ftrain_parameter\x18\x03 \x01(\x0b\x32&.memporium.scheduler.v1.TrainParameterH\x00\x12\x41\n\x0f\x64\x65liver_release\x18\x04 \x01(\x0b\x32&.memporium.scheduler.v1.DeliverReleaseH\x00\x12?\n\x0eplace_memories\x18\x05 \x01(\x0b\x32%.memporium.scheduler.v1.PlaceMemoriesH\x00\x12\x37\n\ndump_vault\x18\x06 \x01(\x0b\x32!.memporium.scheduler.v1.DumpVaultH\x00\x12:\n\x0b\x63onsolidate\x18\x07 \x01(\x0b\x32#.memporium.scheduler.v1.ConsolidateH\x00\x42\x06\n\x04kind\"@\n\x0bJobProgress\x12\x11\n\tcompleted\x18\x01 \x01(\x03\x12\r\n\x05total\x18\x02 \x01(\x03\x12\x0f\n\x07message\x18\x03 \x01(\t\"\x8c\x05\n\x03Job\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x33\n\x04kind\x18\x02 \x01(\x0e\x32\x1f.memporium.scheduler.v1.JobKindB\x04\xe2\x41\x01\x03\x12-\n\x04spec\x18\x03 \x01(\x0b\x32\x1f.memporium.scheduler.v1.JobSpec\x12\x35\n\x05state\x18\x04 \x01(\x0e\x32 .memporium.scheduler.v1.JobStateB\x04\xe2\x41\x01\x03\x12\x17\n\tprincipal\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x10\n\x08priority\x18\x06 \x01(\x05\x12\x16\n\x08\x61ttempts\x18\x07 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12;\n\x08progress\x18\x08 \x01(\x0b\x32#.memporium.scheduler.v1.JobProgressB\x04\xe2\x41\x01\x03\x12=\n\x06result\x18\t \x03(\x0b\x32\'.memporium.scheduler.v1.Job.ResultEntryB\x04\xe2\x41\x01\x03\x12\x1a\n\x0c\x65rror_reason\x18\n \x01(\tB\x04\xe2\x41\x01\x03\x12\x13\n\x05\x65rror\x18\x0b \x01(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x34\n\nstart_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x32\n\x08\x65nd_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x16\n\x08revision\x18\x0f \x01(\x03\x42\x04\xe2\x41\x01\x03\x1a-\n\x0bResultEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*\xe9\x01\n\x07JobKind\x12\x18\n\x14JOB_KIND_UNSPECIFIED\x10\x00\x12\x19\n\x15JOB_KIND_SWEEP_VAULTS\x10\x01\x12\x1d\n\x19JOB_KIND_BUILD_ACTIVATION\x10\x02\x12\x1c\n\x18JOB_KIND_TRAIN_PARAMETER\x10\x03\x12\x1c\n\x18JOB_KIND_DELIVER_RELEASE\x10\x04\x12\x1b\n\x17JOB_KIND_PLACE_MEMORIES\x10\x05\x12\x17\n\x13JOB_KIND_DUMP_VAULT\x10\x06\x12\x18\n\x14JOB_KIND_CONSOLIDATE\x10\x07*\x9a\x01\n\x08JobState\x12\x19\n\x15JOB_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10JOB_STATE_QUEUED\x10\x01\x12\x15\n\x11JOB_STATE_RUNNING\x10\x02\x12\x17\n\x13JOB_STATE_SUCCEEDED\x10\x03\x12\x14\n\x10JOB_STATE_FAILED\x10\x04\x12\x17\n\x13JOB_STATE_CANCELLED\x10\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n memporium/scheduler/v1/job.proto\x12\x16memporium.scheduler.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\r\n\x0bSweepVaults\"J\n\x0f\x42uildActivation\x12\x13\n\x05vault\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\x05\x63ubes\x18\x02 \x03(\tB\x04\xe2\x41\x01\x02\x12\r\n\x05model\x18\x03 \x01(\t\"I\n\x0eTrainParameter\x12\x13\n\x05vault\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\x05\x63ubes\x18\x02 \x03(\tB\x04\xe2\x41\x01\x02\x12\r\n\x05model\x18\x03 \x01(\t\"c\n\x0e\x44\x65liverRelease\x12\x11\n\tagreement\x18\x01 \x01(\t\x12\x15\n\x07listing\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x15\n\x07release\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x12\x10\n\x08vault_id\x18\x04 \x01(\t\"b\n\rPlaceMemories\x12\x13\n\x05vault\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x10\n\x08strategy\x18\x02 \x01(\t\x12\x1a\n\x0c\x62udget_bytes\x18\x03 \x01(\x03\x42\x04\xe2\x41\x01\x02\x12\x0e\n\x06labels\x18\x04 \x03(\t\" \n\tDumpVault\x12\x13\n\x05vault\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"3\n\x0b\x43onsolidate\x12\x13\n\x05vault\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x0f\n\x07persona\x18\x02 \x01(\t\"\xa4\x01\n\x0bRunPipeline\x12\x10\n\x08pipeline\x18\x01 \x01(\t\x12\x13\n\x05vault\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12?\n\x06inputs\x18\x03 \x03(\x0b\x32/.memporium.scheduler.v1.RunPipeline.InputsEntry\x1a-\n\x0bInputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x8c\x04\n\x07JobSpec\x12;\n\x0csweep_vaults\x18\x01 \x01(\x0b\x32#.memporium.scheduler.v1.SweepVaultsH\x00\x12\x43\n\x10\x62uild_activation\x18\x02 \x01(\x0b\x32\'.memporium.scheduler.v1.BuildActivationH\x00\x12\x41\n\x0ftrain_parameter\x18\x03 \x01(\x0b\x32&.memporium.scheduler.v1.TrainParameterH\x00\x12\x41\n\x0f\x64\x65liver_release\x18\x04 \x01(\x0b\x32&.memporium.scheduler.v1.DeliverReleaseH\x00\x12?\n\x0eplace_memories\x18\x05 \x01(\x0b\x32%.memporium.scheduler.v1.PlaceMemoriesH\x00\x12\x37\n\ndump_vault\x18\x06 \x01(\x0b\x32!.memporium.scheduler.v1.DumpVaultH\x00\x12:\n\x0b\x63onsolidate\x18\x07 \x01(\x0b\x32#.memporium.scheduler.v1.ConsolidateH\x00\x12;\n\x0crun_pipeline\x18\x08 \x01(\x0b\x32#.memporium.scheduler.v1.RunPipelineH\x00\x42\x06\n\x04kind\"@\n\x0bJobProgress\x12\x11\n\tcompleted\x18\x01 \x01(\x03\x12\r\n\x05total\x18\x02 \x01(\x03\x12\x0f\n\x07message\x18\x03 \x01(\t\"\x8c\x05\n\x03Job\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x33\n\x04kind\x18\x02 \x01(\x0e\x32\x1f.memporium.scheduler.v1.JobKindB\x04\xe2\x41\x01\x03\x12-\n\x04spec\x18\x03 \x01(\x0b\x32\x1f.memporium.scheduler.v1.JobSpec\x12\x35\n\x05state\x18\x04 \x01(\x0e\x32 .memporium.scheduler.v1.JobStateB\x04\xe2\x41\x01\x03\x12\x17\n\tprincipal\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x10\n\x08priority\x18\x06 \x01(\x05\x12\x16\n\x08\x61ttempts\x18\x07 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12;\n\x08progress\x18\x08 \x01(\x0b\x32#.memporium.scheduler.v1.JobProgressB\x04\xe2\x41\x01\x03\x12=\n\x06result\x18\t \x03(\x0b\x32\'.memporium.scheduler.v1.Job.ResultEntryB\x04\xe2\x41\x01\x03\x12\x1a\n\x0c\x65rror_reason\x18\n \x01(\tB\x04\xe2\x41\x01\x03\x12\x13\n\x05\x65rror\x18\x0b \x01(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x34\n\nstart_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x32\n\x08\x65nd_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x16\n\x08revision\x18\x0f \x01(\x03\x42\x04\xe2\x41\x01\x03\x1a-\n\x0bResultEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*\x84\x02\n\x07JobKind\x12\x18\n\x14JOB_KIND_UNSPECIFIED\x10\x00\x12\x19\n\x15JOB_KIND_SWEEP_VAULTS\x10\x01\x12\x1d\n\x19JOB_KIND_BUILD_ACTIVATION\x10\x02\x12\x1c\n\x18JOB_KIND_TRAIN_PARAMETER\x10\x03\x12\x1c\n\x18JOB_KIND_DELIVER_RELEASE\x10\x04\x12\x1b\n\x17JOB_KIND_PLACE_MEMORIES\x10\x05\x12\x17\n\x13JOB_KIND_DUMP_VAULT\x10\x06\x12\x18\n\x14JOB_KIND_CONSOLIDATE\x10\x07\x12\x19\n\x15JOB_KIND_RUN_PIPELINE\x10\x08*\x9a\x01\n\x08JobState\x12\x19\n\x15JOB_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10JOB_STATE_QUEUED\x10\x01\x12\x15\n\x11JOB_STATE_RUNNING\x10\x02\x12\x17\n\x13JOB_STATE_SUCCEEDED\x10\x03\x12\x14\n\x10JOB_STATE_FAILED\x10\x04\x12\x17\n\x13JOB_STATE_CANCELLED\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -53,6 +53,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DUMPVAULT'].fields_by_name['vault']._serialized_options = b'\342A\001\002'
   _globals['_CONSOLIDATE'].fields_by_name['vault']._loaded_options = None
   _globals['_CONSOLIDATE'].fields_by_name['vault']._serialized_options = b'\342A\001\002'
+  _globals['_RUNPIPELINE_INPUTSENTRY']._loaded_options = None
+  _globals['_RUNPIPELINE_INPUTSENTRY']._serialized_options = b'8\001'
+  _globals['_RUNPIPELINE'].fields_by_name['vault']._loaded_options = None
+  _globals['_RUNPIPELINE'].fields_by_name['vault']._serialized_options = b'\342A\001\002'
   _globals['_JOB_RESULTENTRY']._loaded_options = None
   _globals['_JOB_RESULTENTRY']._serialized_options = b'8\001'
   _globals['_JOB'].fields_by_name['name']._loaded_options = None
@@ -81,10 +85,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_JOB'].fields_by_name['end_time']._serialized_options = b'\342A\001\003'
   _globals['_JOB'].fields_by_name['revision']._loaded_options = None
   _globals['_JOB'].fields_by_name['revision']._serialized_options = b'\342A\001\003'
-  _globals['_JOBKIND']._serialized_start=1768
-  _globals['_JOBKIND']._serialized_end=2001
-  _globals['_JOBSTATE']._serialized_start=2004
-  _globals['_JOBSTATE']._serialized_end=2158
+  _globals['_JOBKIND']._serialized_start=1996
+  _globals['_JOBKIND']._serialized_end=2256
+  _globals['_JOBSTATE']._serialized_start=2259
+  _globals['_JOBSTATE']._serialized_end=2413
   _globals['_SWEEPVAULTS']._serialized_start=126
   _globals['_SWEEPVAULTS']._serialized_end=139
   _globals['_BUILDACTIVATION']._serialized_start=141
@@ -99,12 +103,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DUMPVAULT']._serialized_end=525
   _globals['_CONSOLIDATE']._serialized_start=527
   _globals['_CONSOLIDATE']._serialized_end=578
-  _globals['_JOBSPEC']._serialized_start=581
-  _globals['_JOBSPEC']._serialized_end=1044
-  _globals['_JOBPROGRESS']._serialized_start=1046
-  _globals['_JOBPROGRESS']._serialized_end=1110
-  _globals['_JOB']._serialized_start=1113
-  _globals['_JOB']._serialized_end=1765
-  _globals['_JOB_RESULTENTRY']._serialized_start=1720
-  _globals['_JOB_RESULTENTRY']._serialized_end=1765
+  _globals['_RUNPIPELINE']._serialized_start=581
+  _globals['_RUNPIPELINE']._serialized_end=745
+  _globals['_RUNPIPELINE_INPUTSENTRY']._serialized_start=700
+  _globals['_RUNPIPELINE_INPUTSENTRY']._serialized_end=745
+  _globals['_JOBSPEC']._serialized_start=748
+  _globals['_JOBSPEC']._serialized_end=1272
+  _globals['_JOBPROGRESS']._serialized_start=1274
+  _globals['_JOBPROGRESS']._serialized_end=1338
+  _globals['_JOB']._serialized_start=1341
+  _globals['_JOB']._serialized_end=1993
+  _globals['_JOB_RESULTENTRY']._serialized_start=1948
+  _globals['_JOB_RESULTENTRY']._serialized_end=1993
 # @@protoc_insertion_point(module_scope)

@@ -42,6 +42,8 @@ class _JobKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_JobKind.Value
     """Backs a vault up into a sealed bundle."""
     JOB_KIND_CONSOLIDATE: _JobKind.ValueType  # 7
     """Brings the scenes and profiles of a vault up to date."""
+    JOB_KIND_RUN_PIPELINE: _JobKind.ValueType  # 8
+    """Runs a pipeline."""
 
 class JobKind(_JobKind, metaclass=_JobKindEnumTypeWrapper):
     """What a job does."""
@@ -62,6 +64,8 @@ JOB_KIND_DUMP_VAULT: JobKind.ValueType  # 6
 """Backs a vault up into a sealed bundle."""
 JOB_KIND_CONSOLIDATE: JobKind.ValueType  # 7
 """Brings the scenes and profiles of a vault up to date."""
+JOB_KIND_RUN_PIPELINE: JobKind.ValueType  # 8
+"""Runs a pipeline."""
 Global___JobKind: _TypeAlias = JobKind  # noqa: Y015
 
 class _JobState:
@@ -300,6 +304,58 @@ class Consolidate(_message.Message):
 Global___Consolidate: _TypeAlias = Consolidate  # noqa: Y015
 
 @_typing.final
+class RunPipeline(_message.Message):
+    """Arguments of RUN_PIPELINE."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class InputsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    PIPELINE_FIELD_NUMBER: _builtins.int
+    VAULT_FIELD_NUMBER: _builtins.int
+    INPUTS_FIELD_NUMBER: _builtins.int
+    pipeline: _builtins.str
+    """The pipeline by name; empty in jobs of runs that were given their own."""
+    vault: _builtins.str
+    """The vault to write to."""
+    @_builtins.property
+    def inputs(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Texts and numbers by the names of the inputs; not shown again."""
+
+    def __init__(
+        self,
+        *,
+        pipeline: _builtins.str = ...,
+        vault: _builtins.str = ...,
+        inputs: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["inputs", b"inputs", "pipeline", b"pipeline", "vault", b"vault"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RunPipeline: _TypeAlias = RunPipeline  # noqa: Y015
+
+@_typing.final
 class JobSpec(_message.Message):
     """What to do, one of the kinds."""
 
@@ -312,6 +368,7 @@ class JobSpec(_message.Message):
     PLACE_MEMORIES_FIELD_NUMBER: _builtins.int
     DUMP_VAULT_FIELD_NUMBER: _builtins.int
     CONSOLIDATE_FIELD_NUMBER: _builtins.int
+    RUN_PIPELINE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def sweep_vaults(self) -> Global___SweepVaults:
         """Expire, purge, archive, repair."""
@@ -340,6 +397,10 @@ class JobSpec(_message.Message):
     def consolidate(self) -> Global___Consolidate:
         """Gather episodes into scenes and profiles."""
 
+    @_builtins.property
+    def run_pipeline(self) -> Global___RunPipeline:
+        """Run a pipeline."""
+
     def __init__(
         self,
         *,
@@ -350,12 +411,13 @@ class JobSpec(_message.Message):
         place_memories: Global___PlaceMemories | None = ...,
         dump_vault: Global___DumpVault | None = ...,
         consolidate: Global___Consolidate | None = ...,
+        run_pipeline: Global___RunPipeline | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["build_activation", b"build_activation", "consolidate", b"consolidate", "deliver_release", b"deliver_release", "dump_vault", b"dump_vault", "kind", b"kind", "place_memories", b"place_memories", "sweep_vaults", b"sweep_vaults", "train_parameter", b"train_parameter"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["build_activation", b"build_activation", "consolidate", b"consolidate", "deliver_release", b"deliver_release", "dump_vault", b"dump_vault", "kind", b"kind", "place_memories", b"place_memories", "run_pipeline", b"run_pipeline", "sweep_vaults", b"sweep_vaults", "train_parameter", b"train_parameter"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["build_activation", b"build_activation", "consolidate", b"consolidate", "deliver_release", b"deliver_release", "dump_vault", b"dump_vault", "kind", b"kind", "place_memories", b"place_memories", "sweep_vaults", b"sweep_vaults", "train_parameter", b"train_parameter"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["build_activation", b"build_activation", "consolidate", b"consolidate", "deliver_release", b"deliver_release", "dump_vault", b"dump_vault", "kind", b"kind", "place_memories", b"place_memories", "run_pipeline", b"run_pipeline", "sweep_vaults", b"sweep_vaults", "train_parameter", b"train_parameter"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["sweep_vaults", "build_activation", "train_parameter", "deliver_release", "place_memories", "dump_vault", "consolidate"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["sweep_vaults", "build_activation", "train_parameter", "deliver_release", "place_memories", "dump_vault", "consolidate", "run_pipeline"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 

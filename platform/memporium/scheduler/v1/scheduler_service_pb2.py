@@ -25,10 +25,11 @@ _sym_db = _symbol_database.Default()
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from memporium.common.v1 import access_pb2 as memporium_dot_common_dot_v1_dot_access__pb2
 from memporium.scheduler.v1 import job_pb2 as memporium_dot_scheduler_dot_v1_dot_job__pb2
+from memporium.scheduler.v1 import pipeline_calls_pb2 as memporium_dot_scheduler_dot_v1_dot_pipeline__calls__pb2
 from memporium.scheduler.v1 import placement_pb2 as memporium_dot_scheduler_dot_v1_dot_placement__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.memporium/scheduler/v1/scheduler_service.proto\x12\x16memporium.scheduler.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a memporium/common/v1/access.proto\x1a memporium/scheduler/v1/job.proto\x1a&memporium/scheduler/v1/placement.proto\"\x83\x01\n\x10\x43reateJobRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x33\n\x04spec\x18\x02 \x01(\x0b\x32\x1f.memporium.scheduler.v1.JobSpecB\x04\xe2\x41\x01\x02\x12\x10\n\x08priority\x18\x03 \x01(\x05\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"=\n\x11\x43reateJobResponse\x12(\n\x03job\x18\x01 \x01(\x0b\x32\x1b.memporium.scheduler.v1.Job\"#\n\rGetJobRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\":\n\x0eGetJobResponse\x12(\n\x03job\x18\x01 \x01(\x0b\x32\x1b.memporium.scheduler.v1.Job\"\x80\x01\n\x0fListJobsRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x30\n\x06states\x18\x04 \x03(\x0e\x32 .memporium.scheduler.v1.JobState\"V\n\x10ListJobsResponse\x12)\n\x04jobs\x18\x01 \x03(\x0b\x32\x1b.memporium.scheduler.v1.Job\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\":\n\x10\x43\x61ncelJobRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"=\n\x11\x43\x61ncelJobResponse\x12(\n\x03job\x18\x01 \x01(\x0b\x32\x1b.memporium.scheduler.v1.Job\"=\n\x0fWatchJobRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x16\n\x0e\x61\x66ter_revision\x18\x02 \x01(\x03\"<\n\x10WatchJobResponse\x12(\n\x03job\x18\x01 \x01(\x0b\x32\x1b.memporium.scheduler.v1.Job\">\n\x15ListStrategiesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"g\n\x16ListStrategiesResponse\x12\x34\n\nstrategies\x18\x01 \x03(\x0b\x32 .memporium.scheduler.v1.Strategy\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"j\n\x14PlanPlacementRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x10\n\x08strategy\x18\x02 \x01(\t\x12\x1a\n\x0c\x62udget_bytes\x18\x03 \x01(\x03\x42\x04\xe2\x41\x01\x02\x12\x0e\n\x06labels\x18\x04 \x03(\t\"t\n\x15PlanPlacementResponse\x12\x35\n\nplacements\x18\x01 \x03(\x0b\x32!.memporium.scheduler.v1.Placement\x12\x11\n\thot_bytes\x18\x02 \x01(\x03\x12\x11\n\ttruncated\x18\x03 \x01(\x08\x32\xce\x07\n\x10SchedulerService\x12\x87\x01\n\tCreateJob\x12(.memporium.scheduler.v1.CreateJobRequest\x1a).memporium.scheduler.v1.CreateJobResponse\"%\x8a\xb5\x18!\n\x15scheduler.jobs.create\x12\x06parent \x01\x12w\n\x06GetJob\x12%.memporium.scheduler.v1.GetJobRequest\x1a&.memporium.scheduler.v1.GetJobResponse\"\x1e\x8a\xb5\x18\x1a\n\x12scheduler.jobs.get\x12\x04name\x12\x80\x01\n\x08ListJobs\x12\'.memporium.scheduler.v1.ListJobsRequest\x1a(.memporium.scheduler.v1.ListJobsResponse\"!\x8a\xb5\x18\x1d\n\x13scheduler.jobs.list\x12\x06parent\x12\x85\x01\n\tCancelJob\x12(.memporium.scheduler.v1.CancelJobRequest\x1a).memporium.scheduler.v1.CancelJobResponse\"#\x8a\xb5\x18\x1f\n\x15scheduler.jobs.cancel\x12\x04name \x01\x12\x7f\n\x08WatchJob\x12\'.memporium.scheduler.v1.WatchJobRequest\x1a(.memporium.scheduler.v1.WatchJobResponse\"\x1e\x8a\xb5\x18\x1a\n\x12scheduler.jobs.get\x12\x04name0\x01\x12\x92\x01\n\x0eListStrategies\x12-.memporium.scheduler.v1.ListStrategiesRequest\x1a..memporium.scheduler.v1.ListStrategiesResponse\"!\x8a\xb5\x18\x1d\n\x19scheduler.strategies.list\x18\x04\x12\x95\x01\n\rPlanPlacement\x12,.memporium.scheduler.v1.PlanPlacementRequest\x1a-.memporium.scheduler.v1.PlanPlacementResponse\"\'\x8a\xb5\x18#\n\x19scheduler.placements.plan\x12\x06parentb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.memporium/scheduler/v1/scheduler_service.proto\x12\x16memporium.scheduler.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a memporium/common/v1/access.proto\x1a memporium/scheduler/v1/job.proto\x1a+memporium/scheduler/v1/pipeline_calls.proto\x1a&memporium/scheduler/v1/placement.proto\"\x83\x01\n\x10\x43reateJobRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x33\n\x04spec\x18\x02 \x01(\x0b\x32\x1f.memporium.scheduler.v1.JobSpecB\x04\xe2\x41\x01\x02\x12\x10\n\x08priority\x18\x03 \x01(\x05\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"=\n\x11\x43reateJobResponse\x12(\n\x03job\x18\x01 \x01(\x0b\x32\x1b.memporium.scheduler.v1.Job\"#\n\rGetJobRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\":\n\x0eGetJobResponse\x12(\n\x03job\x18\x01 \x01(\x0b\x32\x1b.memporium.scheduler.v1.Job\"\x80\x01\n\x0fListJobsRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x30\n\x06states\x18\x04 \x03(\x0e\x32 .memporium.scheduler.v1.JobState\"V\n\x10ListJobsResponse\x12)\n\x04jobs\x18\x01 \x03(\x0b\x32\x1b.memporium.scheduler.v1.Job\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\":\n\x10\x43\x61ncelJobRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"=\n\x11\x43\x61ncelJobResponse\x12(\n\x03job\x18\x01 \x01(\x0b\x32\x1b.memporium.scheduler.v1.Job\"=\n\x0fWatchJobRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x16\n\x0e\x61\x66ter_revision\x18\x02 \x01(\x03\"<\n\x10WatchJobResponse\x12(\n\x03job\x18\x01 \x01(\x0b\x32\x1b.memporium.scheduler.v1.Job\">\n\x15ListStrategiesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"g\n\x16ListStrategiesResponse\x12\x34\n\nstrategies\x18\x01 \x03(\x0b\x32 .memporium.scheduler.v1.Strategy\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"j\n\x14PlanPlacementRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x10\n\x08strategy\x18\x02 \x01(\t\x12\x1a\n\x0c\x62udget_bytes\x18\x03 \x01(\x03\x42\x04\xe2\x41\x01\x02\x12\x0e\n\x06labels\x18\x04 \x03(\t\"t\n\x15PlanPlacementResponse\x12\x35\n\nplacements\x18\x01 \x03(\x0b\x32!.memporium.scheduler.v1.Placement\x12\x11\n\thot_bytes\x18\x02 \x01(\x03\x12\x11\n\ttruncated\x18\x03 \x01(\x08\x32\xa4\x12\n\x10SchedulerService\x12\x87\x01\n\tCreateJob\x12(.memporium.scheduler.v1.CreateJobRequest\x1a).memporium.scheduler.v1.CreateJobResponse\"%\x8a\xb5\x18!\n\x15scheduler.jobs.create\x12\x06parent \x01\x12w\n\x06GetJob\x12%.memporium.scheduler.v1.GetJobRequest\x1a&.memporium.scheduler.v1.GetJobResponse\"\x1e\x8a\xb5\x18\x1a\n\x12scheduler.jobs.get\x12\x04name\x12\x80\x01\n\x08ListJobs\x12\'.memporium.scheduler.v1.ListJobsRequest\x1a(.memporium.scheduler.v1.ListJobsResponse\"!\x8a\xb5\x18\x1d\n\x13scheduler.jobs.list\x12\x06parent\x12\x85\x01\n\tCancelJob\x12(.memporium.scheduler.v1.CancelJobRequest\x1a).memporium.scheduler.v1.CancelJobResponse\"#\x8a\xb5\x18\x1f\n\x15scheduler.jobs.cancel\x12\x04name \x01\x12\x7f\n\x08WatchJob\x12\'.memporium.scheduler.v1.WatchJobRequest\x1a(.memporium.scheduler.v1.WatchJobResponse\"\x1e\x8a\xb5\x18\x1a\n\x12scheduler.jobs.get\x12\x04name0\x01\x12\x92\x01\n\x0eListStrategies\x12-.memporium.scheduler.v1.ListStrategiesRequest\x1a..memporium.scheduler.v1.ListStrategiesResponse\"!\x8a\xb5\x18\x1d\n\x19scheduler.strategies.list\x18\x04\x12\x95\x01\n\rPlanPlacement\x12,.memporium.scheduler.v1.PlanPlacementRequest\x1a-.memporium.scheduler.v1.PlanPlacementResponse\"\'\x8a\xb5\x18#\n\x19scheduler.placements.plan\x12\x06parent\x12\x9b\x01\n\x0e\x43reatePipeline\x12-.memporium.scheduler.v1.CreatePipelineRequest\x1a..memporium.scheduler.v1.CreatePipelineResponse\"*\x8a\xb5\x18&\n\x1ascheduler.pipelines.create\x12\x06parent \x01\x12\x8b\x01\n\x0bGetPipeline\x12*.memporium.scheduler.v1.GetPipelineRequest\x1a+.memporium.scheduler.v1.GetPipelineResponse\"#\x8a\xb5\x18\x1f\n\x17scheduler.pipelines.get\x12\x04name\x12\x94\x01\n\rListPipelines\x12,.memporium.scheduler.v1.ListPipelinesRequest\x1a-.memporium.scheduler.v1.ListPipelinesResponse\"&\x8a\xb5\x18\"\n\x18scheduler.pipelines.list\x12\x06parent\x12\x99\x01\n\x0e\x44\x65letePipeline\x12-.memporium.scheduler.v1.DeletePipelineRequest\x1a..memporium.scheduler.v1.DeletePipelineResponse\"(\x8a\xb5\x18$\n\x1ascheduler.pipelines.delete\x12\x04name \x01\x12\x8d\x01\n\x0bRunPipeline\x12*.memporium.scheduler.v1.RunPipelineRequest\x1a+.memporium.scheduler.v1.RunPipelineResponse\"%\x8a\xb5\x18!\n\x15scheduler.runs.create\x12\x06parent \x01\x12\x8f\x01\n\x0eGetPipelineRun\x12-.memporium.scheduler.v1.GetPipelineRunRequest\x1a..memporium.scheduler.v1.GetPipelineRunResponse\"\x1e\x8a\xb5\x18\x1a\n\x12scheduler.runs.get\x12\x04name\x12\x98\x01\n\x10ListPipelineRuns\x12/.memporium.scheduler.v1.ListPipelineRunsRequest\x1a\x30.memporium.scheduler.v1.ListPipelineRunsResponse\"!\x8a\xb5\x18\x1d\n\x13scheduler.runs.list\x12\x06parent\x12\x9d\x01\n\x11\x43\x61ncelPipelineRun\x12\x30.memporium.scheduler.v1.CancelPipelineRunRequest\x1a\x31.memporium.scheduler.v1.CancelPipelineRunResponse\"#\x8a\xb5\x18\x1f\n\x15scheduler.runs.cancel\x12\x04name \x01\x12\x97\x01\n\x10WatchPipelineRun\x12/.memporium.scheduler.v1.WatchPipelineRunRequest\x1a\x30.memporium.scheduler.v1.WatchPipelineRunResponse\"\x1e\x8a\xb5\x18\x1a\n\x12scheduler.runs.get\x12\x04name0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -65,34 +66,52 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SCHEDULERSERVICE'].methods_by_name['ListStrategies']._serialized_options = b'\212\265\030\035\n\031scheduler.strategies.list\030\004'
   _globals['_SCHEDULERSERVICE'].methods_by_name['PlanPlacement']._loaded_options = None
   _globals['_SCHEDULERSERVICE'].methods_by_name['PlanPlacement']._serialized_options = b'\212\265\030#\n\031scheduler.placements.plan\022\006parent'
-  _globals['_CREATEJOBREQUEST']._serialized_start=216
-  _globals['_CREATEJOBREQUEST']._serialized_end=347
-  _globals['_CREATEJOBRESPONSE']._serialized_start=349
-  _globals['_CREATEJOBRESPONSE']._serialized_end=410
-  _globals['_GETJOBREQUEST']._serialized_start=412
-  _globals['_GETJOBREQUEST']._serialized_end=447
-  _globals['_GETJOBRESPONSE']._serialized_start=449
-  _globals['_GETJOBRESPONSE']._serialized_end=507
-  _globals['_LISTJOBSREQUEST']._serialized_start=510
-  _globals['_LISTJOBSREQUEST']._serialized_end=638
-  _globals['_LISTJOBSRESPONSE']._serialized_start=640
-  _globals['_LISTJOBSRESPONSE']._serialized_end=726
-  _globals['_CANCELJOBREQUEST']._serialized_start=728
-  _globals['_CANCELJOBREQUEST']._serialized_end=786
-  _globals['_CANCELJOBRESPONSE']._serialized_start=788
-  _globals['_CANCELJOBRESPONSE']._serialized_end=849
-  _globals['_WATCHJOBREQUEST']._serialized_start=851
-  _globals['_WATCHJOBREQUEST']._serialized_end=912
-  _globals['_WATCHJOBRESPONSE']._serialized_start=914
-  _globals['_WATCHJOBRESPONSE']._serialized_end=974
-  _globals['_LISTSTRATEGIESREQUEST']._serialized_start=976
-  _globals['_LISTSTRATEGIESREQUEST']._serialized_end=1038
-  _globals['_LISTSTRATEGIESRESPONSE']._serialized_start=1040
-  _globals['_LISTSTRATEGIESRESPONSE']._serialized_end=1143
-  _globals['_PLANPLACEMENTREQUEST']._serialized_start=1145
-  _globals['_PLANPLACEMENTREQUEST']._serialized_end=1251
-  _globals['_PLANPLACEMENTRESPONSE']._serialized_start=1253
-  _globals['_PLANPLACEMENTRESPONSE']._serialized_end=1369
-  _globals['_SCHEDULERSERVICE']._serialized_start=1372
-  _globals['_SCHEDULERSERVICE']._serialized_end=2346
+  _globals['_SCHEDULERSERVICE'].methods_by_name['CreatePipeline']._loaded_options = None
+  _globals['_SCHEDULERSERVICE'].methods_by_name['CreatePipeline']._serialized_options = b'\212\265\030&\n\032scheduler.pipelines.create\022\006parent \001'
+  _globals['_SCHEDULERSERVICE'].methods_by_name['GetPipeline']._loaded_options = None
+  _globals['_SCHEDULERSERVICE'].methods_by_name['GetPipeline']._serialized_options = b'\212\265\030\037\n\027scheduler.pipelines.get\022\004name'
+  _globals['_SCHEDULERSERVICE'].methods_by_name['ListPipelines']._loaded_options = None
+  _globals['_SCHEDULERSERVICE'].methods_by_name['ListPipelines']._serialized_options = b'\212\265\030\"\n\030scheduler.pipelines.list\022\006parent'
+  _globals['_SCHEDULERSERVICE'].methods_by_name['DeletePipeline']._loaded_options = None
+  _globals['_SCHEDULERSERVICE'].methods_by_name['DeletePipeline']._serialized_options = b'\212\265\030$\n\032scheduler.pipelines.delete\022\004name \001'
+  _globals['_SCHEDULERSERVICE'].methods_by_name['RunPipeline']._loaded_options = None
+  _globals['_SCHEDULERSERVICE'].methods_by_name['RunPipeline']._serialized_options = b'\212\265\030!\n\025scheduler.runs.create\022\006parent \001'
+  _globals['_SCHEDULERSERVICE'].methods_by_name['GetPipelineRun']._loaded_options = None
+  _globals['_SCHEDULERSERVICE'].methods_by_name['GetPipelineRun']._serialized_options = b'\212\265\030\032\n\022scheduler.runs.get\022\004name'
+  _globals['_SCHEDULERSERVICE'].methods_by_name['ListPipelineRuns']._loaded_options = None
+  _globals['_SCHEDULERSERVICE'].methods_by_name['ListPipelineRuns']._serialized_options = b'\212\265\030\035\n\023scheduler.runs.list\022\006parent'
+  _globals['_SCHEDULERSERVICE'].methods_by_name['CancelPipelineRun']._loaded_options = None
+  _globals['_SCHEDULERSERVICE'].methods_by_name['CancelPipelineRun']._serialized_options = b'\212\265\030\037\n\025scheduler.runs.cancel\022\004name \001'
+  _globals['_SCHEDULERSERVICE'].methods_by_name['WatchPipelineRun']._loaded_options = None
+  _globals['_SCHEDULERSERVICE'].methods_by_name['WatchPipelineRun']._serialized_options = b'\212\265\030\032\n\022scheduler.runs.get\022\004name'
+  _globals['_CREATEJOBREQUEST']._serialized_start=261
+  _globals['_CREATEJOBREQUEST']._serialized_end=392
+  _globals['_CREATEJOBRESPONSE']._serialized_start=394
+  _globals['_CREATEJOBRESPONSE']._serialized_end=455
+  _globals['_GETJOBREQUEST']._serialized_start=457
+  _globals['_GETJOBREQUEST']._serialized_end=492
+  _globals['_GETJOBRESPONSE']._serialized_start=494
+  _globals['_GETJOBRESPONSE']._serialized_end=552
+  _globals['_LISTJOBSREQUEST']._serialized_start=555
+  _globals['_LISTJOBSREQUEST']._serialized_end=683
+  _globals['_LISTJOBSRESPONSE']._serialized_start=685
+  _globals['_LISTJOBSRESPONSE']._serialized_end=771
+  _globals['_CANCELJOBREQUEST']._serialized_start=773
+  _globals['_CANCELJOBREQUEST']._serialized_end=831
+  _globals['_CANCELJOBRESPONSE']._serialized_start=833
+  _globals['_CANCELJOBRESPONSE']._serialized_end=894
+  _globals['_WATCHJOBREQUEST']._serialized_start=896
+  _globals['_WATCHJOBREQUEST']._serialized_end=957
+  _globals['_WATCHJOBRESPONSE']._serialized_start=959
+  _globals['_WATCHJOBRESPONSE']._serialized_end=1019
+  _globals['_LISTSTRATEGIESREQUEST']._serialized_start=1021
+  _globals['_LISTSTRATEGIESREQUEST']._serialized_end=1083
+  _globals['_LISTSTRATEGIESRESPONSE']._serialized_start=1085
+  _globals['_LISTSTRATEGIESRESPONSE']._serialized_end=1188
+  _globals['_PLANPLACEMENTREQUEST']._serialized_start=1190
+  _globals['_PLANPLACEMENTREQUEST']._serialized_end=1296
+  _globals['_PLANPLACEMENTRESPONSE']._serialized_start=1298
+  _globals['_PLANPLACEMENTRESPONSE']._serialized_end=1414
+  _globals['_SCHEDULERSERVICE']._serialized_start=1417
+  _globals['_SCHEDULERSERVICE']._serialized_end=3757
 # @@protoc_insertion_point(module_scope)

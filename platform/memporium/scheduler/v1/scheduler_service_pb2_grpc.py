@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from memporium.scheduler.v1 import pipeline_calls_pb2 as memporium_dot_scheduler_dot_v1_dot_pipeline__calls__pb2
 from memporium.scheduler.v1 import scheduler_service_pb2 as memporium_dot_scheduler_dot_v1_dot_scheduler__service__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -70,6 +71,51 @@ class SchedulerServiceStub:
                 request_serializer=memporium_dot_scheduler_dot_v1_dot_scheduler__service__pb2.PlanPlacementRequest.SerializeToString,
                 response_deserializer=memporium_dot_scheduler_dot_v1_dot_scheduler__service__pb2.PlanPlacementResponse.FromString,
                 _registered_method=True)
+        self.CreatePipeline = channel.unary_unary(
+                '/memporium.scheduler.v1.SchedulerService/CreatePipeline',
+                request_serializer=memporium_dot_scheduler_dot_v1_dot_pipeline__calls__pb2.CreatePipelineRequest.SerializeToString,
+                response_deserializer=memporium_dot_scheduler_dot_v1_dot_pipeline__calls__pb2.CreatePipelineResponse.FromString,
+                _registered_method=True)
+        self.GetPipeline = channel.unary_unary(
+                '/memporium.scheduler.v1.SchedulerService/GetPipeline',
+                request_serializer=memporium_dot_scheduler_dot_v1_dot_pipeline__calls__pb2.GetPipelineRequest.SerializeToString,
+                response_deserializer=memporium_dot_scheduler_dot_v1_dot_pipeline__calls__pb2.GetPipelineResponse.FromString,
+                _registered_method=True)
+        self.ListPipelines = channel.unary_unary(
+                '/memporium.scheduler.v1.SchedulerService/ListPipelines',
+                request_serializer=memporium_dot_scheduler_dot_v1_dot_pipeline__calls__pb2.ListPipelinesRequest.SerializeToString,
+                response_deserializer=memporium_dot_scheduler_dot_v1_dot_pipeline__calls__pb2.ListPipelinesResponse.FromString,
+                _registered_method=True)
+        self.DeletePipeline = channel.unary_unary(
+                '/memporium.scheduler.v1.SchedulerService/DeletePipeline',
+                request_serializer=memporium_dot_scheduler_dot_v1_dot_pipeline__calls__pb2.DeletePipelineRequest.SerializeToString,
+                response_deserializer=memporium_dot_scheduler_dot_v1_dot_pipeline__calls__pb2.DeletePipelineResponse.FromString,
+                _registered_method=True)
+        self.RunPipeline = channel.unary_unary(
+                '/memporium.scheduler.v1.SchedulerService/RunPipeline',
+                request_serializer=memporium_dot_scheduler_dot_v1_dot_pipeline__calls__pb2.RunPipelineRequest.SerializeToString,
+                response_deserializer=memporium_dot_scheduler_dot_v1_dot_pipeline__calls__pb2.RunPipelineResponse.FromString,
+                _registered_method=True)
+        self.GetPipelineRun = channel.unary_unary(
+                '/memporium.scheduler.v1.SchedulerService/GetPipelineRun',
+                request_serializer=memporium_dot_scheduler_dot_v1_dot_pipeline__calls__pb2.GetPipelineRunRequest.SerializeToString,
+                response_deserializer=memporium_dot_scheduler_dot_v1_dot_pipeline__calls__pb2.GetPipelineRunResponse.FromString,
+                _registered_method=True)
+        self.ListPipelineRuns = channel.unary_unary(
+                '/memporium.scheduler.v1.SchedulerService/ListPipelineRuns',
+                request_serializer=memporium_dot_scheduler_dot_v1_dot_pipeline__calls__pb2.ListPipelineRunsRequest.SerializeToString,
+                response_deserializer=memporium_dot_scheduler_dot_v1_dot_pipeline__calls__pb2.ListPipelineRunsResponse.FromString,
+                _registered_method=True)
+        self.CancelPipelineRun = channel.unary_unary(
+                '/memporium.scheduler.v1.SchedulerService/CancelPipelineRun',
+                request_serializer=memporium_dot_scheduler_dot_v1_dot_pipeline__calls__pb2.CancelPipelineRunRequest.SerializeToString,
+                response_deserializer=memporium_dot_scheduler_dot_v1_dot_pipeline__calls__pb2.CancelPipelineRunResponse.FromString,
+                _registered_method=True)
+        self.WatchPipelineRun = channel.unary_stream(
+                '/memporium.scheduler.v1.SchedulerService/WatchPipelineRun',
+                request_serializer=memporium_dot_scheduler_dot_v1_dot_pipeline__calls__pb2.WatchPipelineRunRequest.SerializeToString,
+                response_deserializer=memporium_dot_scheduler_dot_v1_dot_pipeline__calls__pb2.WatchPipelineRunResponse.FromString,
+                _registered_method=True)
 
 
 class SchedulerServiceServicer:
@@ -125,6 +171,70 @@ class SchedulerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreatePipeline(self, request, context):
+        """Keeps a pipeline; its references, types and order are looked at first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetPipeline(self, request, context):
+        """Returns a pipeline.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListPipelines(self, request, context):
+        """Lists the pipelines of an organisation, with those that come with the platform.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeletePipeline(self, request, context):
+        """Deletes a pipeline.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RunPipeline(self, request, context):
+        """Begins a run. All of its writes are made in one transaction at its end, or none: if a step fails, if it is
+        cancelled, or if the rights of who began it do not suffice. A crash at any moment is gone on from.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetPipelineRun(self, request, context):
+        """Returns a run.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListPipelineRuns(self, request, context):
+        """Lists the runs of an organisation, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelPipelineRun(self, request, context):
+        """Cancels a run that has not begun to make its writes; nothing of it is written.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchPipelineRun(self, request, context):
+        """Streams a run at each change until it has ended; attach again after a dropped stream.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SchedulerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -162,6 +272,51 @@ def add_SchedulerServiceServicer_to_server(servicer, server):
                     servicer.PlanPlacement,
                     request_deserializer=memporium_dot_scheduler_dot_v1_dot_scheduler__service__pb2.PlanPlacementRequest.FromString,
                     response_serializer=memporium_dot_scheduler_dot_v1_dot_scheduler__service__pb2.PlanPlacementResponse.SerializeToString,
+            ),
+            'CreatePipeline': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreatePipeline,
+                    request_deserializer=memporium_dot_scheduler_dot_v1_dot_pipeline__calls__pb2.CreatePipelineRequest.FromString,
+                    response_serializer=memporium_dot_scheduler_dot_v1_dot_pipeline__calls__pb2.CreatePipelineResponse.SerializeToString,
+            ),
+            'GetPipeline': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPipeline,
+                    request_deserializer=memporium_dot_scheduler_dot_v1_dot_pipeline__calls__pb2.GetPipelineRequest.FromString,
+                    response_serializer=memporium_dot_scheduler_dot_v1_dot_pipeline__calls__pb2.GetPipelineResponse.SerializeToString,
+            ),
+            'ListPipelines': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPipelines,
+                    request_deserializer=memporium_dot_scheduler_dot_v1_dot_pipeline__calls__pb2.ListPipelinesRequest.FromString,
+                    response_serializer=memporium_dot_scheduler_dot_v1_dot_pipeline__calls__pb2.ListPipelinesResponse.SerializeToString,
+            ),
+            'DeletePipeline': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeletePipeline,
+                    request_deserializer=memporium_dot_scheduler_dot_v1_dot_pipeline__calls__pb2.DeletePipelineRequest.FromString,
+                    response_serializer=memporium_dot_scheduler_dot_v1_dot_pipeline__calls__pb2.DeletePipelineResponse.SerializeToString,
+            ),
+            'RunPipeline': grpc.unary_unary_rpc_method_handler(
+                    servicer.RunPipeline,
+                    request_deserializer=memporium_dot_scheduler_dot_v1_dot_pipeline__calls__pb2.RunPipelineRequest.FromString,
+                    response_serializer=memporium_dot_scheduler_dot_v1_dot_pipeline__calls__pb2.RunPipelineResponse.SerializeToString,
+            ),
+            'GetPipelineRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPipelineRun,
+                    request_deserializer=memporium_dot_scheduler_dot_v1_dot_pipeline__calls__pb2.GetPipelineRunRequest.FromString,
+                    response_serializer=memporium_dot_scheduler_dot_v1_dot_pipeline__calls__pb2.GetPipelineRunResponse.SerializeToString,
+            ),
+            'ListPipelineRuns': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPipelineRuns,
+                    request_deserializer=memporium_dot_scheduler_dot_v1_dot_pipeline__calls__pb2.ListPipelineRunsRequest.FromString,
+                    response_serializer=memporium_dot_scheduler_dot_v1_dot_pipeline__calls__pb2.ListPipelineRunsResponse.SerializeToString,
+            ),
+            'CancelPipelineRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelPipelineRun,
+                    request_deserializer=memporium_dot_scheduler_dot_v1_dot_pipeline__calls__pb2.CancelPipelineRunRequest.FromString,
+                    response_serializer=memporium_dot_scheduler_dot_v1_dot_pipeline__calls__pb2.CancelPipelineRunResponse.SerializeToString,
+            ),
+            'WatchPipelineRun': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchPipelineRun,
+                    request_deserializer=memporium_dot_scheduler_dot_v1_dot_pipeline__calls__pb2.WatchPipelineRunRequest.FromString,
+                    response_serializer=memporium_dot_scheduler_dot_v1_dot_pipeline__calls__pb2.WatchPipelineRunResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -354,6 +509,249 @@ class SchedulerService:
             '/memporium.scheduler.v1.SchedulerService/PlanPlacement',
             memporium_dot_scheduler_dot_v1_dot_scheduler__service__pb2.PlanPlacementRequest.SerializeToString,
             memporium_dot_scheduler_dot_v1_dot_scheduler__service__pb2.PlanPlacementResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreatePipeline(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memporium.scheduler.v1.SchedulerService/CreatePipeline',
+            memporium_dot_scheduler_dot_v1_dot_pipeline__calls__pb2.CreatePipelineRequest.SerializeToString,
+            memporium_dot_scheduler_dot_v1_dot_pipeline__calls__pb2.CreatePipelineResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPipeline(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memporium.scheduler.v1.SchedulerService/GetPipeline',
+            memporium_dot_scheduler_dot_v1_dot_pipeline__calls__pb2.GetPipelineRequest.SerializeToString,
+            memporium_dot_scheduler_dot_v1_dot_pipeline__calls__pb2.GetPipelineResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPipelines(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memporium.scheduler.v1.SchedulerService/ListPipelines',
+            memporium_dot_scheduler_dot_v1_dot_pipeline__calls__pb2.ListPipelinesRequest.SerializeToString,
+            memporium_dot_scheduler_dot_v1_dot_pipeline__calls__pb2.ListPipelinesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeletePipeline(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memporium.scheduler.v1.SchedulerService/DeletePipeline',
+            memporium_dot_scheduler_dot_v1_dot_pipeline__calls__pb2.DeletePipelineRequest.SerializeToString,
+            memporium_dot_scheduler_dot_v1_dot_pipeline__calls__pb2.DeletePipelineResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RunPipeline(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memporium.scheduler.v1.SchedulerService/RunPipeline',
+            memporium_dot_scheduler_dot_v1_dot_pipeline__calls__pb2.RunPipelineRequest.SerializeToString,
+            memporium_dot_scheduler_dot_v1_dot_pipeline__calls__pb2.RunPipelineResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPipelineRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memporium.scheduler.v1.SchedulerService/GetPipelineRun',
+            memporium_dot_scheduler_dot_v1_dot_pipeline__calls__pb2.GetPipelineRunRequest.SerializeToString,
+            memporium_dot_scheduler_dot_v1_dot_pipeline__calls__pb2.GetPipelineRunResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPipelineRuns(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memporium.scheduler.v1.SchedulerService/ListPipelineRuns',
+            memporium_dot_scheduler_dot_v1_dot_pipeline__calls__pb2.ListPipelineRunsRequest.SerializeToString,
+            memporium_dot_scheduler_dot_v1_dot_pipeline__calls__pb2.ListPipelineRunsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelPipelineRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memporium.scheduler.v1.SchedulerService/CancelPipelineRun',
+            memporium_dot_scheduler_dot_v1_dot_pipeline__calls__pb2.CancelPipelineRunRequest.SerializeToString,
+            memporium_dot_scheduler_dot_v1_dot_pipeline__calls__pb2.CancelPipelineRunResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchPipelineRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/memporium.scheduler.v1.SchedulerService/WatchPipelineRun',
+            memporium_dot_scheduler_dot_v1_dot_pipeline__calls__pb2.WatchPipelineRunRequest.SerializeToString,
+            memporium_dot_scheduler_dot_v1_dot_pipeline__calls__pb2.WatchPipelineRunResponse.FromString,
             options,
             channel_credentials,
             insecure,

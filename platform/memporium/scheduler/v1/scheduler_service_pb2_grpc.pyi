@@ -5,6 +5,7 @@ Durable jobs, and what is placed where (MemScheduler)."""
 
 from collections import abc as _abc
 from grpc import aio as _aio
+from memporium.scheduler.v1 import pipeline_calls_pb2 as _pipeline_calls_pb2
 from memporium.scheduler.v1 import scheduler_service_pb2 as _scheduler_service_pb2
 import abc as _abc_1
 import grpc as _grpc
@@ -47,6 +48,26 @@ class SchedulerServiceStub:
     """Lists the strategies."""
     PlanPlacement: _grpc.UnaryUnaryMultiCallable[_scheduler_service_pb2.PlanPlacementRequest, _scheduler_service_pb2.PlanPlacementResponse]
     """Says which memories of a vault a strategy would keep hot within a budget; changes nothing."""
+    CreatePipeline: _grpc.UnaryUnaryMultiCallable[_pipeline_calls_pb2.CreatePipelineRequest, _pipeline_calls_pb2.CreatePipelineResponse]
+    """Keeps a pipeline; its references, types and order are looked at first."""
+    GetPipeline: _grpc.UnaryUnaryMultiCallable[_pipeline_calls_pb2.GetPipelineRequest, _pipeline_calls_pb2.GetPipelineResponse]
+    """Returns a pipeline."""
+    ListPipelines: _grpc.UnaryUnaryMultiCallable[_pipeline_calls_pb2.ListPipelinesRequest, _pipeline_calls_pb2.ListPipelinesResponse]
+    """Lists the pipelines of an organisation, with those that come with the platform."""
+    DeletePipeline: _grpc.UnaryUnaryMultiCallable[_pipeline_calls_pb2.DeletePipelineRequest, _pipeline_calls_pb2.DeletePipelineResponse]
+    """Deletes a pipeline."""
+    RunPipeline: _grpc.UnaryUnaryMultiCallable[_pipeline_calls_pb2.RunPipelineRequest, _pipeline_calls_pb2.RunPipelineResponse]
+    """Begins a run. All of its writes are made in one transaction at its end, or none: if a step fails, if it is
+    cancelled, or if the rights of who began it do not suffice. A crash at any moment is gone on from.
+    """
+    GetPipelineRun: _grpc.UnaryUnaryMultiCallable[_pipeline_calls_pb2.GetPipelineRunRequest, _pipeline_calls_pb2.GetPipelineRunResponse]
+    """Returns a run."""
+    ListPipelineRuns: _grpc.UnaryUnaryMultiCallable[_pipeline_calls_pb2.ListPipelineRunsRequest, _pipeline_calls_pb2.ListPipelineRunsResponse]
+    """Lists the runs of an organisation, newest first."""
+    CancelPipelineRun: _grpc.UnaryUnaryMultiCallable[_pipeline_calls_pb2.CancelPipelineRunRequest, _pipeline_calls_pb2.CancelPipelineRunResponse]
+    """Cancels a run that has not begun to make its writes; nothing of it is written."""
+    WatchPipelineRun: _grpc.UnaryStreamMultiCallable[_pipeline_calls_pb2.WatchPipelineRunRequest, _pipeline_calls_pb2.WatchPipelineRunResponse]
+    """Streams a run at each change until it has ended; attach again after a dropped stream."""
 
 @_typing.type_check_only
 class SchedulerServiceAsyncStub(SchedulerServiceStub):
@@ -67,6 +88,26 @@ class SchedulerServiceAsyncStub(SchedulerServiceStub):
     """Lists the strategies."""
     PlanPlacement: _aio.UnaryUnaryMultiCallable[_scheduler_service_pb2.PlanPlacementRequest, _scheduler_service_pb2.PlanPlacementResponse]  # type: ignore[assignment]
     """Says which memories of a vault a strategy would keep hot within a budget; changes nothing."""
+    CreatePipeline: _aio.UnaryUnaryMultiCallable[_pipeline_calls_pb2.CreatePipelineRequest, _pipeline_calls_pb2.CreatePipelineResponse]  # type: ignore[assignment]
+    """Keeps a pipeline; its references, types and order are looked at first."""
+    GetPipeline: _aio.UnaryUnaryMultiCallable[_pipeline_calls_pb2.GetPipelineRequest, _pipeline_calls_pb2.GetPipelineResponse]  # type: ignore[assignment]
+    """Returns a pipeline."""
+    ListPipelines: _aio.UnaryUnaryMultiCallable[_pipeline_calls_pb2.ListPipelinesRequest, _pipeline_calls_pb2.ListPipelinesResponse]  # type: ignore[assignment]
+    """Lists the pipelines of an organisation, with those that come with the platform."""
+    DeletePipeline: _aio.UnaryUnaryMultiCallable[_pipeline_calls_pb2.DeletePipelineRequest, _pipeline_calls_pb2.DeletePipelineResponse]  # type: ignore[assignment]
+    """Deletes a pipeline."""
+    RunPipeline: _aio.UnaryUnaryMultiCallable[_pipeline_calls_pb2.RunPipelineRequest, _pipeline_calls_pb2.RunPipelineResponse]  # type: ignore[assignment]
+    """Begins a run. All of its writes are made in one transaction at its end, or none: if a step fails, if it is
+    cancelled, or if the rights of who began it do not suffice. A crash at any moment is gone on from.
+    """
+    GetPipelineRun: _aio.UnaryUnaryMultiCallable[_pipeline_calls_pb2.GetPipelineRunRequest, _pipeline_calls_pb2.GetPipelineRunResponse]  # type: ignore[assignment]
+    """Returns a run."""
+    ListPipelineRuns: _aio.UnaryUnaryMultiCallable[_pipeline_calls_pb2.ListPipelineRunsRequest, _pipeline_calls_pb2.ListPipelineRunsResponse]  # type: ignore[assignment]
+    """Lists the runs of an organisation, newest first."""
+    CancelPipelineRun: _aio.UnaryUnaryMultiCallable[_pipeline_calls_pb2.CancelPipelineRunRequest, _pipeline_calls_pb2.CancelPipelineRunResponse]  # type: ignore[assignment]
+    """Cancels a run that has not begun to make its writes; nothing of it is written."""
+    WatchPipelineRun: _aio.UnaryStreamMultiCallable[_pipeline_calls_pb2.WatchPipelineRunRequest, _pipeline_calls_pb2.WatchPipelineRunResponse]  # type: ignore[assignment]
+    """Streams a run at each change until it has ended; attach again after a dropped stream."""
 
 class SchedulerServiceServicer(metaclass=_abc_1.ABCMeta):
     """Runs jobs that survive a crash, fair between organisations, and plans which memories stay hot."""
@@ -126,5 +167,79 @@ class SchedulerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_scheduler_service_pb2.PlanPlacementResponse, _abc.Awaitable[_scheduler_service_pb2.PlanPlacementResponse]]:
         """Says which memories of a vault a strategy would keep hot within a budget; changes nothing."""
+
+    @_abc_1.abstractmethod
+    def CreatePipeline(
+        self,
+        request: _pipeline_calls_pb2.CreatePipelineRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_pipeline_calls_pb2.CreatePipelineResponse, _abc.Awaitable[_pipeline_calls_pb2.CreatePipelineResponse]]:
+        """Keeps a pipeline; its references, types and order are looked at first."""
+
+    @_abc_1.abstractmethod
+    def GetPipeline(
+        self,
+        request: _pipeline_calls_pb2.GetPipelineRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_pipeline_calls_pb2.GetPipelineResponse, _abc.Awaitable[_pipeline_calls_pb2.GetPipelineResponse]]:
+        """Returns a pipeline."""
+
+    @_abc_1.abstractmethod
+    def ListPipelines(
+        self,
+        request: _pipeline_calls_pb2.ListPipelinesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_pipeline_calls_pb2.ListPipelinesResponse, _abc.Awaitable[_pipeline_calls_pb2.ListPipelinesResponse]]:
+        """Lists the pipelines of an organisation, with those that come with the platform."""
+
+    @_abc_1.abstractmethod
+    def DeletePipeline(
+        self,
+        request: _pipeline_calls_pb2.DeletePipelineRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_pipeline_calls_pb2.DeletePipelineResponse, _abc.Awaitable[_pipeline_calls_pb2.DeletePipelineResponse]]:
+        """Deletes a pipeline."""
+
+    @_abc_1.abstractmethod
+    def RunPipeline(
+        self,
+        request: _pipeline_calls_pb2.RunPipelineRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_pipeline_calls_pb2.RunPipelineResponse, _abc.Awaitable[_pipeline_calls_pb2.RunPipelineResponse]]:
+        """Begins a run. All of its writes are made in one transaction at its end, or none: if a step fails, if it is
+        cancelled, or if the rights of who began it do not suffice. A crash at any moment is gone on from.
+        """
+
+    @_abc_1.abstractmethod
+    def GetPipelineRun(
+        self,
+        request: _pipeline_calls_pb2.GetPipelineRunRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_pipeline_calls_pb2.GetPipelineRunResponse, _abc.Awaitable[_pipeline_calls_pb2.GetPipelineRunResponse]]:
+        """Returns a run."""
+
+    @_abc_1.abstractmethod
+    def ListPipelineRuns(
+        self,
+        request: _pipeline_calls_pb2.ListPipelineRunsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_pipeline_calls_pb2.ListPipelineRunsResponse, _abc.Awaitable[_pipeline_calls_pb2.ListPipelineRunsResponse]]:
+        """Lists the runs of an organisation, newest first."""
+
+    @_abc_1.abstractmethod
+    def CancelPipelineRun(
+        self,
+        request: _pipeline_calls_pb2.CancelPipelineRunRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_pipeline_calls_pb2.CancelPipelineRunResponse, _abc.Awaitable[_pipeline_calls_pb2.CancelPipelineRunResponse]]:
+        """Cancels a run that has not begun to make its writes; nothing of it is written."""
+
+    @_abc_1.abstractmethod
+    def WatchPipelineRun(
+        self,
+        request: _pipeline_calls_pb2.WatchPipelineRunRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_pipeline_calls_pb2.WatchPipelineRunResponse], _abc.AsyncIterator[_pipeline_calls_pb2.WatchPipelineRunResponse]]:
+        """Streams a run at each change until it has ended; attach again after a dropped stream."""
 
 def add_SchedulerServiceServicer_to_server(servicer: SchedulerServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

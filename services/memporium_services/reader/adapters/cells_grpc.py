@@ -36,7 +36,7 @@ _NAMES = 200
 _BATCH, _TEXTS = 64, 64
 _Item = TypeVar("_Item")
 _BASIC = cubes_pb2.CUBE_VIEW_BASIC
-_CHANGED = ("payload", "descriptive.event_time", "behavioural.lineage")
+CHANGED = ("payload", "descriptive.event_time", "behavioural.lineage")
 
 
 class GrpcCellStore:
@@ -132,7 +132,7 @@ class GrpcCellStore:
         stored = convert.derived_out(cube)
         stored.name, stored.etag = cube.name, cube.etag
         request = vault_service_pb2.UpdateCubeRequest(
-            cube=stored, update_mask=FieldMask(paths=_CHANGED), reason="consolidated"
+            cube=stored, update_mask=FieldMask(paths=CHANGED), reason="consolidated"
         )
         await _answer(self._vault.UpdateCube(request))
 

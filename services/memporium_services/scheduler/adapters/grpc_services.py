@@ -47,7 +47,7 @@ class GrpcServices:
         """Sweep all vaults, a page of work a call."""
         counts = dict.fromkeys(("expired", "purged", "archived", "repaired"), 0)
         cursor, pages = "", 0
-        with _peer_errors():
+        with peer_errors():
             while True:
                 request = vault_service_pb2.SweepVaultsRequest(cursor=cursor)
                 response = await self._vault.SweepVaults(request)
@@ -74,7 +74,7 @@ class GrpcServices:
 
     async def _converted(self, stream: Any, report: Report) -> Mapping[str, str]:
         cube = ""
-        with _peer_errors():
+        with peer_errors():
             async for response in stream:
                 if response.HasField("progress"):
                     stage = convert_pb2.ConversionStage.Name(response.progress.stage)
@@ -97,7 +97,7 @@ class GrpcServices:
             request_id=request_id,
         )
         result: dict[str, str] = {"agreement": agreement}
-        with _peer_errors():
+        with peer_errors():
             async for response in self._transfer.PullBundle(request):
                 if response.HasField("progress"):
                     await report(response.progress.segments, response.progress.total_segments, "pulling")
@@ -109,7 +109,7 @@ class GrpcServices:
         request = agreement_calls_pb2.ListAgreementsRequest(
             parent=f"orgs/{org}", listing=listing, state=agreement_pb2.Agreement.STATE_ACTIVE, page_size=_PAGE
         )
-        with _peer_errors():
+        with peer_errors():
             response = await self._memstore.ListAgreements(request)
         names = [one.name for one in response.agreements if one.consumer == f"orgs/{org}"]
         if not names:
@@ -124,7 +124,7 @@ class GrpcServices:
         """Back a vault up."""
         request = transfer_service_pb2.DumpVaultRequest(vault=spec["vault"], request_id=request_id)
         bundle = ""
-        with _peer_errors():
+        with peer_errors():
             async for response in self._transfer.DumpVault(request):
                 if response.HasField("progress"):
                     await report(response.progress.segments, response.progress.total_segments, "sealing")
@@ -137,7 +137,7 @@ class GrpcServices:
         # Without an id of its own: what was done is not done again, and what was not is what a repeat is for.
         request = scenes_pb2.ConsolidateRequest(parent=spec["vault"], persona=spec.get("persona", ""))
         counts = dict.fromkeys(("scenes_created", "scenes_updated", "new_episodes"), 0)
-        with _peer_errors():
+        with peer_errors():
             while True:
                 response = await self._reader.Consolidate(request)
                 for name in counts:
@@ -151,7 +151,7 @@ class GrpcServices:
         """Return the memories of a vault for placement, and whether there are more."""
         found: list[Candidate] = []
         token = ""
-        with _peer_errors():
+        with peer_errors():
             while len(found) < limit:
                 request = vault_service_pb2.ListCubesRequest(
                     parent=vault, page_size=_PAGE, page_token=token, view=cubes_pb2.CUBE_VIEW_BASIC
@@ -166,7 +166,7 @@ class GrpcServices:
     async def move(self, cube: str, *, hot: bool, request_id: str, reason: str) -> bool:
         """Move a memory to a tier; False where its state does not allow it."""
         try:
-            with _peer_errors():
+            with peer_errors():
                 if hot:
                     await self._vault.ActivateCube(
                         vault_service_pb2.ActivateCubeRequest(name=cube, reason=reason, request_id=request_id)
@@ -198,7 +198,7 @@ def _candidate(cube: cube_pb2.Cube) -> Candidate:
 
 
 @contextmanager
-def _peer_errors() -> Iterator[None]:
+def peer_errors() -> Iterator[None]:
     """Turn a peer's refusal into the error that it was."""
     try:
         yield

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from memporium_platform.storage.sql.times import from_us, to_us
+from memporium_services.scheduler.adapters.pipeline_rows import clear_run, is_committing, prune_runs
 from memporium_services.scheduler.adapters.tables import jobs
 from memporium_services.scheduler.domain.jobs import ENDED, Job, JobKind, JobState
 
@@ -35,16 +36,34 @@ class SqlJobRows:
     def save(self, conn: Connection, job: Job) -> bool:
         """Write a changed job; False where another change came between."""
         same = (jobs.c.org == job.org) & (jobs.c.job_id == job.job_id) & (jobs.c.revision == job.revision - 1)
-        return conn.execute(update(jobs).where(same).values(**_values(job))).rowcount == 1
+        saved = conn.execute(update(jobs).where(same).values(**_values(job))).rowcount == 1
+        if saved and job.ended and job.kind is JobKind.RUN_PIPELINE:
+            clear_run(conn, job.org, job.job_id)
+        return saved
 
-    def page(self, conn: Connection, org: str, *, states: Sequence[JobState], before: str, limit: int) -> list[Job]:
+    def page(
+        self,
+        conn: Connection,
+        org: str,
+        *,
+        states: Sequence[JobState],
+        before: str,
+        limit: int,
+        kinds: Sequence[JobKind] = (),
+    ) -> list[Job]:
         """Return jobs, newest first: ids are ULIDs, so their order is that of their making."""
         query = select(jobs).where(jobs.c.org == org).order_by(jobs.c.job_id.desc()).limit(limit)
         if before:
             query = query.where(jobs.c.job_id < before)
         if states:
             query = query.where(jobs.c.state.in_([state.value for state in states]))
+        if kinds:
+            query = query.where(jobs.c.kind.in_([kind.value for kind in kinds]))
         return [_job(row) for row in conn.execute(query)]
+
+    def committing(self, conn: Connection, job: Job) -> bool:
+        """Say whether a job is past the point up to which it can be cancelled."""
+        return job.kind is JobKind.RUN_PIPELINE and is_committing(conn, job.org, job.job_id)
 
     def waiting(self, conn: Connection, org: str) -> int:
         """Return how many jobs of an organisation have not ended."""
@@ -58,7 +77,9 @@ class SqlJobRows:
 
     def prune(self, conn: Connection, before: datetime) -> int:
         """Delete the jobs that ended before a time; return how many."""
-        return conn.execute(delete(jobs).where(jobs.c.end_us < to_us(before))).rowcount
+        ended = jobs.c.end_us < to_us(before)
+        prune_runs(conn, select(jobs.c.org, jobs.c.job_id).where(ended, jobs.c.kind == JobKind.RUN_PIPELINE.value))
+        return conn.execute(delete(jobs).where(ended)).rowcount
 
 
 def _values(job: Job) -> dict[str, Any]:

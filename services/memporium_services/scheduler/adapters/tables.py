@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, Table, Text
 
 from memporium_platform.storage.sql import kernel_tables
 
@@ -32,6 +32,40 @@ jobs = Table(
     Column("revision", BigInteger, nullable=False),
     Index("ix_jobs_org_state", "org", "state"),
     Index("ix_jobs_end_us", "end_us"),
+)
+
+pipelines = Table(
+    "pipelines",
+    metadata,
+    Column("org", Text, primary_key=True),
+    Column("pipeline_id", Text, primary_key=True),
+    Column("definition", LargeBinary, nullable=False),
+    Column("creator", Text, nullable=False),
+    Column("create_us", BigInteger, nullable=False),
+)
+
+pipeline_runs = Table(
+    "pipeline_runs",
+    metadata,
+    Column("org", Text, primary_key=True),
+    Column("run_id", Text, primary_key=True),
+    Column("pipeline", Text, nullable=False),
+    Column("definition", LargeBinary, nullable=False),
+    Column("vault", Text, nullable=False),
+    Column("sealed_inputs", LargeBinary, nullable=False),
+    Column("committing", Boolean, nullable=False),
+)
+
+pipeline_steps = Table(
+    "pipeline_steps",
+    metadata,
+    Column("org", Text, primary_key=True),
+    Column("run_id", Text, primary_key=True),
+    Column("step_id", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("numbers", Text, nullable=False),
+    Column("changes", Integer, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
 )
 
 kernel_tables.attach(metadata)

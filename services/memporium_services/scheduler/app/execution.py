@@ -8,6 +8,7 @@ import structlog
 
 from memporium_platform.call import Principal, PrincipalKind, acting_as
 from memporium_platform.errors import PlatformError, Reason
+from memporium_platform.idempotency import RETENTION
 from memporium_services.scheduler.domain.jobs import PASSING, Job, JobKind, retry_delay_s
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from memporium_platform.storage.sql.database import Database
     from memporium_services.scheduler.app.jobs import Signals
     from memporium_services.scheduler.app.placement import Placements
+    from memporium_services.scheduler.app.running import Running
     from memporium_services.scheduler.ports import JobRows, Services
     from memporium_services.scheduler.settings import SchedulerSettings
 
@@ -35,12 +37,14 @@ class Execution:
         *,
         services: Services,
         placements: Placements,
+        running: Running,
         clock: Clock,
         signals: Signals,
         settings: SchedulerSettings,
     ) -> None:
         """Work on a database with the other services."""
         self._database, self._rows, self._services = database, rows, services
+        self._running = running
         self._placements, self._clock, self._signals, self._settings = placements, clock, signals, settings
 
     async def attempt(self, org: str, job_id: str) -> float | None:
@@ -84,9 +88,15 @@ class Execution:
                 return await self._services.consolidate(job.spec, report)
             case JobKind.PLACE_MEMORIES:
                 return await self._placements.apply(job, report)
+            case JobKind.RUN_PIPELINE:
+                return await self._running.attempt(job, report)
 
     async def _failed(self, job: Job, reason: Reason, error: str) -> float | None:
         again = reason in PASSING and job.attempts < self._settings.max_attempts
+        if not again and job.kind is JobKind.RUN_PIPELINE and await self._running.committing(job):
+            # Whether its writes were made is not known: the same commit is sent again until the vault says so, for as
+            # long as it knows the id.
+            again = self._clock.now() - job.create_time < RETENTION
         if again:
             await self._change(job.org, job.job_id, lambda one: one.note(reason, error))
             settings = self._settings

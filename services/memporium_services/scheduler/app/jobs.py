@@ -13,7 +13,7 @@ from memporium_platform.names import new_id
 from memporium_services.scheduler.domain.jobs import Job, JobKind, JobState
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from sqlalchemy import Connection
 
@@ -65,8 +65,16 @@ class Jobs:
         self._database, self._rows, self._queue = database, rows, queue
         self._clock, self._signals, self._settings = clock, signals, settings
 
-    async def create(self, org: str, kind: JobKind, spec: Mapping[str, Any], *, priority: int) -> Job:
-        """Make a job; it is durable when this returns.
+    async def create(
+        self,
+        org: str,
+        kind: JobKind,
+        spec: Mapping[str, Any],
+        *,
+        priority: int,
+        add: Callable[[Connection, Job], None] | None = None,
+    ) -> Job:
+        """Make a job; it is durable when this returns. What `add` writes is written with it.
 
         Raises:
             PlatformError: INVALID_FIELD for a priority out of range; OVERLOADED where too many jobs wait.
@@ -90,7 +98,7 @@ class Jobs:
                 conn,
                 call,
                 now=now,
-                run=lambda inner: self._insert(inner, call, job),
+                run=lambda inner: self._insert(inner, call, job, add),
                 remember=lambda one: one.job_id,
                 recall=lambda inner, job_id: self._require(inner, org, job_id),
             )
@@ -99,10 +107,12 @@ class Jobs:
         await self._queue.put(made)
         return made
 
-    def _insert(self, conn: Connection, call: Call, job: Job) -> Job:
+    def _insert(self, conn: Connection, call: Call, job: Job, add: Callable[[Connection, Job], None] | None) -> Job:
         if self._rows.waiting(conn, job.org) >= self._settings.tenant_queue:
             raise PlatformError(Reason.OVERLOADED, "too many jobs wait already", retry_after_s=_OVERLOAD_RETRY_S)
         self._rows.insert(conn, job)
+        if add is not None:
+            add(conn, job)
         audit.record_in(conn, call, resource=job.name, details={"kind": job.kind})
         return job
 
@@ -132,6 +142,12 @@ class Jobs:
             job = self._require(conn, org, job_id)
             if job.state is JobState.CANCELLED:
                 return job
+            if self._rows.committing(conn, job):
+                raise PlatformError(
+                    Reason.ILLEGAL_TRANSITION,
+                    f"{job.name} makes its writes, and can be cancelled no more",
+                    metadata={"resource": job.name, "state": "COMMITTING", "trigger": "cancel"},
+                )
             changed = job.cancel(now)
             if not self._rows.save(conn, changed):
                 raise PlatformError(Reason.CONFLICT, f"{job.name} changed", metadata={"resource": job.name})

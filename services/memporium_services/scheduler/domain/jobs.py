@@ -29,6 +29,7 @@ class JobKind(StrEnum):
     PLACE_MEMORIES = "place_memories"
     DUMP_VAULT = "dump_vault"
     CONSOLIDATE = "consolidate"
+    RUN_PIPELINE = "run_pipeline"
 
 
 class JobState(StrEnum):
