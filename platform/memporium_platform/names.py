@@ -25,7 +25,9 @@ _TO_DIGITS = _DIGITS.encode() * 8
 _PAIRS = [first + second for first in _DIGITS for second in _DIGITS]
 _CHOSEN = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
 _ANY_ID = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-_ANY = re.compile(_ANY_ID)
+# An organisation of another platform: its id, a dot, and that platform's. Nobody here can have such an id.
+_ORG_ID = rf"{_ANY_ID}(?:\.{_ANY_ID})?"
+_ANY_ORG = re.compile(_ORG_ID)
 _VARIABLE = re.compile(r"\{(\w+)\}")
 
 
@@ -96,7 +98,11 @@ class Pattern:
 @cache
 def _shape(template: str) -> re.Pattern[str]:
     """Return the expression that names of a template match; literal parts are letters and slashes alone."""
-    return re.compile(_VARIABLE.sub(lambda variable: f"(?P<{variable.group(1)}>{_ANY_ID})", template))
+    return re.compile(_VARIABLE.sub(_group, template))
+
+
+def _group(variable: re.Match[str]) -> str:
+    return f"(?P<{variable.group(1)}>{_ORG_ID if variable.group(1) == 'org' else _ANY_ID})"
 
 
 ORG = Pattern("orgs/{org}")
@@ -113,6 +119,7 @@ RELEASE = Pattern("orgs/{org}/listings/{listing}/releases/{release}")
 OFFER = Pattern("orgs/{org}/listings/{listing}/offers/{offer}")
 NEGOTIATION = Pattern("orgs/{org}/negotiations/{negotiation}")
 AGREEMENT = Pattern("orgs/{org}/agreements/{agreement}")
+CONSENT = Pattern("orgs/{org}/agreements/{agreement}/consents/{consent}")
 SUBSCRIPTION = Pattern("orgs/{org}/subscriptions/{subscription}")
 BUNDLE = Pattern("orgs/{org}/bundles/{bundle}")
 JOB = Pattern("orgs/{org}/jobs/{job}")
@@ -121,13 +128,14 @@ JOB = Pattern("orgs/{org}/jobs/{job}")
 def org_of(name: str) -> str:
     """Return the organisation id in any name below `orgs/`, or "" where there is none."""
     parts = name.split("/", 2)
-    return parts[1] if len(parts) > 1 and parts[0] == "orgs" and _ANY.fullmatch(parts[1]) else ""
+    return parts[1] if len(parts) > 1 and parts[0] == "orgs" and _ANY_ORG.fullmatch(parts[1]) else ""
 
 
 __all__ = [
     "AGREEMENT",
     "API_KEY",
     "BUNDLE",
+    "CONSENT",
     "CUBE",
     "ISSUER",
     "JOB",

@@ -13,6 +13,8 @@ from memporium_services.governance.domain.audit import PERMISSION_CHANGES, Filte
 from memporium_services.governance.domain.rules import check_action
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from memporium_services.governance.app.audit_log import SignedState
 
 _TEXTS = (
@@ -133,4 +135,11 @@ def filter_of(message: audit_pb2.LogFilter) -> Filter:
         actions=actions,
         effect=_EFFECTS.get(message.effect, ""),
         resource=message.resource,
+    )
+
+
+def proved(leaf: Leaf, hashes: Sequence[bytes]) -> audit_pb2.ProvedRecord:
+    """Return an entry with its audit path."""
+    return audit_pb2.ProvedRecord(
+        decision_id=leaf.decision_id, record=leaf.record, salt=leaf.salt, index=leaf.index, hashes=hashes
     )

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n memporium/common/v1/access.proto\x12\x13memporium.common.v1\x1a google/protobuf/descriptor.proto\"o\n\x06\x41\x63\x63\x65ss\x12\x0e\n\x06\x61\x63tion\x18\x01 \x01(\t\x12\x10\n\x08resource\x18\x02 \x01(\t\x12\x31\n\x06\x64omain\x18\x03 \x01(\x0e\x32!.memporium.common.v1.AccessDomain\x12\x10\n\x08mutation\x18\x04 \x01(\x08*\xb2\x01\n\x0c\x41\x63\x63\x65ssDomain\x12\x1d\n\x19\x41\x43\x43\x45SS_DOMAIN_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x41\x43\x43\x45SS_DOMAIN_RESOURCE\x10\x01\x12\x18\n\x14\x41\x43\x43\x45SS_DOMAIN_CALLER\x10\x02\x12\x1a\n\x16\x41\x43\x43\x45SS_DOMAIN_PLATFORM\x10\x03\x12\x15\n\x11\x41\x43\x43\x45SS_DOMAIN_ANY\x10\x04\x12\x1a\n\x16\x41\x43\x43\x45SS_DOMAIN_INTERNAL\x10\x05:M\n\x06\x61\x63\x63\x65ss\x12\x1e.google.protobuf.MethodOptions\x18\xd1\x86\x03 \x01(\x0b\x32\x1b.memporium.common.v1.Accessb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n memporium/common/v1/access.proto\x12\x13memporium.common.v1\x1a google/protobuf/descriptor.proto\"o\n\x06\x41\x63\x63\x65ss\x12\x0e\n\x06\x61\x63tion\x18\x01 \x01(\t\x12\x10\n\x08resource\x18\x02 \x01(\t\x12\x31\n\x06\x64omain\x18\x03 \x01(\x0e\x32!.memporium.common.v1.AccessDomain\x12\x10\n\x08mutation\x18\x04 \x01(\x08*\xca\x01\n\x0c\x41\x63\x63\x65ssDomain\x12\x1d\n\x19\x41\x43\x43\x45SS_DOMAIN_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x41\x43\x43\x45SS_DOMAIN_RESOURCE\x10\x01\x12\x18\n\x14\x41\x43\x43\x45SS_DOMAIN_CALLER\x10\x02\x12\x1a\n\x16\x41\x43\x43\x45SS_DOMAIN_PLATFORM\x10\x03\x12\x15\n\x11\x41\x43\x43\x45SS_DOMAIN_ANY\x10\x04\x12\x1a\n\x16\x41\x43\x43\x45SS_DOMAIN_INTERNAL\x10\x05\x12\x16\n\x12\x41\x43\x43\x45SS_DOMAIN_PEER\x10\x06:M\n\x06\x61\x63\x63\x65ss\x12\x1e.google.protobuf.MethodOptions\x18\xd1\x86\x03 \x01(\x0b\x32\x1b.memporium.common.v1.Accessb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,7 +33,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'memporium.common.v1.access_
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ACCESSDOMAIN']._serialized_start=205
-  _globals['_ACCESSDOMAIN']._serialized_end=383
+  _globals['_ACCESSDOMAIN']._serialized_end=407
   _globals['_ACCESS']._serialized_start=91
   _globals['_ACCESS']._serialized_end=202
 # @@protoc_insertion_point(module_scope)

@@ -41,6 +41,8 @@ class _AccessDomainEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AccessDo
     """Any authenticated principal; for capabilities and the caller's own identity."""
     ACCESS_DOMAIN_INTERNAL: _AccessDomain.ValueType  # 5
     """Only another service of this platform, by an internal token; with or without a user on whose behalf it calls."""
+    ACCESS_DOMAIN_PEER: _AccessDomain.ValueType  # 6
+    """Another platform, known by its certificate, on the peer listener alone."""
 
 class AccessDomain(_AccessDomain, metaclass=_AccessDomainEnumTypeWrapper):
     """In which organisation the caller's roles count."""
@@ -59,6 +61,8 @@ ACCESS_DOMAIN_ANY: AccessDomain.ValueType  # 4
 """Any authenticated principal; for capabilities and the caller's own identity."""
 ACCESS_DOMAIN_INTERNAL: AccessDomain.ValueType  # 5
 """Only another service of this platform, by an internal token; with or without a user on whose behalf it calls."""
+ACCESS_DOMAIN_PEER: AccessDomain.ValueType  # 6
+"""Another platform, known by its certificate, on the peer listener alone."""
 Global___AccessDomain: _TypeAlias = AccessDomain  # noqa: Y015
 
 @_typing.final

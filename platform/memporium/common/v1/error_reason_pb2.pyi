@@ -100,6 +100,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """CANCELLED: the caller or the server's stop ended the call."""
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 38
     """INTERNAL: a fault of the server, logged under the error id. Keys: error_id."""
+    ERROR_REASON_LICENCE_LEASE_EXPIRED: _ErrorReason.ValueType  # 39
+    """PERMISSION_DENIED: the agreement's other platform was silent for too long; retry. Keys: agreement, peer."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call was refused. The domain of the ErrorInfo is `memporium`. Every dynamic value of the message is also in the
@@ -184,4 +186,6 @@ ERROR_REASON_CANCELLED: ErrorReason.ValueType  # 37
 """CANCELLED: the caller or the server's stop ended the call."""
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 38
 """INTERNAL: a fault of the server, logged under the error id. Keys: error_id."""
+ERROR_REASON_LICENCE_LEASE_EXPIRED: ErrorReason.ValueType  # 39
+"""PERMISSION_DENIED: the agreement's other platform was silent for too long; retry. Keys: agreement, peer."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -715,3 +715,111 @@ class EraseLogRecordResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___EraseLogRecordResponse: _TypeAlias = EraseLogRecordResponse  # noqa: Y015
+
+@_typing.final
+class ProveRecordsRequest(_message.Message):
+    """Request of `ProveRecords`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    DECISION_IDS_FIELD_NUMBER: _builtins.int
+    FIRST_SIZE_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """The organisation, `orgs/{org}`."""
+    first_size: _builtins.int
+    """Size of the log that was seen before; 0: none."""
+    @_builtins.property
+    def decision_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Decision ids; what is not in the log has no proof in the answer."""
+
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        decision_ids: _abc.Iterable[_builtins.str] | None = ...,
+        first_size: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision_ids", b"decision_ids", "first_size", b"first_size", "parent", b"parent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProveRecordsRequest: _TypeAlias = ProveRecordsRequest  # noqa: Y015
+
+@_typing.final
+class ProvedRecord(_message.Message):
+    """A record with its audit path."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DECISION_ID_FIELD_NUMBER: _builtins.int
+    RECORD_FIELD_NUMBER: _builtins.int
+    SALT_FIELD_NUMBER: _builtins.int
+    INDEX_FIELD_NUMBER: _builtins.int
+    HASHES_FIELD_NUMBER: _builtins.int
+    decision_id: _builtins.str
+    """Decision id."""
+    record: _builtins.bytes
+    """The record as it was committed to, JSON; empty where it was erased."""
+    salt: _builtins.bytes
+    """Salt of the commitment."""
+    index: _builtins.int
+    """Place in the log."""
+    @_builtins.property
+    def hashes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """Hashes of the audit path."""
+
+    def __init__(
+        self,
+        *,
+        decision_id: _builtins.str = ...,
+        record: _builtins.bytes = ...,
+        salt: _builtins.bytes = ...,
+        index: _builtins.int = ...,
+        hashes: _abc.Iterable[_builtins.bytes] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision_id", b"decision_id", "hashes", b"hashes", "index", b"index", "record", b"record", "salt", b"salt"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProvedRecord: _TypeAlias = ProvedRecord  # noqa: Y015
+
+@_typing.final
+class ProveRecordsResponse(_message.Message):
+    """Response of `ProveRecords`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECORDS_FIELD_NUMBER: _builtins.int
+    CHECKPOINT_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def records(self) -> _containers.RepeatedCompositeFieldContainer[Global___ProvedRecord]:
+        """The records that were found."""
+
+    @_builtins.property
+    def checkpoint(self) -> Global___Checkpoint:
+        """The checkpoint that all proofs hold against."""
+
+    @_builtins.property
+    def consistency(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """Proof that the log extends the one of `first_size`."""
+
+    def __init__(
+        self,
+        *,
+        records: _abc.Iterable[Global___ProvedRecord] | None = ...,
+        checkpoint: Global___Checkpoint | None = ...,
+        consistency: _abc.Iterable[_builtins.bytes] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "consistency", b"consistency", "records", b"records"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProveRecordsResponse: _TypeAlias = ProveRecordsResponse  # noqa: Y015

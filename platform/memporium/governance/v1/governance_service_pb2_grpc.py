@@ -196,6 +196,11 @@ class GovernanceServiceStub:
                 request_serializer=memporium_dot_governance_dot_v1_dot_audit__pb2.GetConsistencyProofRequest.SerializeToString,
                 response_deserializer=memporium_dot_governance_dot_v1_dot_audit__pb2.GetConsistencyProofResponse.FromString,
                 _registered_method=True)
+        self.ProveRecords = channel.unary_unary(
+                '/memporium.governance.v1.GovernanceService/ProveRecords',
+                request_serializer=memporium_dot_governance_dot_v1_dot_audit__pb2.ProveRecordsRequest.SerializeToString,
+                response_deserializer=memporium_dot_governance_dot_v1_dot_audit__pb2.ProveRecordsResponse.FromString,
+                _registered_method=True)
         self.ExportLog = channel.unary_stream(
                 '/memporium.governance.v1.GovernanceService/ExportLog',
                 request_serializer=memporium_dot_governance_dot_v1_dot_audit__pb2.ExportLogRequest.SerializeToString,
@@ -439,6 +444,13 @@ class GovernanceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ProveRecords(self, request, context):
+        """Prove several records of a log, and that it extends the one that was seen, all against one checkpoint.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ExportLog(self, request, context):
         """Streams the log as a file that can be verified offline.
         """
@@ -624,6 +636,11 @@ def add_GovernanceServiceServicer_to_server(servicer, server):
                     servicer.GetConsistencyProof,
                     request_deserializer=memporium_dot_governance_dot_v1_dot_audit__pb2.GetConsistencyProofRequest.FromString,
                     response_serializer=memporium_dot_governance_dot_v1_dot_audit__pb2.GetConsistencyProofResponse.SerializeToString,
+            ),
+            'ProveRecords': grpc.unary_unary_rpc_method_handler(
+                    servicer.ProveRecords,
+                    request_deserializer=memporium_dot_governance_dot_v1_dot_audit__pb2.ProveRecordsRequest.FromString,
+                    response_serializer=memporium_dot_governance_dot_v1_dot_audit__pb2.ProveRecordsResponse.SerializeToString,
             ),
             'ExportLog': grpc.unary_stream_rpc_method_handler(
                     servicer.ExportLog,
@@ -1484,6 +1501,33 @@ class GovernanceService:
             '/memporium.governance.v1.GovernanceService/GetConsistencyProof',
             memporium_dot_governance_dot_v1_dot_audit__pb2.GetConsistencyProofRequest.SerializeToString,
             memporium_dot_governance_dot_v1_dot_audit__pb2.GetConsistencyProofResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ProveRecords(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memporium.governance.v1.GovernanceService/ProveRecords',
+            memporium_dot_governance_dot_v1_dot_audit__pb2.ProveRecordsRequest.SerializeToString,
+            memporium_dot_governance_dot_v1_dot_audit__pb2.ProveRecordsResponse.FromString,
             options,
             channel_credentials,
             insecure,

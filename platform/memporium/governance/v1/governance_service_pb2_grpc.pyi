@@ -101,6 +101,8 @@ class GovernanceServiceStub:
     """Proves that a record is in the log."""
     GetConsistencyProof: _grpc.UnaryUnaryMultiCallable[_audit_pb2.GetConsistencyProofRequest, _audit_pb2.GetConsistencyProofResponse]
     """Proves that the log was only appended to."""
+    ProveRecords: _grpc.UnaryUnaryMultiCallable[_audit_pb2.ProveRecordsRequest, _audit_pb2.ProveRecordsResponse]
+    """Prove several records of a log, and that it extends the one that was seen, all against one checkpoint."""
     ExportLog: _grpc.UnaryStreamMultiCallable[_audit_pb2.ExportLogRequest, _audit_pb2.ExportLogResponse]
     """Streams the log as a file that can be verified offline."""
     EraseLogRecord: _grpc.UnaryUnaryMultiCallable[_audit_pb2.EraseLogRecordRequest, _audit_pb2.EraseLogRecordResponse]
@@ -177,6 +179,8 @@ class GovernanceServiceAsyncStub(GovernanceServiceStub):
     """Proves that a record is in the log."""
     GetConsistencyProof: _aio.UnaryUnaryMultiCallable[_audit_pb2.GetConsistencyProofRequest, _audit_pb2.GetConsistencyProofResponse]  # type: ignore[assignment]
     """Proves that the log was only appended to."""
+    ProveRecords: _aio.UnaryUnaryMultiCallable[_audit_pb2.ProveRecordsRequest, _audit_pb2.ProveRecordsResponse]  # type: ignore[assignment]
+    """Prove several records of a log, and that it extends the one that was seen, all against one checkpoint."""
     ExportLog: _aio.UnaryStreamMultiCallable[_audit_pb2.ExportLogRequest, _audit_pb2.ExportLogResponse]  # type: ignore[assignment]
     """Streams the log as a file that can be verified offline."""
     EraseLogRecord: _aio.UnaryUnaryMultiCallable[_audit_pb2.EraseLogRecordRequest, _audit_pb2.EraseLogRecordResponse]  # type: ignore[assignment]
@@ -436,6 +440,14 @@ class GovernanceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_audit_pb2.GetConsistencyProofResponse, _abc.Awaitable[_audit_pb2.GetConsistencyProofResponse]]:
         """Proves that the log was only appended to."""
+
+    @_abc_1.abstractmethod
+    def ProveRecords(
+        self,
+        request: _audit_pb2.ProveRecordsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_audit_pb2.ProveRecordsResponse, _abc.Awaitable[_audit_pb2.ProveRecordsResponse]]:
+        """Prove several records of a log, and that it extends the one that was seen, all against one checkpoint."""
 
     @_abc_1.abstractmethod
     def ExportLog(

@@ -27,7 +27,7 @@ from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mas
 from memporium.memstore.v1 import listing_pb2 as memporium_dot_memstore_dot_v1_dot_listing__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)memporium/memstore/v1/listing_calls.proto\x12\x15memporium.memstore.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a#memporium/memstore/v1/listing.proto\"\x91\x01\n\x14\x43reateListingRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nlisting_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x35\n\x07listing\x18\x03 \x01(\x0b\x32\x1e.memporium.memstore.v1.ListingB\x04\xe2\x41\x01\x02\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"H\n\x15\x43reateListingResponse\x12/\n\x07listing\x18\x01 \x01(\x0b\x32\x1e.memporium.memstore.v1.Listing\"\'\n\x11GetListingRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"E\n\x12GetListingResponse\x12/\n\x07listing\x18\x01 \x01(\x0b\x32\x1e.memporium.memstore.v1.Listing\"R\n\x13ListListingsRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"a\n\x14ListListingsResponse\x12\x30\n\x08listings\x18\x01 \x03(\x0b\x32\x1e.memporium.memstore.v1.Listing\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"q\n\x15SearchListingsRequest\x12\r\n\x05query\x18\x01 \x01(\t\x12\x10\n\x08\x61ny_tags\x18\x02 \x03(\t\x12\x10\n\x08provider\x18\x03 \x01(\t\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"c\n\x16SearchListingsResponse\x12\x30\n\x08listings\x18\x01 \x03(\x0b\x32\x1e.memporium.memstore.v1.Listing\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x92\x01\n\x14UpdateListingRequest\x12\x35\n\x07listing\x18\x01 \x01(\x0b\x32\x1e.memporium.memstore.v1.ListingB\x04\xe2\x41\x01\x02\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"H\n\x15UpdateListingResponse\x12/\n\x07listing\x18\x01 \x01(\x0b\x32\x1e.memporium.memstore.v1.Listing\"\\\n\x14SubmitListingRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"H\n\x15SubmitListingResponse\x12/\n\x07listing\x18\x01 \x01(\x0b\x32\x1e.memporium.memstore.v1.Listing\"]\n\x15PublishListingRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"I\n\x16PublishListingResponse\x12/\n\x07listing\x18\x01 \x01(\x0b\x32\x1e.memporium.memstore.v1.Listing\"]\n\x15SuspendListingRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"I\n\x16SuspendListingResponse\x12/\n\x07listing\x18\x01 \x01(\x0b\x32\x1e.memporium.memstore.v1.Listing\"\\\n\x14ResumeListingRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"H\n\x15ResumeListingResponse\x12/\n\x07listing\x18\x01 \x01(\x0b\x32\x1e.memporium.memstore.v1.Listing\"_\n\x17\x44\x65precateListingRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"K\n\x18\x44\x65precateListingResponse\x12/\n\x07listing\x18\x01 \x01(\x0b\x32\x1e.memporium.memstore.v1.Listing\"\\\n\x14RetireListingRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"H\n\x15RetireListingResponse\x12/\n\x07listing\x18\x01 \x01(\x0b\x32\x1e.memporium.memstore.v1.Listingb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)memporium/memstore/v1/listing_calls.proto\x12\x15memporium.memstore.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a#memporium/memstore/v1/listing.proto\"\x91\x01\n\x14\x43reateListingRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nlisting_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x35\n\x07listing\x18\x03 \x01(\x0b\x32\x1e.memporium.memstore.v1.ListingB\x04\xe2\x41\x01\x02\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"H\n\x15\x43reateListingResponse\x12/\n\x07listing\x18\x01 \x01(\x0b\x32\x1e.memporium.memstore.v1.Listing\"\'\n\x11GetListingRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"E\n\x12GetListingResponse\x12/\n\x07listing\x18\x01 \x01(\x0b\x32\x1e.memporium.memstore.v1.Listing\"R\n\x13ListListingsRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"a\n\x14ListListingsResponse\x12\x30\n\x08listings\x18\x01 \x03(\x0b\x32\x1e.memporium.memstore.v1.Listing\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x7f\n\x15SearchListingsRequest\x12\r\n\x05query\x18\x01 \x01(\t\x12\x10\n\x08\x61ny_tags\x18\x02 \x03(\t\x12\x10\n\x08provider\x18\x03 \x01(\t\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\x12\x0c\n\x04peer\x18\x06 \x01(\t\"c\n\x16SearchListingsResponse\x12\x30\n\x08listings\x18\x01 \x03(\x0b\x32\x1e.memporium.memstore.v1.Listing\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x92\x01\n\x14UpdateListingRequest\x12\x35\n\x07listing\x18\x01 \x01(\x0b\x32\x1e.memporium.memstore.v1.ListingB\x04\xe2\x41\x01\x02\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"H\n\x15UpdateListingResponse\x12/\n\x07listing\x18\x01 \x01(\x0b\x32\x1e.memporium.memstore.v1.Listing\"\\\n\x14SubmitListingRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"H\n\x15SubmitListingResponse\x12/\n\x07listing\x18\x01 \x01(\x0b\x32\x1e.memporium.memstore.v1.Listing\"]\n\x15PublishListingRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"I\n\x16PublishListingResponse\x12/\n\x07listing\x18\x01 \x01(\x0b\x32\x1e.memporium.memstore.v1.Listing\"]\n\x15SuspendListingRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"I\n\x16SuspendListingResponse\x12/\n\x07listing\x18\x01 \x01(\x0b\x32\x1e.memporium.memstore.v1.Listing\"\\\n\x14ResumeListingRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"H\n\x15ResumeListingResponse\x12/\n\x07listing\x18\x01 \x01(\x0b\x32\x1e.memporium.memstore.v1.Listing\"_\n\x17\x44\x65precateListingRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"K\n\x18\x44\x65precateListingResponse\x12/\n\x07listing\x18\x01 \x01(\x0b\x32\x1e.memporium.memstore.v1.Listing\"\\\n\x14RetireListingRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"H\n\x15RetireListingResponse\x12/\n\x07listing\x18\x01 \x01(\x0b\x32\x1e.memporium.memstore.v1.Listingb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -71,35 +71,35 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTLISTINGSRESPONSE']._serialized_start=590
   _globals['_LISTLISTINGSRESPONSE']._serialized_end=687
   _globals['_SEARCHLISTINGSREQUEST']._serialized_start=689
-  _globals['_SEARCHLISTINGSREQUEST']._serialized_end=802
-  _globals['_SEARCHLISTINGSRESPONSE']._serialized_start=804
-  _globals['_SEARCHLISTINGSRESPONSE']._serialized_end=903
-  _globals['_UPDATELISTINGREQUEST']._serialized_start=906
-  _globals['_UPDATELISTINGREQUEST']._serialized_end=1052
-  _globals['_UPDATELISTINGRESPONSE']._serialized_start=1054
-  _globals['_UPDATELISTINGRESPONSE']._serialized_end=1126
-  _globals['_SUBMITLISTINGREQUEST']._serialized_start=1128
-  _globals['_SUBMITLISTINGREQUEST']._serialized_end=1220
-  _globals['_SUBMITLISTINGRESPONSE']._serialized_start=1222
-  _globals['_SUBMITLISTINGRESPONSE']._serialized_end=1294
-  _globals['_PUBLISHLISTINGREQUEST']._serialized_start=1296
-  _globals['_PUBLISHLISTINGREQUEST']._serialized_end=1389
-  _globals['_PUBLISHLISTINGRESPONSE']._serialized_start=1391
-  _globals['_PUBLISHLISTINGRESPONSE']._serialized_end=1464
-  _globals['_SUSPENDLISTINGREQUEST']._serialized_start=1466
-  _globals['_SUSPENDLISTINGREQUEST']._serialized_end=1559
-  _globals['_SUSPENDLISTINGRESPONSE']._serialized_start=1561
-  _globals['_SUSPENDLISTINGRESPONSE']._serialized_end=1634
-  _globals['_RESUMELISTINGREQUEST']._serialized_start=1636
-  _globals['_RESUMELISTINGREQUEST']._serialized_end=1728
-  _globals['_RESUMELISTINGRESPONSE']._serialized_start=1730
-  _globals['_RESUMELISTINGRESPONSE']._serialized_end=1802
-  _globals['_DEPRECATELISTINGREQUEST']._serialized_start=1804
-  _globals['_DEPRECATELISTINGREQUEST']._serialized_end=1899
-  _globals['_DEPRECATELISTINGRESPONSE']._serialized_start=1901
-  _globals['_DEPRECATELISTINGRESPONSE']._serialized_end=1976
-  _globals['_RETIRELISTINGREQUEST']._serialized_start=1978
-  _globals['_RETIRELISTINGREQUEST']._serialized_end=2070
-  _globals['_RETIRELISTINGRESPONSE']._serialized_start=2072
-  _globals['_RETIRELISTINGRESPONSE']._serialized_end=2144
+  _globals['_SEARCHLISTINGSREQUEST']._serialized_end=816
+  _globals['_SEARCHLISTINGSRESPONSE']._serialized_start=818
+  _globals['_SEARCHLISTINGSRESPONSE']._serialized_end=917
+  _globals['_UPDATELISTINGREQUEST']._serialized_start=920
+  _globals['_UPDATELISTINGREQUEST']._serialized_end=1066
+  _globals['_UPDATELISTINGRESPONSE']._serialized_start=1068
+  _globals['_UPDATELISTINGRESPONSE']._serialized_end=1140
+  _globals['_SUBMITLISTINGREQUEST']._serialized_start=1142
+  _globals['_SUBMITLISTINGREQUEST']._serialized_end=1234
+  _globals['_SUBMITLISTINGRESPONSE']._serialized_start=1236
+  _globals['_SUBMITLISTINGRESPONSE']._serialized_end=1308
+  _globals['_PUBLISHLISTINGREQUEST']._serialized_start=1310
+  _globals['_PUBLISHLISTINGREQUEST']._serialized_end=1403
+  _globals['_PUBLISHLISTINGRESPONSE']._serialized_start=1405
+  _globals['_PUBLISHLISTINGRESPONSE']._serialized_end=1478
+  _globals['_SUSPENDLISTINGREQUEST']._serialized_start=1480
+  _globals['_SUSPENDLISTINGREQUEST']._serialized_end=1573
+  _globals['_SUSPENDLISTINGRESPONSE']._serialized_start=1575
+  _globals['_SUSPENDLISTINGRESPONSE']._serialized_end=1648
+  _globals['_RESUMELISTINGREQUEST']._serialized_start=1650
+  _globals['_RESUMELISTINGREQUEST']._serialized_end=1742
+  _globals['_RESUMELISTINGRESPONSE']._serialized_start=1744
+  _globals['_RESUMELISTINGRESPONSE']._serialized_end=1816
+  _globals['_DEPRECATELISTINGREQUEST']._serialized_start=1818
+  _globals['_DEPRECATELISTINGREQUEST']._serialized_end=1913
+  _globals['_DEPRECATELISTINGRESPONSE']._serialized_start=1915
+  _globals['_DEPRECATELISTINGRESPONSE']._serialized_end=1990
+  _globals['_RETIRELISTINGREQUEST']._serialized_start=1992
+  _globals['_RETIRELISTINGREQUEST']._serialized_end=2084
+  _globals['_RETIRELISTINGRESPONSE']._serialized_start=2086
+  _globals['_RETIRELISTINGRESPONSE']._serialized_end=2158
 # @@protoc_insertion_point(module_scope)

@@ -195,6 +195,7 @@ class SearchListingsRequest(_message.Message):
     PROVIDER_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    PEER_FIELD_NUMBER: _builtins.int
     query: _builtins.str
     """Words to find in title, description and tags; empty: everything."""
     provider: _builtins.str
@@ -203,6 +204,8 @@ class SearchListingsRequest(_message.Message):
     """At most so many; 0: 50, at most 1,000."""
     page_token: _builtins.str
     """From the answer before; empty: the first page."""
+    peer: _builtins.str
+    """Look in the catalogue of this peer, `peers/{peer}`; empty: in this platform's."""
     @_builtins.property
     def any_tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Only listings with any of these tags; none: all."""
@@ -215,10 +218,11 @@ class SearchListingsRequest(_message.Message):
         provider: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        peer: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["any_tags", b"any_tags", "page_size", b"page_size", "page_token", b"page_token", "provider", b"provider", "query", b"query"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["any_tags", b"any_tags", "page_size", b"page_size", "page_token", b"page_token", "peer", b"peer", "provider", b"provider", "query", b"query"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -101,6 +101,24 @@ class AuditLog:
             raise invalid("first_size", f"must be 1 to {signed.state.size}, the size of the log")
         return await self._store.consistency(org, first, signed.state.size), signed
 
+    async def prove(
+        self, parent: str, decision_ids: Sequence[str], first: int
+    ) -> tuple[list[tuple[Leaf, list[bytes]]], list[bytes], SignedState]:
+        """Return entries with their audit paths, and the proof that the log extends the one of `first` entries.
+
+        All hold against one state. A record that is not in the log, and a size that it never had, prove nothing.
+        """
+        org = ORG.parse(parent, "parent")["org"]
+        signed = self.signed(org, await self._store.tree(org))
+        proved = []
+        for decision_id in dict.fromkeys(decision_ids):
+            found = await self._store.find(org, decision_id)
+            if found is not None and found.index < signed.state.size:
+                proved.append((found, await self._store.inclusion(org, found.index, signed.state.size)))
+        known = 1 <= first <= signed.state.size
+        extends = await self._store.consistency(org, first, signed.state.size) if known else []
+        return proved, extends, signed
+
     async def query(self, parent: str, query: Filter, *, before: int, limit: int) -> list[Leaf]:
         """Return entries before index `before`, newest first."""
         org = ORG.parse(parent, "parent")["org"]

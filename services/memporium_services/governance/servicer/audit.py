@@ -58,6 +58,13 @@ class AuditMethods(Methods):
         hashes, signed = await self._app.log.consistency(request.parent, request.first_size)
         return audit_pb.GetConsistencyProofResponse(hashes=hashes, checkpoint=convert.checkpoint(signed))
 
+    async def ProveRecords(self, request: audit_pb.ProveRecordsRequest, _context: Any) -> audit_pb.ProveRecordsResponse:
+        """Prove several records against one checkpoint."""
+        proved, extends, signed = await self._app.log.prove(request.parent, request.decision_ids, request.first_size)
+        records = [convert.proved(leaf, hashes) for leaf, hashes in proved]
+        checkpoint = convert.checkpoint(signed)
+        return audit_pb.ProveRecordsResponse(records=records, checkpoint=checkpoint, consistency=extends)
+
     async def ExportLog(
         self, request: audit_pb.ExportLogRequest, _context: Any
     ) -> AsyncIterator[audit_pb.ExportLogResponse]:

@@ -19,6 +19,11 @@ class KeySigner:
         self._key = key
         self.key_id = hashlib.sha256(key.public_key().public_bytes_raw()).hexdigest()
 
+    @property
+    def of_steps(self) -> KeySigner:
+        """It signs its own steps."""
+        return self
+
     def sign(self, message: bytes) -> bytes:
         """Return the Ed25519 signature."""
         return self._key.sign(message)

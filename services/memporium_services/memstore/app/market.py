@@ -118,6 +118,7 @@ def move_by(call: Call, signer: Signer, *, reason: str, now: datetime) -> Move:
 def sign_step(tx: Transaction, move: Move, *, resource: str, sequence: int, states: tuple[str, str, str]) -> None:
     """Keep a step, signed; `states` are the state before, the state after and the trigger."""
     before, after, trigger = states
+    signer = move.signer.of_steps
     step = Transition(
         resource=resource,
         sequence=sequence,
@@ -128,10 +129,10 @@ def sign_step(tx: Transaction, move: Move, *, resource: str, sequence: int, stat
         organisation=move.organisation,
         reason=move.reason,
         time_us=move.time_us,
-        key_id=move.signer.key_id,
+        key_id=signer.key_id,
     )
     statement = statement_of(step)
-    signature = move.signer.sign(pre_authentication_encoding(TRANSITION_TYPE, statement))
+    signature = signer.sign(pre_authentication_encoding(TRANSITION_TYPE, statement))
     tx.add_step(replace(step, statement=statement, signature=signature))
 
 

@@ -17,6 +17,11 @@ class Signer(Protocol):
         """SHA-256 of the raw public key, hexadecimal."""
         ...
 
+    @property
+    def of_steps(self) -> Signer:
+        """Who signs the steps: itself, or the platform where the organisation is another platform's."""
+        ...
+
     def sign(self, message: bytes) -> bytes:
         """Return the Ed25519 signature."""
         ...

@@ -1,0 +1,25 @@
+"""Rows of negotiations and agreements: what concerns another platform is put on its feed in the same transaction."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from memporium_services.memstore.adapters.entity_rows import EntityRows
+from memporium_services.memstore.adapters.peering.rows import note_change
+from memporium_services.memstore.domain.peering import names
+
+if TYPE_CHECKING:
+    from memporium_services.memstore.domain.agreements import Agreement
+    from memporium_services.memstore.domain.negotiations import Negotiation
+
+E = TypeVar("E", bound="Negotiation | Agreement")
+
+
+class FedRows(EntityRows[E]):
+    """Rows of what two organisations share."""
+
+    def put(self, entity: E) -> None:
+        """Insert an entity, or take the place of the one of its name; tell the consumer's platform."""
+        super().put(entity)
+        if names.is_foreign(entity.consumer) and not names.is_foreign(entity.provider):
+            note_change(self._conn, names.peer_of(entity.consumer), entity.name)

@@ -1,0 +1,1 @@
+"""Trade with other platforms."""
