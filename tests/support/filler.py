@@ -32,12 +32,13 @@ _KINDS = {
 _NOUNS = {
     "Organisation": "org", "OrganisationKeys": "org", "ApiKey": "key", "CubeVersions": "cube", "Entitlement": "agreement",
     "RoleBinding": "binding", "Events": "subscription", "Bundle": "bundle",
+    "Consent": "agreement",
 }  # fmt: skip
 _PARENTS = {
     "vault": {"CreateVault": "org", "ListVaults": "org", "SweepVaults": "org"},
     "memstore": {
         "CreateRelease": "listing", "ListReleases": "listing", "CreateOffer": "listing", "ListOffers": "listing",
-        "ListUsage": "agreement",
+        "ListUsage": "agreement", "RequestConsent": "agreement", "ListConsents": "agreement",
     },
     "governance": {"CreateApiKey": "principal", "ListApiKeys": "principal"},
     "scheduler": {"PlanPlacement": "vault"},

@@ -129,12 +129,16 @@ def _constraints(rule: Constraints, use: Use) -> Iterator[Decision]:
 
 def evaluate(terms: Terms, use: Use) -> Decision:
     """Return what the terms say to a use; quotas, rates and concurrency are counted by the caller."""
+    return (objections(terms, use) or [PERMITTED])[0]
+
+
+def objections(terms: Terms, use: Use) -> list[Decision]:
+    """Return all that the terms hold against a use, denials first; none: it is permitted."""
     rule = terms.rules.get((use.action, use.form))
     if rule is None:
         action, form = use.action.value.lower(), use.form.value.lower()
-        return Decision(Verdict.DENIED, "permissions", f"the licence does not permit {action} on {form} memory")
+        return [Decision(Verdict.DENIED, "permissions", f"the licence does not permit {action} on {form} memory")]
     found = [decision for decision in _constraints(rule, use) if not decision.permitted]
     if terms.unknown:
         found.append(Decision(Verdict.UNKNOWN, "terms", "the licence has terms that this version cannot read"))
-    refusals = [decision for decision in found if decision.verdict is Verdict.DENIED]
-    return (refusals or found or [PERMITTED])[0]
+    return sorted(found, key=lambda decision: decision.verdict is not Verdict.DENIED)

@@ -11,7 +11,9 @@ from memporium_services.memstore.adapters.signers import KeyringSigners
 from memporium_services.memstore.adapters.store import SqlStore
 from memporium_services.memstore.app.agreements import Agreements
 from memporium_services.memstore.app.background import Background
+from memporium_services.memstore.app.consents import Consents
 from memporium_services.memstore.app.entitlements import Entitlements
+from memporium_services.memstore.app.explaining import Explaining
 from memporium_services.memstore.app.listings import Listings
 from memporium_services.memstore.app.market import Market
 from memporium_services.memstore.app.metering import Metering
@@ -59,6 +61,8 @@ class MemstoreModule:
             usage=UsageReports(self.market),
             subscriptions=Subscriptions(self.market),
             watch=Watch(self.market),
+            consents=Consents(self.market),
+            explaining=Explaining(self.market),
         )
 
     def add_to(self, server: Any) -> None:

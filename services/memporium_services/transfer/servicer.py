@@ -105,9 +105,7 @@ class TransferServicer(TransferServiceServicer):
         async for piece in data:
             yield pb.DownloadBundleObjectResponse(data=piece)
 
-    async def ReadForPeer(
-        self, request: pb.ReadForPeerRequest, context: Any
-    ) -> AsyncIterator[pb.ReadForPeerResponse]:
+    async def ReadForPeer(self, request: pb.ReadForPeerRequest, context: Any) -> AsyncIterator[pb.ReadForPeerResponse]:
         size, data = await self._downloads.read_for_peer(convert.peer_order_in(request))
         yield pb.ReadForPeerResponse(size_bytes=size)
         async for piece in data:

@@ -4,7 +4,9 @@ import grpc
 import warnings
 
 from memporium.memstore.v1 import agreement_calls_pb2 as memporium_dot_memstore_dot_v1_dot_agreement__calls__pb2
+from memporium.memstore.v1 import consent_calls_pb2 as memporium_dot_memstore_dot_v1_dot_consent__calls__pb2
 from memporium.memstore.v1 import entitlement_calls_pb2 as memporium_dot_memstore_dot_v1_dot_entitlement__calls__pb2
+from memporium.memstore.v1 import licence_calls_pb2 as memporium_dot_memstore_dot_v1_dot_licence__calls__pb2
 from memporium.memstore.v1 import listing_calls_pb2 as memporium_dot_memstore_dot_v1_dot_listing__calls__pb2
 from memporium.memstore.v1 import negotiation_calls_pb2 as memporium_dot_memstore_dot_v1_dot_negotiation__calls__pb2
 from memporium.memstore.v1 import release_calls_pb2 as memporium_dot_memstore_dot_v1_dot_release__calls__pb2
@@ -236,6 +238,41 @@ class MemstoreServiceStub:
                 '/memporium.memstore.v1.MemstoreService/GetEntitlement',
                 request_serializer=memporium_dot_memstore_dot_v1_dot_entitlement__calls__pb2.GetEntitlementRequest.SerializeToString,
                 response_deserializer=memporium_dot_memstore_dot_v1_dot_entitlement__calls__pb2.GetEntitlementResponse.FromString,
+                _registered_method=True)
+        self.RequestConsent = channel.unary_unary(
+                '/memporium.memstore.v1.MemstoreService/RequestConsent',
+                request_serializer=memporium_dot_memstore_dot_v1_dot_consent__calls__pb2.RequestConsentRequest.SerializeToString,
+                response_deserializer=memporium_dot_memstore_dot_v1_dot_consent__calls__pb2.RequestConsentResponse.FromString,
+                _registered_method=True)
+        self.GrantConsent = channel.unary_unary(
+                '/memporium.memstore.v1.MemstoreService/GrantConsent',
+                request_serializer=memporium_dot_memstore_dot_v1_dot_consent__calls__pb2.GrantConsentRequest.SerializeToString,
+                response_deserializer=memporium_dot_memstore_dot_v1_dot_consent__calls__pb2.GrantConsentResponse.FromString,
+                _registered_method=True)
+        self.DenyConsent = channel.unary_unary(
+                '/memporium.memstore.v1.MemstoreService/DenyConsent',
+                request_serializer=memporium_dot_memstore_dot_v1_dot_consent__calls__pb2.DenyConsentRequest.SerializeToString,
+                response_deserializer=memporium_dot_memstore_dot_v1_dot_consent__calls__pb2.DenyConsentResponse.FromString,
+                _registered_method=True)
+        self.WithdrawConsent = channel.unary_unary(
+                '/memporium.memstore.v1.MemstoreService/WithdrawConsent',
+                request_serializer=memporium_dot_memstore_dot_v1_dot_consent__calls__pb2.WithdrawConsentRequest.SerializeToString,
+                response_deserializer=memporium_dot_memstore_dot_v1_dot_consent__calls__pb2.WithdrawConsentResponse.FromString,
+                _registered_method=True)
+        self.ListConsents = channel.unary_unary(
+                '/memporium.memstore.v1.MemstoreService/ListConsents',
+                request_serializer=memporium_dot_memstore_dot_v1_dot_consent__calls__pb2.ListConsentsRequest.SerializeToString,
+                response_deserializer=memporium_dot_memstore_dot_v1_dot_consent__calls__pb2.ListConsentsResponse.FromString,
+                _registered_method=True)
+        self.ExplainTerms = channel.unary_unary(
+                '/memporium.memstore.v1.MemstoreService/ExplainTerms',
+                request_serializer=memporium_dot_memstore_dot_v1_dot_licence__calls__pb2.ExplainTermsRequest.SerializeToString,
+                response_deserializer=memporium_dot_memstore_dot_v1_dot_licence__calls__pb2.ExplainTermsResponse.FromString,
+                _registered_method=True)
+        self.ConvertTerms = channel.unary_unary(
+                '/memporium.memstore.v1.MemstoreService/ConvertTerms',
+                request_serializer=memporium_dot_memstore_dot_v1_dot_licence__calls__pb2.ConvertTermsRequest.SerializeToString,
+                response_deserializer=memporium_dot_memstore_dot_v1_dot_licence__calls__pb2.ConvertTermsResponse.FromString,
                 _registered_method=True)
         self.CreateSubscription = channel.unary_unary(
                 '/memporium.memstore.v1.MemstoreService/CreateSubscription',
@@ -562,6 +599,55 @@ class MemstoreServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RequestConsent(self, request, context):
+        """Ask a provider for consent to a kind of use, where the terms ask for that before the use; the consumer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GrantConsent(self, request, context):
+        """Give consent; the provider.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DenyConsent(self, request, context):
+        """Refuse consent; the provider.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WithdrawConsent(self, request, context):
+        """Take back a consent that was given, as the provider, or a request, as the consumer. Uses end at once.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListConsents(self, request, context):
+        """Return the consents of an agreement.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExplainTerms(self, request, context):
+        """Say in plain words what an agreement, an offer or terms allow, and what would happen to a use.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ConvertTerms(self, request, context):
+        """Write terms as an ODRL 2.2 policy, or read such a policy or a template; what has no counterpart is refused by name.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CreateSubscription(self, request, context):
         """Subscribe to what is new.
         """
@@ -817,6 +903,41 @@ def add_MemstoreServiceServicer_to_server(servicer, server):
                     servicer.GetEntitlement,
                     request_deserializer=memporium_dot_memstore_dot_v1_dot_entitlement__calls__pb2.GetEntitlementRequest.FromString,
                     response_serializer=memporium_dot_memstore_dot_v1_dot_entitlement__calls__pb2.GetEntitlementResponse.SerializeToString,
+            ),
+            'RequestConsent': grpc.unary_unary_rpc_method_handler(
+                    servicer.RequestConsent,
+                    request_deserializer=memporium_dot_memstore_dot_v1_dot_consent__calls__pb2.RequestConsentRequest.FromString,
+                    response_serializer=memporium_dot_memstore_dot_v1_dot_consent__calls__pb2.RequestConsentResponse.SerializeToString,
+            ),
+            'GrantConsent': grpc.unary_unary_rpc_method_handler(
+                    servicer.GrantConsent,
+                    request_deserializer=memporium_dot_memstore_dot_v1_dot_consent__calls__pb2.GrantConsentRequest.FromString,
+                    response_serializer=memporium_dot_memstore_dot_v1_dot_consent__calls__pb2.GrantConsentResponse.SerializeToString,
+            ),
+            'DenyConsent': grpc.unary_unary_rpc_method_handler(
+                    servicer.DenyConsent,
+                    request_deserializer=memporium_dot_memstore_dot_v1_dot_consent__calls__pb2.DenyConsentRequest.FromString,
+                    response_serializer=memporium_dot_memstore_dot_v1_dot_consent__calls__pb2.DenyConsentResponse.SerializeToString,
+            ),
+            'WithdrawConsent': grpc.unary_unary_rpc_method_handler(
+                    servicer.WithdrawConsent,
+                    request_deserializer=memporium_dot_memstore_dot_v1_dot_consent__calls__pb2.WithdrawConsentRequest.FromString,
+                    response_serializer=memporium_dot_memstore_dot_v1_dot_consent__calls__pb2.WithdrawConsentResponse.SerializeToString,
+            ),
+            'ListConsents': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListConsents,
+                    request_deserializer=memporium_dot_memstore_dot_v1_dot_consent__calls__pb2.ListConsentsRequest.FromString,
+                    response_serializer=memporium_dot_memstore_dot_v1_dot_consent__calls__pb2.ListConsentsResponse.SerializeToString,
+            ),
+            'ExplainTerms': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainTerms,
+                    request_deserializer=memporium_dot_memstore_dot_v1_dot_licence__calls__pb2.ExplainTermsRequest.FromString,
+                    response_serializer=memporium_dot_memstore_dot_v1_dot_licence__calls__pb2.ExplainTermsResponse.SerializeToString,
+            ),
+            'ConvertTerms': grpc.unary_unary_rpc_method_handler(
+                    servicer.ConvertTerms,
+                    request_deserializer=memporium_dot_memstore_dot_v1_dot_licence__calls__pb2.ConvertTermsRequest.FromString,
+                    response_serializer=memporium_dot_memstore_dot_v1_dot_licence__calls__pb2.ConvertTermsResponse.SerializeToString,
             ),
             'CreateSubscription': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateSubscription,
@@ -1915,6 +2036,195 @@ class MemstoreService:
             '/memporium.memstore.v1.MemstoreService/GetEntitlement',
             memporium_dot_memstore_dot_v1_dot_entitlement__calls__pb2.GetEntitlementRequest.SerializeToString,
             memporium_dot_memstore_dot_v1_dot_entitlement__calls__pb2.GetEntitlementResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RequestConsent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memporium.memstore.v1.MemstoreService/RequestConsent',
+            memporium_dot_memstore_dot_v1_dot_consent__calls__pb2.RequestConsentRequest.SerializeToString,
+            memporium_dot_memstore_dot_v1_dot_consent__calls__pb2.RequestConsentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GrantConsent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memporium.memstore.v1.MemstoreService/GrantConsent',
+            memporium_dot_memstore_dot_v1_dot_consent__calls__pb2.GrantConsentRequest.SerializeToString,
+            memporium_dot_memstore_dot_v1_dot_consent__calls__pb2.GrantConsentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DenyConsent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memporium.memstore.v1.MemstoreService/DenyConsent',
+            memporium_dot_memstore_dot_v1_dot_consent__calls__pb2.DenyConsentRequest.SerializeToString,
+            memporium_dot_memstore_dot_v1_dot_consent__calls__pb2.DenyConsentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WithdrawConsent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memporium.memstore.v1.MemstoreService/WithdrawConsent',
+            memporium_dot_memstore_dot_v1_dot_consent__calls__pb2.WithdrawConsentRequest.SerializeToString,
+            memporium_dot_memstore_dot_v1_dot_consent__calls__pb2.WithdrawConsentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListConsents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memporium.memstore.v1.MemstoreService/ListConsents',
+            memporium_dot_memstore_dot_v1_dot_consent__calls__pb2.ListConsentsRequest.SerializeToString,
+            memporium_dot_memstore_dot_v1_dot_consent__calls__pb2.ListConsentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainTerms(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memporium.memstore.v1.MemstoreService/ExplainTerms',
+            memporium_dot_memstore_dot_v1_dot_licence__calls__pb2.ExplainTermsRequest.SerializeToString,
+            memporium_dot_memstore_dot_v1_dot_licence__calls__pb2.ExplainTermsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ConvertTerms(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memporium.memstore.v1.MemstoreService/ConvertTerms',
+            memporium_dot_memstore_dot_v1_dot_licence__calls__pb2.ConvertTermsRequest.SerializeToString,
+            memporium_dot_memstore_dot_v1_dot_licence__calls__pb2.ConvertTermsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -6,7 +6,9 @@ The marketplace: what organisations offer, agree on, and use of each other's mem
 from collections import abc as _abc
 from grpc import aio as _aio
 from memporium.memstore.v1 import agreement_calls_pb2 as _agreement_calls_pb2
+from memporium.memstore.v1 import consent_calls_pb2 as _consent_calls_pb2
 from memporium.memstore.v1 import entitlement_calls_pb2 as _entitlement_calls_pb2
+from memporium.memstore.v1 import licence_calls_pb2 as _licence_calls_pb2
 from memporium.memstore.v1 import listing_calls_pb2 as _listing_calls_pb2
 from memporium.memstore.v1 import negotiation_calls_pb2 as _negotiation_calls_pb2
 from memporium.memstore.v1 import release_calls_pb2 as _release_calls_pb2
@@ -127,6 +129,20 @@ class MemstoreServiceStub:
     """Return the uses made under an agreement, newest first; for both parties."""
     GetEntitlement: _grpc.UnaryUnaryMultiCallable[_entitlement_calls_pb2.GetEntitlementRequest, _entitlement_calls_pb2.GetEntitlementResponse]
     """Return what an agreement still allows; for both parties."""
+    RequestConsent: _grpc.UnaryUnaryMultiCallable[_consent_calls_pb2.RequestConsentRequest, _consent_calls_pb2.RequestConsentResponse]
+    """Ask a provider for consent to a kind of use, where the terms ask for that before the use; the consumer."""
+    GrantConsent: _grpc.UnaryUnaryMultiCallable[_consent_calls_pb2.GrantConsentRequest, _consent_calls_pb2.GrantConsentResponse]
+    """Give consent; the provider."""
+    DenyConsent: _grpc.UnaryUnaryMultiCallable[_consent_calls_pb2.DenyConsentRequest, _consent_calls_pb2.DenyConsentResponse]
+    """Refuse consent; the provider."""
+    WithdrawConsent: _grpc.UnaryUnaryMultiCallable[_consent_calls_pb2.WithdrawConsentRequest, _consent_calls_pb2.WithdrawConsentResponse]
+    """Take back a consent that was given, as the provider, or a request, as the consumer. Uses end at once."""
+    ListConsents: _grpc.UnaryUnaryMultiCallable[_consent_calls_pb2.ListConsentsRequest, _consent_calls_pb2.ListConsentsResponse]
+    """Return the consents of an agreement."""
+    ExplainTerms: _grpc.UnaryUnaryMultiCallable[_licence_calls_pb2.ExplainTermsRequest, _licence_calls_pb2.ExplainTermsResponse]
+    """Say in plain words what an agreement, an offer or terms allow, and what would happen to a use."""
+    ConvertTerms: _grpc.UnaryUnaryMultiCallable[_licence_calls_pb2.ConvertTermsRequest, _licence_calls_pb2.ConvertTermsResponse]
+    """Write terms as an ODRL 2.2 policy, or read such a policy or a template; what has no counterpart is refused by name."""
     CreateSubscription: _grpc.UnaryUnaryMultiCallable[_subscription_calls_pb2.CreateSubscriptionRequest, _subscription_calls_pb2.CreateSubscriptionResponse]
     """Subscribe to what is new."""
     GetSubscription: _grpc.UnaryUnaryMultiCallable[_subscription_calls_pb2.GetSubscriptionRequest, _subscription_calls_pb2.GetSubscriptionResponse]
@@ -242,6 +258,20 @@ class MemstoreServiceAsyncStub(MemstoreServiceStub):
     """Return the uses made under an agreement, newest first; for both parties."""
     GetEntitlement: _aio.UnaryUnaryMultiCallable[_entitlement_calls_pb2.GetEntitlementRequest, _entitlement_calls_pb2.GetEntitlementResponse]  # type: ignore[assignment]
     """Return what an agreement still allows; for both parties."""
+    RequestConsent: _aio.UnaryUnaryMultiCallable[_consent_calls_pb2.RequestConsentRequest, _consent_calls_pb2.RequestConsentResponse]  # type: ignore[assignment]
+    """Ask a provider for consent to a kind of use, where the terms ask for that before the use; the consumer."""
+    GrantConsent: _aio.UnaryUnaryMultiCallable[_consent_calls_pb2.GrantConsentRequest, _consent_calls_pb2.GrantConsentResponse]  # type: ignore[assignment]
+    """Give consent; the provider."""
+    DenyConsent: _aio.UnaryUnaryMultiCallable[_consent_calls_pb2.DenyConsentRequest, _consent_calls_pb2.DenyConsentResponse]  # type: ignore[assignment]
+    """Refuse consent; the provider."""
+    WithdrawConsent: _aio.UnaryUnaryMultiCallable[_consent_calls_pb2.WithdrawConsentRequest, _consent_calls_pb2.WithdrawConsentResponse]  # type: ignore[assignment]
+    """Take back a consent that was given, as the provider, or a request, as the consumer. Uses end at once."""
+    ListConsents: _aio.UnaryUnaryMultiCallable[_consent_calls_pb2.ListConsentsRequest, _consent_calls_pb2.ListConsentsResponse]  # type: ignore[assignment]
+    """Return the consents of an agreement."""
+    ExplainTerms: _aio.UnaryUnaryMultiCallable[_licence_calls_pb2.ExplainTermsRequest, _licence_calls_pb2.ExplainTermsResponse]  # type: ignore[assignment]
+    """Say in plain words what an agreement, an offer or terms allow, and what would happen to a use."""
+    ConvertTerms: _aio.UnaryUnaryMultiCallable[_licence_calls_pb2.ConvertTermsRequest, _licence_calls_pb2.ConvertTermsResponse]  # type: ignore[assignment]
+    """Write terms as an ODRL 2.2 policy, or read such a policy or a template; what has no counterpart is refused by name."""
     CreateSubscription: _aio.UnaryUnaryMultiCallable[_subscription_calls_pb2.CreateSubscriptionRequest, _subscription_calls_pb2.CreateSubscriptionResponse]  # type: ignore[assignment]
     """Subscribe to what is new."""
     GetSubscription: _aio.UnaryUnaryMultiCallable[_subscription_calls_pb2.GetSubscriptionRequest, _subscription_calls_pb2.GetSubscriptionResponse]  # type: ignore[assignment]
@@ -588,6 +618,62 @@ class MemstoreServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_entitlement_calls_pb2.GetEntitlementResponse, _abc.Awaitable[_entitlement_calls_pb2.GetEntitlementResponse]]:
         """Return what an agreement still allows; for both parties."""
+
+    @_abc_1.abstractmethod
+    def RequestConsent(
+        self,
+        request: _consent_calls_pb2.RequestConsentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_consent_calls_pb2.RequestConsentResponse, _abc.Awaitable[_consent_calls_pb2.RequestConsentResponse]]:
+        """Ask a provider for consent to a kind of use, where the terms ask for that before the use; the consumer."""
+
+    @_abc_1.abstractmethod
+    def GrantConsent(
+        self,
+        request: _consent_calls_pb2.GrantConsentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_consent_calls_pb2.GrantConsentResponse, _abc.Awaitable[_consent_calls_pb2.GrantConsentResponse]]:
+        """Give consent; the provider."""
+
+    @_abc_1.abstractmethod
+    def DenyConsent(
+        self,
+        request: _consent_calls_pb2.DenyConsentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_consent_calls_pb2.DenyConsentResponse, _abc.Awaitable[_consent_calls_pb2.DenyConsentResponse]]:
+        """Refuse consent; the provider."""
+
+    @_abc_1.abstractmethod
+    def WithdrawConsent(
+        self,
+        request: _consent_calls_pb2.WithdrawConsentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_consent_calls_pb2.WithdrawConsentResponse, _abc.Awaitable[_consent_calls_pb2.WithdrawConsentResponse]]:
+        """Take back a consent that was given, as the provider, or a request, as the consumer. Uses end at once."""
+
+    @_abc_1.abstractmethod
+    def ListConsents(
+        self,
+        request: _consent_calls_pb2.ListConsentsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_consent_calls_pb2.ListConsentsResponse, _abc.Awaitable[_consent_calls_pb2.ListConsentsResponse]]:
+        """Return the consents of an agreement."""
+
+    @_abc_1.abstractmethod
+    def ExplainTerms(
+        self,
+        request: _licence_calls_pb2.ExplainTermsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_licence_calls_pb2.ExplainTermsResponse, _abc.Awaitable[_licence_calls_pb2.ExplainTermsResponse]]:
+        """Say in plain words what an agreement, an offer or terms allow, and what would happen to a use."""
+
+    @_abc_1.abstractmethod
+    def ConvertTerms(
+        self,
+        request: _licence_calls_pb2.ConvertTermsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_licence_calls_pb2.ConvertTermsResponse, _abc.Awaitable[_licence_calls_pb2.ConvertTermsResponse]]:
+        """Write terms as an ODRL 2.2 policy, or read such a policy or a template; what has no counterpart is refused by name."""
 
     @_abc_1.abstractmethod
     def CreateSubscription(

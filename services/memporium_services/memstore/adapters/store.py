@@ -16,6 +16,7 @@ from memporium_services.memstore.adapters.event_rows import SUBSCRIPTION, SqlEve
 from memporium_services.memstore.adapters.meter_rows import SqlMeter
 from memporium_services.memstore.adapters.sequence_rows import next_number
 from memporium_services.memstore.domain.agreements import Agreement, AgreementState
+from memporium_services.memstore.domain.consents import Consent
 from memporium_services.memstore.domain.listings import VISIBLE, Listing
 from memporium_services.memstore.domain.machine import Transition
 from memporium_services.memstore.domain.negotiations import Negotiation
@@ -40,6 +41,7 @@ _RELEASE: Body[Release] = Body(Release)
 _OFFER: Body[Offer] = Body(Offer)
 _NEGOTIATION: Body[Negotiation] = Body(Negotiation)
 _AGREEMENT: Body[Agreement] = Body(Agreement)
+_CONSENT: Body[Consent] = Body(Consent)
 # Documents by digest whose bytes were checked: what a digest names never changes. At most 64 KiB each.
 _VERIFIED: dict[str, bytes] = {}
 _VERIFIED_LIMIT = 1024
@@ -77,6 +79,8 @@ class SqlTransaction:
         )
         of_agreement = _columns("name", "provider", "consumer", "listing", "state", "revision", "expire_us")
         self.agreements: Rows[Agreement] = EntityRows(conn, tables.agreements, body=_AGREEMENT, columns=of_agreement)
+        of_consent = _columns("name", "agreement", "provider", "consumer", "state")
+        self.consents: Rows[Consent] = EntityRows(conn, tables.consents, body=_CONSENT, columns=of_consent)
         self.subscriptions: Rows[Subscription] = EntityRows(
             conn,
             tables.subscriptions,

@@ -100,6 +100,32 @@ agreements = Table(
     Index("ix_agreements_expire_us", "expire_us"),
 )
 
+consents = Table(
+    "consents",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("id", Text, nullable=False),
+    Column("agreement", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("consumer", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Index("ix_consents_agreement", "agreement", "id"),
+)
+
+statements = Table(
+    "statements",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("id", Text, nullable=False),
+    Column("agreement", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("consumer", Text, nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("body", Text, nullable=False),
+    UniqueConstraint("agreement", "number", name="uq_statements_agreement_number"),
+)
+
 transitions = Table(
     "transitions",
     metadata,

@@ -75,6 +75,11 @@ class Allowance:
                 raise self._exhausted(quota)
         return draws
 
+    def short_of(self, units: Units) -> list[tuple[Quota, int]]:
+        """Return the quotas of which less is left than units take, with what is left."""
+        balances = self.balances()
+        return [(one.quota, one.remaining) for one in balances if one.remaining < units.of(one.quota.unit)]
+
     @property
     def counted(self) -> frozenset[Unit]:
         """The units that the rule's quotas count."""

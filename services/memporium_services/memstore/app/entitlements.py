@@ -18,7 +18,9 @@ from memporium_platform.licence.terms import Action, Form, Unit
 from memporium_platform.names import AGREEMENT, ORG
 from memporium_platform.storage.sql.times import from_us, to_us
 from memporium_services.memstore.app.allowance import Allowance
+from memporium_services.memstore.app.consents import Consents, demand_consent
 from memporium_services.memstore.app.market import caller_org, parsed_terms, refuse, sees_all
+from memporium_services.memstore.app.share_alike import demand_same_terms
 from memporium_services.memstore.domain.agreements import AgreementState, require_usable
 from memporium_services.memstore.domain.entitlements import (
     Reservation,
@@ -87,6 +89,7 @@ class Entitlements:
     def __init__(self, market: Market) -> None:
         """Work on the market."""
         self._market = market
+        self._consents = Consents(market)
 
     async def reserve(self, request: UseRequest) -> Granted:
         """Decide whether a use is permitted and take it from the quotas.
@@ -96,9 +99,14 @@ class Entitlements:
         """
         AGREEMENT.parse(request.agreement, "agreement")
         units = checked_units(request.units)
-        return await self._market.store.write(
-            lambda tx: self._reserve(tx, replace(request, units=units), self._market.clock.now())
-        )
+        asked = replace(request, units=units)
+        try:
+            return await self._market.store.write(lambda tx: self._reserve(tx, asked, self._market.clock.now()))
+        except PlatformError as error:
+            if error.metadata.get("term") == "obtain_consent":
+                bound, name = error.metadata["agreement"], error.metadata["consent"]
+                await self._consents.ask_for(name, bound, request.action.value, request.purpose)
+            raise
 
     def _reserve(self, tx: Transaction, request: UseRequest, now: datetime) -> Granted:
         agreement = successor(tx, request.agreement)
@@ -110,6 +118,11 @@ class Entitlements:
         terms = parsed_terms(tx.document(agreement.terms_sha256))
         for form in sorted(request.forms):
             _demand(terms, request, form, agreement, now)
+        known = tx.meter.reservation(agreement.name, request.use_id)
+        # A later step of one use, for instance of its tensors, need not say again how it is passed on.
+        onward = request.onward_terms or (known.onward_terms if known is not None else "")
+        demand_same_terms(agreement, terms, request.action, onward)
+        demand_consent(tx, agreement, terms, request.action.value, request.purpose, now_us)
         rule = rule_of(terms, request.action, request.forms)
         allowance = Allowance(tx, agreement.name, rule, now_us)
         known = tx.meter.reservation(agreement.name, request.use_id)
@@ -146,6 +159,8 @@ class Entitlements:
             reserve_us=now_us,
             expire_us=now_us + int(self._market.settings.reservation_ttl_s * 1e6),
             untold=request.units_follow,
+            onward_terms=request.onward_terms,
+            onward_listing=request.onward_listing,
         )
         tx.meter.put_reservation(reservation)
         details = {"use_id": request.use_id, "use": request.action.value, "form": request.form.value}

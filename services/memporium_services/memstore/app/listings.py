@@ -209,5 +209,6 @@ def _changed(tx: Transaction, listing: Listing, change: ListingChange) -> Listin
     )
     if change.terms is not None:
         after = replace(after, terms_sha256=tx.put_document(change.terms) if change.terms else "")
+        after.demand_terms(after.terms_sha256)
     check_texts(after.title, after.description, after.tags)
     return after

@@ -17,6 +17,7 @@ from memporium_platform.storage.sql.times import to_us
 from memporium_services.memstore.app.allowance import Allowance, give_back_overdue
 from memporium_services.memstore.app.entitlements import successor
 from memporium_services.memstore.app.market import caller_org, parsed_terms, refuse, sees_all
+from memporium_services.memstore.app.share_alike import bind_listing
 from memporium_services.memstore.domain.entitlements import (
     Reservation,
     ReservationState,
@@ -118,6 +119,7 @@ class Metering:
         expire_us = expire_us or reservation.expire_us
         after = replace(reservation, state=state, units=made, expire_us=expire_us, untold=False)
         tx.meter.put_reservation(after)
+        bind_listing(tx, agreement, terms, after.action, after.onward_listing)
         usage = _usage(after, to_us(now))
         tx.meter.record(usage)
         details = {"use_id": after.use_id, "action": after.action, "principal": after.principal}

@@ -23,6 +23,7 @@ from memporium_services.memstore.app.market import (
     sign_step,
 )
 from memporium_services.memstore.app.offers import open_offer
+from memporium_services.memstore.app.share_alike import bound_listing
 from memporium_services.memstore.domain.agreements import AgreementState
 from memporium_services.memstore.domain.machine import Side
 from memporium_services.memstore.domain.negotiations import Negotiation, NegotiationState, step
@@ -219,6 +220,7 @@ def _advance(
 
 def _agreed(tx: Transaction, talks: Negotiation, signer: Signer, now: datetime) -> Negotiation:
     """Write the document that both will sign; the provider signs at once."""
+    bound_listing(tx, talks.listing, talks.terms_sha256)
     named = replace(talks, agreement=AGREEMENT.format(org=talks.provider, agreement=new_id(now)))
     digest = tx.put_document(document_of(named, now))
     return sign_document(tx, replace(named, document_sha256=digest), signer, talks.provider, now)

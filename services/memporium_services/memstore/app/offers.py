@@ -96,6 +96,7 @@ class Offers:
             terms = tx.put_document(draft.terms) if draft.terms else listing.terms_sha256
             if not terms:
                 raise invalid("offer.terms", "must be given, since the listing has none")
+            listing.demand_terms(terms)
             _check_sample(tx, listing, draft.price)
             offer = Offer(
                 name=name,

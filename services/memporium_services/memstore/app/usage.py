@@ -15,7 +15,7 @@ from memporium_services.memstore.domain.prices import PlanKind, amount_due
 from memporium_services.memstore.domain.summary import summary_of
 
 if TYPE_CHECKING:
-    from memporium_platform.licence.terms import Duty
+    from memporium_platform.licence.terms import Duty, Terms
     from memporium_services.memstore.app.market import Market
     from memporium_services.memstore.domain.agreements import Agreement
     from memporium_services.memstore.domain.entitlements import Units, Usage
@@ -76,12 +76,7 @@ class UsageReports:
         def fetch(tx: Transaction) -> Entitlement:
             agreement, now_us = party_agreement(tx, name), to_us(self._market.clock.now())
             terms = parsed_terms(tx.document(agreement.terms_sha256))
-            quotas = sorted({quota for rule in terms.rules.values() for quota in rule.quotas})
-            balances = []
-            for quota in quotas:
-                start_us, end_us = window_of(quota.period, now_us)
-                used, held = tx.meter.count(name, Draw(quota.unit, quota.period, quota.pool, start_us, 0))
-                balances.append(Balance(quota, used, held, end_us))
+            balances = balances_of(tx, agreement, terms, now_us)
             in_time = not agreement.expire_us or now_us < agreement.expire_us
             return Entitlement(
                 agreement=agreement,
@@ -93,6 +88,16 @@ class UsageReports:
             )
 
         return await self._market.store.read(fetch)
+
+
+def balances_of(tx: Transaction, agreement: Agreement, terms: Terms, now_us: int) -> list[Balance]:
+    """Return what is left of each quota of an agreement."""
+    balances = []
+    for quota in sorted({quota for rule in terms.rules.values() for quota in rule.quotas}):
+        start_us, end_us = window_of(quota.period, now_us)
+        used, held = tx.meter.count(agreement.name, Draw(quota.unit, quota.period, quota.pool, start_us, 0))
+        balances.append(Balance(quota, used, held, end_us))
+    return balances
 
 
 def _due(tx: Transaction, agreement: Agreement, now_us: int) -> Price:

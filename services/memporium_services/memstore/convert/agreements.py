@@ -144,12 +144,13 @@ def granted_out(granted: Granted) -> entitlement_calls_pb2.ReserveUseResponse:
         attribution=granted.attribution,
         duties=duties_out(granted.duties),
         terms_sha256=granted.terms_sha256,
-        balances=[_balance(each) for each in granted.balances],
+        balances=[balance_out(each) for each in granted.balances],
         counted=granted.counted,
     )
 
 
-def _balance(balance: Balance) -> agreement_pb2.QuotaBalance:
+def balance_out(balance: Balance) -> agreement_pb2.QuotaBalance:
+    """Return the message."""
     quota = balance.quota
     return agreement_pb2.QuotaBalance(
         quota=terms_pb2.Quota(
@@ -185,7 +186,7 @@ def entitlement_out(found: Entitlement) -> agreement_pb2.Entitlement:
         usable=found.usable,
         start_time=time_out(agreement.activate_us),
         expire_time=time_out(agreement.expire_us),
-        balances=[_balance(each) for each in found.balances],
+        balances=[balance_out(each) for each in found.balances],
         amount_due=price_out(found.due),
         summary=found.summary,
         duties=duties_out(found.duties),

@@ -103,6 +103,8 @@ class Reservation:
         reserve_us: When it was asked for.
         expire_us: When it is given back unless it is used; where it is under way, when it no longer counts as that.
         untold: How much it takes was not told yet.
+        onward_terms: Digest of the terms under which it is passed on; "": it is not.
+        onward_listing: The listing by which it is passed on; "": none.
     """
 
     agreement: str
@@ -117,6 +119,8 @@ class Reservation:
     reserve_us: int
     expire_us: int
     untold: bool = False
+    onward_terms: str = ""
+    onward_listing: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from memporium_platform.errors import invalid
+from memporium_platform.errors import PlatformError, Reason, invalid
 from memporium_services.memstore.domain.audience import Audience  # noqa: TC001 - rows are read by these types
 from memporium_services.memstore.domain.machine import Machine, Side
 
@@ -63,6 +63,8 @@ class Listing:
         create_us: When it was made.
         update_us: When it was last changed.
         publish_us: When it last came into the catalogue.
+        bound_terms: Digest of the terms under which alone it may be had, since it holds what was made of memory that is
+            shared alike; "": any.
     """
 
     name: str
@@ -81,6 +83,7 @@ class Listing:
     update_us: int = 0
     publish_us: int = 0
     revision: int = field(default=1)
+    bound_terms: str = ""
 
     @property
     def etag(self) -> str:
@@ -90,6 +93,17 @@ class Listing:
     def visible_to(self, org: str) -> bool:
         """Return whether an organisation may look at it."""
         return org == self.org or (self.state in VISIBLE and self.audience.includes(org, self.org))
+
+    def demand_terms(self, terms_sha256: str) -> None:
+        """Refuse terms that share-alike does not allow.
+
+        Raises:
+            PlatformError: LICENCE_NOT_PERMITTED.
+        """
+        if self.bound_terms and terms_sha256 != self.bound_terms:
+            text = f"{self.name} holds memory that may be passed on under the terms {self.bound_terms} only"
+            metadata = {"resource": self.name, "action": "REDISTRIBUTE", "term": "share_alike"}
+            raise PlatformError(Reason.LICENCE_NOT_PERMITTED, text, metadata=metadata)
 
     @property
     def search_text(self) -> str:

@@ -19,18 +19,23 @@ _PERIODS = {"AGREEMENT": "", "HOUR": " this hour", "DAY": " today", "MONTH": " t
 
 def summary_of(agreement: Agreement, terms: Terms, balances: Iterable[Balance], now_us: int) -> tuple[str, ...]:
     """Return sentences for people."""
-    sentences = [_state(agreement, now_us)]
+    sentences = [standing_of(agreement, now_us)]
     actions = sorted({action.value.lower().replace("_", " ") for action, _form in terms.rules})
     sentences.append(f"Permitted: {', '.join(actions)}." if actions else "Nothing is permitted.")
-    for balance in balances:
-        quota = balance.quota
-        unit = quota.unit.value.lower()
-        sentences.append(f"{balance.remaining} of {quota.limit} {unit} are left{_PERIODS[quota.period.value]}.")
+    sentences.extend(left_of(balance) for balance in balances)
     sentences.extend(_duty(duty.kind.value, duty.text) for duty in sorted(terms.duties))
     return tuple(sentences)
 
 
-def _state(agreement: Agreement, now_us: int) -> str:
+def left_of(balance: Balance) -> str:
+    """Return what is left of a quota, as a sentence."""
+    quota = balance.quota
+    unit = quota.unit.value.lower()
+    return f"{balance.remaining} of {quota.limit} {unit} are left{_PERIODS[quota.period.value]}."
+
+
+def standing_of(agreement: Agreement, now_us: int) -> str:
+    """Return the state of an agreement and how long it holds, as a sentence."""
     if agreement.state is not AgreementState.ACTIVE:
         reason = f": {agreement.reason}" if agreement.reason else ""
         return f"The agreement is {agreement.state.value.lower()}{reason}."

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from memporium_platform.call import Call
     from memporium_services.memstore.domain.agreements import Agreement
+    from memporium_services.memstore.domain.consents import Consent
     from memporium_services.memstore.domain.listings import Listing
     from memporium_services.memstore.domain.machine import Transition
     from memporium_services.memstore.domain.negotiations import Negotiation
@@ -29,6 +30,7 @@ class Transaction(Protocol):
     offers: Rows[Offer]
     negotiations: Rows[Negotiation]
     agreements: Rows[Agreement]
+    consents: Rows[Consent]
     subscriptions: Rows[Subscription]
     meter: Meter
     events: EventRows

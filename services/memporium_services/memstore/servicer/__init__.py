@@ -8,11 +8,14 @@ from memporium.memstore.v1.memstore_service_pb2_grpc import MemstoreServiceServi
 from memporium_services.memstore.servicer.contracts import ContractMethods
 from memporium_services.memstore.servicer.entitlements import EntitlementMethods
 from memporium_services.memstore.servicer.goods import GoodsMethods
+from memporium_services.memstore.servicer.licences import LicenceMethods
 from memporium_services.memstore.servicer.subscriptions import SubscriptionMethods
 
 if TYPE_CHECKING:
     from memporium_services.memstore.app.agreements import Agreements
+    from memporium_services.memstore.app.consents import Consents
     from memporium_services.memstore.app.entitlements import Entitlements
+    from memporium_services.memstore.app.explaining import Explaining
     from memporium_services.memstore.app.listings import Listings
     from memporium_services.memstore.app.metering import Metering
     from memporium_services.memstore.app.negotiations import Negotiations
@@ -23,7 +26,9 @@ if TYPE_CHECKING:
     from memporium_services.memstore.app.watch import Watch
 
 
-class MemstoreServicer(GoodsMethods, ContractMethods, EntitlementMethods, SubscriptionMethods, MemstoreServiceServicer):
+class MemstoreServicer(
+    GoodsMethods, ContractMethods, EntitlementMethods, LicenceMethods, SubscriptionMethods, MemstoreServiceServicer
+):
     """Serves `memporium.memstore.v1.MemstoreService`."""
 
     def __init__(
@@ -39,9 +44,11 @@ class MemstoreServicer(GoodsMethods, ContractMethods, EntitlementMethods, Subscr
         usage: UsageReports,
         subscriptions: Subscriptions,
         watch: Watch,
+        consents: Consents,
+        explaining: Explaining,
     ) -> None:
         """Serve these concerns."""
         self._listings, self._releases, self._offers = listings, releases, offers
         self._negotiations, self._agreements, self._entitlements = negotiations, agreements, entitlements
-        self._metering = metering
+        self._metering, self._consents, self._explaining = metering, consents, explaining
         self._usage, self._subscriptions, self._watch = usage, subscriptions, watch
