@@ -276,5 +276,3 @@ def wait_for(check: Callable[[], Any], *, limit_s: float = 20.0) -> Any:
 
 def _id(what: str) -> str:
     return f"00000000-0000-4000-8000-{what.encode().hex():0<12.12}"
-
-

@@ -119,3 +119,12 @@ async def until(check: Callable[[], Awaitable[Any]], *, limit_s: float = 10.0) -
             return found
         assert time.monotonic() < limit, "it did not come to that in time"
         await asyncio.sleep(0.02)
+
+
+async def leased(side: Side, other: str) -> None:
+    """Return once a platform may use memory of another one."""
+
+    async def held() -> bool:
+        return (await side.peer(other)).HasField("lease_time")
+
+    await until(held)

@@ -9,22 +9,22 @@ from memporium.memstore.v1.memstore_service_pb2_grpc import add_MemstoreServiceS
 from memporium_services.memstore.adapters.peers import SchedulerQueue, TransferSealer
 from memporium_services.memstore.adapters.signers import KeyringSigners
 from memporium_services.memstore.adapters.store import SqlStore
-from memporium_services.memstore.app.agreements import Agreements
 from memporium_services.memstore.app.background import Background
 from memporium_services.memstore.app.consents import Consents
-from memporium_services.memstore.app.entitlements import Entitlements
 from memporium_services.memstore.app.explaining import Explaining
 from memporium_services.memstore.app.listings import Listings
 from memporium_services.memstore.app.market import Market
 from memporium_services.memstore.app.metering import Metering
-from memporium_services.memstore.app.negotiations import Negotiations
 from memporium_services.memstore.app.offers import Offers
+from memporium_services.memstore.app.peering.noting import AbsentSigners
+from memporium_services.memstore.app.peering.trading import PeerAgreements, PeerEntitlements, PeerNegotiations
 from memporium_services.memstore.app.releases import Releases
 from memporium_services.memstore.app.subscriptions import Subscriptions
 from memporium_services.memstore.app.usage import UsageReports
 from memporium_services.memstore.app.watch import Watch
+from memporium_services.memstore.peer_module import PeerModule
 from memporium_services.memstore.servicer import MemstoreServicer
-from memporium_services.memstore.settings import MemstoreSettings
+from memporium_services.memstore.settings import MemstoreSettings, PeerSettings
 
 if TYPE_CHECKING:
     from memporium_platform.kernel import Kernel
@@ -45,16 +45,20 @@ class MemstoreModule:
     def __init__(self, kernel: Kernel, store: SqlStore, settings: MemstoreSettings) -> None:
         """Wire the parts."""
         self._store = store
-        self.market = Market(store, kernel.clock, KeyringSigners(kernel.keys), kernel.page_tokens, settings)
-        self.agreements = Agreements(self.market)
-        self.entitlements = Entitlements(self.market)
+        signers = AbsentSigners(KeyringSigners(kernel.keys))
+        self.market = Market(store, kernel.clock, signers, kernel.page_tokens, settings)
+        releases = Releases(self.market, TransferSealer(kernel.channels))
+        self.peers = PeerModule(kernel, self.market, PeerSettings(), releases)
+        peering, outbox = self.peers.parts.peering, self.peers.parts.outbox
+        self.agreements = PeerAgreements(self.market, outbox)
+        self.entitlements = PeerEntitlements(self.market, peering.me)
         self.metering = Metering(self.market)
         self.background = Background(self.market, self.agreements, self.metering, SchedulerQueue(kernel.channels))
         self._servicer = MemstoreServicer(
             listings=Listings(self.market),
-            releases=Releases(self.market, TransferSealer(kernel.channels)),
+            releases=releases,
             offers=Offers(self.market),
-            negotiations=Negotiations(self.market),
+            negotiations=PeerNegotiations(self.market, peering, outbox),
             agreements=self.agreements,
             entitlements=self.entitlements,
             metering=self.metering,
@@ -63,6 +67,7 @@ class MemstoreModule:
             watch=Watch(self.market),
             consents=Consents(self.market),
             explaining=Explaining(self.market),
+            trade=self.peers.trade,
         )
 
     def add_to(self, server: Any) -> None:
@@ -72,8 +77,10 @@ class MemstoreModule:
     async def start(self) -> None:
         """Begin the timers."""
         self.background.start()
+        await self.peers.start()
 
     async def stop(self) -> None:
         """End the timers and release the connections."""
+        await self.peers.stop()
         await self.background.stop()
         await self._store.close()

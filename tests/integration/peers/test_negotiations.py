@@ -4,9 +4,7 @@ import pytest
 
 from memporium.memstore.v1 import listing_calls_pb2, release_calls_pb2
 from support.market import licence, refused
-from support.peers import two_sides, until
-
-ANYWHERE = {"calls": 5}
+from support.peers import leased, two_sides, until
 
 
 @pytest.fixture
@@ -67,6 +65,7 @@ async def test_a_use_takes_from_the_quota_at_the_consumers_platform(sides):
     offer = await offered(north, auto_agree=True)
     closed = await south.market.step(await south.market.request(there(offer.name)), "Verify", org="buyer")
     await until(lambda: _found(south, closed.agreement, "buyer"))
+    await leased(south, "north")
     for number in range(5):
         await south.market.use(closed.agreement, f"use-{number}")
     with refused("LICENCE_QUOTA_EXHAUSTED"):

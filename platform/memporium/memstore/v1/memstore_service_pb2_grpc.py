@@ -9,6 +9,7 @@ from memporium.memstore.v1 import entitlement_calls_pb2 as memporium_dot_memstor
 from memporium.memstore.v1 import licence_calls_pb2 as memporium_dot_memstore_dot_v1_dot_licence__calls__pb2
 from memporium.memstore.v1 import listing_calls_pb2 as memporium_dot_memstore_dot_v1_dot_listing__calls__pb2
 from memporium.memstore.v1 import negotiation_calls_pb2 as memporium_dot_memstore_dot_v1_dot_negotiation__calls__pb2
+from memporium.memstore.v1 import peer_calls_pb2 as memporium_dot_memstore_dot_v1_dot_peer__calls__pb2
 from memporium.memstore.v1 import release_calls_pb2 as memporium_dot_memstore_dot_v1_dot_release__calls__pb2
 from memporium.memstore.v1 import subscription_calls_pb2 as memporium_dot_memstore_dot_v1_dot_subscription__calls__pb2
 
@@ -313,6 +314,56 @@ class MemstoreServiceStub:
                 '/memporium.memstore.v1.MemstoreService/WatchEntitlements',
                 request_serializer=memporium_dot_memstore_dot_v1_dot_entitlement__calls__pb2.WatchEntitlementsRequest.SerializeToString,
                 response_deserializer=memporium_dot_memstore_dot_v1_dot_entitlement__calls__pb2.WatchEntitlementsResponse.FromString,
+                _registered_method=True)
+        self.CreatePeer = channel.unary_unary(
+                '/memporium.memstore.v1.MemstoreService/CreatePeer',
+                request_serializer=memporium_dot_memstore_dot_v1_dot_peer__calls__pb2.CreatePeerRequest.SerializeToString,
+                response_deserializer=memporium_dot_memstore_dot_v1_dot_peer__calls__pb2.CreatePeerResponse.FromString,
+                _registered_method=True)
+        self.GetPeer = channel.unary_unary(
+                '/memporium.memstore.v1.MemstoreService/GetPeer',
+                request_serializer=memporium_dot_memstore_dot_v1_dot_peer__calls__pb2.GetPeerRequest.SerializeToString,
+                response_deserializer=memporium_dot_memstore_dot_v1_dot_peer__calls__pb2.GetPeerResponse.FromString,
+                _registered_method=True)
+        self.ListPeers = channel.unary_unary(
+                '/memporium.memstore.v1.MemstoreService/ListPeers',
+                request_serializer=memporium_dot_memstore_dot_v1_dot_peer__calls__pb2.ListPeersRequest.SerializeToString,
+                response_deserializer=memporium_dot_memstore_dot_v1_dot_peer__calls__pb2.ListPeersResponse.FromString,
+                _registered_method=True)
+        self.DeletePeer = channel.unary_unary(
+                '/memporium.memstore.v1.MemstoreService/DeletePeer',
+                request_serializer=memporium_dot_memstore_dot_v1_dot_peer__calls__pb2.DeletePeerRequest.SerializeToString,
+                response_deserializer=memporium_dot_memstore_dot_v1_dot_peer__calls__pb2.DeletePeerResponse.FromString,
+                _registered_method=True)
+        self.TestPeer = channel.unary_unary(
+                '/memporium.memstore.v1.MemstoreService/TestPeer',
+                request_serializer=memporium_dot_memstore_dot_v1_dot_peer__calls__pb2.TestPeerRequest.SerializeToString,
+                response_deserializer=memporium_dot_memstore_dot_v1_dot_peer__calls__pb2.TestPeerResponse.FromString,
+                _registered_method=True)
+        self.GetPlatformIdentity = channel.unary_unary(
+                '/memporium.memstore.v1.MemstoreService/GetPlatformIdentity',
+                request_serializer=memporium_dot_memstore_dot_v1_dot_peer__calls__pb2.GetPlatformIdentityRequest.SerializeToString,
+                response_deserializer=memporium_dot_memstore_dot_v1_dot_peer__calls__pb2.GetPlatformIdentityResponse.FromString,
+                _registered_method=True)
+        self.ListLedger = channel.unary_unary(
+                '/memporium.memstore.v1.MemstoreService/ListLedger',
+                request_serializer=memporium_dot_memstore_dot_v1_dot_peer__calls__pb2.ListLedgerRequest.SerializeToString,
+                response_deserializer=memporium_dot_memstore_dot_v1_dot_peer__calls__pb2.ListLedgerResponse.FromString,
+                _registered_method=True)
+        self.CompareAccounts = channel.unary_unary(
+                '/memporium.memstore.v1.MemstoreService/CompareAccounts',
+                request_serializer=memporium_dot_memstore_dot_v1_dot_peer__calls__pb2.CompareAccountsRequest.SerializeToString,
+                response_deserializer=memporium_dot_memstore_dot_v1_dot_peer__calls__pb2.CompareAccountsResponse.FromString,
+                _registered_method=True)
+        self.ResolvePeerRelease = channel.unary_unary(
+                '/memporium.memstore.v1.MemstoreService/ResolvePeerRelease',
+                request_serializer=memporium_dot_memstore_dot_v1_dot_peer__calls__pb2.ResolvePeerReleaseRequest.SerializeToString,
+                response_deserializer=memporium_dot_memstore_dot_v1_dot_peer__calls__pb2.ResolvePeerReleaseResponse.FromString,
+                _registered_method=True)
+        self.ReadPeerObject = channel.unary_stream(
+                '/memporium.memstore.v1.MemstoreService/ReadPeerObject',
+                request_serializer=memporium_dot_memstore_dot_v1_dot_peer__calls__pb2.ReadPeerObjectRequest.SerializeToString,
+                response_deserializer=memporium_dot_memstore_dot_v1_dot_peer__calls__pb2.ReadPeerObjectResponse.FromString,
                 _registered_method=True)
 
 
@@ -706,6 +757,76 @@ class MemstoreServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreatePeer(self, request, context):
+        """Register another platform: its organisations may trade with those of this one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetPeer(self, request, context):
+        """A peer, and how it stands with it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListPeers(self, request, context):
+        """The peers.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeletePeer(self, request, context):
+        """End trade with a peer: nothing is taken from it or said to it from then on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TestPeer(self, request, context):
+        """Greet a peer: does it answer, under its id, with its key?
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetPlatformIdentity(self, request, context):
+        """What another platform's operator needs to register this one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListLedger(self, request, context):
+        """What was exchanged with a peer about a negotiation or agreement, signed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CompareAccounts(self, request, context):
+        """Hold this platform's account of an agreement against the peer's, each proved from its audit log.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResolvePeerRelease(self, request, context):
+        """The release that an agreement with a peer's organisation covers.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReadPeerObject(self, request, context):
+        """An object of a peer's bundle.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_MemstoreServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -978,6 +1099,56 @@ def add_MemstoreServiceServicer_to_server(servicer, server):
                     servicer.WatchEntitlements,
                     request_deserializer=memporium_dot_memstore_dot_v1_dot_entitlement__calls__pb2.WatchEntitlementsRequest.FromString,
                     response_serializer=memporium_dot_memstore_dot_v1_dot_entitlement__calls__pb2.WatchEntitlementsResponse.SerializeToString,
+            ),
+            'CreatePeer': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreatePeer,
+                    request_deserializer=memporium_dot_memstore_dot_v1_dot_peer__calls__pb2.CreatePeerRequest.FromString,
+                    response_serializer=memporium_dot_memstore_dot_v1_dot_peer__calls__pb2.CreatePeerResponse.SerializeToString,
+            ),
+            'GetPeer': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPeer,
+                    request_deserializer=memporium_dot_memstore_dot_v1_dot_peer__calls__pb2.GetPeerRequest.FromString,
+                    response_serializer=memporium_dot_memstore_dot_v1_dot_peer__calls__pb2.GetPeerResponse.SerializeToString,
+            ),
+            'ListPeers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPeers,
+                    request_deserializer=memporium_dot_memstore_dot_v1_dot_peer__calls__pb2.ListPeersRequest.FromString,
+                    response_serializer=memporium_dot_memstore_dot_v1_dot_peer__calls__pb2.ListPeersResponse.SerializeToString,
+            ),
+            'DeletePeer': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeletePeer,
+                    request_deserializer=memporium_dot_memstore_dot_v1_dot_peer__calls__pb2.DeletePeerRequest.FromString,
+                    response_serializer=memporium_dot_memstore_dot_v1_dot_peer__calls__pb2.DeletePeerResponse.SerializeToString,
+            ),
+            'TestPeer': grpc.unary_unary_rpc_method_handler(
+                    servicer.TestPeer,
+                    request_deserializer=memporium_dot_memstore_dot_v1_dot_peer__calls__pb2.TestPeerRequest.FromString,
+                    response_serializer=memporium_dot_memstore_dot_v1_dot_peer__calls__pb2.TestPeerResponse.SerializeToString,
+            ),
+            'GetPlatformIdentity': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPlatformIdentity,
+                    request_deserializer=memporium_dot_memstore_dot_v1_dot_peer__calls__pb2.GetPlatformIdentityRequest.FromString,
+                    response_serializer=memporium_dot_memstore_dot_v1_dot_peer__calls__pb2.GetPlatformIdentityResponse.SerializeToString,
+            ),
+            'ListLedger': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListLedger,
+                    request_deserializer=memporium_dot_memstore_dot_v1_dot_peer__calls__pb2.ListLedgerRequest.FromString,
+                    response_serializer=memporium_dot_memstore_dot_v1_dot_peer__calls__pb2.ListLedgerResponse.SerializeToString,
+            ),
+            'CompareAccounts': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompareAccounts,
+                    request_deserializer=memporium_dot_memstore_dot_v1_dot_peer__calls__pb2.CompareAccountsRequest.FromString,
+                    response_serializer=memporium_dot_memstore_dot_v1_dot_peer__calls__pb2.CompareAccountsResponse.SerializeToString,
+            ),
+            'ResolvePeerRelease': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResolvePeerRelease,
+                    request_deserializer=memporium_dot_memstore_dot_v1_dot_peer__calls__pb2.ResolvePeerReleaseRequest.FromString,
+                    response_serializer=memporium_dot_memstore_dot_v1_dot_peer__calls__pb2.ResolvePeerReleaseResponse.SerializeToString,
+            ),
+            'ReadPeerObject': grpc.unary_stream_rpc_method_handler(
+                    servicer.ReadPeerObject,
+                    request_deserializer=memporium_dot_memstore_dot_v1_dot_peer__calls__pb2.ReadPeerObjectRequest.FromString,
+                    response_serializer=memporium_dot_memstore_dot_v1_dot_peer__calls__pb2.ReadPeerObjectResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -2441,6 +2612,276 @@ class MemstoreService:
             '/memporium.memstore.v1.MemstoreService/WatchEntitlements',
             memporium_dot_memstore_dot_v1_dot_entitlement__calls__pb2.WatchEntitlementsRequest.SerializeToString,
             memporium_dot_memstore_dot_v1_dot_entitlement__calls__pb2.WatchEntitlementsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreatePeer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memporium.memstore.v1.MemstoreService/CreatePeer',
+            memporium_dot_memstore_dot_v1_dot_peer__calls__pb2.CreatePeerRequest.SerializeToString,
+            memporium_dot_memstore_dot_v1_dot_peer__calls__pb2.CreatePeerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPeer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memporium.memstore.v1.MemstoreService/GetPeer',
+            memporium_dot_memstore_dot_v1_dot_peer__calls__pb2.GetPeerRequest.SerializeToString,
+            memporium_dot_memstore_dot_v1_dot_peer__calls__pb2.GetPeerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPeers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memporium.memstore.v1.MemstoreService/ListPeers',
+            memporium_dot_memstore_dot_v1_dot_peer__calls__pb2.ListPeersRequest.SerializeToString,
+            memporium_dot_memstore_dot_v1_dot_peer__calls__pb2.ListPeersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeletePeer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memporium.memstore.v1.MemstoreService/DeletePeer',
+            memporium_dot_memstore_dot_v1_dot_peer__calls__pb2.DeletePeerRequest.SerializeToString,
+            memporium_dot_memstore_dot_v1_dot_peer__calls__pb2.DeletePeerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TestPeer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memporium.memstore.v1.MemstoreService/TestPeer',
+            memporium_dot_memstore_dot_v1_dot_peer__calls__pb2.TestPeerRequest.SerializeToString,
+            memporium_dot_memstore_dot_v1_dot_peer__calls__pb2.TestPeerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPlatformIdentity(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memporium.memstore.v1.MemstoreService/GetPlatformIdentity',
+            memporium_dot_memstore_dot_v1_dot_peer__calls__pb2.GetPlatformIdentityRequest.SerializeToString,
+            memporium_dot_memstore_dot_v1_dot_peer__calls__pb2.GetPlatformIdentityResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListLedger(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memporium.memstore.v1.MemstoreService/ListLedger',
+            memporium_dot_memstore_dot_v1_dot_peer__calls__pb2.ListLedgerRequest.SerializeToString,
+            memporium_dot_memstore_dot_v1_dot_peer__calls__pb2.ListLedgerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompareAccounts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memporium.memstore.v1.MemstoreService/CompareAccounts',
+            memporium_dot_memstore_dot_v1_dot_peer__calls__pb2.CompareAccountsRequest.SerializeToString,
+            memporium_dot_memstore_dot_v1_dot_peer__calls__pb2.CompareAccountsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResolvePeerRelease(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memporium.memstore.v1.MemstoreService/ResolvePeerRelease',
+            memporium_dot_memstore_dot_v1_dot_peer__calls__pb2.ResolvePeerReleaseRequest.SerializeToString,
+            memporium_dot_memstore_dot_v1_dot_peer__calls__pb2.ResolvePeerReleaseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReadPeerObject(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/memporium.memstore.v1.MemstoreService/ReadPeerObject',
+            memporium_dot_memstore_dot_v1_dot_peer__calls__pb2.ReadPeerObjectRequest.SerializeToString,
+            memporium_dot_memstore_dot_v1_dot_peer__calls__pb2.ReadPeerObjectResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -11,6 +11,7 @@ from memporium.memstore.v1 import entitlement_calls_pb2 as _entitlement_calls_pb
 from memporium.memstore.v1 import licence_calls_pb2 as _licence_calls_pb2
 from memporium.memstore.v1 import listing_calls_pb2 as _listing_calls_pb2
 from memporium.memstore.v1 import negotiation_calls_pb2 as _negotiation_calls_pb2
+from memporium.memstore.v1 import peer_calls_pb2 as _peer_calls_pb2
 from memporium.memstore.v1 import release_calls_pb2 as _release_calls_pb2
 from memporium.memstore.v1 import subscription_calls_pb2 as _subscription_calls_pb2
 import abc as _abc_1
@@ -163,6 +164,26 @@ class MemstoreServiceStub:
     """
     WatchEntitlements: _grpc.UnaryStreamMultiCallable[_entitlement_calls_pb2.WatchEntitlementsRequest, _entitlement_calls_pb2.WatchEntitlementsResponse]
     """Stream the state of every agreement, then each change at once. For the services that enforce."""
+    CreatePeer: _grpc.UnaryUnaryMultiCallable[_peer_calls_pb2.CreatePeerRequest, _peer_calls_pb2.CreatePeerResponse]
+    """Register another platform: its organisations may trade with those of this one."""
+    GetPeer: _grpc.UnaryUnaryMultiCallable[_peer_calls_pb2.GetPeerRequest, _peer_calls_pb2.GetPeerResponse]
+    """A peer, and how it stands with it."""
+    ListPeers: _grpc.UnaryUnaryMultiCallable[_peer_calls_pb2.ListPeersRequest, _peer_calls_pb2.ListPeersResponse]
+    """The peers."""
+    DeletePeer: _grpc.UnaryUnaryMultiCallable[_peer_calls_pb2.DeletePeerRequest, _peer_calls_pb2.DeletePeerResponse]
+    """End trade with a peer: nothing is taken from it or said to it from then on."""
+    TestPeer: _grpc.UnaryUnaryMultiCallable[_peer_calls_pb2.TestPeerRequest, _peer_calls_pb2.TestPeerResponse]
+    """Greet a peer: does it answer, under its id, with its key?"""
+    GetPlatformIdentity: _grpc.UnaryUnaryMultiCallable[_peer_calls_pb2.GetPlatformIdentityRequest, _peer_calls_pb2.GetPlatformIdentityResponse]
+    """What another platform's operator needs to register this one."""
+    ListLedger: _grpc.UnaryUnaryMultiCallable[_peer_calls_pb2.ListLedgerRequest, _peer_calls_pb2.ListLedgerResponse]
+    """What was exchanged with a peer about a negotiation or agreement, signed."""
+    CompareAccounts: _grpc.UnaryUnaryMultiCallable[_peer_calls_pb2.CompareAccountsRequest, _peer_calls_pb2.CompareAccountsResponse]
+    """Hold this platform's account of an agreement against the peer's, each proved from its audit log."""
+    ResolvePeerRelease: _grpc.UnaryUnaryMultiCallable[_peer_calls_pb2.ResolvePeerReleaseRequest, _peer_calls_pb2.ResolvePeerReleaseResponse]
+    """The release that an agreement with a peer's organisation covers."""
+    ReadPeerObject: _grpc.UnaryStreamMultiCallable[_peer_calls_pb2.ReadPeerObjectRequest, _peer_calls_pb2.ReadPeerObjectResponse]
+    """An object of a peer's bundle."""
 
 @_typing.type_check_only
 class MemstoreServiceAsyncStub(MemstoreServiceStub):
@@ -292,6 +313,26 @@ class MemstoreServiceAsyncStub(MemstoreServiceStub):
     """
     WatchEntitlements: _aio.UnaryStreamMultiCallable[_entitlement_calls_pb2.WatchEntitlementsRequest, _entitlement_calls_pb2.WatchEntitlementsResponse]  # type: ignore[assignment]
     """Stream the state of every agreement, then each change at once. For the services that enforce."""
+    CreatePeer: _aio.UnaryUnaryMultiCallable[_peer_calls_pb2.CreatePeerRequest, _peer_calls_pb2.CreatePeerResponse]  # type: ignore[assignment]
+    """Register another platform: its organisations may trade with those of this one."""
+    GetPeer: _aio.UnaryUnaryMultiCallable[_peer_calls_pb2.GetPeerRequest, _peer_calls_pb2.GetPeerResponse]  # type: ignore[assignment]
+    """A peer, and how it stands with it."""
+    ListPeers: _aio.UnaryUnaryMultiCallable[_peer_calls_pb2.ListPeersRequest, _peer_calls_pb2.ListPeersResponse]  # type: ignore[assignment]
+    """The peers."""
+    DeletePeer: _aio.UnaryUnaryMultiCallable[_peer_calls_pb2.DeletePeerRequest, _peer_calls_pb2.DeletePeerResponse]  # type: ignore[assignment]
+    """End trade with a peer: nothing is taken from it or said to it from then on."""
+    TestPeer: _aio.UnaryUnaryMultiCallable[_peer_calls_pb2.TestPeerRequest, _peer_calls_pb2.TestPeerResponse]  # type: ignore[assignment]
+    """Greet a peer: does it answer, under its id, with its key?"""
+    GetPlatformIdentity: _aio.UnaryUnaryMultiCallable[_peer_calls_pb2.GetPlatformIdentityRequest, _peer_calls_pb2.GetPlatformIdentityResponse]  # type: ignore[assignment]
+    """What another platform's operator needs to register this one."""
+    ListLedger: _aio.UnaryUnaryMultiCallable[_peer_calls_pb2.ListLedgerRequest, _peer_calls_pb2.ListLedgerResponse]  # type: ignore[assignment]
+    """What was exchanged with a peer about a negotiation or agreement, signed."""
+    CompareAccounts: _aio.UnaryUnaryMultiCallable[_peer_calls_pb2.CompareAccountsRequest, _peer_calls_pb2.CompareAccountsResponse]  # type: ignore[assignment]
+    """Hold this platform's account of an agreement against the peer's, each proved from its audit log."""
+    ResolvePeerRelease: _aio.UnaryUnaryMultiCallable[_peer_calls_pb2.ResolvePeerReleaseRequest, _peer_calls_pb2.ResolvePeerReleaseResponse]  # type: ignore[assignment]
+    """The release that an agreement with a peer's organisation covers."""
+    ReadPeerObject: _aio.UnaryStreamMultiCallable[_peer_calls_pb2.ReadPeerObjectRequest, _peer_calls_pb2.ReadPeerObjectResponse]  # type: ignore[assignment]
+    """An object of a peer's bundle."""
 
 class MemstoreServiceServicer(metaclass=_abc_1.ABCMeta):
     """Listings, offers, negotiations, agreements, entitlements, metering and subscriptions. Where a method's domain is the
@@ -742,5 +783,85 @@ class MemstoreServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_entitlement_calls_pb2.WatchEntitlementsResponse], _abc.AsyncIterator[_entitlement_calls_pb2.WatchEntitlementsResponse]]:
         """Stream the state of every agreement, then each change at once. For the services that enforce."""
+
+    @_abc_1.abstractmethod
+    def CreatePeer(
+        self,
+        request: _peer_calls_pb2.CreatePeerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_peer_calls_pb2.CreatePeerResponse, _abc.Awaitable[_peer_calls_pb2.CreatePeerResponse]]:
+        """Register another platform: its organisations may trade with those of this one."""
+
+    @_abc_1.abstractmethod
+    def GetPeer(
+        self,
+        request: _peer_calls_pb2.GetPeerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_peer_calls_pb2.GetPeerResponse, _abc.Awaitable[_peer_calls_pb2.GetPeerResponse]]:
+        """A peer, and how it stands with it."""
+
+    @_abc_1.abstractmethod
+    def ListPeers(
+        self,
+        request: _peer_calls_pb2.ListPeersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_peer_calls_pb2.ListPeersResponse, _abc.Awaitable[_peer_calls_pb2.ListPeersResponse]]:
+        """The peers."""
+
+    @_abc_1.abstractmethod
+    def DeletePeer(
+        self,
+        request: _peer_calls_pb2.DeletePeerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_peer_calls_pb2.DeletePeerResponse, _abc.Awaitable[_peer_calls_pb2.DeletePeerResponse]]:
+        """End trade with a peer: nothing is taken from it or said to it from then on."""
+
+    @_abc_1.abstractmethod
+    def TestPeer(
+        self,
+        request: _peer_calls_pb2.TestPeerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_peer_calls_pb2.TestPeerResponse, _abc.Awaitable[_peer_calls_pb2.TestPeerResponse]]:
+        """Greet a peer: does it answer, under its id, with its key?"""
+
+    @_abc_1.abstractmethod
+    def GetPlatformIdentity(
+        self,
+        request: _peer_calls_pb2.GetPlatformIdentityRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_peer_calls_pb2.GetPlatformIdentityResponse, _abc.Awaitable[_peer_calls_pb2.GetPlatformIdentityResponse]]:
+        """What another platform's operator needs to register this one."""
+
+    @_abc_1.abstractmethod
+    def ListLedger(
+        self,
+        request: _peer_calls_pb2.ListLedgerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_peer_calls_pb2.ListLedgerResponse, _abc.Awaitable[_peer_calls_pb2.ListLedgerResponse]]:
+        """What was exchanged with a peer about a negotiation or agreement, signed."""
+
+    @_abc_1.abstractmethod
+    def CompareAccounts(
+        self,
+        request: _peer_calls_pb2.CompareAccountsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_peer_calls_pb2.CompareAccountsResponse, _abc.Awaitable[_peer_calls_pb2.CompareAccountsResponse]]:
+        """Hold this platform's account of an agreement against the peer's, each proved from its audit log."""
+
+    @_abc_1.abstractmethod
+    def ResolvePeerRelease(
+        self,
+        request: _peer_calls_pb2.ResolvePeerReleaseRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_peer_calls_pb2.ResolvePeerReleaseResponse, _abc.Awaitable[_peer_calls_pb2.ResolvePeerReleaseResponse]]:
+        """The release that an agreement with a peer's organisation covers."""
+
+    @_abc_1.abstractmethod
+    def ReadPeerObject(
+        self,
+        request: _peer_calls_pb2.ReadPeerObjectRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_peer_calls_pb2.ReadPeerObjectResponse], _abc.AsyncIterator[_peer_calls_pb2.ReadPeerObjectResponse]]:
+        """An object of a peer's bundle."""
 
 def add_MemstoreServiceServicer_to_server(servicer: MemstoreServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

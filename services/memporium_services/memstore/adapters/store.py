@@ -14,6 +14,8 @@ from memporium_services.memstore.adapters import tables
 from memporium_services.memstore.adapters.entity_rows import Body, EntityRows, visible
 from memporium_services.memstore.adapters.event_rows import SUBSCRIPTION, SqlEvents
 from memporium_services.memstore.adapters.meter_rows import SqlMeter
+from memporium_services.memstore.adapters.peering.fed_rows import FedRows
+from memporium_services.memstore.adapters.peering.rows import SqlPeerRows
 from memporium_services.memstore.adapters.sequence_rows import next_number
 from memporium_services.memstore.domain.agreements import Agreement, AgreementState
 from memporium_services.memstore.domain.consents import Consent
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from memporium_platform.storage.sql.database import Database
     from memporium_services.memstore.domain.subscriptions import Subscription
     from memporium_services.memstore.ports import CatalogueQuery, EventRows, Meter, Rows, Transaction
+    from memporium_services.memstore.ports.peering import PeerRows
 
 T = TypeVar("T")
 
@@ -74,11 +77,10 @@ class SqlTransaction:
         of_offer = _columns("name", "listing", "org", "state")
         self.offers: Rows[Offer] = EntityRows(conn, tables.offers, body=_OFFER, columns=of_offer)
         of_talks = _columns("name", "provider", "consumer", "listing")
-        self.negotiations: Rows[Negotiation] = EntityRows(
-            conn, tables.negotiations, body=_NEGOTIATION, columns=of_talks
-        )
+        self.negotiations: Rows[Negotiation] = FedRows(conn, tables.negotiations, body=_NEGOTIATION, columns=of_talks)
         of_agreement = _columns("name", "provider", "consumer", "listing", "state", "revision", "expire_us")
-        self.agreements: Rows[Agreement] = EntityRows(conn, tables.agreements, body=_AGREEMENT, columns=of_agreement)
+        self.agreements: Rows[Agreement] = FedRows(conn, tables.agreements, body=_AGREEMENT, columns=of_agreement)
+        self.peering: PeerRows = SqlPeerRows(conn)
         of_consent = _columns("name", "agreement", "provider", "consumer", "state")
         self.consents: Rows[Consent] = EntityRows(conn, tables.consents, body=_CONSENT, columns=of_consent)
         self.subscriptions: Rows[Subscription] = EntityRows(
@@ -181,7 +183,9 @@ class SqlTransaction:
     @staticmethod
     def _ends() -> Any:
         table = tables.agreements.c
-        return and_(table.expire_us > 0, table.state.in_(_LIVING))
+        # Steps of agreements of another platform's providers are that platform's to make.
+        own = table.provider.not_like("%.%")
+        return and_(table.expire_us > 0, table.state.in_(_LIVING), own)
 
     def next_number(self, key: str) -> int:
         """Return the next number of a sequence, from 1."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from sqlalchemy import BigInteger, Boolean, Column, Index, LargeBinary, MetaData, Table, Text, UniqueConstraint
 
 from memporium_platform.storage.sql import kernel_tables
+from memporium_services.memstore.adapters import peer_tables
 
 metadata = MetaData()
 
@@ -229,4 +230,6 @@ deliveries = Table(
     Index("ix_deliveries_next_us", "done", "next_us"),
 )
 
+for _table in peer_tables.metadata.tables.values():
+    _table.to_metadata(metadata)
 kernel_tables.attach(metadata)

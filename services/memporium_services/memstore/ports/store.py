@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from memporium_services.memstore.domain.offers import Offer
     from memporium_services.memstore.domain.releases import Release
     from memporium_services.memstore.domain.subscriptions import Subscription
+    from memporium_services.memstore.ports.peering import PeerRows
     from memporium_services.memstore.ports.rows import CatalogueQuery, EventRows, Meter, Rows
 
 T = TypeVar("T")
@@ -34,6 +35,7 @@ class Transaction(Protocol):
     subscriptions: Rows[Subscription]
     meter: Meter
     events: EventRows
+    peering: PeerRows
 
     def put_document(self, content: bytes) -> str:
         """Keep bytes; return their SHA-256, hexadecimal."""

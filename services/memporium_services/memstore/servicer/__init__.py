@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from memporium.memstore.v1.memstore_service_pb2_grpc import MemstoreServiceServicer
 from memporium_services.memstore.servicer.contracts import ContractMethods
 from memporium_services.memstore.servicer.entitlements import EntitlementMethods
-from memporium_services.memstore.servicer.goods import GoodsMethods
 from memporium_services.memstore.servicer.licences import LicenceMethods
+from memporium_services.memstore.servicer.peering import PeerMethods
 from memporium_services.memstore.servicer.subscriptions import SubscriptionMethods
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from memporium_services.memstore.app.metering import Metering
     from memporium_services.memstore.app.negotiations import Negotiations
     from memporium_services.memstore.app.offers import Offers
+    from memporium_services.memstore.app.peering.trade import Trade
     from memporium_services.memstore.app.releases import Releases
     from memporium_services.memstore.app.subscriptions import Subscriptions
     from memporium_services.memstore.app.usage import UsageReports
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class MemstoreServicer(
-    GoodsMethods, ContractMethods, EntitlementMethods, LicenceMethods, SubscriptionMethods, MemstoreServiceServicer
+    PeerMethods, ContractMethods, EntitlementMethods, LicenceMethods, SubscriptionMethods, MemstoreServiceServicer
 ):
     """Serves `memporium.memstore.v1.MemstoreService`."""
 
@@ -46,9 +47,11 @@ class MemstoreServicer(
         watch: Watch,
         consents: Consents,
         explaining: Explaining,
+        trade: Trade,
     ) -> None:
         """Serve these concerns."""
         self._listings, self._releases, self._offers = listings, releases, offers
         self._negotiations, self._agreements, self._entitlements = negotiations, agreements, entitlements
         self._metering, self._consents, self._explaining = metering, consents, explaining
         self._usage, self._subscriptions, self._watch = usage, subscriptions, watch
+        self._trade = trade

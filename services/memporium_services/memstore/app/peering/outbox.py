@@ -118,9 +118,10 @@ class Outbox:
             entry, state=state, reason=f"{reason}: {text}" if reason else "", answer=answer_out(answer), result=here,
             account=here if state is EntryState.ACCEPTED else entry.account,
         )  # fmt: skip
-        await self._peering.market.store.write(lambda tx: tx.peering.put_entry(done))
+        # The record first: whoever finds the message answered finds what came of it, too.
         if record is not None:
             await self._replicas.take(peer, record)
+        await self._peering.market.store.write(lambda tx: tx.peering.put_entry(done))
         return done
 
     async def send_due(self) -> int:

@@ -1,0 +1,153 @@
+"""Messages and records that are lost, doubled, late or out of order: both platforms end in the same state."""
+
+import asyncio
+from random import Random
+
+import grpc
+import pytest
+
+from memporium.memstore.v1 import agreement_pb2
+from memporium.memstore.v1 import negotiation_calls_pb2 as pb
+from memporium_platform.errors import PlatformError, Reason
+from support.market import licence, refused, request_id
+from support.peers import two_sides, until
+
+State = agreement_pb2.Negotiation.State
+TALKS = 12
+
+
+class Lossy:
+    """A relay between two platforms: drops what is said or its answer, says it again, and holds it back."""
+
+    def __init__(self, calls, seed):
+        self.random = Random(seed)
+        self.calls = calls
+        self.deliver, self.watch = calls.deliver, calls.watch
+        self.said = []
+        calls.deliver, calls.watch = self.lossy_deliver, self.lossy_watch
+
+    async def lossy_deliver(self, peer, message, statement):
+        self.said.append((message, statement))
+        if self.random.random() < 0.25:
+            raise PlatformError(Reason.UNAVAILABLE, "dropped on the way there")
+        if self.random.random() < 0.25:
+            # Something that was said before comes again, out of its order.
+            old = self.random.choice(self.said)
+            await self.deliver(peer, *old)
+        await asyncio.sleep(self.random.random() * 0.02)
+        answer = await self.deliver(peer, message, statement)
+        if self.random.random() < 0.25:
+            raise PlatformError(Reason.UNAVAILABLE, "dropped on the way back")
+        return answer
+
+    async def lossy_watch(self, peer, after):
+        # A reader that forgets where it was gets old records again.
+        async for number, record in self.watch(peer, max(after - self.random.randrange(3), 0)):
+            chance = self.random.random()
+            if chance < 0.15:
+                raise PlatformError(Reason.UNAVAILABLE, "the stream broke")
+            yield number, record
+            if chance < 0.4:
+                yield number, record
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+async def test_both_end_equal_whatever_is_lost_doubled_or_reordered(tmp_path, seed):
+    async with two_sides(tmp_path) as (north, south):
+        Lossy(south.parts.calls, seed)
+        listing = await north.market.listing("pack")
+        offer = await north.market.offer(listing.name, terms=licence())
+        random = Random(seed)
+        walks = [walk(north, south, offer.name, random) for _ in range(TALKS)]
+        names = await asyncio.gather(*walks)
+        for name in names:
+            await until(lambda name=name: equal(north, south, name), limit_s=30)
+        ended = {State.Name((await talks(south, name)).state) for name in names}
+        assert ended <= {"STATE_FINALIZED", "STATE_TERMINATED"}
+
+        async def all_answered():
+            return not (await south.peer("north")).waiting_messages
+
+        await until(all_answered)
+
+
+async def walk(north, south, offer, random):
+    """Negotiate to an end by chance; return the name at south."""
+    there = offer.replace("orgs/seller/", "orgs/seller.north/")
+    stub = south.market.stub("buyer")
+    name = (await again(lambda key: stub.RequestNegotiation(_request(there, key)))).negotiation.name
+    for turn in range(400):
+        current = await talks(south, name)
+        if State.Name(current.state) in {"STATE_FINALIZED", "STATE_TERMINATED"}:
+            return name
+        try:
+            await step(north, south, current, random, counters=turn < 20)
+        except (grpc.aio.AioRpcError, PlatformError):
+            await asyncio.sleep(0.05)
+        await asyncio.sleep(0.02)
+    return name
+
+
+async def step(north, south, current, random, *, counters):
+    """Make one step that is possible at this state, sometimes the end, sometimes both sides at once."""
+    state = State.Name(current.state).removeprefix("STATE_")
+    here = current.name.replace("seller.north", "seller")
+    theirs = agreement_pb2.Negotiation(name=here, sequence=current.sequence)
+    provider = {"REQUESTED": ["Agree", "Counter"], "ACCEPTED": ["Agree"], "VERIFIED": ["Finalize"]}.get(state, [])
+    consumer = {"OFFERED": ["Accept", "Counter"], "AGREED": ["Verify"]}.get(state, [])
+    last = random.randint(1, 2) if counters else 1
+    moves = [north.market.step(theirs, trigger, org="seller") for trigger in provider[:last][-1:]]
+    moves += [south.market.step(current, trigger, org="buyer") for trigger in consumer[:last][-1:]]
+    if random.random() < 0.05:
+        moves.append(south.market.step(current, "Terminate", org="buyer"))
+    await asyncio.gather(*moves, return_exceptions=True)
+
+
+async def talks(side, name, org="buyer"):
+    return (await side.market.stub(org).GetNegotiation(pb.GetNegotiationRequest(name=name))).negotiation
+
+
+async def equal(north, south, name):
+    ours = await talks(south, name)
+    theirs = await talks(north, name.replace("seller.north", "seller"), "seller")
+    same = [step.statement for step in ours.history] == [step.statement for step in theirs.history]
+    return same and ours.state == theirs.state and ours.document.payload == theirs.document.payload
+
+
+def _request(offer, key):
+    return pb.RequestNegotiationRequest(offer=offer, request_id=key)
+
+
+async def again(call):
+    """Make a call with one request id until it is answered."""
+    key = request_id()
+    for _ in range(60):
+        try:
+            return await call(key)
+        except grpc.aio.AioRpcError as error:
+            assert error.code() is grpc.StatusCode.UNAVAILABLE, error.details()
+            await asyncio.sleep(0.05)
+    raise AssertionError("never answered")
+
+
+async def test_a_step_that_could_not_be_sent_goes_out_when_the_peer_is_back(tmp_path):
+    async with two_sides(tmp_path) as (north, south):
+        listing = await north.market.listing("pack")
+        offer = await north.market.offer(listing.name, terms=licence(), auto_agree=True)
+        talks_ = await south.market.request(offer.name.replace("orgs/seller/", "orgs/seller.north/"))
+        deliver = south.parts.calls.deliver
+
+        async def away(*_):
+            raise PlatformError(Reason.UNAVAILABLE, "away")
+
+        south.parts.calls.deliver = away
+        with refused("UNAVAILABLE"):
+            await south.market.step(talks_, "Verify", org="buyer")
+        with refused("CONFLICT"):
+            await south.market.step(talks_, "Terminate", org="buyer")
+        south.parts.calls.deliver = deliver
+
+        async def closed():
+            return State.Name((await talks(south, talks_.name)).state) == "STATE_FINALIZED"
+
+        await until(closed)
