@@ -28,7 +28,8 @@ _PRAGMAS = (
     "PRAGMA foreign_keys=ON",
     # Forgotten rows are overwritten, not only unlinked.
     "PRAGMA secure_delete=ON",
-    "PRAGMA mmap_size=268435456",
+    # As much as SQLite maps at most: it takes addresses, not memory, and saves a copy of each page that is read.
+    "PRAGMA mmap_size=2147418112",
     "PRAGMA cache_size=-16384",
     "PRAGMA temp_store=MEMORY",
     "PRAGMA journal_size_limit=67108864",

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 from memporium_platform.errors import PlatformError, Reason, invalid
 from memporium_services.reader.app.contradicting import Settled, Times, before
 from memporium_services.reader.app.marking import marks_of
 from memporium_services.reader.app.rewriting import Rewritten
 from memporium_services.reader.domain.budget import Context, Entry, compose, distinct
-from memporium_services.reader.domain.claim_questions import asked_key
+from memporium_services.reader.domain.claim_questions import asked_keys
 from memporium_services.reader.domain.dates import day_in_words
 from memporium_services.reader.domain.foresight import valid_at
 from memporium_services.reader.domain.question import Question, analyse, names_in, without_names
@@ -20,7 +21,7 @@ from memporium_services.reader.domain.sufficiency import ENOUGH, coverage, rewri
 from memporium_services.reader.ports import Conditions, Found, Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from memporium_services.reader.app.contradicting import Contradicting
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from memporium_services.reader.ports import Vault
     from memporium_services.reader.settings import ReaderSettings
 
+T = TypeVar("T")
+
 MOST_QUERY_CHARS = 4_096
 MOST_ITEMS = 200
 LEAST_BUDGET, MOST_BUDGET = 64, 65_536
@@ -38,6 +41,8 @@ LEAST_BUDGET, MOST_BUDGET = 64, 65_536
 _CANDIDATES_PER_ITEM = 2
 # How many times as many are looked for where what was said later is left out.
 _FURTHER_BACK = 4
+# Candidates that are weighed on the event loop, in a few milliseconds; more of them, in a thread.
+_FEW = 256
 # Cubes whose expectations are read: those of the best items.
 _FORESIGHT_CUBES = 5
 _MOST_PROSPECTS = 10
@@ -117,7 +122,7 @@ class Recalling:
             focus = without_names(question.text, names)
             candidates = _focused(candidates, await self._meaning(asked, focus))
             searches.append(focus)
-        weighed = await asyncio.to_thread(_weigh, candidates, question, names, levers)
+        weighed = await _run(partial(_weigh, candidates, question, names, levers), len(candidates))
         covered = coverage(weighed.candidates, weighed.ranked, question)
         more = _further(weighed, question, covered, levers)
         again = await self._again(weighed, question, covered, levers)
@@ -126,10 +131,11 @@ class Recalling:
             for further in await self._search_all(asked, more):
                 candidates = _joined(candidates, further)
             searches.extend(more)
-            weighed = await asyncio.to_thread(_weigh, candidates, question, names, levers)
+            weighed = await _run(partial(_weigh, candidates, question, names, levers), len(candidates))
             covered = coverage(weighed.candidates, weighed.ranked, question)
-        settled = await self._settled(asked, weighed, await asyncio.to_thread(_order, weighed, levers))
-        places, context = await asyncio.to_thread(_fit, settled, asked)
+        order = await _run(partial(_order, weighed, levers), len(candidates))
+        settled = await self._settled(asked, weighed, order)
+        places, context = await _run(partial(_fit, settled, asked), len(settled.candidates))
         best = [settled.candidates[place] for place in places]
         prospects = await self._prospects(asked, best) if levers.foresight else ()
         trace = Trace(
@@ -163,7 +169,7 @@ class Recalling:
             conditions=asked.conditions,
             include_mounts=asked.include_mounts,
             times=asked.times,
-            asked=asked_key(asked.query),
+            asked=asked_keys(asked.query),
         )
 
     def _checked(self, asked: Asked) -> Asked:
@@ -254,6 +260,11 @@ def _further(weighed: _Weighed, question: Question, covered: float, levers: Leve
         again = rewritten(weighed.ranked, question)
         found.extend([again] if again else [])
     return found
+
+
+async def _run(work: Callable[[], T], candidates: int) -> T:
+    """Return what work on so many candidates gives: of few ones at once, for the hop to a thread takes as long."""
+    return work() if candidates <= _FEW else await asyncio.to_thread(work)
 
 
 def _order(weighed: _Weighed, levers: Levers) -> list[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -147,15 +148,19 @@ def neighbours(candidates: Sequence[Candidate], scores: NDArray[np.float64]) -> 
 def group_best(keys: Sequence[Hashable], scores: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the best score in each statement's group, for instance its episode or session."""
     best: dict[Hashable, float] = {}
-    for key, score in zip(keys, scores, strict=True):
-        best[key] = max(best.get(key, 0.0), float(score))
+    for key, score in zip(keys, scores.tolist(), strict=True):
+        if score > best.setdefault(key, 0.0):
+            best[key] = score
     return np.array([best[key] for key in keys])
 
 
 def feedback(words: Sequence[frozenset[str]], question: Question, scores: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return how many of the rare words of the best statements each one holds."""
     expansion = expansion_terms(words, question, scores)
-    return scale(np.array([sum(expansion.get(term, 0.0) for term in one) for one in words], dtype=np.float64))
+    if not expansion:
+        return np.zeros(len(words))
+    held = [sum([expansion[term] for term in one if term in expansion]) for one in words]
+    return scale(np.array(held, dtype=np.float64))
 
 
 def expansion_terms(
@@ -163,7 +168,7 @@ def expansion_terms(
 ) -> dict[str, float]:
     """Return words of the best statements that the question lacks, weighted by their rarity among the candidates."""
     top = np.argsort(-scores, kind="stable")[:_FEEDBACK_TOP]
-    spread = Counter(term for one in words for term in one)
+    spread = Counter(chain.from_iterable(words))
     asked = frozenset(question.terms)
     gained: dict[str, float] = {}
     for index in top:

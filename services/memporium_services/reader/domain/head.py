@@ -31,14 +31,18 @@ def covering(
         words: The stems of each.
         asked: The stems asked for.
     """
-    spread = Counter(word for one in words for word in one if word in asked)
+    wanted = frozenset(asked)
+    holding = [not wanted.isdisjoint(one) for one in words]
+    spread = Counter(word for one, holds in zip(words, holding, strict=True) if holds for word in one if word in wanted)
     rarity = {word: math.log(1 + len(words) / count) for word, count in spread.items()}
     total = sum(rarity.values())
     if not total:
         return np.zeros(len(groups))
     held: dict[Hashable, set[str]] = {}
-    for group, one in zip(groups, words, strict=True):
-        held.setdefault(group, set()).update(word for word in one if word in rarity)
+    for group, one, holds in zip(groups, words, holding, strict=True):
+        found = held.setdefault(group, set())
+        if holds:
+            found.update([word for word in one if word in rarity])
     share = {group: sum(rarity[word] for word in found) / total for group, found in held.items()}
     return np.array([share[group] for group in groups])
 

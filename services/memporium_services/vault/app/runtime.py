@@ -9,6 +9,7 @@ from memporium_platform import names
 from memporium_platform.errors import PlatformError, Reason, invalid, not_found
 from memporium_platform.storage.sql.times import from_us, to_us
 from memporium_services.vault.app.cipher import VaultCipher
+from memporium_services.vault.app.found_rows import FoundRows
 from memporium_services.vault.app.opened_cache import OpenedCache
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Runtime:
     Attributes:
         dead: Agreements that are not in force by their last known state; a local copy of the table.
         opened: Units and metadata in clear.
+        found: Rows of units that searches found.
     """
 
     db: Database
@@ -52,6 +54,7 @@ class Runtime:
     settings: VaultSettings
     dead: dict[str, str] = field(default_factory=dict)
     opened: OpenedCache = field(default_factory=lambda: OpenedCache(0))
+    found: FoundRows = field(default_factory=FoundRows)
     _ciphers: dict[str, VaultCipher] = field(default_factory=dict)
 
     def now_us(self) -> int:
@@ -101,6 +104,7 @@ class Runtime:
         """Drop a vault's key from memory."""
         self._ciphers.pop(vault_uid, None)
         self.opened.forget(vault_uid)
+        self.found.forget(vault_uid)
 
 
 def ended_error(pack: EndedPack) -> PlatformError:

@@ -35,7 +35,7 @@ def open_units(
     """
     uid = source.vault.uid
     state = rt.opened.state(uid)
-    found = {row.unit_id: row for row in store.found_units(uid, unit_ids)} if unit_ids else {}
+    found = rt.found.get(store, source.vault, unit_ids) if unit_ids else {}
     wanted = [unit_id for unit_id in found if unit_id in content]
     versions = {row.cube_id: row.version for row in found.values()}
     kept = rt.opened.get(uid, [*wanted, *versions.items()])
