@@ -51,7 +51,7 @@ async def build(kernel: Kernel) -> InferenceModule:
     settings = InferenceSettings()
     registry = build_registry(settings, kernel.settings.data_dir)
     vault = GrpcMemoryVault(kernel.channels, max_blob_bytes=settings.max_blob_bytes)
-    cache = BlobCache(settings.blob_cache_bytes)
+    cache = BlobCache(settings.blob_cache_bytes, policy=settings.blob_cache_policy)
     agreements = Agreements(GrpcEntitlements(kernel.channels), on_end=cache.drop_agreement)
     limits = Limits(max_prompt_tokens=settings.max_prompt_tokens, max_input_bytes=settings.max_input_bytes)
     servicer = InferenceServicer(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -61,6 +62,9 @@ class InferenceSettings(BaseSettings):
     max_training_tokens: int = Field(16_384, ge=1, description="Most tokens of training examples, before epochs.")
     max_blob_bytes: int = Field(1 << 30, ge=1, description="Largest activation or parameter blob.")
     blob_cache_bytes: int = Field(512 << 20, ge=0, description="Host memory for tensors of mounted memories.")
+    blob_cache_policy: Literal["lru", "lfu", "hybrid"] = Field(
+        "hybrid", description="Which tensors stay: those used last, used most, or expected to save the most time."
+    )
     max_batch: int = Field(8, ge=1, description="Generations that a model works on at once, of all tenants.")
     max_batch_tokens: int = Field(
         32_768, ge=1, description="Tokens of all of them together, prompt and answer; a greater one runs alone."
