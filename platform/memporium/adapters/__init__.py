@@ -1,0 +1,1 @@
+"""Adapters by which outside programs drive the platform."""
