@@ -83,7 +83,7 @@ def history(seed: int, *, subjects: int, attributes: int, held_share: float = 0.
         subjects: Persons and projects; one in six is a project.
         attributes: Of each person; a project has both of its own.
         held_share: Share of the pairs whose statements are in phrasings that were held back.
-        fresh: All statements are in phrasings of other styles instead, some on attributes that no list names; sources of
+        fresh: All statements are in phrasings of other styles instead, half of them held back, some on attributes that no list names; sources of
             poison also repeat themselves, and speak first.
     """
     rng = Random(seed)
@@ -99,7 +99,7 @@ def history(seed: int, *, subjects: int, attributes: int, held_share: float = 0.
     pairs = [
         _pair(rng, number, *one, words.HELD if rng.random() < held_share else words.SEEN)
         if not fresh
-        else _pair(rng, number, *one, new)
+        else _pair(rng, number, *one, words.LATER if rng.random() < 0.5 else new)
         for number, one in enumerate(wanted)
     ]
     others = [_other(rng, person, number) for person in people for number in range(3)]
@@ -107,7 +107,7 @@ def history(seed: int, *, subjects: int, attributes: int, held_share: float = 0.
 
 
 def _pair(rng: Random, number: int, subject: str, attribute: str, phrasings: Mapping[str, words.Phrasings]) -> Pair:
-    fresh = phrasings not in (words.SEEN, words.HELD)
+    fresh = phrasings is not words.SEEN and phrasings is not words.HELD
     kinds = (CLEAN, POISONED, UPDATED_THEN_POISONED, LEFT, *((REPEATED, EARLY) if fresh else ()))
     kind = rng.choices(kinds, (42, 38, 10, 10, 15, 15)[: len(kinds)])[0]
     pair = Pair(number, subject, attribute, kind)
@@ -161,7 +161,7 @@ def _say(
     speaker = {"tool": "search", "assistant": "Assistant"}.get(
         role, f"Lead of {pair.subject}" if project else pair.subject
     )
-    pair.said.append(Said(pair, value, text, role, speaker, day, phrasings is words.HELD))
+    pair.said.append(Said(pair, value, text, role, speaker, day, phrasings is words.HELD or phrasings is words.LATER))
 
 
 def _other(rng: Random, person: str, number: int) -> Said:

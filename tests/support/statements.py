@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from support.fresh_phrasings import FRESH, TOPICS, UNLISTED
 from support.fresh_phrasings import QUESTIONS as _FRESH_QUESTIONS
+from support.later_phrasings import LATER
 from support.phrasings import HELD, SEEN, Phrasings
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ __all__ = [
     "HELD",
     "HOBBIES",
     "LAST_NAMES",
+    "LATER",
     "PERSONAL",
     "PROJECTS",
     "QUESTIONS",

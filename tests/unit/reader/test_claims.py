@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from memporium_services.reader.domain.claim_questions import asked_key
+from memporium_services.reader.domain.claim_questions import asked_key, asked_keys
 from memporium_services.reader.domain.claim_words import normal, same
 from memporium_services.reader.domain.claims import MOST, claims_of
 from memporium_services.reader.domain.facts import facts_of
@@ -95,6 +95,21 @@ def test_what_is_not_asserted_is_not_read(text):
 )
 def test_a_question_asks_for_a_claim(question, key):
     assert asked_key(question) == key
+
+
+@pytest.mark.parametrize(
+    ("question", "statement"),
+    [
+        ("When does Ada get up?", "I get up at 6:30."),
+        ("Which bus does Ada take to work?", "I take the 8:15 bus to work."),
+        ("How many laps does Ada swim?", "I now swim 40 laps."),
+        ("What is Ada's tax adviser?", "My tax adviser is Eva Klein."),
+        ("Which gym does Ada use?", "My gym is FitFab."),
+    ],
+)
+def test_a_question_asks_for_what_a_statement_claims(question, statement):
+    [claim] = claims_of(statement, NOW, speaker="Ada")
+    assert claim.key in asked_keys(question)
 
 
 def test_a_change_is_true_since_it_was_made():

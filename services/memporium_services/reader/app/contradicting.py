@@ -77,11 +77,11 @@ class Contradicting:
         conditions: Conditions,
         include_mounts: bool,
         times: Times,
-        asked: str = "",
+        asked: Sequence[str] = (),
     ) -> Settled:
         """Return the candidates with their standings, and in an order in which what holds comes first.
 
-        What holds of the claim that the question asks for, `asked` (`ada/home`), comes before all else.
+        What holds of the claims that the question asks for, `asked` (`ada/home`), comes before all else.
 
         Raises:
             PlatformError: What the vault raises.
@@ -91,7 +91,7 @@ class Contradicting:
             told = [index for index in told if _began(pool[index], times.true)]
         looked = told[: limit + _MORE]
         found = (claim.key for index in looked for claim in pool[index].claims)
-        keys = list(dict.fromkeys([*([asked] if asked else []), *found]))
+        keys = list(dict.fromkeys([*asked, *found]))
         longer = aliases(_names(pool, keys))
         keys = list(dict.fromkeys(one for key in keys for one in (key, *other_keys(key, longer))))[:_MOST_KEYS]
         if not keys:
@@ -101,7 +101,7 @@ class Contradicting:
         pool += [one for one in rivals if one.key not in known and before(one, times.known)]
         judged = await self.judge(parent, pool, keys, times=times, longer=aliases(_names(pool, keys)))
         told = _arranged(told, looked, judged, {one.key: index for index, one in enumerate(pool)})
-        told = _first(told, judged, {asked, *other_keys(asked, longer)} if asked else set())
+        told = _first(told, judged, {key for one in asked for key in (one, *other_keys(one, longer))})
         return Settled(tuple(pool), _extended(ranked, pool), tuple(told), judged)
 
     async def judge(

@@ -6,15 +6,14 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from memporium_platform.errors import PlatformError
-from memporium_services.reader.domain.claim_meaning import MODEL, Bank, prototypes
+from memporium_services.reader.domain.claim_meaning import MODEL, Bank, prototypes, texts_of
 from memporium_services.reader.domain.claims import MOST
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from memporium_services.reader.domain.values import Episode, Fact, Prospect
@@ -33,15 +32,15 @@ class Understanding:
 
     async def understood(self, parent: str, episodes: Sequence[Episode]) -> list[Episode]:
         """Return the episodes with all claims of their facts; as they are where meaning cannot be told."""
-        masked = [one.masked for episode in episodes for fact in episode.facts for one in fact.readings]
-        if not masked:
+        read = [one for episode in episodes for fact in episode.facts for one in fact.readings]
+        if not read:
             return list(episodes)
         try:
             if not await self._embedder.tells_meaning(parent):
                 return list(episodes)
             bank = await self._prototypes()
             # What is said twice is embedded once.
-            distinct = list(dict.fromkeys(masked))
+            distinct = list(dict.fromkeys(text for one in read for text in texts_of(one)))
             rows = dict(zip(distinct, await self._embedder.embed(MODEL, distinct), strict=True))
         except PlatformError:
             # Rules alone read less, but remembering must not fail for want of a model.
@@ -61,7 +60,7 @@ class Understanding:
 def _with_claims(fact: Fact, bank: Bank, rows: Mapping[str, NDArray[np.float32]]) -> Fact:
     if not fact.readings:
         return fact
-    found = bank.claims(fact.readings, np.array([rows[one.masked] for one in fact.readings]))
+    found = bank.claims(fact.readings, rows)
     keys = {claim.key for claim in fact.claims}
     more = (claim for claim in found if claim.key not in keys)
     return replace(fact, claims=(*fact.claims, *more)[:MOST], readings=())

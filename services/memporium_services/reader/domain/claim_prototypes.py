@@ -16,6 +16,7 @@ STAND_INS = {
     "time": "8:15",
     "money": "5,000 euros",
     "work": "clerk",
+    "taste": "stew",
 }
 
 # Nouns that stand for an attribute: "NAME's pay comes from" tells of the employer, "NAME's adviser is" does not.
@@ -40,6 +41,14 @@ NOUNS = {
     "wedding": "wedding",
     "salary": "salary pay income",
     "rent": "rent",
+}
+
+# Names that everybody knows, by the kind of thing that they stand for.
+KINDS = {
+    "place": ("Paris", "London", "Tokyo", "Chicago", "Madrid", "Lagos"),
+    "company": ("Microsoft", "Siemens", "Acme Corp", "Walmart", "Nestle", "Infosys"),
+    "person": ("John Smith", "Maria Garcia", "Ahmed Khan", "Anna Novak", "Tom Brown"),
+    "car": ("Toyota", "Ford", "BMW", "Honda", "Mercedes"),
 }
 
 PROTOTYPES: dict[str, dict[str, tuple[str, ...]]] = {
@@ -162,6 +171,9 @@ PROTOTYPES: dict[str, dict[str, tuple[str, ...]]] = {
             "NAME is staying in {v} this week.",
             "NAME arrived in {v}.",
             "NAME misses {v}.",
+            "NAME has a picture from a vacation in {v}.",
+            "NAME took a picture last summer in {v}.",
+            "NAME just got back from a vacation in {v}.",
             "NAME has friends in {v}.",
             "The weather in {v} is nice, says NAME.",
             "NAME met {v}.",
@@ -340,6 +352,31 @@ PROTOTYPES: dict[str, dict[str, tuple[str, ...]]] = {
             "NAME went to the {v}.",
             "NAME dressed up as a {v}.",
             "NAME took a class with a {v}.",
+        ),
+    },
+    "taste": {
+        "favourite": (
+            "NAME's favourite dish is {v}.",
+            "NAME likes {v} more than any other dish.",
+            "The dish NAME likes best is {v}.",
+            "No dish is better than {v}, says NAME.",
+            "NAME has a new favourite dish, {v}.",
+            "{v} has become NAME's favourite dish.",
+            "{v} is the best dish there is, for NAME.",
+            "NAME swears by {v}, the favourite dish.",
+            "NAME would pick {v} as the favourite dish.",
+            "When asked for a favourite dish, NAME says {v}.",
+        ),
+        "": (
+            "NAME cooked {v}, the best dish of the evening.",
+            "NAME had the best {v} as a dish last night.",
+            "NAME's favourite dish was sold out, so NAME had {v}.",
+            "NAME made a favourite dish with {v}.",
+            "NAME is looking for the best dish with {v}.",
+            "One of NAME's favourite dishes is {v}.",
+            "It is NAME's favourite dish {v}.",
+            "All the best dish to NAME's {v}.",
+            "It is hard to choose just {v} as NAME's favourite dish.",
         ),
     },
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from memporium_services.reader.domain.claim_rules import SUBJECT
+from memporium_services.reader.domain.claim_slots import habit_words
 from memporium_services.reader.domain.claim_words import HEADS, attribute_of, subject_of
 
 _S = rf"(?P<subject>{SUBJECT})"
@@ -33,6 +34,23 @@ _FORMS = tuple(
 )
 _COUNTED = re.compile(rf"How many (?P<attribute>[a-z]+) (?:does|do) {_S} have$")
 _SPELLED = (("favorite", "favourite"), ("color", "colour"), ("\u2019", "'"))
+
+
+_HABIT = re.compile(
+    rf"(?:When|What time|(?:At )?[Ww]hich (?P<what>[a-z-]+(?: [a-z-]+)?)|How (?:many|much) (?P<much>[a-z-]+)) "
+    rf"(?:does|do|is) {_S} (?P<doing>[a-z].*)$"
+)
+
+
+def asked_keys(question: str) -> tuple[str, ...]:
+    """Return the claims that a question may ask for: `asked_key`, and what somebody does at a time or by number."""
+    key = asked_key(question)
+    found = _HABIT.match(" ".join(question.split()).rstrip("?!. "))
+    if not found:
+        return (key,) if key else ()
+    words = habit_words(" ".join(part for part in (found["what"], found["much"], found["doing"]) if part))
+    subject = subject_of(found["subject"])
+    return (*((key,) if key else ()), f"{subject}/time of {words}", f"{subject}/number of {words}")
 
 
 def asked_key(question: str) -> str:

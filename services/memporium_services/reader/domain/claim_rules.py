@@ -235,7 +235,7 @@ RULES: tuple[Rule, ...] = (
     rule(rf"{_S} (?:no longer|does not|do not) {_PLAY} {_V}", "hobby", several=True, ended=True),
     rule(rf"{_S} {HAS}(?:gave up|given up|quit|stopped) (?:playing |doing )?{_V}", "hobby", several=True, ended=True),
     rule(rf"{_S} {ADVERBS}(?:plays?|practises?|practices?) {_V}", "hobby", several=True),
-    rule(rf"{_S} {HAS}(?:took up|taken up|picked up) {_V}", "hobby", several=True),
+    rule(rf"{_S} {HAS}(?:took up|taken up|picked up (?!an? )) ?{_V}", "hobby", several=True),
     rule(rf"(?:One of )?{_S}'s {_SPORT} (?:is|are) {_V}", "hobby", several=True),
     # Things.
     rule(
@@ -306,7 +306,7 @@ RULES: tuple[Rule, ...] = (
         rf"{_S} (?:{ADVERBS}(?:has|have|got)|has got) {ADVERBS}(?:an? )?(?:new )?{_A}(?::| of|,|, which is)? {_V}",
         event=True,
     ),
-    rule(rf"(?P<value>.+?) (?:{_IS}|{HAS}become ){_S}'s {_A}"),
+    rule(rf"(?:.+, )?(?P<value>[^,]+?) (?:{_IS}|{HAS}become ){_S}'s {_A}"),
     rule(rf"[Nn]othing beats (?P<value>.+?), {_S}'s {_A}"),
     rule(
         rf"{_A} (?:of|for) {_S}: ?{_V}".replace("(?P<attribute>", "(?i:(?P<attribute>", 1).replace(

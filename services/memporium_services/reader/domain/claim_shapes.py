@@ -19,6 +19,7 @@ from memporium_services.reader.domain.terms import COMMON
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_REACHED = frozenset({"email", "phone"})
 # Longer clauses say more than one thing, and little of one.
 _MOST_CHARS = 160
 _LEAST_DIGITS = 7
@@ -66,7 +67,7 @@ _SHAPES = (
     ("phone", re.compile(r"(?<![\w@.-])\+?\d[\d ()/-]{5,}\d(?![\w@])")),
 )
 _WORK = re.compile(rf"\b(?:{PROFESSIONS})\b")
-_WORD_BEFORE = re.compile(r"([a-z-]+) $")
+_WORD_BEFORE = re.compile(r"(?<!')\b([a-z-]+) $")
 # Ends the name of a profession to the left.
 _NOT_OF_WORK = frozenset(
     "a an the as is are was be been being become becomes became now working work works to of and or who by in for his "
@@ -85,6 +86,22 @@ _DENIED = re.compile(
 _TO_COME = re.compile(r"\b(?:will|shall|next (?:week|month|year))\b")
 
 
+_SMALL = r"[a-z\u00e0-\u00ff-]{3,}"
+_FAVOURITE = re.compile(
+    rf"\b(?:[Ff]avourite|[Bb]est|any other|[Nn]o other|[Nn]o|other) (?P<noun>{_SMALL})\b|"
+    rf"\b[Tt]he (?P<liked>{_SMALL}) (?=.{{1,40}}\b(?:likes?|loves?|enjoys?|prefers?) (?:the )?(?:best|most)\b)"
+)
+_NOT_LIKED = frozenset(
+    "a an the is are was be been has have had there of all for ever as to in at on by and or now no not any other "
+    "more most than better best new old current favourite absolute all-time go-to nothing beats swears names name "
+    "picks pick choose chooses would always really still also just says say said likes like loves love enjoys enjoy "
+    "prefers prefer adores pleases it its it's his her their my our that this which what i you he she they me "
+    "nowadays lately recently currently these days anything else tastes taste changed found become becomes remains "
+    "stays with from".split()
+)
+_MOST_TASTE_WORDS = 3
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """One way to read a clause.
@@ -95,6 +112,8 @@ class Reading:
         subject: Of whom.
         value: The value.
         doubtful: The value is but a word at the beginning of a sentence: its capital may mean nothing.
+        named: The subject stands there by name.
+        noun: What something is the favourite of; "": it is no matter of taste.
     """
 
     masked: str
@@ -102,10 +121,12 @@ class Reading:
     subject: str
     value: str
     doubtful: bool = False
+    noun: str = ""
+    named: bool = False
 
 
-def readings_of(clause: str) -> Iterator[Reading]:
-    """Yield the ways to read a clause, in which the speaker and the listener are marked."""
+def readings_of(clause: str, *, speaker: bool = False) -> Iterator[Reading]:
+    """Yield the ways to read a clause, in which the speaker and the listener are marked; `speaker`: there is one."""
     if len(clause) > _MOST_CHARS or _DENIED.search(clause):
         return
     shaped = list(_shaped(clause))
@@ -115,13 +136,16 @@ def readings_of(clause: str) -> Iterator[Reading]:
     for _, start, end in shaped:
         bare = f"{bare[:start]}{'.' * (end - start)}{bare[end:]}"
     about = list(dict.fromkeys(found[0] for found in _mentions(bare)))
+    if not about and speaker and not _REACHED.isdisjoint(shape for shape, _, _ in shaped):
+        # "Call 555-1234": who says so without a name means to be called.
+        about = [SPEAKER]
+    yield from _tastes(clause, about)
     marked = [one for one in about if one[0] in {SPEAKER, LISTENER}]
-    if len(about) == 1 or (len(about) > 1 and about[0].startswith("Project ")):
+    if len(about) == 1 or (about and about[0].startswith("Project ")):
         shapes = [shape for shape, _, _ in shaped]
-        for shape, start, end in shaped:
-            # Of two of one shape it is not clear which one holds.
-            if shapes.count(shape) == 1:
-                yield _reading(clause, about[0], shape, clause[start:end])
+        # Of two of one shape it is not clear which one holds.
+        single = (one for one in shaped if shapes.count(one[0]) == 1)
+        yield from (_reading(clause, about[0], shape, clause[start:end]) for shape, start, end in single)
     if len(about) != 2 or len(marked) == 2:  # noqa: PLR2004 - a subject and a value
         return
     for subject, value in (about, about[::-1]):
@@ -133,7 +157,35 @@ def _reading(clause: str, subject: str, shape: str, value: str) -> Reading:
     masked = re.sub(rf"{re.escape(subject)}(?!\w)", NAME, clause)
     masked = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", STAND_INS[shape], masked)
     doubtful = shape == "proper" and clause.startswith(value) and " " not in value
-    return Reading(masked.replace(SPEAKER, NAME).replace(LISTENER, NAME), shape, subject, value, doubtful)
+    named = subject[0] not in {SPEAKER, LISTENER}
+    masked = masked.replace(SPEAKER, NAME).replace(LISTENER, NAME)
+    return Reading(masked, shape, subject, value, doubtful, named=named)
+
+
+def _tastes(clause: str, about: list[str]) -> Iterator[Reading]:
+    """Yield what may be somebody's favourite: the only words that are neither of the form nor the subject."""
+    found = _FAVOURITE.search(clause)
+    if found is None or len(about) != 1 or " of " in f" {found[0]} ":
+        return
+    noun = found["noun"] or found["liked"]
+    rest = f"{clause[: found.start()]} , {clause[found.end() :]}".replace(about[0], " , ")
+    runs = [
+        " ".join(run.split())
+        for run in re.split(r"[^\w' -]|'s\b", " ".join(_bare(word, noun) for word in rest.split()))
+    ]
+    values = list(dict.fromkeys(run for run in runs if run))
+    if len(values) == 1 and len(values[0].split()) <= _MOST_TASTE_WORDS and noun not in COMMON:
+        told = re.sub(rf"(?<!\w){re.escape(values[0])}(?!\w)", STAND_INS["taste"], clause)
+        told = re.sub(rf"\b{re.escape(noun)}\b", "dish", told)
+        told = re.sub(rf"{re.escape(about[0])}(?!\w)", NAME, told).replace(SPEAKER, NAME)
+        yield Reading(told, "taste", about[0], values[0], noun=noun)
+
+
+def _bare(word: str, noun: str) -> str:
+    """Return a word, or a border in place of one that no name of something liked has."""
+    plain = word.strip('.,;:!?()"').lower()
+    border = plain in _NOT_LIKED or plain in COMMON or plain == noun or plain.endswith("s'")
+    return "," if border else word
 
 
 def _shaped(clause: str) -> Iterator[tuple[str, int, int]]:

@@ -46,6 +46,12 @@ SLOTS: tuple[Rule, ...] = (
     rule(rf"[Tt]he (?P<attribute>{_NOUN}) of {_S}'s (?P<whole>{_NOUN}){_IS}{_V}", loose=True),
     rule(rf"{_S}'s {_N}{_IS}{_V}", loose=True),
     rule(rf"{_S} {HAS}(?:got )?a new {_N}(?::|,|, which is| called| named) {_V}", loose=True, event=True),
+    rule(
+        rf"{_S} {HAS}(?:(?:is|was|sits|works) (?:in|at)|moved to|given|was given|uses?|has|have|got|took|gets?) "
+        rf"(?:an? |the )?"
+        rf"(?:new )?(?P<attribute>{_SMALL}{{3,}}),? (?:number |no\.? )?(?P<value>\d+[A-Za-z]?)",
+        loose=True,
+    ),
     rule(rf"(?P<value>[A-Z\d].*?) (?:is|has become|became) {ADVERBS}{_S}'s {_N}", loose=True),
 )
 
@@ -87,7 +93,7 @@ _HABIT = re.compile(
 )
 _MEASURE = re.compile(
     r"(?<![\w.,:-])(?:\d{1,2}[:.]\d\d(?: ?[ap]\.?m\b\.?)?|\d{1,2} ?[ap]\.?m\b\.?|"
-    r"\d+(?:[.,]\d+)*(?: ?(?:km|kg|mg|g|ml|l|percent|%|euros?|dollars?|pounds))?)(?![\w:])"
+    r"\d+(?:[.,]\d+)*(?: ?(?:km|kg|mg|g|ml|l|percent|%|euros?|dollars?|pounds))?)(?![\w:-])"
 )
 _NO_HABIT = frozenset(
     "is was are were has have had will would can could did do does been be got get gets went go going had made makes "
@@ -96,7 +102,7 @@ _NO_HABIT = frozenset(
 )
 _ALSO_HABIT = frozenset("go goes get gets".split())
 _LATE = re.compile(
-    r"(?:,? (?:now|these days|nowadays|at the moment|currently|any ?more|instead|from now on|every day|each day|a day|"
+    r"(?:,? (?:now|these days|nowadays|at the moment|currently|any ?more|instead|from now on|every \w+|each \w+|a day|"
     r"usually|always))+$"
 )
 _MOST_HABIT_WORDS = 8
@@ -152,6 +158,14 @@ def habit_of(clause: str) -> tuple[str, str, str] | None:
         return None
     measure = measures[0]
     rest = f"{found['rest'][: measure.start()]} {found['rest'][measure.end() :]}"
-    words = terms(f"{found['of'] or ''} {verb} {rest}") or f"{verb} {rest}".split()
+    words = habit_words(f"{found['of'] or ''} {verb} {rest}")
     kind = "time" if ":" in measure[0] or measure[0].rstrip(".").endswith("m") else "number"
-    return (subject, f"{kind} of {' '.join(words)}", measure[0]) if words else None
+    return (subject, f"{kind} of {words}", measure[0]) if words else None
+
+
+_BETWEEN = frozenset("at by around on in to from about".split())
+
+
+def habit_words(text: str) -> str:
+    """Return the stems of what somebody does, in one order however it is said."""
+    return " ".join(sorted(terms(text) or (word for word in text.split() if word not in _BETWEEN)))

@@ -50,7 +50,10 @@ _ENDED = re.compile(r"\b(?:any ?more|any longer)\W*$")
 _TIMELY = re.compile(r"(?:date|deadline|birthday|time|appointment|flight)$")
 _OPEN_TIME = re.compile(r" (?:on|in|at|by|since|from|as of|back in|early|late|earlier|around|of)$")
 # What begins so is no value but goes on about something else.
-_NO_VALUE = re.compile(r"(?:at|in|on|with|for|to|from|by|as|than|about|of) ")
+_NO_VALUE = re.compile(
+    r"(?:at|in|on|with|for|to|from|by|as|than|about|of) |(?:it|who|which|that|this|he|she|they|these|those)$",
+    re.IGNORECASE,
+)
 _PROPER = re.compile(r"(?:[Tt]he )?[A-Z\d]")
 # What stands beside a place or a company is no part of its name.
 _BESIDE = re.compile(r" (?:with|together|near|next to|close to|on the|by the|in the)\b.*$")
@@ -109,12 +112,14 @@ def read(text: str, moment: datetime | None, *, speaker: str = "", listener: str
         claim = _read(clause, RULES, moment, persons)
         if claim is not None:
             found[claim] = None
-            continue
+            # Who likes something "more than any other" says more than that.
+            if not claim.attribute.startswith("feeling about "):
+                continue
         claim = _read(clause, SLOTS, moment, persons) or _habit(clause, persons)
         if claim is not None:
             # Meaning may know a name for the attribute.
             found[claim] = None
-        for one in readings_of(clause):
+        for one in readings_of(clause, speaker=bool(speaker)):
             subject, value = _subject(one.subject, persons), one.value
             if subject and value not in persons.values():
                 readings[replace(one, subject=subject)] = None

@@ -34,7 +34,7 @@ _LEAD = re.compile(
     r"as of (?:today|now|this week|this month|last week|last month)|"
     r"from now on|these days|nowadays|currently|right now|at the moment|recently|lately|now|today|"
     r"yesterday|reminder|note|heads up|for the record|sorry|great news|quick update|one more thing|i was wrong|"
-    r"i misspoke|change of plans?|"
+    r"i misspoke|if you ask me|change of plans?|"
     r"(?:scratch|forget|ignore|never mind) (?:that|what i (?:just )?said(?: before| earlier| about [a-z ]+)?)|"
     r"(?:last|this) (?:week|month|year|spring|summer|autumn|fall|winter|monday|tuesday|wednesday|thursday|friday|"
     r"saturday|sunday)|(?:in|on|since) [^,]{3,30}(?=,))(?:[,:!.;]+| -+| \u2014)?|"
@@ -60,6 +60,7 @@ _WRITTEN_OUT = (
     (re.compile(r"\b(?:don't|doesn't)\b"), "does not"),
     (re.compile(r"\b(?:isn't|aren't)\b"), "is not"),
     (re.compile(r"\b(?:can't|cannot)\b"), "can not"),
+    (re.compile(r"(?<=[a-z])'s name is (?=[A-Z])"), " is "),
     (re.compile(r"\bfavorite\b", re.IGNORECASE), "favourite"),
     (re.compile(r"\bcolor\b"), "colour"),
 )
@@ -67,9 +68,24 @@ _INSERTED = re.compile(
     r",? ?\b(?:as (?:you|we|everyone) (?:all )?knows?|of course|by the way|as mentioned|as i said|i must say)\b,?(?= )",
     re.IGNORECASE,
 )
-_BORDER = re.compile(
+# Where another clause begins; also without "and": "my old one broke, I have a new one".
+_BORDERS = (
     rf"\s*;\s+|,? (?:and|but|while|so) (?={SPEAKER}|{LISTENER}|[Hh]e |[Ss]he |[Tt]hey |"
-    r"[A-Z]\w+(?:'s [a-z]+)? (?:is|has|now|lives|works|moved|no longer)\b)|\s+\u2014\s+|\s+-\s+"
+    r"[A-Z]\w+(?: [A-Z]\w+)?(?:'s [a-z]+)? (?:is|has|now|lives|works|moved|no longer)\b)|\s+\u2014\s+|\s+-\s+|"
+    rf", (?=(?:{SPEAKER}|{LISTENER})(?: |(?:'s [a-z]+(?: [a-z]+)? (?:is|are|has|was)\b)))"
+)
+_BORDER = re.compile(_BORDERS)
+# "I have a new number, use 555-0101": where the sentence is about somebody by name, that one is to be called.
+_OWN_BORDER = re.compile(rf"{_BORDERS}|, (?=(?:please )?(?:use|call|dial|text|write|email|ring) )")
+# Says when or why, before the clause that says what.
+_OPENING = re.compile(
+    r"^(?i:after|since|starting|from|following|before|due to|thanks to|with effect from|effective|as of) "
+    r"[^,]{2,30}?(?:, | (?=[A-Z]\w+ [A-Z]))"
+)
+# Who may be reached may say in which case, before or behind: a condition of calling, not of the number.
+_IN_CASE = re.compile(
+    r"^If (?:you|anything|there|something)\b[^,]{2,50}, (?=.*(?:@|\d{3}))|"
+    r"(?<=\d),? (?:if|in case|when(?:ever)?) you\b[^.]*\.?$"
 )
 _PRONOUN = re.compile(r"^(?:(?P<whose>His|Her|Their)|He|She|They)\b")
 _NAMED = re.compile(rf"(?P<name>{NAMED})(?:'s\b|,? (?:who|now|also|just|has|is|was|[a-z]+s|[a-z]+ed)\b)")
@@ -88,17 +104,19 @@ def clauses_of(text: str, *, speaker: bool, listener: bool) -> Iterator[str]:
         if len(sentence) > _MOST_CHARS or is_question(sentence):
             before = ""
             continue
-        plain = _LEAD.sub("", _MARKUP.sub("", sentence).strip())
+        plain = _LEAD.sub("", _IN_CASE.sub("", _MARKUP.sub("", sentence).strip()))
+        plain = _OPENING.sub("", plain)
         if before:
             plain = _PRONOUN.sub(lambda found: f"{before}'s" if found["whose"] else before, plain)  # noqa: B023
         plain = plain[:1].upper() + plain[1:]
         named = _NAMED.match(plain)
         before = named["name"] if named else ""
-        if not _UNSURE.search(sentence):
-            yield from _parts(plain, speaker=speaker, listener=listener)
+        if not _UNSURE.search(_IN_CASE.sub("", sentence)):
+            border = _BORDER if named else _OWN_BORDER
+            yield from _parts(plain, border, speaker=speaker, listener=listener)
 
 
-def _parts(plain: str, *, speaker: bool, listener: bool) -> Iterator[str]:
+def _parts(plain: str, border: re.Pattern[str], *, speaker: bool, listener: bool) -> Iterator[str]:
     plain = _INSERTED.sub("", plain)
     for pattern, written in (
         *(_SPEAKER_WORDS if speaker else ()),
@@ -106,4 +124,4 @@ def _parts(plain: str, *, speaker: bool, listener: bool) -> Iterator[str]:
         *_WRITTEN_OUT,
     ):
         plain = pattern.sub(written, plain)
-    yield from (_LEAD.sub("", part.strip()) for part in _BORDER.split(plain) if part.strip())
+    yield from (_LEAD.sub("", part.strip()) for part in border.split(plain) if part.strip())
