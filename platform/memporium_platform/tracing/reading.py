@@ -83,6 +83,11 @@ class SlotIndex:
         """Every slot once, in order."""
         return list(dict.fromkeys(self._contexts))
 
+    @property
+    def known_words(self) -> frozenset[str]:
+        """Every word of the originals that is no carrier."""
+        return frozenset(key for key in self._counts if not key.startswith("~"))
+
     def read(self, samples: Iterable[str]) -> Reading:
         """Return what the samples show."""
         ones: Counter[str] = Counter()

@@ -18,6 +18,7 @@ from memporium_services.transfer.app.events import Advanced, Imported, Passed, S
 from memporium_services.transfer.app.peer_downloads import PeerOrder
 from memporium_services.transfer.app.screening import PiiProfile
 from memporium_services.transfer.app.sealing import Selection
+from memporium_services.transfer.convert_tracing import tracing_out
 from memporium_services.transfer.domain.bundles import BundleKind
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ def bundle_out(bundle: Bundle, segments: Sequence[str] = ()) -> pb.Bundle:
         new_bytes=bundle.new_bytes,
         create_time=created,
         failure=bundle.failure,
+        tracing=tracing_out(bundle) if bundle.kind is BundleKind.RELEASE else None,
         part_cube_count=bundle.part_cube_count,
         segments=segments,
     )

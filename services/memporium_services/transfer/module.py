@@ -17,10 +17,13 @@ from memporium_services.transfer.adapters.grpc_peers import GrpcPeerMarket
 from memporium_services.transfer.adapters.grpc_pii import GrpcPiiScanner
 from memporium_services.transfer.adapters.grpc_vaults import GrpcVaults
 from memporium_services.transfer.adapters.import_rows import SqlImportRows
+from memporium_services.transfer.adapters.tracing_rows import SqlTracingRows
 from memporium_services.transfer.app.catalogue import Catalogue
+from memporium_services.transfer.app.copies import CopyMarker
 from memporium_services.transfer.app.deliveries import Deliveries
 from memporium_services.transfer.app.drafts import Drafts
 from memporium_services.transfer.app.granting import Granting
+from memporium_services.transfer.app.leaks import Leaks
 from memporium_services.transfer.app.peer_bundles import PeerAdmission, PeerImporting, PeerVerification
 from memporium_services.transfer.app.peer_downloads import PeerDownloads
 from memporium_services.transfer.app.publications import Publications
@@ -53,9 +56,12 @@ class TransferModule:
     def __init__(
         self, kernel: Kernel, database: Database, settings: TransferSettings, *, marker: Marker | None = None
     ) -> None:
-        """Wire the parts; without a marker, copies are not marked."""
-        marker = marker or NoMarker()
+        """Wire the parts; without a marker, copies are marked as the settings say."""
         rows, imports, store = SqlBundleRows(), SqlImportRows(), StoredBundles(kernel.objects)
+        tracing: dict[str, Any] = {"keys": kernel.keys, "clock": kernel.clock}
+        if marker is None:
+            marks = settings.mark_copies
+            marker = CopyMarker(database, SqlTracingRows(), rows, **tracing) if marks else NoMarker()
         vaults, market = GrpcVaults(kernel.channels), GrpcMarket(kernel.channels)
         scanner = GrpcPiiScanner(kernel.channels)
         clock, hybrid = kernel.clock, settings.suite == "hybrid"
@@ -70,6 +76,7 @@ class TransferModule:
         self._drafts = Drafts(database, rows, clock=clock, sealing_timeout_s=settings.sealing_timeout_s)
         self._catalogue, self._sweep_s = catalogue, settings.sweep_interval_s
         self._sweeper: asyncio.Task[None] | None = None
+        deliveries: Deliveries
         opening: dict[str, Any] = {"grant_life_s": settings.grant_life_s, "deliveries": lambda: deliveries}
         verification = PeerVerification(database, imports, peers=peers, **opening, **shared, **keyed)
         deliveries = Deliveries(
@@ -102,7 +109,14 @@ class TransferModule:
             **shared,
         )
         rotation = Rotation(database, rows, store=store, **keyed)
-        self._servicer = TransferServicer(transfers, catalogue, downloads, rotation, kernel.page_tokens)
+        leaks = Leaks(
+            database,
+            SqlTracingRows(),
+            rows,
+            open_own=lambda bundle: verification.of(bundle, bundle.org, terms=None),
+            **tracing,
+        )
+        self._servicer = TransferServicer(transfers, catalogue, downloads, rotation, leaks, kernel.page_tokens)
 
     def add_to(self, server: Any) -> None:
         """Register the servicer."""

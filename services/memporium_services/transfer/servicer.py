@@ -9,17 +9,19 @@ from memporium.transfer.v1.transfer_service_pb2_grpc import TransferServiceServi
 from memporium_platform.paging import PageTokens, page_size
 from memporium_platform.storage.sql.times import to_us
 from memporium_services.transfer import convert
+from memporium_services.transfer.servicer_tracing import TracingServicer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from memporium_services.transfer.app.catalogue import Catalogue
+    from memporium_services.transfer.app.leaks import Leaks
     from memporium_services.transfer.app.peer_downloads import PeerDownloads
     from memporium_services.transfer.app.rotation import Rotation
     from memporium_services.transfer.app.transfers import Transfers
 
 
-class TransferServicer(TransferServiceServicer):
+class TransferServicer(TracingServicer, TransferServiceServicer):
     """Serves `memporium.transfer.v1.TransferService`."""
 
     def __init__(
@@ -28,11 +30,12 @@ class TransferServicer(TransferServiceServicer):
         catalogue: Catalogue,
         downloads: PeerDownloads,
         rotation: Rotation,
+        leaks: Leaks,
         page_tokens: PageTokens,
     ) -> None:
         """Serve transfers and bundles."""
         self._transfers, self._catalogue, self._downloads, self._tokens = transfers, catalogue, downloads, page_tokens
-        self._rotation = rotation
+        self._rotation, self._leaks = rotation, leaks
 
     async def SealRelease(self, request: pb.SealReleaseRequest, context: Any) -> pb.SealReleaseResponse:
         plan, selection = convert.plan_in(request), convert.selection_in(request.selection)

@@ -26,6 +26,9 @@ class TransferSettings(BaseSettings):
         30 * 86400, ge=60, description="Life of a grant that leaves the platform; at most the agreement's."
     )
     scan_imports: bool = Field(default=True, description="Look for personal data in what is pulled, and report it.")
+    mark_copies: bool = Field(
+        default=True, description="Mark what recipients of a release get, so that a leaked copy names its recipient."
+    )
     suite: Literal["classical", "hybrid"] = Field(
         "classical",
         description="Suite of keys that are made from now on; hybrid adds ML-DSA-65 and ML-KEM-768.",

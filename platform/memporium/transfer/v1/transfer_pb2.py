@@ -26,9 +26,10 @@ from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior_
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from memporium.transfer.v1 import bundle_pb2 as memporium_dot_transfer_dot_v1_dot_bundle__pb2
+from memporium.transfer.v1 import tracing_pb2 as memporium_dot_transfer_dot_v1_dot_tracing__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$memporium/transfer/v1/transfer.proto\x12\x15memporium.transfer.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"memporium/transfer/v1/bundle.proto\"\x8e\x04\n\x06\x42undle\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x35\n\x04kind\x18\x02 \x01(\x0e\x32!.memporium.transfer.v1.BundleKindB\x04\xe2\x41\x01\x03\x12\x37\n\x05state\x18\x03 \x01(\x0e\x32\".memporium.transfer.v1.BundleStateB\x04\xe2\x41\x01\x03\x12\x13\n\x05vault\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x12\n\x04line\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07version\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\x12\x14\n\x06number\x18\x07 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x1d\n\x0fmanifest_sha256\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1a\n\x0cterms_sha256\x18\t \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\ncube_count\x18\n \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x1b\n\rsegment_count\x18\x0b \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x1a\n\x0csealed_bytes\x18\x0c \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x17\n\tnew_bytes\x18\r \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x16\n\x08segments\x18\x0f \x03(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07\x66\x61ilure\x18\x10 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fpart_cube_count\x18\x11 \x01(\x03\x42\x04\xe2\x41\x01\x03\",\n\rCubeSelection\x12\r\n\x05\x63ubes\x18\x01 \x03(\t\x12\x0c\n\x04tags\x18\x02 \x03(\t\"\x80\x01\n\nStepReport\x12\x35\n\x04step\x18\x01 \x01(\x0e\x32\'.memporium.transfer.v1.VerificationStep\x12+\n\x08\x64uration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\"R\n\x08Progress\x12\r\n\x05\x63ubes\x18\x01 \x01(\x03\x12\r\n\x05\x62ytes\x18\x02 \x01(\x03\x12\x10\n\x08segments\x18\x03 \x01(\x03\x12\x16\n\x0etotal_segments\x18\x04 \x01(\x03\"\xa1\x02\n\x0cImportResult\x12\x0e\n\x06\x62undle\x18\x01 \x01(\t\x12\r\n\x05vault\x18\x02 \x01(\t\x12\r\n\x05mount\x18\x03 \x01(\t\x12\x12\n\ncube_count\x18\x04 \x01(\x03\x12\x12\n\nblob_count\x18\x05 \x01(\x03\x12\x0f\n\x07version\x18\x06 \x01(\t\x12\x1a\n\x12removed_characters\x18\x07 \x01(\x03\x12\x43\n\x08\x66indings\x18\x08 \x03(\x0b\x32\x31.memporium.transfer.v1.ImportResult.FindingsEntry\x12\x18\n\x10\x61lready_imported\x18\t \x01(\x08\x1a/\n\rFindingsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01*\xa7\x04\n\x10VerificationStep\x12!\n\x1dVERIFICATION_STEP_UNSPECIFIED\x10\x00\x12\x1f\n\x1bVERIFICATION_STEP_SIZE_CAPS\x10\x01\x12\x1e\n\x1aVERIFICATION_STEP_ENVELOPE\x10\x02\x12 \n\x1cVERIFICATION_STEP_TRUST_ROOT\x10\x03\x12\x1d\n\x19VERIFICATION_STEP_PAYLOAD\x10\x04\x12\x1f\n\x1bVERIFICATION_STEP_FRESHNESS\x10\x05\x12\x1e\n\x1aVERIFICATION_STEP_SNAPSHOT\x10\x06\x12\x1b\n\x17VERIFICATION_STEP_GRANT\x10\x07\x12\x19\n\x15VERIFICATION_STEP_KEY\x10\x08\x12$\n VERIFICATION_STEP_SEGMENT_DIGEST\x10\t\x12 \n\x1cVERIFICATION_STEP_DECRYPTION\x10\n\x12#\n\x1fVERIFICATION_STEP_DECOMPRESSION\x10\x0b\x12#\n\x1fVERIFICATION_STEP_STREAM_DIGEST\x10\x0c\x12\x1c\n\x18VERIFICATION_STEP_FORMAT\x10\r\x12\"\n\x1eVERIFICATION_STEP_CONTENT_SCAN\x10\x0e\x12!\n\x1dVERIFICATION_STEP_PUBLICATION\x10\x0f*\x91\x01\n\x0b\x42undleState\x12\x1c\n\x18\x42UNDLE_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x42UNDLE_STATE_SEALING\x10\x01\x12\x17\n\x13\x42UNDLE_STATE_SEALED\x10\x02\x12\x18\n\x14\x42UNDLE_STATE_REVOKED\x10\x03\x12\x17\n\x13\x42UNDLE_STATE_FAILED\x10\x04*p\n\nPiiProfile\x12\x1b\n\x17PII_PROFILE_UNSPECIFIED\x10\x00\x12\x16\n\x12PII_PROFILE_REFUSE\x10\x01\x12\x16\n\x12PII_PROFILE_REDACT\x10\x02\x12\x15\n\x11PII_PROFILE_ALLOW\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$memporium/transfer/v1/transfer.proto\x12\x15memporium.transfer.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"memporium/transfer/v1/bundle.proto\x1a#memporium/transfer/v1/tracing.proto\"\xc5\x04\n\x06\x42undle\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x35\n\x04kind\x18\x02 \x01(\x0e\x32!.memporium.transfer.v1.BundleKindB\x04\xe2\x41\x01\x03\x12\x37\n\x05state\x18\x03 \x01(\x0e\x32\".memporium.transfer.v1.BundleStateB\x04\xe2\x41\x01\x03\x12\x13\n\x05vault\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x12\n\x04line\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07version\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\x12\x14\n\x06number\x18\x07 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x1d\n\x0fmanifest_sha256\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1a\n\x0cterms_sha256\x18\t \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\ncube_count\x18\n \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x1b\n\rsegment_count\x18\x0b \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x1a\n\x0csealed_bytes\x18\x0c \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x17\n\tnew_bytes\x18\r \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x16\n\x08segments\x18\x0f \x03(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07\x66\x61ilure\x18\x10 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fpart_cube_count\x18\x11 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x35\n\x07tracing\x18\x12 \x01(\x0b\x32\x1e.memporium.transfer.v1.TracingB\x04\xe2\x41\x01\x03\",\n\rCubeSelection\x12\r\n\x05\x63ubes\x18\x01 \x03(\t\x12\x0c\n\x04tags\x18\x02 \x03(\t\"\x80\x01\n\nStepReport\x12\x35\n\x04step\x18\x01 \x01(\x0e\x32\'.memporium.transfer.v1.VerificationStep\x12+\n\x08\x64uration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\"R\n\x08Progress\x12\r\n\x05\x63ubes\x18\x01 \x01(\x03\x12\r\n\x05\x62ytes\x18\x02 \x01(\x03\x12\x10\n\x08segments\x18\x03 \x01(\x03\x12\x16\n\x0etotal_segments\x18\x04 \x01(\x03\"\xa1\x02\n\x0cImportResult\x12\x0e\n\x06\x62undle\x18\x01 \x01(\t\x12\r\n\x05vault\x18\x02 \x01(\t\x12\r\n\x05mount\x18\x03 \x01(\t\x12\x12\n\ncube_count\x18\x04 \x01(\x03\x12\x12\n\nblob_count\x18\x05 \x01(\x03\x12\x0f\n\x07version\x18\x06 \x01(\t\x12\x1a\n\x12removed_characters\x18\x07 \x01(\x03\x12\x43\n\x08\x66indings\x18\x08 \x03(\x0b\x32\x31.memporium.transfer.v1.ImportResult.FindingsEntry\x12\x18\n\x10\x61lready_imported\x18\t \x01(\x08\x1a/\n\rFindingsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01*\xa7\x04\n\x10VerificationStep\x12!\n\x1dVERIFICATION_STEP_UNSPECIFIED\x10\x00\x12\x1f\n\x1bVERIFICATION_STEP_SIZE_CAPS\x10\x01\x12\x1e\n\x1aVERIFICATION_STEP_ENVELOPE\x10\x02\x12 \n\x1cVERIFICATION_STEP_TRUST_ROOT\x10\x03\x12\x1d\n\x19VERIFICATION_STEP_PAYLOAD\x10\x04\x12\x1f\n\x1bVERIFICATION_STEP_FRESHNESS\x10\x05\x12\x1e\n\x1aVERIFICATION_STEP_SNAPSHOT\x10\x06\x12\x1b\n\x17VERIFICATION_STEP_GRANT\x10\x07\x12\x19\n\x15VERIFICATION_STEP_KEY\x10\x08\x12$\n VERIFICATION_STEP_SEGMENT_DIGEST\x10\t\x12 \n\x1cVERIFICATION_STEP_DECRYPTION\x10\n\x12#\n\x1fVERIFICATION_STEP_DECOMPRESSION\x10\x0b\x12#\n\x1fVERIFICATION_STEP_STREAM_DIGEST\x10\x0c\x12\x1c\n\x18VERIFICATION_STEP_FORMAT\x10\r\x12\"\n\x1eVERIFICATION_STEP_CONTENT_SCAN\x10\x0e\x12!\n\x1dVERIFICATION_STEP_PUBLICATION\x10\x0f*\x91\x01\n\x0b\x42undleState\x12\x1c\n\x18\x42UNDLE_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x42UNDLE_STATE_SEALING\x10\x01\x12\x17\n\x13\x42UNDLE_STATE_SEALED\x10\x02\x12\x18\n\x14\x42UNDLE_STATE_REVOKED\x10\x03\x12\x17\n\x13\x42UNDLE_STATE_FAILED\x10\x04*p\n\nPiiProfile\x12\x1b\n\x17PII_PROFILE_UNSPECIFIED\x10\x00\x12\x16\n\x12PII_PROFILE_REFUSE\x10\x01\x12\x16\n\x12PII_PROFILE_REDACT\x10\x02\x12\x15\n\x11PII_PROFILE_ALLOW\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -69,24 +70,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BUNDLE'].fields_by_name['failure']._serialized_options = b'\342A\001\003'
   _globals['_BUNDLE'].fields_by_name['part_cube_count']._loaded_options = None
   _globals['_BUNDLE'].fields_by_name['part_cube_count']._serialized_options = b'\342A\001\003'
+  _globals['_BUNDLE'].fields_by_name['tracing']._loaded_options = None
+  _globals['_BUNDLE'].fields_by_name['tracing']._serialized_options = b'\342A\001\003'
   _globals['_IMPORTRESULT_FINDINGSENTRY']._loaded_options = None
   _globals['_IMPORTRESULT_FINDINGSENTRY']._serialized_options = b'8\001'
-  _globals['_VERIFICATIONSTEP']._serialized_start=1280
-  _globals['_VERIFICATIONSTEP']._serialized_end=1831
-  _globals['_BUNDLESTATE']._serialized_start=1834
-  _globals['_BUNDLESTATE']._serialized_end=1979
-  _globals['_PIIPROFILE']._serialized_start=1981
-  _globals['_PIIPROFILE']._serialized_end=2093
-  _globals['_BUNDLE']._serialized_start=198
-  _globals['_BUNDLE']._serialized_end=724
-  _globals['_CUBESELECTION']._serialized_start=726
-  _globals['_CUBESELECTION']._serialized_end=770
-  _globals['_STEPREPORT']._serialized_start=773
-  _globals['_STEPREPORT']._serialized_end=901
-  _globals['_PROGRESS']._serialized_start=903
-  _globals['_PROGRESS']._serialized_end=985
-  _globals['_IMPORTRESULT']._serialized_start=988
-  _globals['_IMPORTRESULT']._serialized_end=1277
-  _globals['_IMPORTRESULT_FINDINGSENTRY']._serialized_start=1230
-  _globals['_IMPORTRESULT_FINDINGSENTRY']._serialized_end=1277
+  _globals['_VERIFICATIONSTEP']._serialized_start=1372
+  _globals['_VERIFICATIONSTEP']._serialized_end=1923
+  _globals['_BUNDLESTATE']._serialized_start=1926
+  _globals['_BUNDLESTATE']._serialized_end=2071
+  _globals['_PIIPROFILE']._serialized_start=2073
+  _globals['_PIIPROFILE']._serialized_end=2185
+  _globals['_BUNDLE']._serialized_start=235
+  _globals['_BUNDLE']._serialized_end=816
+  _globals['_CUBESELECTION']._serialized_start=818
+  _globals['_CUBESELECTION']._serialized_end=862
+  _globals['_STEPREPORT']._serialized_start=865
+  _globals['_STEPREPORT']._serialized_end=993
+  _globals['_PROGRESS']._serialized_start=995
+  _globals['_PROGRESS']._serialized_end=1077
+  _globals['_IMPORTRESULT']._serialized_start=1080
+  _globals['_IMPORTRESULT']._serialized_end=1369
+  _globals['_IMPORTRESULT_FINDINGSENTRY']._serialized_start=1322
+  _globals['_IMPORTRESULT_FINDINGSENTRY']._serialized_end=1369
 # @@protoc_insertion_point(module_scope)

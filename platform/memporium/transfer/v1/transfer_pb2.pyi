@@ -11,6 +11,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from memporium.transfer.v1 import bundle_pb2 as _bundle_pb2
+from memporium.transfer.v1 import tracing_pb2 as _tracing_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -181,6 +182,7 @@ class Bundle(_message.Message):
     SEGMENTS_FIELD_NUMBER: _builtins.int
     FAILURE_FIELD_NUMBER: _builtins.int
     PART_CUBE_COUNT_FIELD_NUMBER: _builtins.int
+    TRACING_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`orgs/{org}/bundles/{bundle}`."""
     kind: _bundle_pb2.BundleKind.ValueType
@@ -219,6 +221,10 @@ class Bundle(_message.Message):
     def segments(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """SHA-256 of the segments in order, hexadecimal: the names of the objects. Only in GetBundle."""
 
+    @_builtins.property
+    def tracing(self) -> _tracing_pb2.Tracing:
+        """How its copies are traced; absent for a dump."""
+
     def __init__(
         self,
         *,
@@ -239,10 +245,11 @@ class Bundle(_message.Message):
         segments: _abc.Iterable[_builtins.str] | None = ...,
         failure: _builtins.str = ...,
         part_cube_count: _builtins.int = ...,
+        tracing: _tracing_pb2.Tracing | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "tracing", b"tracing"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "cube_count", b"cube_count", "failure", b"failure", "kind", b"kind", "line", b"line", "manifest_sha256", b"manifest_sha256", "name", b"name", "new_bytes", b"new_bytes", "number", b"number", "part_cube_count", b"part_cube_count", "sealed_bytes", b"sealed_bytes", "segment_count", b"segment_count", "segments", b"segments", "state", b"state", "terms_sha256", b"terms_sha256", "vault", b"vault", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "cube_count", b"cube_count", "failure", b"failure", "kind", b"kind", "line", b"line", "manifest_sha256", b"manifest_sha256", "name", b"name", "new_bytes", b"new_bytes", "number", b"number", "part_cube_count", b"part_cube_count", "sealed_bytes", b"sealed_bytes", "segment_count", b"segment_count", "segments", b"segments", "state", b"state", "terms_sha256", b"terms_sha256", "tracing", b"tracing", "vault", b"vault", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

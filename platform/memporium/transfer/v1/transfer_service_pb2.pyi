@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from memporium.transfer.v1 import tracing_pb2 as _tracing_pb2
 from memporium.transfer.v1 import transfer_pb2 as _transfer_pb2
 import builtins as _builtins
 import sys
@@ -829,3 +830,169 @@ class ReadForPeerResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ReadForPeerResponse: _TypeAlias = ReadForPeerResponse  # noqa: Y015
+
+@_typing.final
+class TraceLeakHeader(_message.Message):
+    """The first message of TraceLeak."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    LISTING_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """`orgs/{org}` of the publisher."""
+    listing: _builtins.str
+    """The listing whose copies are compared: `orgs/{org}/listings/{listing}`."""
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        listing: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["listing", b"listing", "parent", b"parent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TraceLeakHeader: _TypeAlias = TraceLeakHeader  # noqa: Y015
+
+@_typing.final
+class TraceLeakRequest(_message.Message):
+    """Request of TraceLeak: the header, then the sample in pieces of at most 1 MiB, together at most 256 MiB."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HEADER_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    data: _builtins.bytes
+    """The next bytes of the sample."""
+    @_builtins.property
+    def header(self) -> Global___TraceLeakHeader:
+        """What is compared; the first message."""
+
+    def __init__(
+        self,
+        *,
+        header: Global___TraceLeakHeader | None = ...,
+        data: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "header", b"header", "part", b"part"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "header", b"header", "part", b"part"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_part: _TypeAlias = _typing.Literal["header", "data"]  # noqa: Y015
+    _WhichOneofArgType_part: _TypeAlias = _typing.Literal["part", b"part"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_part) -> _WhichOneofReturnType_part | None: ...
+
+Global___TraceLeakRequest: _TypeAlias = TraceLeakRequest  # noqa: Y015
+
+@_typing.final
+class TraceLeakResponse(_message.Message):
+    """Response of TraceLeak."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERDICT_FIELD_NUMBER: _builtins.int
+    SUSPECTS_FIELD_NUMBER: _builtins.int
+    RECIPIENT_COUNT_FIELD_NUMBER: _builtins.int
+    DETECTOR_COUNT_FIELD_NUMBER: _builtins.int
+    SLOTS_FOUND_FIELD_NUMBER: _builtins.int
+    SLOTS_FIELD_NUMBER: _builtins.int
+    EXPLANATION_FIELD_NUMBER: _builtins.int
+    verdict: _tracing_pb2.TraceVerdict.ValueType
+    """What it comes to."""
+    recipient_count: _builtins.int
+    """Number of recipients that were compared."""
+    detector_count: _builtins.int
+    """Number of detectors that looked."""
+    slots_found: _builtins.int
+    """Different slots of the pack that the sample shows."""
+    slots: _builtins.int
+    """Different slots of the pack."""
+    explanation: _builtins.str
+    """The verdict in words."""
+    @_builtins.property
+    def suspects(self) -> _containers.RepeatedCompositeFieldContainer[_tracing_pb2.Suspect]:
+        """The recipients, highest score first; at most 100, and all that are accused."""
+
+    def __init__(
+        self,
+        *,
+        verdict: _tracing_pb2.TraceVerdict.ValueType = ...,
+        suspects: _abc.Iterable[_tracing_pb2.Suspect] | None = ...,
+        recipient_count: _builtins.int = ...,
+        detector_count: _builtins.int = ...,
+        slots_found: _builtins.int = ...,
+        slots: _builtins.int = ...,
+        explanation: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["detector_count", b"detector_count", "explanation", b"explanation", "recipient_count", b"recipient_count", "slots", b"slots", "slots_found", b"slots_found", "suspects", b"suspects", "verdict", b"verdict"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TraceLeakResponse: _TypeAlias = TraceLeakResponse  # noqa: Y015
+
+@_typing.final
+class ListCanaryQuestionsRequest(_message.Message):
+    """Request of ListCanaryQuestions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    LISTING_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """`orgs/{org}` of the publisher."""
+    listing: _builtins.str
+    """The listing: `orgs/{org}/listings/{listing}`."""
+    page_size: _builtins.int
+    """Most questions of a page; at most 1000, 0: 50."""
+    page_token: _builtins.str
+    """The next page's token of an earlier answer."""
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        listing: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["listing", b"listing", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListCanaryQuestionsRequest: _TypeAlias = ListCanaryQuestionsRequest  # noqa: Y015
+
+@_typing.final
+class ListCanaryQuestionsResponse(_message.Message):
+    """Response of ListCanaryQuestions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUESTIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty: none."""
+    @_builtins.property
+    def questions(self) -> _containers.RepeatedCompositeFieldContainer[_tracing_pb2.CanaryQuestion]:
+        """The questions."""
+
+    def __init__(
+        self,
+        *,
+        questions: _abc.Iterable[_tracing_pb2.CanaryQuestion] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "questions", b"questions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListCanaryQuestionsResponse: _TypeAlias = ListCanaryQuestionsResponse  # noqa: Y015

@@ -90,6 +90,16 @@ class TransferServiceStub:
                 request_serializer=memporium_dot_transfer_dot_v1_dot_transfer__service__pb2.DownloadBundleObjectRequest.SerializeToString,
                 response_deserializer=memporium_dot_transfer_dot_v1_dot_transfer__service__pb2.DownloadBundleObjectResponse.FromString,
                 _registered_method=True)
+        self.TraceLeak = channel.stream_unary(
+                '/memporium.transfer.v1.TransferService/TraceLeak',
+                request_serializer=memporium_dot_transfer_dot_v1_dot_transfer__service__pb2.TraceLeakRequest.SerializeToString,
+                response_deserializer=memporium_dot_transfer_dot_v1_dot_transfer__service__pb2.TraceLeakResponse.FromString,
+                _registered_method=True)
+        self.ListCanaryQuestions = channel.unary_unary(
+                '/memporium.transfer.v1.TransferService/ListCanaryQuestions',
+                request_serializer=memporium_dot_transfer_dot_v1_dot_transfer__service__pb2.ListCanaryQuestionsRequest.SerializeToString,
+                response_deserializer=memporium_dot_transfer_dot_v1_dot_transfer__service__pb2.ListCanaryQuestionsResponse.FromString,
+                _registered_method=True)
         self.ReadForPeer = channel.unary_stream(
                 '/memporium.transfer.v1.TransferService/ReadForPeer',
                 request_serializer=memporium_dot_transfer_dot_v1_dot_transfer__service__pb2.ReadForPeerRequest.SerializeToString,
@@ -181,6 +191,22 @@ class TransferServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def TraceLeak(self, request_iterator, context):
+        """Compares a sample of a leak with the marked copies of a listing that were handed out, and names the recipients whose
+        copy it is; says so where it cannot tell. The sample is text in any form (a dump, JSON, an agent's answers) or a
+        tensor file. First the header, then the sample in pieces.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListCanaryQuestions(self, request, context):
+        """Lists the questions that only one recipient's copy answers, to be put to an agent; its answers go to TraceLeak.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ReadForPeer(self, request, context):
         """An object of a sealed bundle for an organisation of another platform; memstore has checked the agreement.
         """
@@ -245,6 +271,16 @@ def add_TransferServiceServicer_to_server(servicer, server):
                     servicer.DownloadBundleObject,
                     request_deserializer=memporium_dot_transfer_dot_v1_dot_transfer__service__pb2.DownloadBundleObjectRequest.FromString,
                     response_serializer=memporium_dot_transfer_dot_v1_dot_transfer__service__pb2.DownloadBundleObjectResponse.SerializeToString,
+            ),
+            'TraceLeak': grpc.stream_unary_rpc_method_handler(
+                    servicer.TraceLeak,
+                    request_deserializer=memporium_dot_transfer_dot_v1_dot_transfer__service__pb2.TraceLeakRequest.FromString,
+                    response_serializer=memporium_dot_transfer_dot_v1_dot_transfer__service__pb2.TraceLeakResponse.SerializeToString,
+            ),
+            'ListCanaryQuestions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListCanaryQuestions,
+                    request_deserializer=memporium_dot_transfer_dot_v1_dot_transfer__service__pb2.ListCanaryQuestionsRequest.FromString,
+                    response_serializer=memporium_dot_transfer_dot_v1_dot_transfer__service__pb2.ListCanaryQuestionsResponse.SerializeToString,
             ),
             'ReadForPeer': grpc.unary_stream_rpc_method_handler(
                     servicer.ReadForPeer,
@@ -550,6 +586,60 @@ class TransferService:
             '/memporium.transfer.v1.TransferService/DownloadBundleObject',
             memporium_dot_transfer_dot_v1_dot_transfer__service__pb2.DownloadBundleObjectRequest.SerializeToString,
             memporium_dot_transfer_dot_v1_dot_transfer__service__pb2.DownloadBundleObjectResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TraceLeak(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/memporium.transfer.v1.TransferService/TraceLeak',
+            memporium_dot_transfer_dot_v1_dot_transfer__service__pb2.TraceLeakRequest.SerializeToString,
+            memporium_dot_transfer_dot_v1_dot_transfer__service__pb2.TraceLeakResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListCanaryQuestions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memporium.transfer.v1.TransferService/ListCanaryQuestions',
+            memporium_dot_transfer_dot_v1_dot_transfer__service__pb2.ListCanaryQuestionsRequest.SerializeToString,
+            memporium_dot_transfer_dot_v1_dot_transfer__service__pb2.ListCanaryQuestionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

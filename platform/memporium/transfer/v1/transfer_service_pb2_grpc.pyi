@@ -61,6 +61,13 @@ class TransferServiceStub:
     """Returns one stored object of a bundle as it is, to keep or verify elsewhere. Refused where the terms keep the memory
     on the platform.
     """
+    TraceLeak: _grpc.StreamUnaryMultiCallable[_transfer_service_pb2.TraceLeakRequest, _transfer_service_pb2.TraceLeakResponse]
+    """Compares a sample of a leak with the marked copies of a listing that were handed out, and names the recipients whose
+    copy it is; says so where it cannot tell. The sample is text in any form (a dump, JSON, an agent's answers) or a
+    tensor file. First the header, then the sample in pieces.
+    """
+    ListCanaryQuestions: _grpc.UnaryUnaryMultiCallable[_transfer_service_pb2.ListCanaryQuestionsRequest, _transfer_service_pb2.ListCanaryQuestionsResponse]
+    """Lists the questions that only one recipient's copy answers, to be put to an agent; its answers go to TraceLeak."""
     ReadForPeer: _grpc.UnaryStreamMultiCallable[_transfer_service_pb2.ReadForPeerRequest, _transfer_service_pb2.ReadForPeerResponse]
     """An object of a sealed bundle for an organisation of another platform; memstore has checked the agreement."""
 
@@ -97,6 +104,13 @@ class TransferServiceAsyncStub(TransferServiceStub):
     """Returns one stored object of a bundle as it is, to keep or verify elsewhere. Refused where the terms keep the memory
     on the platform.
     """
+    TraceLeak: _aio.StreamUnaryMultiCallable[_transfer_service_pb2.TraceLeakRequest, _transfer_service_pb2.TraceLeakResponse]  # type: ignore[assignment]
+    """Compares a sample of a leak with the marked copies of a listing that were handed out, and names the recipients whose
+    copy it is; says so where it cannot tell. The sample is text in any form (a dump, JSON, an agent's answers) or a
+    tensor file. First the header, then the sample in pieces.
+    """
+    ListCanaryQuestions: _aio.UnaryUnaryMultiCallable[_transfer_service_pb2.ListCanaryQuestionsRequest, _transfer_service_pb2.ListCanaryQuestionsResponse]  # type: ignore[assignment]
+    """Lists the questions that only one recipient's copy answers, to be put to an agent; its answers go to TraceLeak."""
     ReadForPeer: _aio.UnaryStreamMultiCallable[_transfer_service_pb2.ReadForPeerRequest, _transfer_service_pb2.ReadForPeerResponse]  # type: ignore[assignment]
     """An object of a sealed bundle for an organisation of another platform; memstore has checked the agreement."""
 
@@ -196,6 +210,25 @@ class TransferServiceServicer(metaclass=_abc_1.ABCMeta):
         """Returns one stored object of a bundle as it is, to keep or verify elsewhere. Refused where the terms keep the memory
         on the platform.
         """
+
+    @_abc_1.abstractmethod
+    def TraceLeak(
+        self,
+        request_iterator: _MaybeAsyncIterator[_transfer_service_pb2.TraceLeakRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_transfer_service_pb2.TraceLeakResponse, _abc.Awaitable[_transfer_service_pb2.TraceLeakResponse]]:
+        """Compares a sample of a leak with the marked copies of a listing that were handed out, and names the recipients whose
+        copy it is; says so where it cannot tell. The sample is text in any form (a dump, JSON, an agent's answers) or a
+        tensor file. First the header, then the sample in pieces.
+        """
+
+    @_abc_1.abstractmethod
+    def ListCanaryQuestions(
+        self,
+        request: _transfer_service_pb2.ListCanaryQuestionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_transfer_service_pb2.ListCanaryQuestionsResponse, _abc.Awaitable[_transfer_service_pb2.ListCanaryQuestionsResponse]]:
+        """Lists the questions that only one recipient's copy answers, to be put to an agent; its answers go to TraceLeak."""
 
     @_abc_1.abstractmethod
     def ReadForPeer(

@@ -34,6 +34,9 @@ bundles = Table(
     Column("part_cube_count", BigInteger, nullable=False, server_default="0"),
     # When the sealing last showed that it goes on.
     Column("alive_us", BigInteger, nullable=False, server_default="0"),
+    # Room for marks: places in the text, each counted once, and its words.
+    Column("slots", BigInteger, nullable=False, server_default="0"),
+    Column("words", BigInteger, nullable=False, server_default="0"),
     Index("ix_bundles_line", "org", "line", "number"),
     Index("ix_bundles_request_key", "request_key"),
 )
@@ -106,6 +109,21 @@ imports = Table(
     Column("cube_count", BigInteger, nullable=False),
     Column("blob_count", BigInteger, nullable=False),
     Column("import_us", BigInteger, nullable=False),
+)
+
+# The marked copies that were handed out.
+marked_copies = Table(
+    "marked_copies",
+    metadata,
+    Column("org", Text, primary_key=True),
+    Column("bundle_id", Text, primary_key=True),
+    Column("agreement", Text, primary_key=True),
+    Column("line", Text, nullable=False),
+    Column("recipient", Text, nullable=False),
+    Column("profile", Text, nullable=False),
+    Column("commitment", Text, nullable=False),
+    Column("create_us", BigInteger, nullable=False),
+    Index("ix_marked_copies_line", "org", "line"),
 )
 
 kernel_tables.attach(metadata)

@@ -22,6 +22,7 @@ from memporium_services.transfer.app import records
 from memporium_services.transfer.app.events import Sealed
 from memporium_services.transfer.app.sealing_run import Run, unfit
 from memporium_services.transfer.domain.bundles import BundleKind, BundleState, line_key
+from memporium_services.transfer.ports.marking import NoChoice
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from memporium.common.v1.digest_pb2 import Digest
+    from memporium.vault.v1.cubes_pb2 import PortableCube
     from memporium_platform.bundle.segments import SealedSegment
     from memporium_platform.crypto.keyring import Keyring
     from memporium_platform.kernel import Clock
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
     from memporium_services.transfer.app.screening import Screen
     from memporium_services.transfer.app.signers import Signers, SigningKeys
     from memporium_services.transfer.domain.bundles import Bundle
-    from memporium_services.transfer.ports.marking import Marker
+    from memporium_services.transfer.ports.marking import Choice, Marker
     from memporium_services.transfer.ports.services import Vaults
     from memporium_services.transfer.ports.store import BundleRows, BundleStore
 
@@ -88,16 +90,19 @@ class Sealing:
         """
         line = LineSecret(await self._keys.vault_key(draft.org, f"line-{line_key(draft.line)}"))
         run, own = Run(draft, line, self._store), Run(draft, line, self._store)
-        async for advanced in self._records(run, own, selection, screen):
+        choice = self._marker.choice()
+        async for advanced in self._records(run, own, selection, screen, choice):
             yield advanced
         screen.check_tensors(run.sources + own.sources)
         for each in (run, own):
             for blob in each.blobs.values():
                 await self._tensors(each, blob)
                 yield run.and_(own)
-        yield Sealed(await self._publish(run, own), dict(screen.findings))
+        yield Sealed(await self._publish(run, own, choice), dict(screen.findings))
 
-    async def _records(self, run: Run, own: Run, selection: Selection, screen: Screen) -> AsyncIterator[Advanced]:
+    async def _records(
+        self, run: Run, own: Run, selection: Selection, screen: Screen, choice: Choice
+    ) -> AsyncIterator[Advanced]:
         draft = run.draft
         release = draft.kind is BundleKind.RELEASE
         exported = self._vaults.export(
@@ -116,7 +121,7 @@ class Sealing:
                     for portable in batch:
                         records.without_private_parts(portable.cube)
                     await screen.pass_on(batch)
-                marked = [release and self._marker.wants(portable) for portable in batch]
+                marked = await asyncio.to_thread(_chosen, choice if release else NoChoice(), batch)
                 for each, wanted in ((run, False), (own, True)):
                     await each.add_cubes([one for one, mark in zip(batch, marked, strict=True) if mark is wanted])
                 yield run.and_(own)
@@ -143,7 +148,7 @@ class Sealing:
             raise unfit(run.draft.vault, f"the tensor file {blob.sha256} cannot be sealed: {err}") from err
         await run.store(await asyncio.to_thread(lambda: list(run.writer.end_tensors())))
 
-    async def _publish(self, run: Run, own: Run) -> Bundle:
+    async def _publish(self, run: Run, own: Run, choice: Choice) -> Bundle:
         """Sign and store the documents, and let the bundle be seen; again where the keys changed meanwhile."""
         draft = run.draft
         before = await self._database.read(lambda conn: _before(self._rows, conn, draft))
@@ -171,6 +176,8 @@ class Sealing:
                 manifest_sha256=digest_of(manifest).hex(),
                 cube_count=run.cubes + own.cubes,
                 part_cube_count=own.cubes,
+                slots=choice.slots,
+                words=choice.words,
                 segment_count=len(named),
                 sealed_bytes=sum(size for _, size in named),
                 new_bytes=run.new_bytes + own.new_bytes,
@@ -210,6 +217,10 @@ class Sealing:
             lineage=sorted(run.lineage | own.lineage),
             part_cube_count=own.cubes,
         )
+
+
+def _chosen(choice: Choice, batch: Sequence[PortableCube]) -> list[bool]:
+    return [choice.wants(portable) for portable in batch]
 
 
 def _own_part(own: Run, signers: Signers, manifest: bytes) -> PartIdentity:

@@ -56,6 +56,8 @@ class Bundle:
     request_digest: bytes = b""
     failure: str = ""
     part_cube_count: int = 0
+    slots: int = 0
+    words: int = 0
 
     @property
     def name(self) -> str:

@@ -1,8 +1,8 @@
 """What the transfer service needs from whoever marks copies, so that a leaked one names its recipient.
 
-Cubes that a marker `wants` are kept out of what all recipients share. They lie in the bundle's source part, which the
-publisher alone can open. At the first delivery under an agreement they are read from there, marked, and sealed into a
-part of that recipient's own, under a key of its own; later deliveries hand out the same part.
+Cubes that a marker's `Choice` wants are kept out of what all recipients share. They lie in the bundle's source part,
+which the publisher alone can open. At the first delivery under an agreement they are read from there, marked, and
+sealed into a part of that recipient's own, under a key of its own; later deliveries hand out the same part.
 """
 
 from __future__ import annotations
@@ -56,11 +56,29 @@ class Marks(Protocol):
         ...
 
 
-class Marker(Protocol):
-    """Marks copies."""
+class Choice(Protocol):
+    """Chooses the cubes of one release that recipients get marked."""
+
+    @property
+    def slots(self) -> int:
+        """Places in the chosen texts that carry a mark, each counted once."""
+        ...
+
+    @property
+    def words(self) -> int:
+        """Words in the chosen texts."""
+        ...
 
     def wants(self, cube: PortableCube) -> bool:
         """Return whether recipients get this cube in a part of their own."""
+        ...
+
+
+class Marker(Protocol):
+    """Marks copies."""
+
+    def choice(self) -> Choice:
+        """Return what chooses the cubes of one release."""
         ...
 
     async def marks(self, copy: Copy) -> Marks:
@@ -86,12 +104,22 @@ class NoMarks:
         return ()
 
 
-class NoMarker:
-    """Marks nothing: bundles have no parts."""
+class NoChoice:
+    """Chooses nothing."""
+
+    slots = words = 0
 
     def wants(self, cube: PortableCube) -> bool:  # noqa: ARG002 - the port's
         """Return False."""
         return False
+
+
+class NoMarker:
+    """Marks nothing: bundles have no parts."""
+
+    def choice(self) -> Choice:
+        """Return what chooses nothing."""
+        return NoChoice()
 
     async def marks(self, copy: Copy) -> Marks:  # noqa: ARG002 - the port's
         """Return marks that change nothing."""
