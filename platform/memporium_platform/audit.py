@@ -33,6 +33,8 @@ MAX_TEXT = 1024
 MAX_DETAIL = 16_384
 # Key in `Call.marks` of the decision ids that `record_in` has written.
 RECORDED = "audit.recorded"
+# Begins a mark that is a fact for the record.
+_NOTE = "note:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,16 @@ class AuditRecord:
     def from_json(cls, text: str) -> AuditRecord:
         """Return the record that `to_json` wrote."""
         return cls(**json.loads(text))
+
+
+def note(call: Call, details: Mapping[str, str]) -> None:
+    """Add facts to the record that is made of a call when it ends; never payloads."""
+    call.marks.update({f"{_NOTE}{key}": value for key, value in details.items()})
+
+
+def notes_of(call: Call) -> dict[str, str]:
+    """Return the facts that were added."""
+    return {mark.removeprefix(_NOTE): value for mark, value in call.marks.items() if mark.startswith(_NOTE)}
 
 
 def record_of(

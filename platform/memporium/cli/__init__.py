@@ -90,10 +90,12 @@ def add_commands() -> typer.Typer:
     """Register every group and command, once; return the root."""
     from memporium.cli import (  # each registers its own group
         agreement,
+        ask,
         audit,
         bundle,
         claims,
         config,
+        consent,
         cube,
         demo,
         doctor,
@@ -101,6 +103,7 @@ def add_commands() -> typer.Typer:
         issuer,
         job,
         key,
+        licence,
         listing,
         model,
         negotiation,
@@ -116,12 +119,12 @@ def add_commands() -> typer.Typer:
 
     if not app.registered_groups:
         groups = (
-            org, key, issuer, vault, cube, receipt, listing, negotiation, agreement, subscribe, bundle, model, job,
-            pipeline, audit, config, evaluate,
+            org, key, issuer, vault, cube, receipt, listing, negotiation, agreement, licence, consent, subscribe,
+            bundle, model, job, pipeline, audit, config, evaluate,
         )  # fmt: skip
         for module in groups:
             app.add_typer(module.app)
-        for single in (recall, claims, scene, serve, doctor, demo):
+        for single in (recall, ask, claims, scene, serve, doctor, demo):
             single.register(app)
     return app
 

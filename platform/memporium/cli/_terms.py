@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # What only terms in the shape of the API's `LicenceTerms` hold.
 _MARK = "LICENCE_ACTION_"
+# What stands in every ODRL policy in JSON-LD.
+_ODRL = "http://www.w3.org/ns/odrl"
 
 
 def read(given: str) -> terms_pb2.LicenceTerms:
@@ -27,6 +29,7 @@ def read(given: str) -> terms_pb2.LicenceTerms:
         typer.BadParameter: It is neither, or does not say licence terms; the message names the place.
     """
     from memporium_platform.errors import PlatformError
+    from memporium_platform.licence.odrl_read import terms_from_odrl
     from memporium_platform.licence.templates import terms_from
 
     path = Path(given)
@@ -35,6 +38,8 @@ def read(given: str) -> terms_pb2.LicenceTerms:
         path = known[given]
     try:
         text = path.read_text(encoding="utf-8")
+        if _ODRL in text:
+            return terms_from_odrl(text)
         parsed = yaml.safe_load(text)
         if _MARK in text:
             return ParseDict(parsed, terms_pb2.LicenceTerms())
@@ -49,7 +54,8 @@ def read(given: str) -> terms_pb2.LicenceTerms:
     except (ParseError, TypeError, AttributeError) as error:
         raise _wrong(f"{given}: {error}") from None
     except PlatformError as error:
-        raise _wrong(f"{given}: {error.message}") from None
+        places = "; ".join(f"{one.field}: {one.description}" for one in error.fields)
+        raise _wrong(f"{given}: {places or error.message}") from None
 
 
 def show_templates(name: str, *, as_json: bool) -> None:

@@ -89,7 +89,7 @@ def _allowed(rule: Constraints, by_form: Mapping[Form, set[Action]]) -> Iterable
     limits = "; ".join(_limits(rule))
     for together, forms in forms_of.items():
         doing = _listed([_DOING[action] for action in Action if action in together])
-        things = _listed([_FORMS[form] for form in forms])
+        things = _listed([_FORMS[form] for form in Form if form in forms])
         yield f"You may {doing} {things}" + (f": {limits}." if limits else ".")
 
 
@@ -135,9 +135,8 @@ def _forbidden(terms: Terms) -> tuple[str, ...]:
             found.append(f"You may not {_listed([_DOING[action] for action in missing], 'or')} {_FORMS[form]}.")
     without = [_FORMS[form] for form in Form if not any((action, form) in terms.rules for action in Action)]
     if without and len(without) < len(Form):
-        found.append(
-            f"{_listed(without)} may not be used at all.".capitalize().replace("Kv", "KV").replace("lora", "LoRA")
-        )
+        told = _listed(without)
+        found.append(f"{told[0].upper()}{told[1:]} may not be used at all.")
     return tuple(found)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import grpc
 import structlog
 
-from memporium_platform.audit import RECORDED, AuditRecord, record_of
+from memporium_platform.audit import RECORDED, AuditRecord, notes_of, record_of
 from memporium_platform.authz.refusal import CallerRefusedError
 from memporium_platform.call import Call, Principal, PrincipalKind, enter
 from memporium_platform.errors import PlatformError, Reason
@@ -192,7 +192,7 @@ class Passage:
     def _record(self, reason: str, now: datetime, *, recorded: bool) -> AuditRecord:
         effect = "DENY" if reason in _DENIALS else "ERROR" if reason else "ALLOW"
         if self.call is not None:
-            record = record_of(self.call, now=now, effect=effect, reason=reason)
+            record = record_of(self.call, now=now, effect=effect, reason=reason, details=notes_of(self.call))
             if recorded:
                 # The mutation's own record has the id already and says that it was done.
                 record = replace(record, decision_id=new_id(now), details={"decision": record.decision_id})

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import reduce
 from typing import TYPE_CHECKING
 
+from memporium_platform import audit
 from memporium_platform.call import current_call
 from memporium_platform.errors import PlatformError, Reason, invalid
 from memporium_platform.licence.evaluate import Use, evaluate
@@ -103,6 +104,8 @@ class Entitlements:
         try:
             return await self._market.store.write(lambda tx: self._reserve(tx, asked, self._market.clock.now()))
         except PlatformError as error:
+            told = {key: error.metadata[key] for key in ("term", "unit") if key in error.metadata}
+            audit.note(current_call(), {"action": request.action.value, "form": request.form.value} | told)
             if error.metadata.get("term") == "obtain_consent":
                 bound, name = error.metadata["agreement"], error.metadata["consent"]
                 await self._consents.ask_for(name, bound, request.action.value, request.purpose)
