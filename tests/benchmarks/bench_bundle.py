@@ -1,12 +1,14 @@
-"""Dump and load of sealed bundles beside bare AES-256-GCM (behind zstd for text) on the same data, in interleaved rounds.
+"""Sealing and opening of bundles beside bare zstd and AES-256-GCM on the same data, in interleaved rounds.
 
-`format` is the bundle format alone: records or a tensor file to sealed segments in memory, and back through every
-check. `raw` cuts the same content into pieces of 4 MiB, compresses text at the same level and encrypts: no keys by
-content, no digests, no padding, no checks. `aes` is AES-256-GCM alone on the same content, uncompressed, with a new
-buffer for each piece, as all of them have. `service` is DumpVault and LoadBundle over gRPC with the real vault, the
-folder store and SQLite. Peak memory is that of a process of its own that streams a bundle from and to the disk.
+`format` is the bundle format alone: records or a tensor file to sealed segments in memory, and back through every check
+of a segment. `raw` cuts the same content into pieces of 4 MiB, compresses at the same level and encrypts: no keys by
+content, no digests, no padding, no checks, nothing to notice a change between two pieces. For tensors it stands twice: with
+zstd, and `aes` with the cipher alone, as this format stores tensors uncompressed. `service` is DumpVault and LoadBundle
+over gRPC with the real vault, the folder store and SQLite. Peak memory is that of a process of its own that streams a
+bundle of `--memory-megabytes` from and to the disk. `change` seals a bundle, changes a hundredth of it, and seals it again.
 
-Text is that of `--data` (any file or folder of UTF-8 text), else the documentation strings of the standard library.
+Text is that of `--data` (any file or folder of UTF-8 text), else the sources of the standard library; where it is used up
+it begins again, beyond the reach of a frame's window.
 """
 
 from __future__ import annotations
@@ -16,10 +18,10 @@ import asyncio
 import json
 import os
 import platform as machine
-import pydoc_data.topics
 import statistics
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 import uuid
@@ -45,25 +47,27 @@ PASSAGE = 2000
 def passages(data: Path | None) -> list[str]:
     """Return texts of about 2,000 characters."""
     if data is None:
-        text = "\n".join(pydoc_data.topics.topics.values())
+        folder = Path(sysconfig.get_path("stdlib"))
+        files = [path for path in sorted(folder.rglob("*.py")) if "site-packages" not in path.parts]
     else:
         files = sorted(path for path in data.rglob("*") if path.is_file()) if data.is_dir() else [data]
-        text = "\n".join(path.read_text(errors="replace") for path in files)
+    text = "\n".join(path.read_text(errors="replace") for path in files)
     return [text[start : start + PASSAGE] for start in range(0, len(text), PASSAGE)]
 
 
-def records(texts: list[str], size_bytes: int) -> Iterator[bytes]:
-    """Yield records of cubes: the passages over and over, each with a number of its own."""
+def records(texts: list[str], size_bytes: int, *, changed: int = 0) -> Iterator[tuple[bytes, str]]:
+    """Yield records of cubes and their names: the passages, each with a number; the first `changed` ones altered."""
     from memporium.transfer.v1.record_pb2 import BundleRecord
 
     made = 0
     for number, text in enumerate(cycle(texts)):
         record = BundleRecord()
         record.cube.cube.name = f"orgs/a/vaults/v/cubes/c{number}"
-        record.cube.cube.payload.plaintext.document.text = f"{number} {text}"
+        word = "changed " if number < changed else ""
+        record.cube.cube.payload.plaintext.document.text = f"{word}{number} {text}"
         data = record.SerializeToString()
         made += len(data)
-        yield data
+        yield data, record.cube.cube.name
         if made >= size_bytes:
             return
 
@@ -76,20 +80,35 @@ def tensors(size_bytes: int) -> bytes:
     return len(header).to_bytes(8, "little") + header + numbers
 
 
-def seal(texts: list[bytes], blob: bytes):
-    """Seal a bundle in memory with the format alone; return it as tests do."""
-    from support.bundles import Publisher
+def seal(made: list[tuple[bytes, str]], blob: bytes):
+    """Seal a bundle in memory with the format alone; return its manifest and segments."""
+    from memporium.transfer.v1.bundle_pb2 import Manifest
+    from memporium_platform.bundle.keys import LineSecret
+    from memporium_platform.bundle.writer import BundleWriter
+    from support import bundles
 
-    return Publisher().seal(texts, [blob] if blob else [])
+    writer, segments = BundleWriter(LineSecret(bytes(range(32))), bytes(32)), []
+    for record, name in made:
+        segments += writer.add_record(record, cube=name)
+    segments += writer.end_records()
+    if blob:
+        writer.begin_tensors("00" * 32)
+        view = memoryview(blob)
+        for start in range(0, len(view), 1 << 20):
+            segments += writer.add_tensors(view[start : start + (1 << 20)])
+        segments += writer.end_tensors()
+    identity = bundles.Publisher().seal([]).identity
+    return Manifest.FromString(writer.manifest(identity)), [bytes(segment.data) for segment in segments]
 
 
 def load(sealed) -> int:
-    """Verify a bundle with every check; return the size of its content."""
-    from memporium_services.transfer.app.records import check
-    from support import bundles
+    """Verify every segment with every check; return the size of the content."""
+    from memporium_platform.bundle.content import ContentVerifier
+    from memporium_platform.bundle.keys import BundleKey
 
-    documents = bundles.Publisher().documents(sealed)
-    return sum(map(len, bundles.load(documents, sealed.objects, bundles.policy(check_record=check))))
+    manifest, segments = sealed
+    content = ContentVerifier(manifest, BundleKey(bytes(32)))
+    return sum(len(content.segment(index, data)) for index, data in enumerate(segments))
 
 
 def raw_seal(content: bytes, *, compressed: bool) -> list[tuple[bytes, bytes]]:
@@ -118,31 +137,63 @@ def timed(work: Callable[[], object]) -> tuple[float, object]:
     return time.process_time() - began, result
 
 
-def compare(content: bytes, texts: list[bytes], blob: bytes, rounds: int) -> dict[str, float]:
-    """Return MB/s of the format and of the bare cipher, median of interleaved rounds."""
-    compressed = bool(texts)
-    took: dict[str, list[float]] = {
-        name: [] for name in ("dump", "raw_dump", "aes_dump", "load", "raw_load", "aes_load")
-    }
+def compare(content: bytes, made: list[tuple[bytes, str]], blob: bytes, rounds: int) -> dict[str, float]:
+    """Return MB/s of the format and of the bare pipelines, median of interleaved rounds."""
+    took: dict[str, list[float]] = {}
+
+    def time_it(name: str, work: Callable[[], object]) -> object:
+        seconds, result = timed(work)
+        took.setdefault(name, []).append(seconds)
+        return result
+
     sealed_bytes = 0
     for _ in range(rounds):
-        seconds, sealed = timed(lambda: seal(texts, blob))
-        took["dump"].append(seconds)
-        seconds, raw = timed(lambda: raw_seal(content, compressed=compressed))
-        took["raw_dump"].append(seconds)
-        seconds, bare = timed(lambda: raw_seal(content, compressed=False))
-        took["aes_dump"].append(seconds)
-        took["load"].append(timed(lambda sealed=sealed: load(sealed))[0])
-        took["raw_load"].append(timed(lambda raw=raw: raw_load(raw, compressed=compressed))[0])
-        took["aes_load"].append(timed(lambda bare=bare: raw_load(bare, compressed=False))[0])
-        sealed_bytes = sum(map(len, sealed.objects.values()))
+        sealed = time_it("seal", lambda: seal(made, blob))
+        raw = time_it("raw_seal", lambda: raw_seal(content, compressed=True))
+        bare = time_it("aes_seal", lambda: raw_seal(content, compressed=False))
+        time_it("open", lambda sealed=sealed: load(sealed))
+        time_it("raw_open", lambda raw=raw: raw_load(raw, compressed=True))
+        time_it("aes_open", lambda bare=bare: raw_load(bare, compressed=False))
+        sealed_bytes = sum(map(len, sealed[1]))
     size = len(content) / MB
     figures = {f"{name}_mb_s": round(size / statistics.median(values), 1) for name, values in took.items()}
-    for name in ("dump", "load"):
+    for name in ("seal", "open"):
         for yardstick in ("raw", "aes"):
             ratios = [theirs / ours for ours, theirs in zip(took[name], took[f"{yardstick}_{name}"], strict=True)]
             figures[f"{name}_of_{yardstick}"] = round(statistics.median(ratios), 3)
     return figures | {"content_mb": round(size, 1), "sealed_of_content": round(sealed_bytes / len(content), 3)}
+
+
+def change(texts: list[str], size_bytes: int) -> dict[str, float]:
+    """Return which share of a bundle is uploaded anew after a hundredth of it has changed, in one place."""
+    figures = {}
+    count = len(list(records(texts, size_bytes)))
+    versions = [seal(list(records(texts, size_bytes, changed=changed)), b"") for changed in (0, count // 100)]
+    figures["text"] = versions
+    blob = tensors(size_bytes)
+    middle, width = len(blob) // 2, len(blob) // 100
+    altered = blob[:middle] + tensors(width)[-width:] + blob[middle + width :]
+    figures["tensors"] = [seal([], blob), seal([], altered)]
+    shares = {}
+    for kind, (before, after) in figures.items():
+        known = set(before[1])
+        new = sum(len(data) for data in after[1] if data not in known)
+        shares[f"{kind}_new_share"] = round(new / sum(map(len, after[1])), 4)
+    return shares | {"content_mb": size_bytes / MB}
+
+
+def recipients() -> dict[str, float]:
+    """Return milliseconds for one more recipient, and what is encrypted again: the grant alone is made."""
+    from support import bundles
+
+    press, figures = bundles.Publisher(), {}
+    sealed = press.seal([bundles.text_record("c", "text")])
+    for _ in range(3):
+        began = time.perf_counter()
+        for _ in range(100):
+            press.grant(sealed)
+        figures["add_recipient_ms"] = round((time.perf_counter() - began) * 10, 3)
+    return figures | {"bytes_encrypted_again": 0}
 
 
 def peak_kib() -> int:
@@ -151,42 +202,51 @@ def peak_kib() -> int:
     return int(status.partition("VmHWM:")[2].split()[0])
 
 
-def memory_child(texts: list[str], size_bytes: int) -> dict[str, float]:
+def memory_child(texts: list[str], size_bytes: int, *, as_tensors: bool) -> dict[str, float]:
     """Stream a bundle to the disk and back; return by how much the process grew, in MB."""
-    from memporium_platform.bundle.dsse import sign
-    from memporium_platform.bundle.keys import LineSecret
-    from memporium_platform.bundle.verifier import BundleVerifier
+    from memporium.transfer.v1.bundle_pb2 import Manifest
+    from memporium_platform.bundle.content import ContentVerifier
+    from memporium_platform.bundle.keys import BundleKey, LineSecret
     from memporium_platform.bundle.writer import BundleWriter
     from support import bundles
 
-    press, key = bundles.Publisher(), bundles.secret("key")
+    identity = bundles.Publisher().seal([]).identity
     base = peak_kib()
     with tempfile.TemporaryDirectory() as name:
-        folder, writer, segments = Path(name), BundleWriter(LineSecret(press.line_secret), key), 0
-        for record in records(texts, size_bytes):
-            for segment in writer.add_record(record):
-                (folder / segment.sha256.hex()).write_bytes(segment.data)
+        folder, writer, segments = Path(name), BundleWriter(LineSecret(bytes(32)), bytes(32)), 0
+
+        def store(made) -> None:
+            nonlocal segments
+            for segment in made:
+                (folder / str(segments)).write_bytes(segment.data)
                 segments += 1
-        for segment in writer.end_records():
-            (folder / segment.sha256.hex()).write_bytes(segment.data)
-            segments += 1
-        dumped = peak_kib()
-        identity = press.seal([]).identity
-        manifest = sign(writer.manifest(identity, cube_count=0), bundles.MANIFEST_TYPE, press.signers)
-        verifier = BundleVerifier(bundles.policy())
-        list(verifier.documents(press.documents(bundles.Sealed(manifest, {}, key, identity))))
-        content = verifier.content()
-        for index, segment in enumerate(verifier.manifest.segments):
-            content.segment(index, (folder / segment.sha256.hex()).read_bytes())
-        content.finish()
-        loaded = peak_kib()
+
+        if not as_tensors:
+            for record, cube in records(texts, size_bytes):
+                store(writer.add_record(record, cube=cube))
+        store(writer.end_records())
+        if as_tensors:
+            header = {"k": {"dtype": "F16", "shape": [size_bytes // 2], "data_offsets": [0, size_bytes // 2 * 2]}}
+            text = json.dumps(header).encode()
+            writer.begin_tensors("00" * 32)
+            store(writer.add_tensors(len(text).to_bytes(8, "little") + text))
+            draw = np.random.default_rng(1)
+            for start in range(0, size_bytes // 2 * 2, MB):
+                count = min(MB, size_bytes // 2 * 2 - start) // 2
+                store(writer.add_tensors(draw.standard_normal(count, dtype=np.float32).astype(np.float16).tobytes()))
+            store(writer.end_tensors())
+        sealed = peak_kib()
+        content = ContentVerifier(Manifest.FromString(writer.manifest(identity)), BundleKey(bytes(32)))
+        for index in range(segments):
+            content.segment(index, (folder / str(index)).read_bytes())
+        opened = peak_kib()
     kib = 1024 / MB
     return {
         "content_mb": size_bytes / MB,
         "segments": segments,
-        "dump_peak_mb": round((dumped - base) * kib, 1),
-        "load_peak_mb": round((loaded - base) * kib, 1),
-        "process_mb": round(loaded * kib, 1),
+        "seal_peak_mb": round((sealed - base) * kib, 1),
+        "open_peak_mb": round((opened - base) * kib, 1),
+        "process_mb": round(opened * kib, 1),
     }
 
 
@@ -256,29 +316,40 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     parser.add_argument("--megabytes", type=int, default=64, help="content of each comparison")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--memory-megabytes", type=int, default=1000)
     parser.add_argument("--service-megabytes", type=int, default=8)
     parser.add_argument("--quick", action="store_true", help="16 MB, one round, 2 MB over gRPC: some twenty seconds")
-    parser.add_argument("--memory-child", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--memory-child", choices=["text", "tensors"], help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.quick:
-        arguments.megabytes, arguments.rounds, arguments.service_megabytes = 16, 1, 2
+        arguments.megabytes, arguments.rounds = 16, 1
+        arguments.memory_megabytes, arguments.service_megabytes = 64, 2
     texts, size = passages(arguments.data), arguments.megabytes * MB
     if arguments.memory_child:
-        print(json.dumps(memory_child(texts, 4 * size)))
+        as_tensors = arguments.memory_child == "tensors"
+        print(json.dumps(memory_child(texts, arguments.memory_megabytes * MB, as_tensors=as_tensors)))
         return
-    made = list(records(texts, size))
+
+    def peak(kind: str, megabytes: int) -> dict[str, float]:
+        command = [sys.executable, __file__, "--memory-child", kind, "--memory-megabytes", str(megabytes)]
+        command += ["--data", str(arguments.data)] if arguments.data else []
+        return json.loads(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
+
+    made, small = list(records(texts, size)), list(records(texts, 10 * MB))
     blob = tensors(size)
-    command = [sys.executable, __file__, "--memory-child", "--megabytes", str(arguments.megabytes)]
-    if arguments.data:
-        command += ["--data", str(arguments.data)]
+    largest = arguments.memory_megabytes
     report = {
         "benchmark": "bundle",
         "quick": arguments.quick,
         "python": machine.python_version(),
         "cores": os.cpu_count(),
-        "text": compare(b"".join(made), made, b"", arguments.rounds),
+        "text": compare(b"".join(record for record, _ in made), made, b"", arguments.rounds),
+        "text_10_mb": compare(b"".join(record for record, _ in small), small, b"", arguments.rounds),
         "tensors": compare(blob, [], blob, arguments.rounds),
-        "memory": json.loads(subprocess.run(command, capture_output=True, check=True, text=True).stdout),
+        "tensors_10_mb": compare(blob[: 10 * MB], [], tensors(10 * MB), arguments.rounds),
+        "change": change(texts, max(size, 400 * MB) if not arguments.quick else 64 * MB),
+        "recipients": recipients(),
+        "memory": {f"{kind}_{mb}_mb": peak(kind, mb) for kind in ("text", "tensors") for mb in (10, largest)},
         "service": asyncio.run(service(texts, arguments.service_megabytes * MB)),
     }
     text = json.dumps(report)

@@ -3,100 +3,158 @@
 from __future__ import annotations
 
 import base64
+import shutil
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from hashlib import file_digest
+from typing import TYPE_CHECKING
 
 import typer
 
 from memporium.cli._output import line, print_json
 from memporium.client import MemporiumError
 from memporium.transfer.v1 import bundle_pb2
+from memporium.verify.bundle import folder as offline
+from memporium.verify.bundle.documents import BundleRefusedError, Key, Trust
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from memporium.cli._context import Session
 
-_DOCUMENTS = ("manifest", "snapshot", "timestamp", "grant")
+_DOCUMENTS = ("manifest", "snapshot", "timestamp", "grant", "root")
+_PRIVATE_KEYS = {32, 96}
 
 
-def download_bundle(run: Session, bundle: str, *, folder: Path, agreement: str) -> list[str]:
-    """Write every object of a bundle into a new folder; return their names.
+def download_bundle(run: Session, bundle: str, *, folder: Path, agreement: str, known: Path | None = None) -> list[str]:
+    """Write every object of a bundle into a folder; return their names.
+
+    A download that was cut short goes on: segments that are there are kept, if they are what their name says.
+
+    Args:
+        run: The session.
+        bundle: Full name of the bundle.
+        folder: Where to; new, or with an unfinished download.
+        agreement: The agreement, for a bundle of another organisation.
+        known: A folder with another version of the bundle: what both hold is copied from there.
 
     Raises:
-        MemporiumError: The platform refuses; the folder is then not left behind half full.
-        typer.BadParameter: The folder has something in it.
+        MemporiumError: The platform refuses.
+        typer.BadParameter: The folder has something else in it.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise typer.BadParameter(f"{folder} is not an empty folder", param_hint="FOLDER")
+    begun = (folder / "manifest").exists()
+    if folder.exists() and not begun and (not folder.is_dir() or any(folder.iterdir())):
+        raise typer.BadParameter(f"{folder} is not an empty folder, nor one of a download", param_hint="FOLDER")
+    made = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
-    names: list[str] = []
+    names = list(_DOCUMENTS)
     try:
         for name in _DOCUMENTS:
-            names.append(name)
             _download(run, bundle, folder=folder, agreement=agreement, name=name)
-        for name in _segments(folder / _DOCUMENTS[0]):
-            names.append(name)
-            _download(run, bundle, folder=folder, agreement=agreement, name=name)
+        listed = [bundle_pb2.Manifest.FromString(_payload(folder / "manifest")).segments]
+        if _part(run, bundle, folder=folder, agreement=agreement):
+            names.append("part")
+            listed.append(bundle_pb2.Part.FromString(_payload(folder / "part")).segments)
     except (MemporiumError, OSError):
-        for name in names:
-            (folder / name).unlink(missing_ok=True)
-        with suppress(OSError):
-            folder.rmdir()
+        if made:
+            shutil.rmtree(folder, ignore_errors=True)
         raise
+    for name in _segments(listed):
+        names.append(name)
+        if not (_holds(folder / name, name) or _copied(known, name, to=folder / name)):
+            _download(run, bundle, folder=folder, agreement=agreement, name=name)
     return names
 
 
-def _segments(manifest: Path) -> list[str]:
-    """Return the names of the segments in a manifest: digests, which `verify` compares once keys have been checked."""
-    envelope = bundle_pb2.Envelope.FromString(manifest.read_bytes())
-    segments = bundle_pb2.Manifest.FromString(envelope.payload).segments
+def _segments(listed: Iterable[Iterable[bundle_pb2.Segment]]) -> list[str]:
+    """Return the names of segments: digests, which `verify` compares once keys have been checked."""
     # Streams that share a segment name it twice.
-    return list(dict.fromkeys(segment.sha256.hex() for segment in segments))
+    return list(dict.fromkeys(segment.sha256.hex() for segments in listed for segment in segments))
+
+
+def _payload(envelope: Path) -> bytes:
+    return bundle_pb2.Envelope.FromString(envelope.read_bytes()).payload
+
+
+def _part(run: Session, bundle: str, *, folder: Path, agreement: str) -> bool:
+    """Download the part that is the caller's own; return whether there is one."""
+    try:
+        _download(run, bundle, folder=folder, agreement=agreement, name="part")
+    except MemporiumError as error:
+        (folder / "part").unlink(missing_ok=True)
+        if error.reason == "NOT_FOUND":
+            return False
+        raise
+    return True
+
+
+def _holds(path: Path, sha256: str) -> bool:
+    """Return whether a file is what its name says; one that was cut short is not."""
+    if not path.exists():
+        return False
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest() == sha256
+
+
+def _copied(known: Path | None, name: str, *, to: Path) -> bool:
+    if known is None or not _holds(known / name, name):
+        return False
+    shutil.copyfile(known / name, to)
+    return True
 
 
 def _download(run: Session, bundle: str, *, folder: Path, agreement: str, name: str) -> None:
     chunks = run.client.transfer.download_bundle_object(parent=run.org, bundle=bundle, agreement=agreement, object=name)
-    with (folder / name).open("xb") as file:
+    with (folder / name).open("wb") as file:
         for chunk in chunks:
             file.write(chunk.data)
 
 
-def verify_folder(run: Session, folder: Path, *, trust: list[str], at: str) -> None:
+def verify_folder(run: Session, path: Path, *, trust: list[str], at: str, key: Path | None) -> None:
     """Verify the bundle in a folder with the publisher's public keys; print each check that it passed.
 
     Raises:
         MemporiumError: A check failed.
         typer.BadParameter: A key or the time is malformed.
     """
-    from memporium_platform.bundle import offline
-    from memporium_platform.errors import PlatformError
-
-    root = _trust(trust)
+    root, private = _trust(trust), _private(key)
     passed: list[str] = []
     try:
-        for step in offline.verify_folder(folder, root, now=_time(at)):
-            passed.append(step.name.lower())
+        for step in offline.verify(path, root, now=_time(at) or datetime.now(UTC), key=private):
+            passed.append(step.lower())
             if not run.as_json:
                 line(f"[green]ok[/green] {passed[-1].replace('_', ' ')}")
-    except PlatformError as error:
+    except BundleRefusedError as error:
         raise MemporiumError(
-            code="DATA_LOSS", reason=error.reason, message=error.message, metadata=error.metadata
+            code="DATA_LOSS", reason="BUNDLE_REJECTED", message=str(error), metadata={"step": error.step}
         ) from None
     if run.as_json:
         print_json({"passed": passed})
 
 
-def _trust(keys: list[str]) -> Any:
-    from memporium_platform.bundle.offline import trust_root
-    from memporium_platform.errors import PlatformError
-
+def _trust(keys: list[str]) -> Trust:
     try:
-        return trust_root([base64.b64decode(key, validate=True).hex() for key in keys])
-    except (ValueError, PlatformError):
+        parsed = [Key.parse(base64.b64decode(key, validate=True)) for key in keys]
+        for key in parsed:
+            key.halves()
+    except ValueError:
+        parsed = []
+    if not parsed:
         message = "needs the publisher's public key, 32 bytes in base64, from `memporium org keys`"
-        raise typer.BadParameter(message, param_hint="--trust") from None
+        raise typer.BadParameter(message, param_hint="--trust")
+    return Trust(parsed)
+
+
+def _private(path: Path | None) -> bytes:
+    if path is None:
+        return b""
+    private = b""
+    with suppress(OSError, ValueError):
+        private = bytes.fromhex(path.read_text())
+    if len(private) not in _PRIVATE_KEYS:
+        raise typer.BadParameter("must hold a private key of 32 or 96 bytes in hexadecimal", param_hint="--key")
+    return private
 
 
 def _time(given: str) -> datetime | None:

@@ -80,17 +80,23 @@ def get(context: typer.Context, bundle: Annotated[str, typer.Argument(help="Bund
 @app.command(epilog="Example: memporium bundle verify notes-2026-11")
 def verify(
     context: typer.Context,
-    bundle: Annotated[str, typer.Argument(help="A bundle of yours by id or full name, or a folder with one.")],
+    bundle: Annotated[
+        str, typer.Argument(help="A bundle of yours by id or full name, or a folder with one, or the manifest in it.")
+    ],
     agreement: Annotated[str, typer.Option(help="Agreement, for a bundle of another organisation.")] = "",
     trust: Annotated[
         list[str], typer.Option(help="For a folder: the publisher's signing_public_key, from `org keys`, in base64.")
     ] = [],
     at: Annotated[str, typer.Option(help="For a folder: verify for this time, such as that of the download.")] = "",
+    key: Annotated[
+        Path | None,
+        typer.Option(help="For a folder: file with the recipient's private key; opens the content."),
+    ] = None,
 ) -> None:
-    """Verify a bundle step by step and import nothing; a folder is verified offline."""
+    """Verify a bundle step by step and import nothing; a folder is verified offline, without any service."""
     run = session(context)
-    if Path(bundle).is_dir():
-        verify_folder(run, Path(bundle), trust=trust, at=at)
+    if Path(bundle).exists():
+        verify_folder(run, Path(bundle), trust=trust, at=at, key=key)
         return
     name = run.absolute(bundle, "bundles")
     follow(run, run.client.transfer.verify_bundle(parent=run.org, bundle=name, agreement=agreement))
@@ -100,12 +106,15 @@ def verify(
 def download(
     context: typer.Context,
     bundle: Annotated[str, typer.Argument(help="Bundle: its id, or its full name.")],
-    folder: Annotated[Path, typer.Argument(help="New folder to write the objects into.")],
+    folder: Annotated[Path, typer.Argument(help="Folder to write the objects into; an unfinished download goes on.")],
     agreement: Annotated[str, typer.Option(help="Agreement, for a bundle of another organisation.")] = "",
+    known: Annotated[
+        Path | None, typer.Option(help="Folder with another version: only what changed is downloaded.")
+    ] = None,
 ) -> None:
     """Download a bundle's objects as they are stored, sealed; refused where the terms keep it on the platform."""
     run = session(context)
-    objects = download_bundle(run, run.absolute(bundle, "bundles"), folder=folder, agreement=agreement)
+    objects = download_bundle(run, run.absolute(bundle, "bundles"), folder=folder, agreement=agreement, known=known)
     if run.as_json:
         print_json({"folder": str(folder), "objects": objects})
     else:

@@ -31,12 +31,14 @@ class CutDraw:
 
     def __init__(self, cut_key: bytes, sizes: SegmentSizes) -> None:
         """Draw with 32 secret bytes."""
-        self._key, self._sizes = cut_key, sizes
+        self._keyed, self._sizes = blake2b(digest_size=8, key=cut_key), sizes
         self._span = sizes.target - sizes.least
 
     def cuts(self, window: bytes | bytearray, *, length: int, weight: int) -> bool:
         """Return whether a segment of `length` bytes ends behind `window`, which stands for `weight` bytes."""
-        draw = int.from_bytes(blake2b(window, digest_size=8, key=self._key).digest())
+        keyed = self._keyed.copy()  # cheaper than to key it anew
+        keyed.update(window)
+        draw = int.from_bytes(keyed.digest())
         if length < self._sizes.target:
             return draw * 2 * self._span < weight * _DRAW
         return draw * self._span < 2 * weight * _DRAW

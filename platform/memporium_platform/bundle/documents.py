@@ -87,6 +87,8 @@ def decode(kind: type[M], data: bytes) -> M:
     except DecodeError as err:
         raise rejected(_STEP, f"not a {kind.DESCRIPTOR.name}") from err
     require(not has_unknown_fields(document), _STEP, f"unknown fields in the {kind.DESCRIPTOR.name}")
+    shortest = document.ByteSize() == len(data)
+    require(shortest, _STEP, f"the {kind.DESCRIPTOR.name} is not written in the shortest way")
     return document
 
 

@@ -142,6 +142,7 @@ def parse(data: bytes) -> Envelope:
     except DecodeError as err:
         raise rejected(VerificationStep.ENVELOPE, "not an envelope") from err
     require(not has_unknown_fields(envelope), VerificationStep.ENVELOPE, "unknown fields")
+    require(envelope.ByteSize() == len(data), VerificationStep.ENVELOPE, "not written in the shortest way")
     require(envelope.payload, VerificationStep.ENVELOPE, "no payload")
     require(envelope.signatures, VerificationStep.ENVELOPE, "no signature")
     require(len(envelope.signatures) <= SIGNATURES_MAX, VerificationStep.ENVELOPE, "too many signatures")

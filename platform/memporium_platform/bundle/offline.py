@@ -1,7 +1,7 @@
 """Verifies a bundle that lies in a folder, away from any platform. The only module here that reads files.
 
 The folder holds what `DownloadBundleObject` returns, each object under its own name: `manifest`, `snapshot`,
-`timestamp`, `grant` if there is one, and the segments by their digests.
+`timestamp`, `grant` and `part` if there are such, `root` with the chain of roots, and the segments by their digests.
 """
 
 from __future__ import annotations
@@ -10,16 +10,19 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA65PublicKey
 
 from memporium.transfer.v1.bundle_pb2 import Grant as GrantMessage
-from memporium.transfer.v1.bundle_pb2 import GrantTerms, Manifest
+from memporium.transfer.v1.bundle_pb2 import GrantTerms, Manifest, RootChain
 from memporium_platform.bundle import dsse
 from memporium_platform.bundle.documents import Documents, decode
 from memporium_platform.bundle.grants import ExpectedAgreement, Recipient
+from memporium_platform.bundle.keys import KEY
 from memporium_platform.bundle.limits import (
     GRANT_MAX,
     MANIFEST_MAX,
     PART_MAX,
+    ROOT_MAX,
     SEGMENT_OBJECT_MAX,
     SIGNED_TIME_MAX,
     SNAPSHOT_MAX,
@@ -27,7 +30,7 @@ from memporium_platform.bundle.limits import (
 from memporium_platform.bundle.segments import check_stored
 from memporium_platform.bundle.steps import DOCUMENT_STEPS, SEGMENT_STEPS, VerificationStep, rejected
 from memporium_platform.bundle.verifier import BundleVerifier, Policy
-from memporium_platform.errors import invalid
+from memporium_platform.errors import PlatformError, invalid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -37,16 +40,20 @@ if TYPE_CHECKING:
 
 
 def trust_root(keys: Sequence[str], *, threshold: int = 1) -> dsse.TrustRoot:
-    """Return the trust root of a publisher's Ed25519 keys, given as 64 hexadecimal digits each.
+    """Return the trust root of a publisher's keys in hexadecimal: Ed25519, and behind it ML-DSA-65 or nothing.
 
     Raises:
         PlatformError: INVALID_FIELD, where a key is malformed or the threshold does not fit.
     """
     try:
-        parsed = [Ed25519PublicKey.from_public_bytes(bytes.fromhex(key)) for key in keys]
-        return dsse.TrustRoot.of(parsed, threshold=threshold)
+        return dsse.TrustRoot.of([_key(bytes.fromhex(key)) for key in keys], threshold=threshold)
     except ValueError as err:
-        raise invalid("key", "must be an Ed25519 public key of 64 hexadecimal digits, once for each key") from err
+        raise invalid("key", "must be a public key of 32 bytes, or 1,984 with its second half, once for each") from err
+
+
+def _key(raw: bytes) -> dsse.TrustedKey:
+    second = MLDSA65PublicKey.from_public_bytes(raw[KEY:]) if len(raw) > KEY else None
+    return dsse.TrustedKey(Ed25519PublicKey.from_public_bytes(raw[:KEY]), second)
 
 
 def verify_folder(
@@ -56,7 +63,7 @@ def verify_folder(
 
     Args:
         folder: Where the objects lie.
-        trust: Whose signatures count; never taken from the folder.
+        trust: The publisher's first root; never taken from the folder. Roots that lie there are followed from it.
         now: The time to verify for, such as that of the download; None: the present time.
         key: The recipient's key. Without it the content stays closed: the checks end with the digests of the segments.
 
@@ -72,12 +79,16 @@ def verify_folder(
         part=_read(folder, "part", PART_MAX) if key is not None and (folder / "part").exists() else None,
     )
     recipient, agreement = _expected(grant, key)
+    roots: list[bytes] = []
+    if (folder / "root").exists():
+        roots = _roots(_read(folder, "root", ROOT_MAX * 16))
     policy = Policy(
         trust=trust,
         publisher=_publisher(documents.manifest),
         now=now or datetime.now(UTC),
         recipient=recipient,
         agreement=agreement,
+        roots=roots,
     )
     verifier = BundleVerifier(policy)
     yield from verifier.documents(documents)
@@ -108,14 +119,27 @@ def _read(folder: Path, name: str, limit_bytes: int) -> bytes:
     return data
 
 
+def _roots(data: bytes) -> list[bytes]:
+    try:
+        return list(decode(RootChain, data).roots)
+    except PlatformError as err:
+        raise rejected(VerificationStep.ENVELOPE, "the chain of roots is malformed") from err
+
+
 def _publisher(envelope: bytes) -> str:
     """Return who the manifest says it is of; that counts only because the trust root's keys signed it."""
-    return decode(Manifest, dsse.parse(envelope).payload).publisher
+    try:
+        return decode(Manifest, dsse.parse(envelope).payload).publisher
+    except PlatformError:  # which check it fails is said when its turn comes
+        return ""
 
 
 def _expected(envelope: bytes | None, key: PrivateKey | None) -> tuple[Recipient | None, ExpectedAgreement]:
     """Return the recipient and agreement that a grant names: away from the platform nobody else knows them."""
     if envelope is None or key is None:
         return None, ExpectedAgreement()
-    terms = decode(GrantTerms, decode(GrantMessage, dsse.parse(envelope).payload).terms)
+    try:
+        terms = decode(GrantTerms, decode(GrantMessage, dsse.parse(envelope).payload).terms)
+    except PlatformError:  # which check it fails is said when its turn comes
+        terms = GrantTerms()
     return Recipient(terms.recipient, key), ExpectedAgreement(terms.agreement, terms_sha256=terms.terms_sha256)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _TAG = b"\x0a"
+_WITH_FILES = frozenset({"activation", "parameter"})
 _CONTINUES = 0x80
 
 
@@ -36,6 +37,9 @@ def delimited(record: bytes) -> bytes:
     length = len(record)
     if length > RECORD_MAX:
         raise RecordError(f"a record of {length} bytes is above the cap of {RECORD_MAX}")
+    # Most records are such.
+    if _CONTINUES <= length < _CONTINUES << 7:
+        return b"\x0a%c%c%b" % (length & 0x7F | _CONTINUES, length >> 7, record)
     prefix = bytearray(_TAG)
     while length >= _CONTINUES:
         prefix.append(length & 0x7F | _CONTINUES)
@@ -81,31 +85,28 @@ class RecordOrder:
         Raises:
             RecordError: A record is of an unknown kind or out of its order, or two cubes disagree about a file.
         """
-        names = []
+        names: list[str] = []
+        note, first = names.append, not self.records
         for record in batch.records:
             kind = record.WhichOneof("record")
             if kind == "cube":
+                cube = record.cube.cube
+                note(cube.name)
+                form = cube.payload.WhichOneof("form")
+                if form in _WITH_FILES:
+                    blob = getattr(cube.payload, form).blob
+                    if blobs.setdefault(blob.sha256, blob.size_bytes) != blob.size_bytes:
+                        raise RecordError("two cubes give a file different sizes")
                 if self.related:
                     raise RecordError("a cube behind relations")
-                cube = record.cube.cube
-                names.append(cube.name)
-                _note_blob(cube.payload, blobs)
             elif kind == "relation":
                 self.related = True
-            elif kind is None or self.records:
+            elif kind is None or not first:
                 raise RecordError("a record is of an unknown kind, or a vault is not the first record")
-            self.records += 1
+            first = False
+        self.records += len(batch.records)
         self.cubes += len(names)
         return names
-
-
-def _note_blob(payload: object, blobs: dict[str, int]) -> None:
-    form = payload.WhichOneof("form")  # type: ignore[attr-defined]  # the generated class of an imported package
-    if form not in {"activation", "parameter"}:
-        return
-    blob = getattr(payload, form).blob
-    if blobs.setdefault(blob.sha256, blob.size_bytes) != blob.size_bytes:
-        raise RecordError("two cubes give a file different sizes")
 
 
 class RecordSegments:

@@ -3,8 +3,7 @@
 The rules:
 
 1. The documents are verified first (`BundleVerifier`): SIZE_CAPS, ENVELOPE, TRUST_ROOT, PAYLOAD, FRESHNESS, SNAPSHOT,
-   GRANT, KEY. Each check is made for all documents before the next one begins. Before that, a caller that was given
-   roots follows them (`roots.follow`) from the keys that it trusts.
+   GRANT, KEY. Each check is made for all documents before the next one begins. Roots are followed at TRUST_ROOT.
 2. Then each segment (`content.ContentVerifier`): SEGMENT_DIGEST, DECRYPTION, DECOMPRESSION, STREAM_DIGEST, FORMAT. The
    segments of a stream come in order; the streams may come in any.
 3. The first failure ends all.
@@ -38,10 +37,11 @@ from memporium_platform.bundle.freshness import Seen
 from memporium_platform.bundle.grants import ExpectedAgreement, Recipient
 from memporium_platform.bundle.keys import BundleKey
 from memporium_platform.bundle.limits import GRANT_MAX, MANIFEST_MAX, PART_MAX, SIGNED_TIME_MAX, SNAPSHOT_MAX
+from memporium_platform.bundle.roots import follow
 from memporium_platform.bundle.steps import VerificationStep, require
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from collections.abc import Set as AbstractSet
     from datetime import datetime
 
@@ -62,6 +62,7 @@ class Policy:
         seen: The highest numbers met so far.
         newest: True where the newest bundle of its line was asked for.
         suites: The suites that are allowed.
+        roots: Later roots of the publisher, which are followed from `trust`, the first one.
     """
 
     trust: dsse.TrustRoot
@@ -73,6 +74,7 @@ class Policy:
     seen: Seen = field(default_factory=Seen)
     newest: bool = False
     suites: AbstractSet[int] = SUITES
+    roots: Sequence[bytes] = ()
 
 
 class BundleVerifier:
@@ -125,7 +127,7 @@ class BundleVerifier:
             "signed time": (documents.signed_time, SIGNED_TIME_MAX),
         }
         if policy.recipient is not None:
-            require(documents.grant, Step.GRANT, "there is no grant")
+            require(documents.grant is not None, Step.GRANT, "there is no grant")
             received["grant"] = (documents.grant or b"", GRANT_MAX)
             if documents.part is not None:
                 received["part"] = (documents.part, PART_MAX)
@@ -134,15 +136,16 @@ class BundleVerifier:
         yield Step.SIZE_CAPS
         envelopes = {name: dsse.parse(data) for name, (data, _cap) in received.items()}
         yield Step.ENVELOPE
+        trust, _ = follow(policy.trust, policy.roots, publisher=policy.publisher)
         for envelope in envelopes.values():
-            dsse.verify(envelope, policy.trust)
+            dsse.verify(envelope, trust)
         yield Step.TRUST_ROOT
         manifest = payload(envelopes["manifest"], MANIFEST_TYPE, Manifest)
         snapshot = payload(envelopes["snapshot"], SNAPSHOT_TYPE, Snapshot)
         signed = payload(envelopes["signed time"], SIGNED_TIME_TYPE, SignedTime)
         check_manifest(manifest)
         require(manifest.suite in policy.suites, Step.PAYLOAD, "the suite is not allowed here")
-        doubled = manifest.suite != Suite.SUITE_MCB1_HYBRID_AES256GCM or policy.trust.hybrid
+        doubled = manifest.suite != Suite.SUITE_MCB1_HYBRID_AES256GCM or trust.hybrid
         require(doubled, Step.PAYLOAD, "the suite demands two signatures, and the trusted keys have one half")
         grant = terms = part = None
         if policy.recipient is not None:

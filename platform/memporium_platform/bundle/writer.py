@@ -71,6 +71,7 @@ class BundleWriter:
         self._streams: list[Stream] = []
         self._segments: list[Segment] = []
         self._cubes, self._cubes_tag = 0, self._key.cubes_tag()
+        self._names: list[str] = []
         self._digest: StreamDigest
         self._content_bytes = 0
         self._begin(StreamKind.STREAM_KIND_CUBES)
@@ -85,7 +86,7 @@ class BundleWriter:
         self._streams[-1].record_count += 1
         if cube:
             self._cubes += 1
-            self._cubes_tag.update((cube,))
+            self._names.append(cube)
         return [self._seal(content) for content in full] if full else ()
 
     def end_records(self) -> Iterator[SealedSegment]:
@@ -169,6 +170,8 @@ class BundleWriter:
         return map(self._seal, contents)
 
     def _seal(self, content: bytes) -> SealedSegment:
+        self._cubes_tag.update(self._names)
+        self._names.clear()
         stream = self._streams[-1]
         sealed = seal_segment(content, self._line, compressed=stream.kind == StreamKind.STREAM_KIND_CUBES)
         segment = Segment(

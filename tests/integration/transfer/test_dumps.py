@@ -8,7 +8,9 @@ import pytest
 
 from memporium.cube.v1.cube_pb2 import RelationKind
 from memporium.transfer.v1 import transfer_service_pb2 as pb
+from memporium.transfer.v1.bundle_pb2 import Part
 from memporium.vault.v1.cubes_pb2 import Relation
+from memporium_platform.bundle.dsse import parse
 from memporium_platform.bundle.offline import verify_folder
 from memporium_platform.bundle.steps import VerificationStep
 from memporium_platform.errors import Reason
@@ -166,7 +168,13 @@ async def test_a_downloaded_bundle_verifies_offline(scene, tmp_path, who):
     folder = tmp_path / "bundle"
     folder.mkdir()
     segments = (await scene.press.GetBundle(pb.GetBundleRequest(name=sealed.name))).bundle.segments
-    for name in ("manifest", "grant", "snapshot", "timestamp", *segments):
+    names = ["manifest", "grant", "snapshot", "timestamp", *(["part"] if sealed.part_cube_count else [])]
+    for name in names:
+        (folder / name).write_bytes(await download(stub, sealed.name, name, parent, agreement))
+    if sealed.part_cube_count:
+        part = Part.FromString(parse((folder / "part").read_bytes()).payload)
+        segments = [*segments, *(segment.sha256.hex() for segment in part.segments)]
+    for name in dict.fromkeys(segments):
         (folder / name).write_bytes(await download(stub, sealed.name, name, parent, agreement))
     keys = scene.platform.kernel.keys
     from memporium_platform.bundle.dsse import TrustRoot
