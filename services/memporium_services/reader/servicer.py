@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from memporium.reader.v1.reader_service_pb2_grpc import ReaderServiceServicer
 from memporium_services.reader import convert
+from memporium_services.reader.servicer_calls import CallMethods
 from memporium_services.reader.servicer_claims import ClaimMethods
 from memporium_services.reader.servicer_scenes import SceneMethods
 from memporium_services.reader.servicer_staging import StagingMethods
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from memporium_services.reader.ports_staging import Staged
 
 
-class ReaderServicer(ClaimMethods, SceneMethods, StagingMethods, ReaderServiceServicer):
+class ReaderServicer(CallMethods, ClaimMethods, SceneMethods, StagingMethods, ReaderServiceServicer):
     """Serves `memporium.reader.v1.ReaderService`."""
 
     def __init__(

@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from memporium.reader.v1 import claims_pb2 as memporium_dot_reader_dot_v1_dot_claims__pb2
+from memporium.reader.v1 import memory_call_pb2 as memporium_dot_reader_dot_v1_dot_memory__call__pb2
 from memporium.reader.v1 import profile_pb2 as memporium_dot_reader_dot_v1_dot_profile__pb2
 from memporium.reader.v1 import recall_pb2 as memporium_dot_reader_dot_v1_dot_recall__pb2
 from memporium.reader.v1 import remember_pb2 as memporium_dot_reader_dot_v1_dot_remember__pb2
@@ -95,6 +96,11 @@ class ReaderServiceStub:
                 request_serializer=memporium_dot_reader_dot_v1_dot_staging__pb2.StageConsolidationRequest.SerializeToString,
                 response_deserializer=memporium_dot_reader_dot_v1_dot_staging__pb2.StageConsolidationResponse.FromString,
                 _registered_method=True)
+        self.ParseMemoryCall = channel.unary_unary(
+                '/memporium.reader.v1.ReaderService/ParseMemoryCall',
+                request_serializer=memporium_dot_reader_dot_v1_dot_memory__call__pb2.ParseMemoryCallRequest.SerializeToString,
+                response_deserializer=memporium_dot_reader_dot_v1_dot_memory__call__pb2.ParseMemoryCallResponse.FromString,
+                _registered_method=True)
 
 
 class ReaderServiceServicer:
@@ -183,6 +189,13 @@ class ReaderServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ParseMemoryCall(self, request, context):
+        """Says what a request in plain language asks of a memory, field by field with its reasons; does none of it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ReaderServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -240,6 +253,11 @@ def add_ReaderServiceServicer_to_server(servicer, server):
                     servicer.StageConsolidation,
                     request_deserializer=memporium_dot_reader_dot_v1_dot_staging__pb2.StageConsolidationRequest.FromString,
                     response_serializer=memporium_dot_reader_dot_v1_dot_staging__pb2.StageConsolidationResponse.SerializeToString,
+            ),
+            'ParseMemoryCall': grpc.unary_unary_rpc_method_handler(
+                    servicer.ParseMemoryCall,
+                    request_deserializer=memporium_dot_reader_dot_v1_dot_memory__call__pb2.ParseMemoryCallRequest.FromString,
+                    response_serializer=memporium_dot_reader_dot_v1_dot_memory__call__pb2.ParseMemoryCallResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -540,6 +558,33 @@ class ReaderService:
             '/memporium.reader.v1.ReaderService/StageConsolidation',
             memporium_dot_reader_dot_v1_dot_staging__pb2.StageConsolidationRequest.SerializeToString,
             memporium_dot_reader_dot_v1_dot_staging__pb2.StageConsolidationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ParseMemoryCall(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memporium.reader.v1.ReaderService/ParseMemoryCall',
+            memporium_dot_reader_dot_v1_dot_memory__call__pb2.ParseMemoryCallRequest.SerializeToString,
+            memporium_dot_reader_dot_v1_dot_memory__call__pb2.ParseMemoryCallResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -6,6 +6,7 @@ The reader: makes memory from dialogue and documents, and recollects it."""
 from collections import abc as _abc
 from grpc import aio as _aio
 from memporium.reader.v1 import claims_pb2 as _claims_pb2
+from memporium.reader.v1 import memory_call_pb2 as _memory_call_pb2
 from memporium.reader.v1 import profile_pb2 as _profile_pb2
 from memporium.reader.v1 import recall_pb2 as _recall_pb2
 from memporium.reader.v1 import remember_pb2 as _remember_pb2
@@ -67,6 +68,8 @@ class ReaderServiceStub:
     """Returns the changes that `Remember` would make, and makes none."""
     StageConsolidation: _grpc.UnaryUnaryMultiCallable[_staging_pb2.StageConsolidationRequest, _staging_pb2.StageConsolidationResponse]
     """Returns the changes that `Consolidate` would make, and makes none."""
+    ParseMemoryCall: _grpc.UnaryUnaryMultiCallable[_memory_call_pb2.ParseMemoryCallRequest, _memory_call_pb2.ParseMemoryCallResponse]
+    """Says what a request in plain language asks of a memory, field by field with its reasons; does none of it."""
 
 @_typing.type_check_only
 class ReaderServiceAsyncStub(ReaderServiceStub):
@@ -102,6 +105,8 @@ class ReaderServiceAsyncStub(ReaderServiceStub):
     """Returns the changes that `Remember` would make, and makes none."""
     StageConsolidation: _aio.UnaryUnaryMultiCallable[_staging_pb2.StageConsolidationRequest, _staging_pb2.StageConsolidationResponse]  # type: ignore[assignment]
     """Returns the changes that `Consolidate` would make, and makes none."""
+    ParseMemoryCall: _aio.UnaryUnaryMultiCallable[_memory_call_pb2.ParseMemoryCallRequest, _memory_call_pb2.ParseMemoryCallResponse]  # type: ignore[assignment]
+    """Says what a request in plain language asks of a memory, field by field with its reasons; does none of it."""
 
 class ReaderServiceServicer(metaclass=_abc_1.ABCMeta):
     """Forms memory and recollects it; works without a language model."""
@@ -200,5 +205,13 @@ class ReaderServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_staging_pb2.StageConsolidationResponse, _abc.Awaitable[_staging_pb2.StageConsolidationResponse]]:
         """Returns the changes that `Consolidate` would make, and makes none."""
+
+    @_abc_1.abstractmethod
+    def ParseMemoryCall(
+        self,
+        request: _memory_call_pb2.ParseMemoryCallRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_memory_call_pb2.ParseMemoryCallResponse, _abc.Awaitable[_memory_call_pb2.ParseMemoryCallResponse]]:
+        """Says what a request in plain language asks of a memory, field by field with its reasons; does none of it."""
 
 def add_ReaderServiceServicer_to_server(servicer: ReaderServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
