@@ -73,7 +73,6 @@ class Side:
             certificates=shown.certificate,
             platform_key=shown.platform_key,
             address=fields.pop("address", other.address),
-            tls_name=other.id,
             **fields,
         )
         if lease_s is not None:

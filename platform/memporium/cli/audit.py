@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +10,7 @@ import typer
 from rich.markup import escape
 
 from memporium.cli._context import session
-from memporium.cli._output import console, errors, print_json, show, show_all
+from memporium.cli._output import as_dict, console, errors, print_json, show, show_all
 from memporium.governance.v1 import audit_pb2
 
 app = typer.Typer(name="audit", help="The audit log.", no_args_is_help=True)
@@ -88,4 +89,28 @@ def verify(
     else:
         console.print(f"[green]verified[/green] {report.records} records, root {report.root_hash[:16]}")
     if report.problems:
+        raise typer.Exit(code=1)
+
+
+@app.command(epilog="Example: memporium audit compare orgs/press.north/agreements/AGREEMENT")
+def compare(
+    context: typer.Context,
+    agreement: Annotated[str, typer.Argument(help="Full name of an agreement with another platform's organisation.")],
+    evidence: Annotated[Path | None, typer.Option(help="Folder for what proves the first difference.")] = None,
+) -> None:
+    """Hold this platform's account of an agreement against the other's, each proved from its signed log."""
+    run = session(context)
+    found = run.client.memstore.compare_accounts(name=agreement).comparison
+    if evidence is not None:
+        evidence.mkdir(parents=True, exist_ok=True)
+        for number, said in enumerate(found.evidence, 1):
+            (evidence / f"{number}.json").write_text(json.dumps(as_dict(said), indent=1), encoding="utf-8")
+    if run.as_json:
+        print_json(as_dict(found))
+    elif found.equal:
+        console.print(f"[green]equal[/green] {found.entries} entries, {found.open_entries} on their way")
+    else:
+        for difference in found.differences[:_SHOWN_PROBLEMS]:
+            errors.print(f"[red]differs[/red] {escape(difference)}", soft_wrap=True)
+    if not found.equal:
         raise typer.Exit(code=1)

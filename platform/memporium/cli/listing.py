@@ -159,10 +159,12 @@ def search(
     context: typer.Context,
     query: Annotated[str, typer.Argument(help="Words; empty: everything.")] = "",
     limit: Annotated[int, typer.Option(help="Most results.", min=1, max=1000)] = 20,
+    peer: Annotated[str, typer.Option(help="Look in the catalogue of this other platform.")] = "",
 ) -> None:
     """Search the catalogue: every listing that you may see."""
     run = session(context)
-    response = run.client.memstore.search_listings(query=query, page_size=limit)
+    elsewhere = f"peers/{peer.removeprefix('peers/')}" if peer else ""
+    response = run.client.memstore.search_listings(query=query, page_size=limit, peer=elsewhere)
     show_all(response.listings, ["name", "title", "latest_release", "tags"], as_json=run.as_json)
 
 

@@ -82,7 +82,7 @@ class Peer(_message.Message):
     authority the certificate must be named like the peer.
     """
     tls_name: _builtins.str
-    """Name in its certificate; empty: the host of the address."""
+    """Name in its certificate; empty: its id where its own certificate bears that, else the host of the address."""
     platform_key: _builtins.str
     """Its Ed25519 public key, 64 hexadecimal digits."""
     waiting_messages: _builtins.int

@@ -11,6 +11,7 @@ from memporium.memstore.v1 import peer_service_pb2 as pb
 from memporium.memstore.v1.peer_service_pb2_grpc import PeerServiceStub
 from memporium_platform.errors import PlatformError, Reason
 from memporium_platform.rpc.errors_client import reason_of
+from memporium_services.memstore.adapters.peering.certificates import name_shown
 from memporium_services.memstore.adapters.peering.wire import ledger_in, said_in, said_out
 from memporium_services.memstore.ports.peering import Lease, ReleaseThere
 
@@ -149,8 +150,9 @@ class GrpcPeerCalls:
             # Two platforms of one process must not share a connection that bears one's certificate.
             ("grpc.use_local_subchannel_pool", 1),
         ]
-        if peer.tls_name:
-            options.append(("grpc.ssl_target_name_override", peer.tls_name))
+        name = peer.tls_name or name_shown(peer)
+        if name:
+            options.append(("grpc.ssl_target_name_override", name))
         return grpc.aio.secure_channel(peer.address, credentials, options=options)
 
 

@@ -49,6 +49,12 @@ def peer_showing(pem: bytes, peers: Iterable[Peer]) -> Peer | None:
     return issued[0] if len(issued) == 1 else None
 
 
+def name_shown(peer: Peer) -> str:
+    """Return the peer's id where one of its certificates bears it; "" where the address's host must be its name."""
+    trusted = x509.load_pem_x509_certificates(peer.certificates.encode())
+    return peer.id if any(peer.id in _names(each) for each in trusted) else ""
+
+
 def _issued_by(shown: x509.Certificate, authority: x509.Certificate) -> bool:
     try:
         shown.verify_directly_issued_by(authority)
