@@ -218,6 +218,8 @@ def _trace_out(done: Recalled) -> recall_pb2.RecallTrace:
         coverage=trace.coverage,
         rewriter=trace.rewriter,
         rewriter_failure=trace.rewriter_failure,
+        embed_us=trace.embed_us,
+        total_us=trace.total_us,
         weights={
             "semantic": weights["dense"] + weights["focus"],
             "lexical": weights["own"],

@@ -39,7 +39,8 @@ def found_in(messages: Sequence[search_pb2.SearchUnitsResponse], queries: int) -
     for message in messages:
         for ranking in message.rankings:
             found[ranking.query] += _candidates(ranking, known)
-    return [Found(tuple(some), refusals) for some in found]
+    embed_us = sum(message.summary.embed_us for message in messages)
+    return [Found(tuple(some), refusals, embed_us) for some in found]
 
 
 def _cube(one: search_pb2.UnitCube) -> _Cube:

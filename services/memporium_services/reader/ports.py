@@ -86,10 +86,11 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a search brought, best first."""
+    """What a search brought, best first; `embed_us` is the time that it took to embed all that was asked with it."""
 
     candidates: tuple[Candidate, ...]
     refusals: tuple[Refused, ...] = ()
+    embed_us: int = 0
 
 
 class Vault(Protocol):
@@ -113,8 +114,8 @@ class Vault(Protocol):
 
     async def meaning(
         self, parent: str, query: str, *, limit: int, conditions: Conditions, include_mounts: bool
-    ) -> Mapping[tuple[str, int], float]:
-        """Return the cosines of the statements nearest to a query in meaning, by cube and ordinal."""
+    ) -> Found:
+        """Return the statements nearest to a query in meaning, without what they say."""
         ...
 
     async def prospects(self, parent: str, cubes: Sequence[str]) -> list[tuple[str, Prospect]]:

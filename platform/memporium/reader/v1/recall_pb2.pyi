@@ -543,6 +543,8 @@ class RecallTrace(_message.Message):
     WEIGHTS_FIELD_NUMBER: _builtins.int
     REWRITER_FIELD_NUMBER: _builtins.int
     REWRITER_FAILURE_FIELD_NUMBER: _builtins.int
+    EMBED_US_FIELD_NUMBER: _builtins.int
+    TOTAL_US_FIELD_NUMBER: _builtins.int
     kind: Global___QuestionKind.ValueType
     """The kind of question."""
     rounds: _builtins.int
@@ -553,6 +555,10 @@ class RecallTrace(_message.Message):
     """The language model that was asked to rewrite the question; empty: none."""
     rewriter_failure: _builtins.str
     """Why its answer was not used, in one word; empty: it was, or none was asked."""
+    embed_us: _builtins.int
+    """Time to embed the searches, in microseconds."""
+    total_us: _builtins.int
+    """Time of the whole recollection, in microseconds; that to embed is in it."""
     @_builtins.property
     def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Names in it that the memory knows."""
@@ -586,10 +592,12 @@ class RecallTrace(_message.Message):
         weights: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
         rewriter: _builtins.str = ...,
         rewriter_failure: _builtins.str = ...,
+        embed_us: _builtins.int = ...,
+        total_us: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["coverage", b"coverage", "end_time", b"end_time", "kind", b"kind", "names", b"names", "rewriter", b"rewriter", "rewriter_failure", b"rewriter_failure", "rounds", b"rounds", "searches", b"searches", "start_time", b"start_time", "weights", b"weights"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["coverage", b"coverage", "embed_us", b"embed_us", "end_time", b"end_time", "kind", b"kind", "names", b"names", "rewriter", b"rewriter", "rewriter_failure", b"rewriter_failure", "rounds", b"rounds", "searches", b"searches", "start_time", b"start_time", "total_us", b"total_us", "weights", b"weights"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -11,7 +11,6 @@ from memporium.vault.v1.vault_service_pb2_grpc import VaultServiceStub
 from memporium_platform.rpc.errors_client import reason_of
 from memporium_services.reader import convert_cubes as cubes
 from memporium_services.reader.convert_units import found_in
-from memporium_services.reader.domain.candidates import DENSE
 from memporium_services.reader.ports import Conditions, Found, Kept, Known, Labels
 
 if TYPE_CHECKING:
@@ -89,11 +88,10 @@ class GrpcVault:
 
     async def meaning(
         self, parent: str, query: str, *, limit: int, conditions: Conditions, include_mounts: bool
-    ) -> dict[tuple[str, int], float]:
-        """Return the cosines of the statements nearest to a query in meaning, by cube and ordinal."""
+    ) -> Found:
+        """Return the statements nearest to a query in meaning, without what they say."""
         asked = [search_pb2.UnitQuery(query=query, mode=search_pb2.SEARCH_MODE_SEMANTIC, scores_only=True)]
-        [found] = await self._units(parent, asked, limit=limit, conditions=conditions, include_mounts=include_mounts)
-        return {one.key: one.legs[DENSE] for one in found.candidates if DENSE in one.legs}
+        return (await self._units(parent, asked, limit=limit, conditions=conditions, include_mounts=include_mounts))[0]
 
     async def _units(
         self,

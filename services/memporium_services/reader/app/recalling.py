@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -74,6 +75,8 @@ class Trace:
     coverage: float
     rewriter: str = ""
     rewriter_failure: str = ""
+    embed_us: int = 0
+    total_us: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +118,16 @@ class Recalling:
         """
         asked = self._checked(asked)
         question, levers = analyse(asked.query, asked.now), asked.levers
+        started = time.perf_counter_ns()
         found = await self._search(asked, question.text)
+        embed_us = found.embed_us
         searches = [question.text]
         candidates, names = found.candidates, names_in(question.text, _speakers(found.candidates))
         if names and levers.query_analysis:
             focus = without_names(question.text, names)
-            candidates = _focused(candidates, await self._meaning(asked, focus))
+            near = await self._meaning(asked, focus)
+            embed_us += near.embed_us
+            candidates = _focused(candidates, near)
             searches.append(focus)
         weighed = await _run(partial(_weigh, candidates, question, names, levers), len(candidates))
         covered = coverage(weighed.candidates, weighed.ranked, question)
@@ -128,7 +135,9 @@ class Recalling:
         again = await self._again(weighed, question, covered, levers)
         more.extend(query for query in again.queries if query not in more)
         if more:
-            for further in await self._search_all(asked, more):
+            several = await self._search_all(asked, more)
+            embed_us += several[0].embed_us
+            for further in several:
                 candidates = _joined(candidates, further)
             searches.extend(more)
             weighed = await _run(partial(_weigh, candidates, question, names, levers), len(candidates))
@@ -146,6 +155,8 @@ class Recalling:
             covered,
             rewriter=again.model,
             rewriter_failure=again.failure,
+            embed_us=embed_us,
+            total_us=(time.perf_counter_ns() - started) // 1000,
         )
         return Recalled(
             settled.candidates, settled.ranked, places, context, prospects, found.refusals, trace, settled.standings
@@ -201,7 +212,7 @@ class Recalling:
             return found
         return [replace(one, candidates=tuple(some for some in one.candidates if before(some, known))) for one in found]
 
-    async def _meaning(self, asked: Asked, query: str) -> Mapping[tuple[str, int], float]:
+    async def _meaning(self, asked: Asked, query: str) -> Found:
         return await self._vault.meaning(
             asked.parent,
             query,
@@ -235,8 +246,9 @@ def _speakers(candidates: Sequence[Candidate]) -> list[str]:
     return list(dict.fromkeys(one.speaker for one in candidates if one.speaker))
 
 
-def _focused(candidates: Sequence[Candidate], focus: Mapping[tuple[str, int], float]) -> tuple[Candidate, ...]:
+def _focused(candidates: Sequence[Candidate], found: Found) -> tuple[Candidate, ...]:
     """Return the candidates with their cosine to the question without names."""
+    focus = {one.key: one.legs.get("dense") for one in found.candidates}
     return tuple(replace(one, focus=focus.get(one.key)) for one in candidates)
 
 

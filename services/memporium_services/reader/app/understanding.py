@@ -94,8 +94,8 @@ class UnderstandingVault:
 
     async def meaning(
         self, parent: str, query: str, *, limit: int, conditions: Conditions, include_mounts: bool
-    ) -> Mapping[tuple[str, int], float]:
-        """Return the cosines of the statements nearest to a query in meaning."""
+    ) -> Found:
+        """Return the statements nearest to a query in meaning."""
         return await self._vault.meaning(
             parent, query, limit=limit, conditions=conditions, include_mounts=include_mounts
         )
