@@ -81,6 +81,7 @@ class FakeTransfer(TransferServiceServicer):
         self.sealed: dict[str, transfer_service_pb2.SealReleaseRequest] = {}
         self.revoked: list[str] = []
         self.refusal: PlatformError | None = None
+        self.tracing: Any = None
 
     def add_to(self, server: Any) -> None:
         add_TransferServiceServicer_to_server(self, server)
@@ -98,6 +99,7 @@ class FakeTransfer(TransferServiceServicer):
             manifest_sha256=f"{len(self.sealed):064x}",
             cube_count=3,
             sealed_bytes=1024,
+            tracing=self.tracing,
         )
         return transfer_service_pb2.SealReleaseResponse(bundle=bundle)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from memporium.memstore.v1 import listing_calls_pb2, listing_pb2, release_calls_pb2
+from memporium.transfer.v1 import tracing_pb2
 from memporium_platform.errors import PlatformError, Reason
 from support.market import licence, refused, request_id
 
@@ -140,6 +141,24 @@ async def test_releases_are_sealed_numbered_and_immutable(market):
     assert market.transfer.revoked == [second.bundle]
     latest = await stub.GetListing(listing_calls_pb2.GetListingRequest(name=listing.name))
     assert latest.listing.latest_release == first.name
+
+
+async def test_a_listing_says_how_a_leaked_copy_of_its_newest_release_is_traced(market):
+    listing = await market.listing(terms=licence())
+    buyer = market.stub("buyer")
+    named = listing_calls_pb2.GetListingRequest(name=listing.name)
+    assert not (await buyer.GetListing(named)).listing.HasField("tracing")
+    market.transfer.tracing = small = tracing_pb2.Tracing(
+        promise=tracing_pb2.TRACE_PROMISE_CANARIES, slots=70, words=2400, canaries=1, statement="By 1 canaries only."
+    )
+    assert (await market.release(listing.name, "1.0.0")).tracing == small
+    market.transfer.tracing = tracing_pb2.Tracing(promise=tracing_pb2.TRACE_PROMISE_ONE_LEAKER, slots=600)
+    second = await market.release(listing.name, "1.1.0")
+    assert (await buyer.GetListing(named)).listing.tracing == second.tracing
+    await market.stub("seller").RevokeRelease(
+        release_calls_pb2.RevokeReleaseRequest(name=second.name, reason="wrong", request_id=request_id())
+    )
+    assert (await buyer.GetListing(named)).listing.tracing == small
 
 
 async def test_a_release_that_cannot_be_sealed_is_not_to_be_had(market):

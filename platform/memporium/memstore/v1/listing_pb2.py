@@ -25,9 +25,10 @@ _sym_db = _symbol_database.Default()
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from memporium.memstore.v1 import terms_pb2 as memporium_dot_memstore_dot_v1_dot_terms__pb2
+from memporium.transfer.v1 import tracing_pb2 as memporium_dot_transfer_dot_v1_dot_tracing__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#memporium/memstore/v1/listing.proto\x12\x15memporium.memstore.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!memporium/memstore/v1/terms.proto\"\xea\x01\n\nTransition\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12\x12\n\nfrom_state\x18\x02 \x01(\t\x12\x10\n\x08to_state\x18\x03 \x01(\t\x12\x0f\n\x07trigger\x18\x04 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x05 \x01(\t\x12\x14\n\x0corganisation\x18\x06 \x01(\t\x12\x0e\n\x06reason\x18\x07 \x01(\t\x12(\n\x04time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tstatement\x18\t \x01(\x0c\x12\x11\n\tsignature\x18\n \x01(\x0c\x12\x0e\n\x06key_id\x18\x0b \x01(\t\"\xb5\x01\n\x08\x41udience\x12\x34\n\x05scope\x18\x01 \x01(\x0e\x32%.memporium.memstore.v1.Audience.Scope\x12\x15\n\rorganisations\x18\x02 \x03(\t\"\\\n\x05Scope\x12\x15\n\x11SCOPE_UNSPECIFIED\x10\x00\x12\x11\n\rSCOPE_PRIVATE\x10\x01\x12\x17\n\x13SCOPE_ORGANISATIONS\x10\x02\x12\x10\n\x0cSCOPE_PUBLIC\x10\x03\"\xb6\x05\n\x07Listing\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x11\n\x03uid\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\r\n\x05title\x18\x04 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x05 \x01(\t\x12\x0c\n\x04tags\x18\x06 \x03(\t\x12\x31\n\x08\x61udience\x18\x07 \x01(\x0b\x32\x1f.memporium.memstore.v1.Audience\x12\x32\n\x05terms\x18\x08 \x01(\x0b\x32#.memporium.memstore.v1.LicenceTerms\x12\x42\n\x0eterms_document\x18\t \x01(\x0b\x32$.memporium.memstore.v1.TermsDocumentB\x04\xe2\x41\x01\x03\x12\x39\n\x05state\x18\n \x01(\x0e\x32$.memporium.memstore.v1.Listing.StateB\x04\xe2\x41\x01\x03\x12\x1c\n\x0elatest_release\x18\x0b \x01(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x38\n\x07history\x18\x0e \x03(\x0b\x32!.memporium.memstore.v1.TransitionB\x04\xe2\x41\x01\x03\"\x97\x01\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bSTATE_DRAFT\x10\x01\x12\x13\n\x0fSTATE_IN_REVIEW\x10\x02\x12\x13\n\x0fSTATE_PUBLISHED\x10\x03\x12\x13\n\x0fSTATE_SUSPENDED\x10\x04\x12\x14\n\x10STATE_DEPRECATED\x10\x05\x12\x11\n\rSTATE_RETIRED\x10\x06\"0\n\rCubeSelection\x12\r\n\x05\x63ubes\x18\x01 \x03(\t\x12\x10\n\x08\x61ny_tags\x18\x02 \x03(\t\"\xf7\x04\n\x07Release\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x11\n\x03uid\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07version\x18\x03 \x01(\tB\x04\xe2\x41\x01\x05\x12\x14\n\x06number\x18\x04 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x17\n\tchangelog\x18\x05 \x01(\tB\x04\xe2\x41\x01\x05\x12\x14\n\x06\x62undle\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fmanifest_sha256\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\ncube_count\x18\x08 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x1a\n\x0csealed_bytes\x18\t \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x1a\n\x0cterms_sha256\x18\n \x01(\tB\x04\xe2\x41\x01\x03\x12\x39\n\x05state\x18\x0b \x01(\x0e\x32$.memporium.memstore.v1.Release.StateB\x04\xe2\x41\x01\x03\x12\x14\n\x06reason\x18\x0c \x01(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x36\n\x0cpublish_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0brevoke_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x14\n\x06sample\x18\x10 \x01(\x08\x42\x04\xe2\x41\x01\x05\"k\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n\rSTATE_SEALING\x10\x01\x12\x13\n\x0fSTATE_PUBLISHED\x10\x02\x12\x11\n\rSTATE_REVOKED\x10\x03\x12\x10\n\x0cSTATE_FAILED\x10\x04*S\n\tPiiPolicy\x12\x1a\n\x16PII_POLICY_UNSPECIFIED\x10\x00\x12\x15\n\x11PII_POLICY_REFUSE\x10\x01\x12\x13\n\x0fPII_POLICY_MASK\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#memporium/memstore/v1/listing.proto\x12\x15memporium.memstore.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!memporium/memstore/v1/terms.proto\x1a#memporium/transfer/v1/tracing.proto\"\xea\x01\n\nTransition\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12\x12\n\nfrom_state\x18\x02 \x01(\t\x12\x10\n\x08to_state\x18\x03 \x01(\t\x12\x0f\n\x07trigger\x18\x04 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x05 \x01(\t\x12\x14\n\x0corganisation\x18\x06 \x01(\t\x12\x0e\n\x06reason\x18\x07 \x01(\t\x12(\n\x04time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tstatement\x18\t \x01(\x0c\x12\x11\n\tsignature\x18\n \x01(\x0c\x12\x0e\n\x06key_id\x18\x0b \x01(\t\"\xb5\x01\n\x08\x41udience\x12\x34\n\x05scope\x18\x01 \x01(\x0e\x32%.memporium.memstore.v1.Audience.Scope\x12\x15\n\rorganisations\x18\x02 \x03(\t\"\\\n\x05Scope\x12\x15\n\x11SCOPE_UNSPECIFIED\x10\x00\x12\x11\n\rSCOPE_PRIVATE\x10\x01\x12\x17\n\x13SCOPE_ORGANISATIONS\x10\x02\x12\x10\n\x0cSCOPE_PUBLIC\x10\x03\"\xed\x05\n\x07Listing\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x11\n\x03uid\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\r\n\x05title\x18\x04 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x05 \x01(\t\x12\x0c\n\x04tags\x18\x06 \x03(\t\x12\x31\n\x08\x61udience\x18\x07 \x01(\x0b\x32\x1f.memporium.memstore.v1.Audience\x12\x32\n\x05terms\x18\x08 \x01(\x0b\x32#.memporium.memstore.v1.LicenceTerms\x12\x42\n\x0eterms_document\x18\t \x01(\x0b\x32$.memporium.memstore.v1.TermsDocumentB\x04\xe2\x41\x01\x03\x12\x39\n\x05state\x18\n \x01(\x0e\x32$.memporium.memstore.v1.Listing.StateB\x04\xe2\x41\x01\x03\x12\x1c\n\x0elatest_release\x18\x0b \x01(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x38\n\x07history\x18\x0e \x03(\x0b\x32!.memporium.memstore.v1.TransitionB\x04\xe2\x41\x01\x03\x12\x35\n\x07tracing\x18\x0f \x01(\x0b\x32\x1e.memporium.transfer.v1.TracingB\x04\xe2\x41\x01\x03\"\x97\x01\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bSTATE_DRAFT\x10\x01\x12\x13\n\x0fSTATE_IN_REVIEW\x10\x02\x12\x13\n\x0fSTATE_PUBLISHED\x10\x03\x12\x13\n\x0fSTATE_SUSPENDED\x10\x04\x12\x14\n\x10STATE_DEPRECATED\x10\x05\x12\x11\n\rSTATE_RETIRED\x10\x06\"0\n\rCubeSelection\x12\r\n\x05\x63ubes\x18\x01 \x03(\t\x12\x10\n\x08\x61ny_tags\x18\x02 \x03(\t\"\xae\x05\n\x07Release\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x11\n\x03uid\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07version\x18\x03 \x01(\tB\x04\xe2\x41\x01\x05\x12\x14\n\x06number\x18\x04 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x17\n\tchangelog\x18\x05 \x01(\tB\x04\xe2\x41\x01\x05\x12\x14\n\x06\x62undle\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fmanifest_sha256\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\ncube_count\x18\x08 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x1a\n\x0csealed_bytes\x18\t \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x1a\n\x0cterms_sha256\x18\n \x01(\tB\x04\xe2\x41\x01\x03\x12\x39\n\x05state\x18\x0b \x01(\x0e\x32$.memporium.memstore.v1.Release.StateB\x04\xe2\x41\x01\x03\x12\x14\n\x06reason\x18\x0c \x01(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x36\n\x0cpublish_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0brevoke_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x14\n\x06sample\x18\x10 \x01(\x08\x42\x04\xe2\x41\x01\x05\x12\x35\n\x07tracing\x18\x11 \x01(\x0b\x32\x1e.memporium.transfer.v1.TracingB\x04\xe2\x41\x01\x03\"k\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n\rSTATE_SEALING\x10\x01\x12\x13\n\x0fSTATE_PUBLISHED\x10\x02\x12\x11\n\rSTATE_REVOKED\x10\x03\x12\x10\n\x0cSTATE_FAILED\x10\x04*S\n\tPiiPolicy\x12\x1a\n\x16PII_POLICY_UNSPECIFIED\x10\x00\x12\x15\n\x11PII_POLICY_REFUSE\x10\x01\x12\x13\n\x0fPII_POLICY_MASK\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -50,6 +51,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTING'].fields_by_name['update_time']._serialized_options = b'\342A\001\003'
   _globals['_LISTING'].fields_by_name['history']._loaded_options = None
   _globals['_LISTING'].fields_by_name['history']._serialized_options = b'\342A\001\003'
+  _globals['_LISTING'].fields_by_name['tracing']._loaded_options = None
+  _globals['_LISTING'].fields_by_name['tracing']._serialized_options = b'\342A\001\003'
   _globals['_RELEASE'].fields_by_name['name']._loaded_options = None
   _globals['_RELEASE'].fields_by_name['name']._serialized_options = b'\342A\001\010'
   _globals['_RELEASE'].fields_by_name['uid']._loaded_options = None
@@ -82,22 +85,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RELEASE'].fields_by_name['revoke_time']._serialized_options = b'\342A\001\003'
   _globals['_RELEASE'].fields_by_name['sample']._loaded_options = None
   _globals['_RELEASE'].fields_by_name['sample']._serialized_options = b'\342A\001\005'
-  _globals['_PIIPOLICY']._serialized_start=1965
-  _globals['_PIIPOLICY']._serialized_end=2048
-  _globals['_TRANSITION']._serialized_start=164
-  _globals['_TRANSITION']._serialized_end=398
-  _globals['_AUDIENCE']._serialized_start=401
-  _globals['_AUDIENCE']._serialized_end=582
-  _globals['_AUDIENCE_SCOPE']._serialized_start=490
-  _globals['_AUDIENCE_SCOPE']._serialized_end=582
-  _globals['_LISTING']._serialized_start=585
-  _globals['_LISTING']._serialized_end=1279
-  _globals['_LISTING_STATE']._serialized_start=1128
-  _globals['_LISTING_STATE']._serialized_end=1279
-  _globals['_CUBESELECTION']._serialized_start=1281
-  _globals['_CUBESELECTION']._serialized_end=1329
-  _globals['_RELEASE']._serialized_start=1332
-  _globals['_RELEASE']._serialized_end=1963
-  _globals['_RELEASE_STATE']._serialized_start=1856
-  _globals['_RELEASE_STATE']._serialized_end=1963
+  _globals['_RELEASE'].fields_by_name['tracing']._loaded_options = None
+  _globals['_RELEASE'].fields_by_name['tracing']._serialized_options = b'\342A\001\003'
+  _globals['_PIIPOLICY']._serialized_start=2112
+  _globals['_PIIPOLICY']._serialized_end=2195
+  _globals['_TRANSITION']._serialized_start=201
+  _globals['_TRANSITION']._serialized_end=435
+  _globals['_AUDIENCE']._serialized_start=438
+  _globals['_AUDIENCE']._serialized_end=619
+  _globals['_AUDIENCE_SCOPE']._serialized_start=527
+  _globals['_AUDIENCE_SCOPE']._serialized_end=619
+  _globals['_LISTING']._serialized_start=622
+  _globals['_LISTING']._serialized_end=1371
+  _globals['_LISTING_STATE']._serialized_start=1220
+  _globals['_LISTING_STATE']._serialized_end=1371
+  _globals['_CUBESELECTION']._serialized_start=1373
+  _globals['_CUBESELECTION']._serialized_end=1421
+  _globals['_RELEASE']._serialized_start=1424
+  _globals['_RELEASE']._serialized_end=2110
+  _globals['_RELEASE_STATE']._serialized_start=2003
+  _globals['_RELEASE_STATE']._serialized_end=2110
 # @@protoc_insertion_point(module_scope)

@@ -10,6 +10,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from memporium.memstore.v1 import terms_pb2 as _terms_pb2
+from memporium.transfer.v1 import tracing_pb2 as _tracing_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -223,6 +224,7 @@ class Listing(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     HISTORY_FIELD_NUMBER: _builtins.int
+    TRACING_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`orgs/{org}/listings/{listing}`."""
     uid: _builtins.str
@@ -265,6 +267,10 @@ class Listing(_message.Message):
     def history(self) -> _containers.RepeatedCompositeFieldContainer[Global___Transition]:
         """The steps of its state, oldest first; for its own organisation."""
 
+    @_builtins.property
+    def tracing(self) -> _tracing_pb2.Tracing:
+        """How a leaked copy of its newest release is traced; absent: there is none."""
+
     def __init__(
         self,
         *,
@@ -282,10 +288,11 @@ class Listing(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         history: _abc.Iterable[Global___Transition] | None = ...,
+        tracing: _tracing_pb2.Tracing | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience", "create_time", b"create_time", "terms", b"terms", "terms_document", b"terms_document", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience", "create_time", b"create_time", "terms", b"terms", "terms_document", b"terms_document", "tracing", b"tracing", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience", "create_time", b"create_time", "description", b"description", "etag", b"etag", "history", b"history", "latest_release", b"latest_release", "name", b"name", "state", b"state", "tags", b"tags", "terms", b"terms", "terms_document", b"terms_document", "title", b"title", "uid", b"uid", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience", "create_time", b"create_time", "description", b"description", "etag", b"etag", "history", b"history", "latest_release", b"latest_release", "name", b"name", "state", b"state", "tags", b"tags", "terms", b"terms", "terms_document", b"terms_document", "title", b"title", "tracing", b"tracing", "uid", b"uid", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -374,6 +381,7 @@ class Release(_message.Message):
     PUBLISH_TIME_FIELD_NUMBER: _builtins.int
     REVOKE_TIME_FIELD_NUMBER: _builtins.int
     SAMPLE_FIELD_NUMBER: _builtins.int
+    TRACING_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`orgs/{org}/listings/{listing}/releases/{release}`."""
     uid: _builtins.str
@@ -412,6 +420,10 @@ class Release(_message.Message):
     def revoke_time(self) -> _timestamp_pb2.Timestamp:
         """When it was revoked."""
 
+    @_builtins.property
+    def tracing(self) -> _tracing_pb2.Tracing:
+        """How a leaked copy of it is traced; absent before it is sealed."""
+
     def __init__(
         self,
         *,
@@ -431,10 +443,11 @@ class Release(_message.Message):
         publish_time: _timestamp_pb2.Timestamp | None = ...,
         revoke_time: _timestamp_pb2.Timestamp | None = ...,
         sample: _builtins.bool = ...,
+        tracing: _tracing_pb2.Tracing | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "publish_time", b"publish_time", "revoke_time", b"revoke_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "publish_time", b"publish_time", "revoke_time", b"revoke_time", "tracing", b"tracing"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundle", b"bundle", "changelog", b"changelog", "create_time", b"create_time", "cube_count", b"cube_count", "manifest_sha256", b"manifest_sha256", "name", b"name", "number", b"number", "publish_time", b"publish_time", "reason", b"reason", "revoke_time", b"revoke_time", "sample", b"sample", "sealed_bytes", b"sealed_bytes", "state", b"state", "terms_sha256", b"terms_sha256", "uid", b"uid", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundle", b"bundle", "changelog", b"changelog", "create_time", b"create_time", "cube_count", b"cube_count", "manifest_sha256", b"manifest_sha256", "name", b"name", "number", b"number", "publish_time", b"publish_time", "reason", b"reason", "revoke_time", b"revoke_time", "sample", b"sample", "sealed_bytes", b"sealed_bytes", "state", b"state", "terms_sha256", b"terms_sha256", "tracing", b"tracing", "uid", b"uid", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

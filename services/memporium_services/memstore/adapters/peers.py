@@ -8,11 +8,12 @@ import grpc
 
 from memporium.scheduler.v1 import job_pb2, scheduler_service_pb2
 from memporium.scheduler.v1.scheduler_service_pb2_grpc import SchedulerServiceStub
-from memporium.transfer.v1 import transfer_pb2, transfer_service_pb2
+from memporium.transfer.v1 import tracing_pb2, transfer_pb2, transfer_service_pb2
 from memporium.transfer.v1.transfer_service_pb2_grpc import TransferServiceStub
 from memporium_platform.call import Principal, PrincipalKind, acting_as
 from memporium_platform.names import org_of
 from memporium_platform.rpc.errors_client import reason_of
+from memporium_services.memstore.domain.tracing import Tracing
 from memporium_services.memstore.ports import Sealed
 
 if TYPE_CHECKING:
@@ -48,7 +49,15 @@ class TransferSealer:
             bundle = (await self._stub.SealRelease(request, timeout=_SEAL_TIMEOUT_S)).bundle
         except grpc.aio.AioRpcError as error:
             raise reason_of(error) from error
-        return Sealed(bundle.name, bundle.manifest_sha256, bundle.cube_count, bundle.sealed_bytes)
+        found = bundle.tracing if bundle.HasField("tracing") else None
+        tracing = found and Tracing(
+            tracing_pb2.TracePromise.Name(found.promise).removeprefix("TRACE_PROMISE_"),
+            found.slots,
+            found.words,
+            found.canaries,
+            found.statement,
+        )
+        return Sealed(bundle.name, bundle.manifest_sha256, bundle.cube_count, bundle.sealed_bytes, tracing)
 
     async def revoke(self, bundle: str, reason: str, request_id: str) -> None:
         """Take a bundle back."""

@@ -92,8 +92,8 @@ class Releases:
             tx.releases.put(after)
             listing = own_listing(tx, before.listing)
             had = [each for each in tx.versions(listing.name) if each.state is ReleaseState.PUBLISHED]
-            latest = next((each.name for each in had if not each.sample), "")
-            tx.listings.put(replace(listing, latest_release=latest, revision=listing.revision + 1))
+            latest = next((each for each in had if not each.sample), None)
+            tx.listings.put(replace(_showing(listing, latest), revision=listing.revision + 1))
             tx.events.append(_event(EventKind.RELEASE_REVOKED, after, listing, reason, now))
             tx.audit(current_call(), name, {"version": after.version}, now)
             return name
@@ -177,12 +177,13 @@ class Releases:
             manifest_sha256=sealed.manifest_sha256,
             cube_count=sealed.cube_count,
             sealed_bytes=sealed.sealed_bytes,
+            tracing=sealed.tracing,
             publish_us=to_us(now),
         )
         tx.releases.put(after)
         listing = own_listing(tx, after.listing)
         if not after.sample:
-            tx.listings.put(replace(listing, latest_release=name, revision=listing.revision + 1, update_us=to_us(now)))
+            tx.listings.put(replace(_showing(listing, after), revision=listing.revision + 1, update_us=to_us(now)))
         event = tx.events.append(_event(EventKind.RELEASE_PUBLISHED, after, listing, after.changelog, now))
         _deliver(tx, after, event, to_us(now))
         details = {"version": after.version, "bundle": after.bundle, "manifest_sha256": after.manifest_sha256}
@@ -193,6 +194,13 @@ class Releases:
         before, now = _own(tx, name), self._market.clock.now()
         if before.state is ReleaseState.SEALING:
             tx.releases.put(_moved(tx, before, "fail", signer, reason, now))
+
+
+def _showing(listing: Listing, latest: Release | None) -> Listing:
+    """Return a listing with this newest release, or none."""
+    if latest is None:
+        return replace(listing, latest_release="", tracing=None)
+    return replace(listing, latest_release=latest.name, tracing=latest.tracing)
 
 
 def _own(tx: Transaction, name: str) -> Release:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from memporium.memstore.v1 import listing_pb2, offer_pb2
+from memporium.transfer.v1 import tracing_pb2
 from memporium_platform.errors import invalid
 from memporium_services.memstore.app.listings import ListingChange
 from memporium_services.memstore.app.offers import OfferDraft
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from memporium_services.memstore.domain.listings import Listing
     from memporium_services.memstore.domain.offers import Offer
     from memporium_services.memstore.domain.releases import Release
+    from memporium_services.memstore.domain.tracing import Tracing
 
 _SETTABLE = frozenset({"title", "description", "tags", "audience", "terms"})
 _MAX_WORDS = 16
@@ -91,6 +93,20 @@ def listing_out(shown: Shown[Listing]) -> listing_pb2.Listing:
         create_time=time_out(listing.create_us),
         update_time=time_out(listing.update_us),
         history=steps_out(shown.steps),
+        tracing=tracing_out(listing.tracing),
+    )
+
+
+def tracing_out(tracing: Tracing | None) -> tracing_pb2.Tracing | None:
+    """Return the message, or None where it is not known."""
+    if tracing is None:
+        return None
+    return tracing_pb2.Tracing(
+        promise=tracing_pb2.TracePromise.Value(f"TRACE_PROMISE_{tracing.promise}"),
+        slots=tracing.slots,
+        words=tracing.words,
+        canaries=tracing.canaries,
+        statement=tracing.statement,
     )
 
 
@@ -127,6 +143,7 @@ def release_out(release: Release) -> listing_pb2.Release:
         publish_time=time_out(release.publish_us),
         revoke_time=time_out(release.revoke_us),
         sample=release.sample,
+        tracing=tracing_out(release.tracing),
     )
 
 

@@ -8,6 +8,7 @@ from enum import StrEnum
 from memporium_platform.errors import PlatformError, Reason, invalid
 from memporium_services.memstore.domain.audience import Audience  # noqa: TC001 - rows are read by these types
 from memporium_services.memstore.domain.machine import Machine, Side
+from memporium_services.memstore.domain.tracing import Tracing  # noqa: TC001 - rows are read by these types
 
 _MAX_TITLE = 200
 _MAX_DESCRIPTION = 20_000
@@ -65,6 +66,7 @@ class Listing:
         publish_us: When it last came into the catalogue.
         bound_terms: Digest of the terms under which alone it may be had, since it holds what was made of memory that is
             shared alike; "": any.
+        tracing: How a leaked copy of its newest release is traced; None: not known.
     """
 
     name: str
@@ -84,6 +86,7 @@ class Listing:
     publish_us: int = 0
     revision: int = field(default=1)
     bound_terms: str = ""
+    tracing: Tracing | None = None
 
     @property
     def etag(self) -> str:

@@ -9,6 +9,7 @@ from functools import total_ordering
 
 from memporium_platform.errors import invalid
 from memporium_services.memstore.domain.machine import Machine, Side
+from memporium_services.memstore.domain.tracing import Tracing  # noqa: TC001 - rows are read by these types
 
 # Semantic Versioning 2.0.0, https://semver.org; build metadata does not order, so it is not taken.
 _NUMBER = r"(?:0|[1-9]\d{0,8})"
@@ -93,6 +94,7 @@ class Release:
         create_us: When it was made.
         publish_us: When it was published; 0: not.
         revoke_us: When it was revoked; 0: not.
+        tracing: How a leaked copy is traced; None: not known.
     """
 
     name: str
@@ -114,3 +116,4 @@ class Release:
     create_us: int = 0
     publish_us: int = 0
     revoke_us: int = 0
+    tracing: Tracing | None = None

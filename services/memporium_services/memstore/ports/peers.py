@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from memporium_services.memstore.domain.subscriptions import Delivery
+    from memporium_services.memstore.domain.tracing import Tracing
 
 
 class Signer(Protocol):
@@ -59,6 +60,7 @@ class Sealed:
     manifest_sha256: str
     cube_count: int
     sealed_bytes: int
+    tracing: Tracing | None = None
 
 
 class Sealer(Protocol):
