@@ -103,11 +103,13 @@ def add_commands() -> typer.Typer:
         issuer,
         job,
         key,
+        leak,
         licence,
         listing,
         model,
         negotiation,
         org,
+        peer,
         pipeline,
         recall,
         receipt,
@@ -120,11 +122,11 @@ def add_commands() -> typer.Typer:
     if not app.registered_groups:
         groups = (
             org, key, issuer, vault, cube, receipt, listing, negotiation, agreement, licence, consent, subscribe,
-            bundle, model, job, pipeline, audit, config, evaluate,
+            bundle, model, job, pipeline, audit, peer, config, evaluate,
         )  # fmt: skip
         for module in groups:
             app.add_typer(module.app)
-        for single in (recall, ask, claims, scene, serve, doctor, demo):
+        for single in (recall, ask, claims, scene, leak, serve, doctor, demo):
             single.register(app)
     return app
 
