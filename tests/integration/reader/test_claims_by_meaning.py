@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-
 from integration.reader.test_contradiction import Memory
+
 from support.platform import running_platform
 
 

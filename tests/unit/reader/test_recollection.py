@@ -191,3 +191,31 @@ def test_a_huge_number_of_candidates_is_ranked_in_bounded_time():
     started = datetime.now(UTC)
     rank(found, analyse("When did Ada say word?", NOW), names=("Ada",), levers=Levers())
     assert datetime.now(UTC) - started < timedelta(seconds=5)
+
+
+@pytest.mark.parametrize(
+    ("text", "addressed"),
+    [
+        ("Which restaurant did you recommend?", True),
+        ("Can you remind me what you suggested for my trip?", True),
+        ("What was your advice on sleep?", True),
+        ("Can you tell me when I moved?", False),
+        ("Do you remember my sister's name?", False),
+        ("When did I buy the car?", False),
+        ("Where does Ada live?", False),
+    ],
+)
+def test_a_question_put_to_the_assistant_is_about_what_it_said(text, addressed):
+    assert analyse(text, NOW).addressed is addressed
+
+
+def test_who_is_asked_answers_for_itself():
+    said = [
+        Candidate("a", 0, "User: I want to eat out in Rome.", speaker="User", role="user"),
+        Candidate("a", 1, "Assistant: Try Da Enzo in Rome.", speaker="Assistant", role="assistant"),
+    ]
+    assert features.speaker_match(said, analyse("Which place in Rome did you recommend to me?", NOW), ()).tolist() == [
+        0,
+        1,
+    ]
+    assert features.speaker_match(said, analyse("Where did I want to eat?", NOW), ()).tolist() == [1, 0]

@@ -29,6 +29,8 @@ _FEEDBACK_TOP = 5
 _FEEDBACK_WORDS = 15
 # Roles whose statements are the asker's own.
 _ASKING_ROLES = frozenset({"user", "human"})
+# Roles of those who are asked.
+_ANSWERING_ROLES = frozenset({"assistant", "ai", "bot", "agent", "model"})
 _FIRST_PERSON = re.compile(r"\b(?:I|my|we|our)\b")
 _TIME_WORDS = re.compile(
     r"\b(?:yesterday|today|tonight|tomorrow|last|next|ago|week|weekend|month|year|morning|recently|since|summer|winter|"
@@ -63,10 +65,12 @@ def clarity(scaled: NDArray[np.float64]) -> float:
 
 
 def speaker_match(candidates: Sequence[Candidate], question: Question, names: Sequence[str]) -> NDArray[np.float64]:
-    """Return 1 where the statement was made by the one person that the question is about."""
+    """Return 1 where the statement was made by the one that the question is about, or that it is put to."""
     wanted = {name.lower() for name in names}
     if len(wanted) == 1:
         return np.array([float(one.speaker.lower() in wanted) for one in candidates])
+    if not wanted and question.addressed:
+        return np.array([float(one.role.lower() in _ANSWERING_ROLES) for one in candidates])
     if not wanted and question.asker:
         return np.array([float(one.role.lower() in _ASKING_ROLES) for one in candidates])
     return np.zeros(len(candidates))

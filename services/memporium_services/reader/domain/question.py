@@ -37,6 +37,7 @@ class Question:
         end: End of that time.
         parts: Its parts, where it has several; else empty.
         asker: True: it asks about the asker ("I", "my").
+        addressed: True: it asks for what the one asked has said or done ("you recommended"), an assistant for instance.
     """
 
     text: str
@@ -46,6 +47,7 @@ class Question:
     end: datetime | None = None
     parts: tuple[str, ...] = ()
     asker: bool = False
+    addressed: bool = False
 
 
 _TIME = re.compile(
@@ -67,6 +69,18 @@ _FACT = re.compile(
     r"^\W*(?:who|whom|whose|what|which|where|how|why|did|does|do|is|are|was|were|has|have)\b", re.IGNORECASE
 )
 _ASKER = re.compile(r"\b(?:i|me|my|mine|myself)\b", re.IGNORECASE)
+# "Can you remind me" is but polite.
+_POLITE = re.compile(
+    r"\b(?:can|could|would|will) you (?:please )?(?:remind|tell|help|list|give|show)\b|\bif you\b|"
+    r"\bdo you (?:remember|know|recall|think)\b",
+    re.IGNORECASE,
+)
+_YOU = re.compile(r"\byou(?:rs?)?\b", re.IGNORECASE)
+_TOLD_BY_YOU = re.compile(
+    r"\byou (?:\w+ly )?(?:recommend|suggest|told|tell|said|say|mention|gave|give|wrote|write|list|describ|explain|"
+    r"provid|shar|advis|propos)",
+    re.IGNORECASE,
+)
 _SPLIT = re.compile(
     r"\s*(?:;|,? and (?=(?:what|who|when|where|why|how|which|did|does|is|are|was)\b)|\?\s+)\s*", re.IGNORECASE
 )
@@ -85,6 +99,7 @@ def analyse(text: str, now: datetime) -> Question:
         end=max((one.end for one in spans), default=None),
         parts=_parts(text),
         asker=_ASKER.search(text) is not None,
+        addressed=_addressed(text),
     )
 
 
@@ -109,6 +124,12 @@ def without_names(text: str, names: Sequence[str]) -> str:
             rest = re.sub(rf"\b{re.escape(form)}(?:['\u2019]s?)?(?!\w)", "", rest, flags=re.IGNORECASE)
     rest = " ".join(rest.split())
     return rest if terms(rest) else text
+
+
+def _addressed(text: str) -> bool:
+    plain = _POLITE.sub("", text)
+    about_asker = re.search(r"\b(?:i|my|mine|myself)\b", plain, re.IGNORECASE)
+    return _TOLD_BY_YOU.search(plain) is not None or (_YOU.search(plain) is not None and not about_asker)
 
 
 def _bare(word: str) -> str:
