@@ -31,10 +31,11 @@ if TYPE_CHECKING:
     from memporium_services.transfer.ports.store import BundleRows
     from memporium_services.transfer.ports.tracing import TracingRows
 
-# Slots after which only one cube in `_SHARE` is marked: more add nothing to what is promised, and cost every recipient
-# a copy of its own.
-_PLENTY = 16_384
-_SHARE = 8
+# Slots after which only one cube in `_SHARE` is marked, and words after which one in `_LARGE_SHARE`: more add nothing
+# to what is promised, and every recipient's copy has to be made and kept. Those are counted by their length alone.
+_PLENTY, _SHARE = 16_384, 8
+_LARGE, _LARGE_SHARE = 4_000_000, 64
+_CHARACTERS_A_WORD = 6
 # Of the texts without any slot, one in so many is in the recipients' parts, so that canaries have company there.
 _COMPANY = 16
 
@@ -59,8 +60,8 @@ class SlotChoice:
             return True
         # The name alone decides, so that the next release decides the same.
         drawn = int.from_bytes(sha256(cube.cube.name.rsplit("/", 1)[-1].encode()).digest()[:4])
-        if len(self._slots) >= _PLENTY and drawn % _SHARE:
-            return False
+        if len(self._slots) >= _PLENTY:
+            return self._is_one_of_many(cube, drawn)
         found: set[int] = set()
         words = 0
         for text in texts_of(cube):
@@ -72,6 +73,13 @@ class SlotChoice:
         self._slots |= found
         self.words += words
         return True
+
+    def _is_one_of_many(self, cube: PortableCube, drawn: int) -> bool:
+        if drawn % (_SHARE if self.words < _LARGE else _LARGE_SHARE):
+            return False
+        words = sum(map(len, texts_of(cube))) // _CHARACTERS_A_WORD
+        self.words += words
+        return bool(words)
 
 
 class CopyMarks:
