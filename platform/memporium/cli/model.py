@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -77,6 +79,24 @@ def train_lora(
         options=convert_pb2.TrainingOptions(epochs=epochs, rank=rank),
     )
     _follow(run, responses)
+
+
+@app.command(epilog="Example: memporium model detect answer.txt --agreement orgs/acme/agreements/AGREEMENT")
+def detect(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="Text that a model may have written; - for standard input.")],
+    agreement: Annotated[list[str], typer.Option(help="Agreement to look for; default: all that you provide.")] = [],
+    model: Model = "",
+) -> None:
+    """Say under which of your agreements a text was written, where their terms ask for a watermark in answers."""
+    run = session(context)
+    text = sys.stdin.read() if str(file) == "-" else file.read_text()
+    org = run.parent("")
+    known = all_pages(run.client.memstore.list_agreements, "agreements", parent=org)
+    provided = agreement or [one.name for one in known if one.provider == org]
+    found = run.client.inference.detect_watermark(parent=org, agreements=provided, text=text, model=model)
+    columns = ["agreement", "detected", "z", "p_value", "tokens", "preferred_tokens"]
+    show_all(found.evidence, columns, as_json=run.as_json)
 
 
 def _dtype(dtype: KvDtype) -> convert_pb2.KvDtype.ValueType:

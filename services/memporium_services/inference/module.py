@@ -13,6 +13,7 @@ from memporium_services.inference.app.agreements import Agreements
 from memporium_services.inference.app.blob_cache import BlobCache
 from memporium_services.inference.app.conversion import Conversion
 from memporium_services.inference.app.generation import Generation, Limits
+from memporium_services.inference.app.watermarks import Watermarks
 from memporium_services.inference.servicer import InferenceServicer
 from memporium_services.inference.settings import InferenceSettings
 
@@ -53,11 +54,13 @@ async def build(kernel: Kernel) -> InferenceModule:
     vault = GrpcMemoryVault(kernel.channels, max_blob_bytes=settings.max_blob_bytes)
     cache = BlobCache(settings.blob_cache_bytes, policy=settings.blob_cache_policy)
     agreements = Agreements(GrpcEntitlements(kernel.channels), on_end=cache.drop_agreement)
+    watermarks = Watermarks(registry, kernel.keys.derive)
     limits = Limits(max_prompt_tokens=settings.max_prompt_tokens, max_input_bytes=settings.max_input_bytes)
     servicer = InferenceServicer(
         registry,
-        Generation(registry, vault, cache, agreements, limits),
+        Generation(registry, vault, cache, agreements, watermarks, limits),
         Conversion(registry, vault, agreements, new_id=lambda: new_id(kernel.clock.now())),
+        watermarks,
         tokens=kernel.page_tokens,
         settings=settings,
     )

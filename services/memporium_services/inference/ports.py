@@ -67,6 +67,14 @@ class Generator(Protocol):
         """Return the number of tokens of each text."""
         ...
 
+    async def token_ids(self, text: str) -> list[int]:
+        """Return the tokens of a text.
+
+        Raises:
+            PlatformError: MODEL_UNAVAILABLE, where the tokenizer is not here.
+        """
+        ...
+
     def generate(self, task: GenerationTask) -> AsyncGenerator[GenerationEvent]:
         """Yield PromptRead, any number of TextPiece, and Ended; closing the iterator ends the computation.
 

@@ -14,10 +14,11 @@ from memporium_services.inference.convert import calls, events
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from memporium.inference.v1 import convert_pb2, embed_pb2, generate_pb2
+    from memporium.inference.v1 import convert_pb2, embed_pb2, generate_pb2, watermark_pb2
     from memporium_services.inference.app.conversion import Conversion
     from memporium_services.inference.app.generation import Generation
     from memporium_services.inference.app.registry import Registry
+    from memporium_services.inference.app.watermarks import Watermarks
     from memporium_services.inference.settings import InferenceSettings
 
 
@@ -29,6 +30,7 @@ class InferenceServicer(InferenceServiceServicer):
         registry: Registry,
         generation: Generation,
         conversion: Conversion,
+        watermarks: Watermarks,
         *,
         tokens: PageTokens,
         settings: InferenceSettings,
@@ -37,6 +39,7 @@ class InferenceServicer(InferenceServiceServicer):
         self._registry = registry
         self._generation = generation
         self._conversion = conversion
+        self._watermarks = watermarks
         self._tokens = tokens
         self._settings = settings
 
@@ -78,6 +81,13 @@ class InferenceServicer(InferenceServiceServicer):
         texts = calls.texts_of(request.texts, self._settings)
         model, counts = await self._registry.count_tokens(request.model, texts)
         return inference_service_pb2.CountTokensResponse(model=model, token_counts=counts)
+
+    async def DetectWatermark(
+        self, request: watermark_pb2.DetectWatermarkRequest, _context: Any
+    ) -> watermark_pb2.DetectWatermarkResponse:
+        (text,) = calls.texts_of([request.text], self._settings)
+        found = await self._watermarks.detect(request.parent, request.agreements, text, request.model)
+        return events.watermark_evidence(found)
 
     async def ListModels(
         self, request: inference_service_pb2.ListModelsRequest, _context: Any

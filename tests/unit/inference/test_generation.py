@@ -14,6 +14,7 @@ from memporium_services.inference.app.conversion import Conversion
 from memporium_services.inference.app.fair_queue import FairQueue
 from memporium_services.inference.app.generation import Generation, Limits
 from memporium_services.inference.app.registry import Registry, RunningGenerator
+from memporium_services.inference.app.watermarks import Watermarks
 from memporium_services.inference.domain.memory import (
     ActivationRef,
     BlobRef,
@@ -139,7 +140,8 @@ class World:
         training = FairQueue(max_waiting=4, max_waiting_per_tenant=1)
         running = RunningGenerator(self.generator, self.queue, self.generator, training)
         registry = Registry(embedders={}, generators={"fake": running}, default_embedder="", default_generator="fake")
-        self.generation = Generation(registry, self.vault, self.cache, self.agreements, Limits(100, 200))
+        watermarks = Watermarks(registry, str.encode)
+        self.generation = Generation(registry, self.vault, self.cache, self.agreements, watermarks, Limits(100, 200))
         self.conversion = Conversion(registry, self.vault, self.agreements, new_id=lambda: "new")
 
     async def generate(self, *memories, prompt="x", tenant="a"):

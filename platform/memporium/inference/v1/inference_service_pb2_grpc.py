@@ -7,6 +7,7 @@ from memporium.inference.v1 import convert_pb2 as memporium_dot_inference_dot_v1
 from memporium.inference.v1 import embed_pb2 as memporium_dot_inference_dot_v1_dot_embed__pb2
 from memporium.inference.v1 import generate_pb2 as memporium_dot_inference_dot_v1_dot_generate__pb2
 from memporium.inference.v1 import inference_service_pb2 as memporium_dot_inference_dot_v1_dot_inference__service__pb2
+from memporium.inference.v1 import watermark_pb2 as memporium_dot_inference_dot_v1_dot_watermark__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -64,6 +65,11 @@ class InferenceServiceStub:
                 request_serializer=memporium_dot_inference_dot_v1_dot_inference__service__pb2.CountTokensRequest.SerializeToString,
                 response_deserializer=memporium_dot_inference_dot_v1_dot_inference__service__pb2.CountTokensResponse.FromString,
                 _registered_method=True)
+        self.DetectWatermark = channel.unary_unary(
+                '/memporium.inference.v1.InferenceService/DetectWatermark',
+                request_serializer=memporium_dot_inference_dot_v1_dot_watermark__pb2.DetectWatermarkRequest.SerializeToString,
+                response_deserializer=memporium_dot_inference_dot_v1_dot_watermark__pb2.DetectWatermarkResponse.FromString,
+                _registered_method=True)
         self.ListModels = channel.unary_unary(
                 '/memporium.inference.v1.InferenceService/ListModels',
                 request_serializer=memporium_dot_inference_dot_v1_dot_inference__service__pb2.ListModelsRequest.SerializeToString,
@@ -117,6 +123,13 @@ class InferenceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DetectWatermark(self, request, context):
+        """Tells a provider whether a text was written with memory under its agreements whose terms ask for a watermark.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListModels(self, request, context):
         """Lists the models.
         """
@@ -158,6 +171,11 @@ def add_InferenceServiceServicer_to_server(servicer, server):
                     servicer.CountTokens,
                     request_deserializer=memporium_dot_inference_dot_v1_dot_inference__service__pb2.CountTokensRequest.FromString,
                     response_serializer=memporium_dot_inference_dot_v1_dot_inference__service__pb2.CountTokensResponse.SerializeToString,
+            ),
+            'DetectWatermark': grpc.unary_unary_rpc_method_handler(
+                    servicer.DetectWatermark,
+                    request_deserializer=memporium_dot_inference_dot_v1_dot_watermark__pb2.DetectWatermarkRequest.FromString,
+                    response_serializer=memporium_dot_inference_dot_v1_dot_watermark__pb2.DetectWatermarkResponse.SerializeToString,
             ),
             'ListModels': grpc.unary_unary_rpc_method_handler(
                     servicer.ListModels,
@@ -307,6 +325,33 @@ class InferenceService:
             '/memporium.inference.v1.InferenceService/CountTokens',
             memporium_dot_inference_dot_v1_dot_inference__service__pb2.CountTokensRequest.SerializeToString,
             memporium_dot_inference_dot_v1_dot_inference__service__pb2.CountTokensResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DetectWatermark(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memporium.inference.v1.InferenceService/DetectWatermark',
+            memporium_dot_inference_dot_v1_dot_watermark__pb2.DetectWatermarkRequest.SerializeToString,
+            memporium_dot_inference_dot_v1_dot_watermark__pb2.DetectWatermarkResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -9,6 +9,7 @@ from memporium.inference.v1 import convert_pb2 as _convert_pb2
 from memporium.inference.v1 import embed_pb2 as _embed_pb2
 from memporium.inference.v1 import generate_pb2 as _generate_pb2
 from memporium.inference.v1 import inference_service_pb2 as _inference_service_pb2
+from memporium.inference.v1 import watermark_pb2 as _watermark_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -50,6 +51,8 @@ class InferenceServiceStub:
     """Trains a LoRA adapter on plaintext cubes, stored as a parameter cube with their lineage and licences."""
     CountTokens: _grpc.UnaryUnaryMultiCallable[_inference_service_pb2.CountTokensRequest, _inference_service_pb2.CountTokensResponse]
     """Counts the tokens of texts as a model reads them."""
+    DetectWatermark: _grpc.UnaryUnaryMultiCallable[_watermark_pb2.DetectWatermarkRequest, _watermark_pb2.DetectWatermarkResponse]
+    """Tells a provider whether a text was written with memory under its agreements whose terms ask for a watermark."""
     ListModels: _grpc.UnaryUnaryMultiCallable[_inference_service_pb2.ListModelsRequest, _inference_service_pb2.ListModelsResponse]
     """Lists the models."""
     GetCapabilities: _grpc.UnaryUnaryMultiCallable[_inference_service_pb2.GetCapabilitiesRequest, _inference_service_pb2.GetCapabilitiesResponse]
@@ -74,6 +77,8 @@ class InferenceServiceAsyncStub(InferenceServiceStub):
     """Trains a LoRA adapter on plaintext cubes, stored as a parameter cube with their lineage and licences."""
     CountTokens: _aio.UnaryUnaryMultiCallable[_inference_service_pb2.CountTokensRequest, _inference_service_pb2.CountTokensResponse]  # type: ignore[assignment]
     """Counts the tokens of texts as a model reads them."""
+    DetectWatermark: _aio.UnaryUnaryMultiCallable[_watermark_pb2.DetectWatermarkRequest, _watermark_pb2.DetectWatermarkResponse]  # type: ignore[assignment]
+    """Tells a provider whether a text was written with memory under its agreements whose terms ask for a watermark."""
     ListModels: _aio.UnaryUnaryMultiCallable[_inference_service_pb2.ListModelsRequest, _inference_service_pb2.ListModelsResponse]  # type: ignore[assignment]
     """Lists the models."""
     GetCapabilities: _aio.UnaryUnaryMultiCallable[_inference_service_pb2.GetCapabilitiesRequest, _inference_service_pb2.GetCapabilitiesResponse]  # type: ignore[assignment]
@@ -125,6 +130,14 @@ class InferenceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_inference_service_pb2.CountTokensResponse, _abc.Awaitable[_inference_service_pb2.CountTokensResponse]]:
         """Counts the tokens of texts as a model reads them."""
+
+    @_abc_1.abstractmethod
+    def DetectWatermark(
+        self,
+        request: _watermark_pb2.DetectWatermarkRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_watermark_pb2.DetectWatermarkResponse, _abc.Awaitable[_watermark_pb2.DetectWatermarkResponse]]:
+        """Tells a provider whether a text was written with memory under its agreements whose terms ask for a watermark."""
 
     @_abc_1.abstractmethod
     def ListModels(

@@ -63,7 +63,7 @@ def _licences(cube: cube_pb2.Cube, used: Iterable[cubes_pb2.UsedLicence]) -> tup
             continue
         own = found.get(use.agreement, Licence(use.agreement, use.terms_sha256))
         # The attribution as it is asked for now, not as it was when the memory came.
-        found[use.agreement] = replace(own, attribution=use.attribution or own.attribution)
+        found[use.agreement] = replace(own, attribution=use.attribution or own.attribution, duties=tuple(use.duties))
     return tuple(found.values())
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from memporium_services.inference.app.agreements import Agreements
     from memporium_services.inference.app.blob_cache import BlobCache
     from memporium_services.inference.app.registry import Registry, RunningGenerator
+    from memporium_services.inference.app.watermarks import Watermarks
     from memporium_services.inference.domain.memory import UsedMemory
     from memporium_services.inference.domain.requests import GenerateCall
     from memporium_services.inference.domain.values import ModelInfo
@@ -45,13 +46,20 @@ class Generation:
     """The use case."""
 
     def __init__(
-        self, registry: Registry, vault: MemoryVault, cache: BlobCache, agreements: Agreements, limits: Limits
+        self,
+        registry: Registry,
+        vault: MemoryVault,
+        cache: BlobCache,
+        agreements: Agreements,
+        watermarks: Watermarks,
+        limits: Limits,
     ) -> None:
         """Generate with these models and memories."""
         self._registry = registry
         self._vault = vault
         self._cache = cache
         self._agreements = agreements
+        self._watermarks = watermarks
         self._limits = limits
 
     async def generate(self, call: GenerateCall, *, tenant: str) -> AsyncGenerator[GenerateEvent]:
@@ -128,6 +136,7 @@ class Generation:
             raise invalid("mounts", "an activation cube was computed without adapters: mount it or parameter cubes")
         for memory in (*activations, *parameters):
             _check_model(memory, info)
+        licences = [licence for memory in memories for licence in memory.licences]
         return GenerationTask(
             sampling=call.sampling,
             turns=call.turns,
@@ -137,6 +146,7 @@ class Generation:
             compose=call.compose,
             adapters=tuple([await self._adapter(memory, tenant) for memory in parameters]),
             max_prompt_tokens=self._limits.max_prompt_tokens,
+            watermark_keys=self._watermarks.keys(licences, info),
         )
 
     async def _kv(self, memory: UsedMemory, tenant: str) -> KvBlob:

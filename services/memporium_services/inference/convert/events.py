@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 from google.protobuf.duration_pb2 import Duration
 
 from memporium.cube.v1 import cube_pb2
-from memporium.inference.v1 import convert_pb2, embed_pb2, generate_pb2, inference_service_pb2, model_pb2
+from memporium.inference.v1 import (
+    convert_pb2,
+    embed_pb2,
+    generate_pb2,
+    inference_service_pb2,
+    model_pb2,
+    watermark_pb2,
+)
 from memporium_services.inference.domain.memory import Form
 from memporium_services.inference.domain.requests import Built, Delta, Finished, Progress, Started, Trained
 from memporium_services.inference.domain.values import Finish, Kind
@@ -15,6 +22,7 @@ from memporium_services.inference.domain.values import Finish, Kind
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from memporium_services.inference.app.watermarks import Found
     from memporium_services.inference.domain.memory import UsedMemory
     from memporium_services.inference.domain.requests import Cited
     from memporium_services.inference.domain.values import EmbeddedText, ModelInfo
@@ -45,6 +53,23 @@ def embeddings(info: ModelInfo, vectors: Sequence[EmbeddedText]) -> embed_pb2.Em
             )
             for vector in vectors
         ],
+    )
+
+
+def watermark_evidence(found: Sequence[Found]) -> watermark_pb2.DetectWatermarkResponse:
+    """Return the answer of DetectWatermark."""
+    return watermark_pb2.DetectWatermarkResponse(
+        evidence=[
+            watermark_pb2.WatermarkEvidence(
+                agreement=row.agreement,
+                tokens=row.evidence.tokens,
+                preferred_tokens=row.evidence.preferred,
+                z=row.evidence.z,
+                p_value=row.evidence.p_value,
+                detected=row.detected,
+            )
+            for row in found
+        ]
     )
 
 

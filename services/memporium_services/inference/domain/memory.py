@@ -40,6 +40,7 @@ class Licence:
     terms_sha256: str = ""
     release: str = ""
     attribution: str = ""
+    duties: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

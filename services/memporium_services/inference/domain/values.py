@@ -33,6 +33,7 @@ class ModelInfo:
         dimensions: Length of an embedder's vectors.
         loaded: Whether it is in memory.
         supports_memory: Whether KV caches and adapters mount on it.
+        vocabulary_size: Tokens that it chooses from; 0: it cannot watermark what it writes.
     """
 
     name: str
@@ -44,6 +45,7 @@ class ModelInfo:
     dimensions: int = 0
     loaded: bool = False
     supports_memory: bool = False
+    vocabulary_size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +183,7 @@ class GenerationTask:
     compose: ComposePlan = field(default_factory=ComposePlan)
     adapters: tuple[AdapterBlob, ...] = ()
     max_prompt_tokens: int = 0
+    watermark_keys: tuple[bytes, ...] = field(default=(), repr=False)
 
 
 class Finish(StrEnum):

@@ -67,6 +67,10 @@ class ChatFormat:
         except TemplateError as err:
             raise invalid("messages", "the model's chat format does not take this order of roles") from err
 
+    def text_ids(self, text: str) -> list[int]:
+        """Return the tokens of a text."""
+        return self._ids(text)
+
     def count(self, text: str) -> int:
         """Return the number of tokens of a text."""
         return len(self._ids(text))

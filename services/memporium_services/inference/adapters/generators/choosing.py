@@ -6,20 +6,33 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from memporium_services.inference.domain.watermark import BIAS, preferred
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from memporium_services.inference.domain.values import Sampling
 
 
 class Chooser:
     """Chooses the tokens of one answer."""
 
-    def __init__(self, sampling: Sampling) -> None:
-        """Choose so; the same seed chooses the same tokens from the same logits."""
+    def __init__(self, sampling: Sampling, *, watermark_keys: Sequence[bytes] = (), before: int = 0) -> None:
+        """Choose so, after the token `before`; the same seed chooses the same tokens from the same logits."""
         self._sampling = sampling
+        self._keys = watermark_keys
+        self._before = before
         self._random = torch.Generator().manual_seed(sampling.seed % (1 << 63))
 
     def choose(self, logits: Any) -> int:
         """Return the next token."""
+        for key in self._keys:
+            green = torch.from_numpy(preferred(key, self._before, logits.shape[-1])).to(logits.device)
+            logits = logits + BIAS * green
+        self._before = self._chosen(logits)
+        return self._before
+
+    def _chosen(self, logits: Any) -> int:
         if self._sampling.temperature <= 0:
             return int(logits.argmax())
         chances = torch.softmax(logits.float().cpu() / self._sampling.temperature, dim=-1)

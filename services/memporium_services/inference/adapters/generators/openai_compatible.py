@@ -68,6 +68,10 @@ class OpenAiCompatibleGenerator:
         """Refuse: the endpoint's tokenizer is not here."""
         raise self._unavailable(f"counts no tokens for the {len(texts)} texts")
 
+    async def token_ids(self, text: str) -> list[int]:
+        """Refuse: the tokenizer is not here."""
+        raise self._unavailable(f"has no tokenizer here for the {len(text)} characters")
+
     async def build_kv(
         self, memories: Sequence[TextMemory], *, form: KvForm, progress: Callable[[int, int], None]
     ) -> BuiltKv:

@@ -57,6 +57,7 @@ class CausalEngine:
         heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
         head_size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         self.shape = (config.num_hidden_layers, heads, head_size)
+        self.vocabulary_size = int(config.vocab_size)
         self.context_tokens = int(getattr(config, "max_position_embeddings", 0) or 0)
         kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
         # Windowed and recurrent layers keep another state than all keys and values.

@@ -34,6 +34,7 @@ from memporium_services.inference.domain.values import (
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 
+    from memporium_services.inference.adapters.generators.choosing import Chooser
     from memporium_services.inference.adapters.generators.torch_engine import CausalEngine, Prefilled
     from memporium_services.inference.adapters.generators.torch_loading import LoadedModel
     from memporium_services.inference.domain.values import Sampling, TextMemory
@@ -69,6 +70,10 @@ class TransformersGenerator:
     async def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Return the number of tokens of each text."""
         return await self._on_thread(lambda: [self._ready().chat.count(text) for text in texts])
+
+    async def token_ids(self, text: str) -> list[int]:
+        """Return the tokens of a text."""
+        return await self._on_thread(lambda: self._ready().chat.text_ids(text))
 
     async def generate(self, task: GenerationTask) -> AsyncGenerator[GenerationEvent]:
         """Yield PromptRead, any number of TextPiece, and Ended; closing the iterator ends the computation."""
@@ -127,6 +132,7 @@ class TransformersGenerator:
                 tokenizer_fingerprint=engine.loaded.tokenizer_fingerprint,
                 context_tokens=engine.context_tokens,
                 supports_memory=engine.supports_kv,
+                vocabulary_size=engine.vocabulary_size,
                 loaded=True,
             )
             self._engine = engine
@@ -136,6 +142,9 @@ class TransformersGenerator:
         self, task: GenerationTask, outlet: Outlet[GenerationEvent]
     ) -> Generator[Admit | Decode | None, Any, None]:
         engine = self._ready()
+        # After the engine, which says what to do where torch is missing.
+        from memporium_services.inference.adapters.generators.choosing import Chooser
+
         kvs = [engine.open_kv(kv) for kv in task.kvs]
         mounted = sum(len(kv.ids) for kv in kvs)
         memory = engine.chat.memory_ids(task.memories)
@@ -155,7 +164,8 @@ class TransformersGenerator:
         )
         now = time.perf_counter()
         outlet.put(PromptRead(total, read.cached_tokens, now - began, waited_s=began - waits))
-        written, finish = yield from _write(engine, read, replace(task.sampling, max_tokens=room), outlet)
+        chooser = Chooser(task.sampling, watermark_keys=task.watermark_keys, before=ids[-1])
+        written, finish = yield from _write(engine, read, replace(task.sampling, max_tokens=room), chooser, outlet)
         outlet.put(Ended(finish, total, written))
 
     def _build(
@@ -206,12 +216,9 @@ class TransformersGenerator:
 
 
 def _write(
-    engine: CausalEngine, read: Prefilled, sampling: Sampling, outlet: Outlet[GenerationEvent]
+    engine: CausalEngine, read: Prefilled, sampling: Sampling, chooser: Chooser, outlet: Outlet[GenerationEvent]
 ) -> Generator[Decode, Any, tuple[int, Finish]]:
     """Write an answer; return the number of its tokens and why it ended."""
-    from memporium_services.inference.adapters.generators.choosing import Chooser
-
-    chooser = Chooser(sampling)
     text, stop = TokenText(engine.chat.decode), StopWatcher(sampling.stop)
     logits, finish = read.logits, Finish.LENGTH
     for written in range(1, sampling.max_tokens + 1):
