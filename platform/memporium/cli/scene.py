@@ -6,12 +6,14 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from google.protobuf import field_mask_pb2
 from rich.markup import escape
 
 from memporium.cli._context import session
 from memporium.cli._output import as_dict, line, print_json, show_all, show_rows
 from memporium.cli._pages import all_pages
 from memporium.reader.v1 import profile_pb2
+from memporium.vault.v1 import vault_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -67,6 +69,42 @@ def consolidate(
         line(f"[yellow]{response.remaining_episodes} episodes are left[/yellow]: run it again, or as a job")
     if response.profiles_changed:
         line(f"[dim]profiles of {escape(', '.join(response.profiles_changed))}[/dim]")
+
+
+@app.command(epilog="Example: memporium scene limits notes --threshold 0.6 --gap-days 14")
+def limits(
+    context: typer.Context,
+    vault: Vault,
+    threshold: Annotated[
+        float | None, typer.Option(help="Likeness to a scene above which an episode joins it.", min=0, max=1)
+    ] = None,
+    gap_days: Annotated[
+        float | None, typer.Option(help="Most days between an episode and a scene that it joins.", min=0)
+    ] = None,
+    reset: Annotated[bool, typer.Option("--reset", help="The reader's defaults again.")] = False,
+) -> None:
+    """Show or set which episodes make a scene in a vault, for consolidations that name no limits of their own."""
+    run = session(context)
+    name = run.absolute(vault, "vaults")
+    found = run.client.vault.get_vault(name=name).vault
+    if reset or threshold is not None or gap_days is not None:
+        wanted = vault_pb2.SceneLimits()
+        if not reset:
+            wanted.CopyFrom(found.scenes)
+        if threshold is not None:
+            wanted.threshold = threshold
+        if gap_days is not None:
+            wanted.gap.FromTimedelta(timedelta(days=gap_days))
+        changed = vault_pb2.Vault(name=name, etag=found.etag, scenes=wanted)
+        mask = field_mask_pb2.FieldMask(paths=["scenes"])
+        found = run.client.vault.update_vault(vault=changed, update_mask=mask).vault
+    if run.as_json:
+        print_json(as_dict(found.scenes))
+        return
+    told = found.scenes
+    near = f"{told.threshold:g}" if told.HasField("threshold") else "the reader's default"
+    days = f"{told.gap.ToTimedelta() / timedelta(days=1):g} days" if told.HasField("gap") else "the reader's default"
+    line(f"threshold {near}, gap {days}")
 
 
 @app.command(name="list", epilog="Example: memporium scene list notes")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     import numpy as np
     from numpy.typing import NDArray
@@ -86,6 +86,10 @@ class Derived:
 
 class CellStore(Protocol):
     """The vault service, as consolidation uses it, on behalf of the caller."""
+
+    async def limits(self, parent: str) -> tuple[float | None, timedelta | None]:
+        """Return the threshold and gap of scenes that a vault wants; None: it names none."""
+        ...
 
     async def outlines(self, parent: str, *, persona: str = "", names: Sequence[str] | None = None) -> list[Outline]:
         """Return the episodes of a vault that are there: all, or of these names, or of a persona ("": of all)."""

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import grpc
 import pytest
+from google.protobuf.field_mask_pb2 import FieldMask
 
 from memporium.cube.v1 import cube_pb2
 from memporium.reader.v1 import profile_pb2, recall_pb2, remember_pb2, scenes_pb2
@@ -300,3 +301,57 @@ async def test_lineage_is_not_a_callers_to_change(memory):
     request.cube.behavioural.lineage.parents.append("orgs/acme/vaults/notes/cubes/other")
     request.update_mask.paths.append("behavioural.lineage")
     assert await refusal(memory.vault.UpdateCube(request)) is Reason.INVALID_FIELD
+
+
+async def test_a_vault_keeps_limits_of_its_own_that_a_call_may_overrule(memory):
+    await memory.open()
+    await memory.remember("s1", POTTERY)
+    await memory.remember("s2", POTTERY_AGAIN, day=1)
+    vault = vault_pb2.Vault(name=memory.parent, scenes=vault_pb2.SceneLimits(threshold=1.0))
+    vault.scenes.gap.FromTimedelta(timedelta(days=2))
+    mask = FieldMask(paths=["scenes"])
+    await memory.vault.UpdateVault(vault_service_pb2.UpdateVaultRequest(vault=vault, update_mask=mask))
+    asked = scenes_pb2.ConsolidateRequest(parent=memory.parent)
+    assert (await memory.reader.Consolidate(asked)).scenes == 2
+    vault.scenes.threshold = THRESHOLD
+    await memory.vault.UpdateVault(vault_service_pb2.UpdateVaultRequest(vault=vault, update_mask=mask))
+    await memory.remember("s3", POTTERY_LATER, day=2)
+    assert (await memory.reader.Consolidate(asked)).scenes_updated == 1
+    await memory.remember("s4", POTTERY_LATER, day=8)
+    assert (await memory.reader.Consolidate(asked)).scenes_created == 1
+    await memory.remember("s5", POTTERY_LATER, day=20)
+    asked.gap.FromTimedelta(timedelta(days=30))
+    assert (await memory.reader.Consolidate(asked)).scenes_created == 0
+
+
+async def test_limits_of_scenes_have_bounds(memory):
+    await memory.open()
+    for wrong in (vault_pb2.SceneLimits(threshold=1.5), vault_pb2.SceneLimits(threshold=-0.1), _gap(0), _gap(40_000)):
+        vault = vault_pb2.Vault(name=memory.parent, scenes=wrong)
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await memory.vault.UpdateVault(
+                vault_service_pb2.UpdateVaultRequest(vault=vault, update_mask=FieldMask(paths=["scenes"]))
+            )
+        assert reason_of(caught.value).reason is Reason.INVALID_FIELD
+
+
+def _gap(days):
+    limits = vault_pb2.SceneLimits()
+    limits.gap.FromTimedelta(timedelta(days=days))
+    return limits
+
+
+async def test_a_page_of_foresights_looks_through_as_many_episodes_as_it_says(memory):
+    await memory.open()
+    for number in range(40):
+        await memory.remember(f"s{number}", ("Ada", f"Next Friday I'm going to paint boat number {number}."))
+    request = profile_pb2.ListForesightsRequest(parent=memory.parent, page_size=40, include_all=True)
+    request.now.FromDatetime(MONDAY)
+    page = await memory.reader.ListForesights(request)
+    assert (len(page.foresights), page.next_page_token) == (40, "")
+    request.page_size = 25
+    first = await memory.reader.ListForesights(request)
+    request.page_token = first.next_page_token
+    second = await memory.reader.ListForesights(request)
+    assert (len(first.foresights), len(second.foresights), second.next_page_token) == (25, 15, "")
+    assert {one.cube for one in page.foresights} == {one.cube for one in (*first.foresights, *second.foresights)}

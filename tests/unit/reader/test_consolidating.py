@@ -42,6 +42,9 @@ class Shelf:
     def profiles(self):
         return sorted(tuple(ref.cube for ref in one.members) for one in self.kept.values() if one.kind == PROFILE)
 
+    async def limits(self, parent):
+        return None, None
+
     async def outlines(self, parent, *, persona="", names=None):
         return [one.outline for one in self.held.values() if not persona or one.outline.persona == persona]
 

@@ -301,6 +301,36 @@ class TrustPolicy(_message.Message):
 Global___TrustPolicy: _TypeAlias = TrustPolicy  # noqa: Y015
 
 @_typing.final
+class SceneLimits(_message.Message):
+    """Which episodes make a scene; what is not set has the reader's default."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    THRESHOLD_FIELD_NUMBER: _builtins.int
+    GAP_FIELD_NUMBER: _builtins.int
+    threshold: _builtins.float
+    """An episode joins a scene where the cosine to its centre is above this, 0 to 1."""
+    @_builtins.property
+    def gap(self) -> _duration_pb2.Duration:
+        """An episode joins a scene where no more time than this lies between; above 0, at most 100 years."""
+
+    def __init__(
+        self,
+        *,
+        threshold: _builtins.float | None = ...,
+        gap: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_threshold", b"_threshold", "gap", b"gap", "threshold", b"threshold"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_threshold", b"_threshold", "gap", b"gap", "threshold", b"threshold"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__threshold: _TypeAlias = _typing.Literal["threshold"]  # noqa: Y015
+    _WhichOneofArgType__threshold: _TypeAlias = _typing.Literal["_threshold", b"_threshold"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__threshold) -> _WhichOneofReturnType__threshold | None: ...
+
+Global___SceneLimits: _TypeAlias = SceneLimits  # noqa: Y015
+
+@_typing.final
 class Vault(_message.Message):
     """A place for cubes: one tenant's, one key, one index, one sequence of revisions."""
 
@@ -328,6 +358,7 @@ class Vault(_message.Message):
     TRUST_FIELD_NUMBER: _builtins.int
     BRANCH_OF_FIELD_NUMBER: _builtins.int
     BRANCH_REVISION_FIELD_NUMBER: _builtins.int
+    SCENES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`orgs/{org}/vaults/{vault}`."""
     uid: _builtins.str
@@ -388,6 +419,12 @@ class Vault(_message.Message):
     def trust(self) -> Global___TrustPolicy:
         """How far sources are trusted; absent: the platform's defaults."""
 
+    @_builtins.property
+    def scenes(self) -> Global___SceneLimits:
+        """Which episodes make a scene, where a consolidation names no limits; absent: the reader's defaults. What is changed
+        counts for episodes that are gathered from then on.
+        """
+
     def __init__(
         self,
         *,
@@ -413,10 +450,11 @@ class Vault(_message.Message):
         trust: Global___TrustPolicy | None = ...,
         branch_of: _builtins.str = ...,
         branch_revision: _builtins.int = ...,
+        scenes: Global___SceneLimits | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "leg_weights", b"leg_weights", "licence", b"licence", "quota", b"quota", "retention", b"retention", "trust", b"trust", "update_time", b"update_time", "usage", b"usage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "leg_weights", b"leg_weights", "licence", b"licence", "quota", b"quota", "retention", b"retention", "scenes", b"scenes", "trust", b"trust", "update_time", b"update_time", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["branch_of", b"branch_of", "branch_revision", b"branch_revision", "create_time", b"create_time", "description", b"description", "display_name", b"display_name", "embedding_dimensions", b"embedding_dimensions", "embedding_model", b"embedding_model", "etag", b"etag", "kind", b"kind", "leg_weights", b"leg_weights", "licence", b"licence", "name", b"name", "near_duplicates", b"near_duplicates", "owner", b"owner", "quota", b"quota", "read_only", b"read_only", "retention", b"retention", "revision", b"revision", "trust", b"trust", "uid", b"uid", "update_time", b"update_time", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["branch_of", b"branch_of", "branch_revision", b"branch_revision", "create_time", b"create_time", "description", b"description", "display_name", b"display_name", "embedding_dimensions", b"embedding_dimensions", "embedding_model", b"embedding_model", "etag", b"etag", "kind", b"kind", "leg_weights", b"leg_weights", "licence", b"licence", "name", b"name", "near_duplicates", b"near_duplicates", "owner", b"owner", "quota", b"quota", "read_only", b"read_only", "retention", b"retention", "revision", b"revision", "scenes", b"scenes", "trust", b"trust", "uid", b"uid", "update_time", b"update_time", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -19,6 +19,7 @@ from memporium_services.reader import convert_cells as convert
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Sequence
+    from datetime import timedelta
 
     from numpy.typing import NDArray
 
@@ -46,6 +47,15 @@ class GrpcCellStore:
         """Call as the reader."""
         self._vault: Any = channels.stub(VaultServiceStub)
         self._inference: Any = channels.stub(InferenceServiceStub)
+
+    async def limits(self, parent: str) -> tuple[float | None, timedelta | None]:
+        """Return the threshold and gap of scenes that a vault wants; None: it names none."""
+        vault = (await _answer(self._vault.GetVault(vault_service_pb2.GetVaultRequest(name=parent)))).vault
+        wanted = vault.scenes
+        return (
+            wanted.threshold if wanted.HasField("threshold") else None,
+            wanted.gap.ToTimedelta() if wanted.HasField("gap") else None,
+        )
 
     async def outlines(self, parent: str, *, persona: str = "", names: Sequence[str] | None = None) -> list[Outline]:
         """Return the episodes of a vault that are there: all, or of these names, or of a persona."""

@@ -44,7 +44,7 @@ _NOT_PERSONS = frozenset({"assistant", "system", "tool", "bot"})
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What to consolidate, and how; None: as the settings say."""
+    """What to consolidate, and how; None: as the vault says, or the settings."""
 
     parent: str
     persona: str = ""
@@ -77,8 +77,7 @@ class Consolidating:
         Raises:
             PlatformError: INVALID_FIELD, ETAG_MISMATCH where another consolidation runs, and what the vault raises.
         """
-        threshold = self._settings.scene_threshold if order.threshold is None else order.threshold
-        gap = timedelta(days=self._settings.scene_gap_days) if order.gap is None else order.gap
+        threshold, gap = await self._limits(order)
         if not 0 <= threshold <= 1:
             raise invalid("threshold", "must be 0 to 1")
         if not timedelta(0) < gap <= timedelta(days=36_500):
@@ -118,6 +117,18 @@ class Consolidating:
         )
         remaining = len(waiting) - len(some_new)
         return Consolidated(created, updated, shown, len(new), subjects, remaining)
+
+    async def _limits(self, order: Order) -> tuple[float, timedelta]:
+        """Return threshold and gap: those of the order, else of the vault, else of the settings."""
+        threshold, gap = order.threshold, order.gap
+        if threshold is None or gap is None:
+            wanted, wanted_gap = await self._store.limits(order.parent)
+            threshold = wanted if threshold is None else threshold
+            gap = wanted_gap if gap is None else gap
+        return (
+            self._settings.scene_threshold if threshold is None else threshold,
+            timedelta(days=self._settings.scene_gap_days) if gap is None else gap,
+        )
 
     async def _vectors(
         self, parent: str, new: Sequence[Member], near: Sequence[Cluster], cells: Mapping[str, Cell]

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 DEFAULT_PAGE, MOST_PAGE = 50, 1_000
 _MOST_ENTITIES = 16
-# Episodes whose payloads one page of foresight reads.
-_MOST_CELLS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,14 +130,19 @@ class Describing:
         Raises:
             PlatformError: INVALID_FIELD and what the vault raises.
         """
-        size = min(_page_size(size), _MOST_CELLS)
-        cells, following = await self._store.cell_page(parent, persona=persona, size=size, token=token)
-        found = [
-            Expected(cell.outline.cube, cell.outline.persona, prospect, status_of(prospect, now))
-            for cell in cells
-            for prospect in cell.prospects
-        ]
-        return [one for one in found if everything or one.status is Status.VALID], following
+        size, looked, found = _page_size(size), 0, []
+        while True:
+            # The vault gives few episodes at once, for each may be long; only what they let expect is held.
+            cells, token = await self._store.cell_page(parent, persona=persona, size=size - looked, token=token)
+            looked += len(cells)
+            found += [
+                Expected(cell.outline.cube, cell.outline.persona, prospect, status_of(prospect, now))
+                for cell in cells
+                for prospect in cell.prospects
+            ]
+            if not token or looked >= size:
+                break
+        return [one for one in found if everything or one.status is Status.VALID], token
 
     async def _outlines(self, parent: str, cubes: Iterable[Derived]) -> dict[str, Outline]:
         names = list(dict.fromkeys(member.cube for cube in cubes for member in cube.members))

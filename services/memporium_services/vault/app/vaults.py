@@ -32,11 +32,13 @@ SETTABLE = (
     "near_duplicates",
     "leg_weights",
     "trust",
+    "scenes",
 )
 # Of branches: stays as it was made.
 _BRANCH = ("branch_of", "branch_revision")
 _MAX_TEXT_CHARS = 4096
 _MAX_TRUSTS = 256
+_LONGEST_GAP_S = 36_500 * 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +230,7 @@ def _check(vault: Vault) -> None:
         raise invalid("vault.retention.archive_below_heat", "must not be negative")
     if vault.quota.max_cubes < 0 or vault.quota.max_bytes < 0:
         raise invalid("vault.quota", "must not be negative")
+    _check_scenes(vault)
     for trusts in (vault.trust.roles, vault.trust.sources):
         if len(trusts) > _MAX_TRUSTS or any(not 0 <= trust <= 1 for trust in trusts.values()):
             raise invalid("vault.trust", f"must be at most {_MAX_TRUSTS} of each kind, 0 to 1")
@@ -235,3 +238,10 @@ def _check(vault: Vault) -> None:
         min(weights.dense, weights.own, weights.context) < 0 or max(weights.dense, weights.own, weights.context) <= 0
     ):
         raise invalid("vault.leg_weights", "must be 0 or more, at least one above 0")
+
+
+def _check_scenes(vault: Vault) -> None:
+    if not 0 <= vault.scenes.threshold <= 1:
+        raise invalid("vault.scenes.threshold", "must be 0 to 1")
+    if vault.scenes.HasField("gap") and not 0 < seconds(vault.scenes.gap) <= _LONGEST_GAP_S:
+        raise invalid("vault.scenes.gap", "must be above 0, at most 100 years")
