@@ -100,9 +100,11 @@ def add_commands() -> typer.Typer:
         demo,
         doctor,
         evaluate,
+        exchange,
         issuer,
         job,
         key,
+        keys,
         leak,
         licence,
         listing,
@@ -121,12 +123,12 @@ def add_commands() -> typer.Typer:
 
     if not app.registered_groups:
         groups = (
-            org, key, issuer, vault, cube, receipt, listing, negotiation, agreement, licence, consent, subscribe,
+            org, key, keys, issuer, vault, cube, receipt, listing, negotiation, agreement, licence, consent, subscribe,
             bundle, model, job, pipeline, audit, peer, config, evaluate,
         )  # fmt: skip
         for module in groups:
             app.add_typer(module.app)
-        for single in (recall, ask, claims, scene, leak, serve, doctor, demo):
+        for single in (recall, exchange, ask, claims, scene, leak, serve, doctor, demo):
             single.register(app)
     return app
 

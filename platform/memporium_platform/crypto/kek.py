@@ -39,8 +39,14 @@ class PlatformKey(Protocol):
 class LocalPlatformKey:
     """Platform keys in memory: the first wraps, the others only unwrap, until all is wrapped anew."""
 
-    def __init__(self, keys: Sequence[bytes]) -> None:
-        """Take the keys, newest first, 32 bytes each."""
+    def __init__(self, keys: Sequence[bytes], *, path: Path | None = None) -> None:
+        """Take the keys, newest first, 32 bytes each.
+
+        Args:
+            keys: The keys.
+            path: The file that they are from: it is read again for a key that another process has added since.
+        """
+        self._path = path
         if not keys or any(len(key) != sealed.KEY_BYTES for key in keys):
             message = "a platform key has 32 bytes, in hexadecimal"
             raise ValueError(message)
@@ -63,6 +69,10 @@ class LocalPlatformKey:
             PlatformError: UNAVAILABLE, where the platform key of that id is not at hand.
         """
         key = self._keys.get(key_id)
+        if key is None and self._path is not None:
+            added = await asyncio.to_thread(_from_file, self._path)
+            self._keys |= {_id_of(one): one for one in added}
+            key = self._keys.get(key_id)
         if key is None:
             raise PlatformError(Reason.UNAVAILABLE, f"the platform key {key_id} is not at hand")
         return sealed.open(key, wrapped, aad)
@@ -85,7 +95,8 @@ async def platform_key(data_dir: Path, given: str = "") -> LocalPlatformKey:
     """
     if given:
         return LocalPlatformKey(_parse(given.split(",")))
-    return LocalPlatformKey(await asyncio.to_thread(_from_file, data_dir / "platform.key"))
+    path = data_dir / "platform.key"
+    return LocalPlatformKey(await asyncio.to_thread(_from_file, path), path=path)
 
 
 async def add_platform_key(data_dir: Path) -> LocalPlatformKey:
@@ -110,6 +121,10 @@ async def drop_old_platform_keys(data_dir: Path) -> LocalPlatformKey:
         return keys
 
     return LocalPlatformKey(await asyncio.to_thread(drop))
+
+
+def _id_of(key: bytes) -> str:
+    return key_id(key)  # where a parameter has that name
 
 
 def _parse(lines: Sequence[str]) -> list[bytes]:

@@ -12,6 +12,7 @@ from memporium_platform.storage.sql.times import to_us
 from memporium_platform.storage.sql.upsert import upsert
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from sqlalchemy import Connection
@@ -102,14 +103,17 @@ class KeyRows:
 
         return await self._database.read(run)
 
-    async def replace(self, row: WrappedKey, *, wrapped: bytes, kek_id: str) -> int:
-        """Store a key as wrapped anew, unless it changed or went in the meantime; return 1 where it was stored."""
+    async def replace(self, anew: Sequence[tuple[WrappedKey, bytes]], *, kek_id: str) -> int:
+        """Store keys as wrapped anew, all or none, but those that changed or went meanwhile; return how many."""
 
         def run(connection: Connection) -> int:
-            same = (keys.c.name == row.name) & (keys.c.kek_id == row.kek_id)
-            return connection.execute(update(keys).where(same).values(wrapped=wrapped, kek_id=kek_id)).rowcount
+            done = 0
+            for row, wrapped in anew:
+                same = (keys.c.name == row.name) & (keys.c.kek_id == row.kek_id)
+                done += connection.execute(update(keys).where(same).values(wrapped=wrapped, kek_id=kek_id)).rowcount
+            return done
 
-        return await self._database.write(run)
+        return await self._database.write(run) if anew else 0
 
     async def scrub(self) -> None:
         """Remove what replaced rows left behind."""

@@ -135,16 +135,21 @@ class Keyring:
     async def rewrap(self, platform_key: PlatformKey) -> int:
         """Wrap everything that is under an older platform key under the current one; return how many keys.
 
-        `platform_key` must still unwrap the older ones. May be run again after a crash.
+        `platform_key` must still unwrap the older ones. All are stored in one transaction, or none: after a crash it is
+        run again. A key that was made meanwhile under an older platform key is found by running it once more.
         """
-        done = 0
+        anew = []
         for row in await self._rows.under_platform_key(other_than=platform_key.current_id):
             key = await platform_key.unwrap(row.kek_id, row.wrapped, _aad(row.name))
-            wrapped = await platform_key.wrap(key, _aad(row.name))
-            done += await self._rows.replace(row, wrapped=wrapped, kek_id=platform_key.current_id)
+            anew.append((row, await platform_key.wrap(key, _aad(row.name))))
+        done = await self._rows.replace(anew, kek_id=platform_key.current_id)
         self._platform_key = platform_key
         await self._rows.scrub()
         return done
+
+    async def is_under(self, key_id: str) -> bool:
+        """Return whether all is wrapped under the platform key of this id."""
+        return not await self._rows.under_platform_key(other_than=key_id)
 
     async def _generation(self, org: str) -> int:
         """Return the generation of the signing key in use: the highest that was ever put in use, or the first."""

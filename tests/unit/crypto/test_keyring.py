@@ -135,6 +135,53 @@ async def test_a_new_platform_key_wraps_everything_anew(database: Database, tmp_
     assert await _reason(_ring(database, tmp_path)) is Reason.UNAVAILABLE
 
 
+async def test_wrapping_anew_is_all_or_nothing(database: Database, tmp_path: Path, monkeypatch) -> None:
+    ring = await _ring(database, tmp_path)
+    for org in ("a", "b", "c"):
+        await ring.vault_key(org, "v")
+    new, stored = await kek.add_platform_key(tmp_path), database.write
+
+    async def dies(run):
+        def half(connection):
+            run(connection)
+            raise OSError
+
+        return await stored(half)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(database, "write", dies)
+        with pytest.raises(OSError, match=r".*"):
+            await ring.rewrap(new)
+    assert not await ring.is_under(new.current_id)
+    assert len(await ring._rows.under_platform_key(other_than=new.current_id)) == 5
+    assert await ring.rewrap(new) == 5
+    assert await ring.is_under(new.current_id)
+
+
+async def test_a_running_process_reads_a_key_that_another_one_added(database: Database, tmp_path: Path) -> None:
+    running = await _ring(database, tmp_path)
+    other = await _ring(database, tmp_path)
+    before = await other.vault_key("acme", "v")
+    await other.rewrap(await kek.add_platform_key(tmp_path))
+    assert await running.vault_key("acme", "v") == before
+
+
+async def test_signing_keys_have_generations(database: Database, tmp_path: Path) -> None:
+    ring = await _ring(database, tmp_path)
+    first = (await ring.org_signing_key("acme")).private_bytes_raw()
+    await ring.make_org_signing_key("acme", generation=2)
+    assert (await ring.org_signing_key("acme")).private_bytes_raw() == first
+    await ring.use_org_signing_key("acme", generation=2)
+    second = (await ring.org_signing_key("acme")).private_bytes_raw()
+    assert second != first
+    assert (await ring.org_signing_key("acme", generation=1)).private_bytes_raw() == first
+    assert (await (await _ring(database, tmp_path)).org_signing_key("acme")).private_bytes_raw() == second
+    hybrid = (await ring.org_hybrid_key("acme")).public_key().public_bytes_raw()
+    assert (await (await _ring(database, tmp_path)).org_hybrid_key("acme")).public_key().public_bytes_raw() == hybrid
+    await ring.destroy_org_keys("acme")
+    assert await _reason(ring.org_signing_key("acme", generation=2)) is Reason.NOT_FOUND
+
+
 async def test_the_key_file_is_made_once_and_for_its_owner_alone(tmp_path: Path) -> None:
     made = await asyncio.gather(*(kek.platform_key(tmp_path) for _ in range(5)))
     assert len({key.current_id for key in made}) == 1
