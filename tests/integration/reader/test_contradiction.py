@@ -283,3 +283,12 @@ async def test_given_claims_count_without_rules(memory):
     answer = await memory.recall("gadget reading")
     assert [item.cube for item in answer.items] == names[::-1]
     assert answer.items[1].superseded_by[0].value == "9"
+
+
+async def test_poison_that_is_read_does_not_go_before_a_truth_that_is_not(memory):
+    await memory.open()
+    await memory.say("Oslo, oh Oslo, is where my heart and the bed of Ada and all that Ada lives for are.")
+    for _ in range(5):
+        await memory.say("Ada lives in Rome.", role="tool", speaker="search")
+    answer = await memory.recall()
+    assert answer.items[0].text.startswith("Ada: Oslo")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -11,12 +12,13 @@ import numpy as np
 
 from memporium_platform.errors import PlatformError, Reason
 from memporium_services.reader.domain.aliases import aliases, other_keys
+from memporium_services.reader.domain.caution import Told, cautious, may_be_first, newness
 from memporium_services.reader.domain.claim_words import normal, subject_of
 from memporium_services.reader.domain.contradiction import Statement, standings
 from memporium_services.reader.domain.trust import SPEAKER, TrustPolicy, trust_in
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 
     from memporium_services.reader.domain.candidates import Candidate
     from memporium_services.reader.domain.contradiction import Standing
@@ -101,8 +103,29 @@ class Contradicting:
         pool += [one for one in rivals if one.key not in known and before(one, times.known)]
         judged = await self.judge(parent, pool, keys, times=times, longer=aliases(_names(pool, keys)))
         told = _arranged(told, looked, judged, {one.key: index for index, one in enumerate(pool)})
-        told = _first(told, judged, {key for one in asked for key in (one, *other_keys(one, longer))})
-        return Settled(tuple(pool), _extended(ranked, pool), tuple(told), judged)
+        wanted = {key for one in asked for key in (one, *other_keys(one, longer))}
+        ranked = _extended(ranked, pool)
+        about = await self._about(parent, pool, ranked, told[:limit], judged, wanted) if wanted else {}
+        told = _first(cautious(told, about), judged, wanted, ranked, about)
+        return Settled(tuple(pool), ranked, tuple(told), judged)
+
+    async def _about(
+        self,
+        parent: str,
+        pool: Sequence[Candidate],
+        ranked: Ranked,
+        best: Sequence[int],
+        judged: Mapping[int, Sequence[Standing]],
+        wanted: Collection[str],
+    ) -> dict[int, Told]:
+        """Return the best statements about the asked subjects that make no claim which is asked for."""
+        claimed = {index for index, some in judged.items() if any(one.statement.claim.key in wanted for one in some)}
+        names = {key.partition("/")[0] for key in wanted}
+        found = [index for index in best if index not in claimed and _concerns(pool[index], names)]
+        sources = {(one.role, one.trust, one.origin, bool(one.agreement)) for one in map(pool.__getitem__, found)}
+        policy = await self._source.policy(parent) if len(sources) > 1 else TrustPolicy()
+        new = newness({index: said(pool[index]).timestamp() for index in found})
+        return {index: Told(float(ranked.scores[index]), trust_of(pool[index], policy), new[index]) for index in found}
 
     async def judge(
         self,
@@ -236,13 +259,27 @@ def _winner(
     return best
 
 
-def _first(order: Sequence[int], judged: Mapping[int, Sequence[Standing]], asked: Container[str]) -> list[int]:
+def _concerns(one: Candidate, names: Iterable[str]) -> bool:
+    """Say whether a statement is of one of these, or by one."""
+    text = one.text.casefold()
+    return any(name == subject_of(one.speaker) or re.search(rf"\b{re.escape(name)}\b", text) for name in names)
+
+
+def _first(
+    order: Sequence[int],
+    judged: Mapping[int, Sequence[Standing]],
+    asked: Container[str],
+    ranked: Ranked,
+    about: Mapping[int, Told],
+) -> list[int]:
     """Return the order with what holds of the asked claim at the beginning, the most trusted and newest first."""
     holding = [
         (standing.statement.trust, standing.statement.age, index)
         for index, some in judged.items()
         for standing in some
-        if standing.statement.claim.key in asked and not standing.superseded_by
+        if standing.statement.claim.key in asked
+        and not standing.superseded_by
+        and may_be_first(standing.statement.trust, float(ranked.scores[index]), about)
     ]
     first = list(dict.fromkeys(index for _, _, index in sorted(holding, reverse=True)))[:_MOST_FIRST]
     return [*first, *(index for index in order if index not in first)]
