@@ -287,7 +287,9 @@ def _order(weighed: _Weighed, levers: Levers) -> list[int]:
 def _fit(settled: Settled, asked: Asked) -> tuple[tuple[int, ...], Context]:
     marks = marks_of(settled)
     entries = [replace(entry_of(settled.candidates[index]), marks=marks.get(index, ())) for index in settled.order]
-    context = compose(entries, budget_tokens=asked.budget_tokens, limit=asked.limit)
+    # What was put first for what it claims is worth the most, whatever its score.
+    worth = sorted(map(float, settled.ranked.scores), reverse=True)
+    context = compose(entries, budget_tokens=asked.budget_tokens, limit=asked.limit, worth=worth)
     return tuple(settled.order[place] for place in context.chosen), context
 
 
