@@ -1,9 +1,12 @@
 """How cost grows: one vault of a thousand to a million facts, and many tenants of a thousand, through gRPC.
 
-`python tests/benchmarks/bench_scale.py [--quick] [--sizes 1000,10000,100000] [--million] [--tenants 50] [--out FILE]`
-prints one JSON object last. The server is a process of its own (vault, inference, reader; embedded engines), so memory is
-its alone. Callers give the vectors; the embedding of a query is measured apart. Beside it, on the same vectors in the
-same run: the bare index (opened by itself after the server ended) and an exact scan by numpy.
+`python tests/benchmarks/bench_scale.py [--quick] [--sizes 1000,10000,100000] [--million] [--tenants 50]
+[--mem0-python PATH] [--folder DIR] [--out FILE]` prints one JSON object last. The server is a process of its own (vault,
+inference, reader; embedded engines), so its memory and processor time are its alone: on a busy machine compare the latter.
+Callers give the vectors of facts; the time to embed a query is told by the server and taken off. Beside it in the same run,
+on the same vectors: the bare index (opened by itself after the server ended), an exact scan by numpy, and, with the Python of
+an environment that has it, mem0 without inference; without, the figures say that it was not there. `--folder` keeps what was
+filled, so that a large run can go on after a stop.
 """
 
 from __future__ import annotations
@@ -16,8 +19,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import asynccontextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +29,6 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import grpc
 import numpy as np
 import uvloop
 
@@ -34,117 +37,53 @@ from memporium.inference.v1.embed_pb2 import EmbedRequest
 from memporium.inference.v1.inference_service_pb2_grpc import InferenceServiceStub
 from memporium.reader.v1.reader_service_pb2_grpc import ReaderServiceStub
 from memporium.reader.v1.recall_pb2 import RecallRequest
+from memporium.reader.v1.remember_pb2 import RememberHeader, RememberRequest, Turn
 from memporium.vault.v1 import search_pb2
 from memporium.vault.v1 import vault_service_pb2 as api
 from memporium.vault.v1.cubes_pb2 import NewCube, Vector
 from memporium.vault.v1.vault_service_pb2_grpc import VaultServiceStub
 from memporium_platform.storage.index.embedded import EmbeddedIndexStore
-from support.platform import KeyedChannel, running_platform
-from support.vaults import DIMENSIONS, MODEL
+from memporium_platform.storage.index.embedded_vault import GRAPH_FROM
+from support.scale_corpus import DIMENSIONS, Corpus
+from support.scale_server import Server
+from support.vaults import MODEL
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
-    from numpy.typing import NDArray
-
-WORDS, FACT_WORDS, CENTRES = 20_000, 14, 1_000
 # A MemCell of a short conversation.
 FACTS_A_CUBE = 8
 BATCH_CUBES = 64
 RESULTS = 10
+# What Recall asks each leg for, where ten items are wanted.
+RECALL_RESULTS = 256
+TURNS = 400
 WARM = 10
-_FIXED = {
-    "MEMPORIUM_VAULT_DEFAULT_EMBEDDING_MODEL": MODEL,
-    "MEMPORIUM_INFERENCE_DEFAULT_EMBEDDER": MODEL,
-}
+_PEER = Path(__file__).with_name("scale_mem0.py")
+_GRAPH_S = 3600.0
 
 
 @dataclass(frozen=True)
 class Amounts:
-    """How much is measured."""
+    """How much is measured; `mem0_s` is how long the peer may add facts."""
 
     sizes: tuple[int, ...] = (1_000, 10_000, 100_000)
     tenants: int = 50
     tenant_facts: int = 1_000
     queries: int = 200
+    mem0_python: str = ""
+    mem0_s: float = 120.0
 
 
-QUICK = Amounts(sizes=(400, 1_600), tenants=3, tenant_facts=200, queries=40)
+QUICK = Amounts(sizes=(400, 1_600), tenants=3, tenant_facts=200, queries=40, mem0_s=20.0)
 
 
-class Corpus:
-    """Facts of words drawn as in natural text, and vectors around a thousand centres; all that was made is kept."""
-
-    def __init__(self, seed: int) -> None:
-        self.numbers = np.random.default_rng(seed)
-        weights = 1.0 / np.arange(1, WORDS + 1)
-        self._below = np.cumsum(weights / weights.sum())
-        # The same centres for every corpus: tenants talk of the same things.
-        self._centres = np.random.default_rng(1).standard_normal((CENTRES, DIMENSIONS)).astype(np.float32)
-        self.made: list[NDArray[np.float32]] = []
-
-    def text(self, words: int = FACT_WORDS) -> str:
-        """Return some words."""
-        picked = np.searchsorted(self._below, self.numbers.random(words))
-        return " ".join(f"w{min(number, WORDS - 1):05d}" for number in picked)
-
-    def vectors(self, count: int) -> NDArray[np.float32]:
-        """Return rows of unit length."""
-        found = self._centres[self.numbers.integers(CENTRES, size=count)]
-        found = found + self.numbers.standard_normal((count, DIMENSIONS)).astype(np.float32)
-        return (found / np.linalg.norm(found, axis=1, keepdims=True)).astype(np.float32)
-
-    def cube(self, facts: int) -> NewCube:
-        """Return a cube with so many facts, and their vectors."""
-        texts, vectors = [self.text() for _ in range(facts)], self.vectors(facts)
-        self.made.append(vectors)
-        cell = MemCell(episode=" ".join(texts), facts=[AtomicFact(text=text) for text in texts])
-        cube = Cube(payload=Payload(plaintext=Plaintext(mem_cell=cell)))
-        return NewCube(cube=cube, unit_vectors=[Vector(values=row.tolist()) for row in vectors])
-
-
-class Server:
-    """A server in its own process, on a folder."""
-
-    def __init__(self, data: Path, tenants: int) -> None:
-        self._data, self._tenants = data, tenants
-        self.pid = 0
-        self._address = ""
-
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[Server]:
-        """Run it for the block."""
-        command = [sys.executable, __file__, "--serve", str(self._data), "--tenants", str(self._tenants)]
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        assert process.stdin is not None
-        assert process.stdout is not None
-        self.pid, self._address = process.pid, process.stdout.readline().strip()
-        try:
-            yield self
-        finally:
-            process.stdin.close()
-            process.wait(120)
-
-    def channel(self, org: str) -> tuple[Any, Any]:
-        """Return a channel that calls as the organisation's owner, and what closes it."""
-        options = [("grpc.max_receive_message_length", -1)]
-        channel = grpc.aio.insecure_channel(self._address, options=options)
-        return KeyedChannel(channel, (("authorization", f"Bearer mpk_{org}-owner_static"),)), channel
-
-    def memory_mib(self) -> float:
-        """Return its resident memory, without pages of files."""
-        status = Path(f"/proc/{self.pid}/status").read_text()
-        found = dict(line.split(":", 1) for line in status.splitlines())
-        return round(int(found["RssAnon"].split()[0]) / 1024, 1)
-
-
-async def _serve(data: Path, tenants: int) -> None:
-    """Serve until standard input ends."""
-    async with running_platform(("vault", "inference", "reader"), data_dir=data, tenant_calls_per_s=0) as platform:
-        for number in range(max(1, tenants)):
-            await platform.organisation(f"t{number}")
-        print(platform.address, flush=True)
-        await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+def new_cube(corpus: Corpus, facts: int) -> NewCube:
+    """Return a cube with so many facts, and their vectors."""
+    texts, vectors = [corpus.text() for _ in range(facts)], corpus.vectors(facts)
+    cell = MemCell(episode=" ".join(texts), facts=[AtomicFact(text=text) for text in texts])
+    cube = Cube(payload=Payload(plaintext=Plaintext(mem_cell=cell)))
+    return NewCube(cube=cube, unit_vectors=[Vector(values=row.tolist()) for row in vectors])
 
 
 def _summary(times_s: list[float]) -> dict[str, float]:
@@ -159,7 +98,7 @@ async def _fill(stub: Any, org: str, corpus: Corpus, facts: int) -> float:
     while left:
         cubes = []
         while left and len(cubes) < BATCH_CUBES:
-            cubes.append(corpus.cube(min(FACTS_A_CUBE, left)))
+            cubes.append(new_cube(corpus, min(FACTS_A_CUBE, left)))
             left -= min(FACTS_A_CUBE, left)
         request = api.BatchCreateCubesRequest(parent=f"orgs/{org}/vaults/v", cubes=cubes)
         began = time.perf_counter()
@@ -168,19 +107,40 @@ async def _fill(stub: Any, org: str, corpus: Corpus, facts: int) -> float:
     return spent
 
 
-async def _timed(calls: list[Callable[[], Awaitable[Any]]]) -> dict[str, float]:
-    """Make the calls one after another; return how long they took, but for the first ones."""
+async def _remember(server: Server, org: str) -> dict[str, float]:
+    """Return how many turns of a dialogue are remembered a second, formation and embedding included."""
+    channel, plain = server.channel(org)
+    await VaultServiceStub(channel).CreateVault(api.CreateVaultRequest(parent=f"orgs/{org}", vault_id="dialogue"))
+    corpus, began, began_cpu = Corpus(97), time.perf_counter(), server.cpu_s()
+
+    async def turns() -> AsyncIterator[RememberRequest]:
+        yield RememberRequest(header=RememberHeader(parent=f"orgs/{org}/vaults/dialogue", session="one"))
+        for number in range(TURNS):
+            turn = Turn(id=str(number), speaker=("Ada", "Bo")[number % 2], text=corpus.text())
+            turn.time.FromSeconds(1_700_000_000 + 60 * number)
+            yield RememberRequest(turn=turn)
+
+    await ReaderServiceStub(channel).Remember(turns())
+    spent, cpu = time.perf_counter() - began, server.cpu_s() - began_cpu
+    await plain.close()
+    return {"turns_per_s": round(TURNS / spent, 1), "cpu_ms_a_turn": round(1000 * cpu / TURNS, 2)}
+
+
+async def _timed(server: Server, calls: list[Callable[[], Awaitable[float]]]) -> dict[str, float]:
+    """Make the calls one after another; return how long they took, but for the first ones and less what each says."""
     times = []
+    began_cpu = server.cpu_s()
     for number, call in enumerate(calls):
+        if number == WARM:
+            began_cpu = server.cpu_s()
         began = time.perf_counter()
-        await call()
-        if number >= WARM:
-            times.append(time.perf_counter() - began)
-    return _summary(times)
+        apart_s = await call()
+        times.append(time.perf_counter() - began - apart_s)
+    return _summary(times[WARM:]) | {"cpu": round(1000 * (server.cpu_s() - began_cpu) / len(times[WARM:]), 2)}
 
 
-async def _search(stub: Any, request: api.SearchCubesRequest) -> int:
-    return sum([len(message.hits) async for message in stub.SearchCubes(request)])
+async def _search(stub: Any, request: api.SearchCubesRequest) -> float:
+    return 0.0 * sum([len(message.hits) async for message in stub.SearchCubes(request)])
 
 
 async def _ask(server: Server, orgs: list[str], queries: int) -> dict[str, Any]:
@@ -203,89 +163,138 @@ async def _ask(server: Server, orgs: list[str], queries: int) -> dict[str, Any]:
             for org in turns
         ]
         calls = [lambda org=org, one=one: _search(vaults[org], one) for org, one in zip(turns, asked, strict=True)]
-        found[f"search_{mode.lower()}_ms"] = await _timed(calls)
-    recalls = [RecallRequest(parent=f"orgs/{org}/vaults/v", query=corpus.text(5), limit=RESULTS) for org in turns]
-    calls = [lambda org=org, one=one: readers[org].Recall(one) for org, one in zip(turns, recalls, strict=True)]
-    found["recall_with_embedding_ms"] = await _timed(calls)
+        found[f"search_{mode.lower()}_ms"] = await _timed(server, calls)
+    embeddings: list[float] = []
+
+    async def recall(org: str, query: str) -> float:
+        answer = await readers[org].Recall(RecallRequest(parent=f"orgs/{org}/vaults/v", query=query, limit=RESULTS))
+        embeddings.append(answer.trace.embed_us / 1e6)
+        return embeddings[-1]
+
+    calls = [partial(recall, org, corpus.text(5)) for org in turns]
+    found["recall_ms"] = await _timed(server, calls)
+    found["recall_embedding_ms"] = _summary(embeddings[WARM:])
     embedder = InferenceServiceStub(opened[orgs[0]][0])
-    texts = [corpus.text(5) for _ in turns]
-    found["query_embedding_ms"] = await _timed(
-        [lambda one=one: embedder.Embed(EmbedRequest(model=MODEL, texts=[one])) for one in texts]
-    )
+
+    async def embed(text: str) -> float:
+        await embedder.Embed(EmbedRequest(model=MODEL, texts=[text]))
+        return 0.0
+
+    found["query_embedding_ms"] = await _timed(server, [partial(embed, corpus.text(5)) for _ in turns])
     for _, channel in opened.values():
         await channel.close()
     return found
 
 
-def _bare(data: Path, corpus: Corpus, queries: int) -> dict[str, Any]:
+def _bare(data: Path, queries: int) -> dict[str, Any]:
     """Return times of the index alone, of an exact scan, and how many of the exact best the index finds."""
-    matrix = np.concatenate(corpus.made)
-    [folder] = (data / "index").iterdir()
+    # Names begin with the time: the first is the vault of facts, the other that of the dialogue.
+    folder = min((data / "index").iterdir())
     store = EmbeddedIndexStore(data / "index")
     began = time.perf_counter()
     index = store.open(folder.name, dimensions=DIMENSIONS)
     asked = Corpus(98).vectors(queries + WARM)
     index.search_dense(asked[0], k=RESULTS)
     opened_s = time.perf_counter() - began
-    times: dict[str, list[float]] = {"index": [], "scan": []}
+    matrix = np.fromfile(folder / "vectors.f32", np.float32).reshape(-1, DIMENSIONS)
+    kinds: dict[str, Callable[[Any], Any]] = {
+        "index_dense_ms": lambda vector: index.search_dense(vector, k=RESULTS),
+        "index_dense_as_recall_asks_ms": lambda vector: index.search_dense(vector, k=RECALL_RESULTS),
+        "numpy_scan_ms": lambda vector: np.argpartition(-(matrix @ vector), RESULTS)[:RESULTS],
+    }
+    times: dict[str, list[float]] = {name: [] for name in kinds}
+    cpu = dict.fromkeys(kinds, 0.0)
     shared = []
     for vector in asked:
-        began = time.perf_counter()
-        hits = index.search_dense(vector, k=RESULTS)
-        times["index"].append(time.perf_counter() - began)
-        began = time.perf_counter()
-        scores = matrix @ vector
-        best = np.argpartition(-scores, RESULTS)[:RESULTS] if len(scores) > RESULTS else np.arange(len(scores))
-        worst_of_best = float(scores[best].min())
-        times["scan"].append(time.perf_counter() - began)
-        shared.append(float((hits.scores >= worst_of_best - 1e-3).mean()))
+        found = {}
+        for name, kind in kinds.items():
+            began, began_cpu = time.perf_counter(), time.thread_time()
+            found[name] = kind(vector)
+            times[name].append(time.perf_counter() - began)
+            cpu[name] += time.thread_time() - began_cpu
+        worst_of_best = float((matrix[found["numpy_scan_ms"]] @ vector).min())
+        shared.append(float((found["index_dense_ms"].scores >= worst_of_best - 1e-3).mean()))
     store.close()
-    return {
-        "index_dense_ms": _summary(times["index"][WARM:]),
-        "numpy_scan_ms": _summary(times["scan"][WARM:]),
+    figures: dict[str, Any] = {
+        name: _summary(some[WARM:]) | {"cpu": round(1000 * cpu[name] / len(some), 2)} for name, some in times.items()
+    }
+    return figures | {
         "index_finds_of_exact_best": round(float(np.mean(shared)), 4),
         "index_open_ms": round(opened_s * 1000, 1),
     }
 
 
-async def _scale(orgs: list[str], facts: int, queries: int) -> dict[str, Any]:
-    """Fill a vault for each organisation; ask, start anew, ask again."""
+@contextmanager
+def _folder(kept: Path | None, name: str) -> Iterator[Path]:
+    if kept is not None:
+        (kept / name).mkdir(parents=True, exist_ok=True)
+        yield kept / name
+        return
     with tempfile.TemporaryDirectory() as folder:
-        data = Path(folder)
-        server, corpora = Server(data, len(orgs)), {org: Corpus(number) for number, org in enumerate(orgs)}
+        yield Path(folder)
+
+
+async def _filled(server: Server, data: Path, orgs: list[str], facts: int) -> dict[str, Any]:
+    """Fill a vault for each organisation, unless that was done before; return what it cost."""
+    note = data / "filled.json"
+    if note.exists():
+        return dict(json.loads(note.read_text()))
+    spent, began_cpu = 0.0, server.cpu_s()
+    for number, org in enumerate(orgs):
+        channel, plain = server.channel(org)
+        spent += await _fill(VaultServiceStub(channel), org, Corpus(number), facts)
+        await plain.close()
+    cpu, total = server.cpu_s() - began_cpu, facts * len(orgs)
+    # Graphs of large vaults are built in the background: not while something else is timed.
+    ends = time.monotonic() + _GRAPH_S
+    while facts > 2 * GRAPH_FROM and not list(data.glob("index/*/neighbours.usearch")) and time.monotonic() < ends:
+        await asyncio.sleep(2)
+    figures = {
+        "ingest_facts_per_s": round(total / spent, 1),
+        "ingest_cubes_per_s": round(total / FACTS_A_CUBE / spent, 1),
+        "ingest_cpu_ms_a_fact": round(1000 * cpu / total, 3),
+        "graph_cpu_s": round(server.cpu_s() - began_cpu - cpu, 1),
+        "remember": await _remember(server, orgs[0]),
+    }
+    note.write_text(json.dumps(figures))
+    return figures
+
+
+async def _scale(kept: Path | None, orgs: list[str], facts: int, queries: int) -> dict[str, Any]:
+    """Fill a vault for each organisation; ask, start anew, ask again."""
+    with _folder(kept, f"{len(orgs)}x{facts}") as data:
+        server = Server(data, len(orgs))
         async with server.running():
-            base_mib, spent = server.memory_mib(), 0.0
-            for org in orgs:
-                channel, plain = server.channel(org)
-                spent += await _fill(VaultServiceStub(channel), org, corpora[org], facts)
-                await plain.close()
-            # Graphs of large vaults are built in the background: not while something else is timed.
-            await asyncio.sleep(min(60.0, facts * len(orgs) / 5_000))
-            figures = await _ask(server, orgs, queries)
-            figures["memory_mib"] = {"before": base_mib, "after": server.memory_mib()}
+            base_mib = server.memory_mib()
+            figures = {"facts": facts * len(orgs), "vaults": len(orgs)} | await _filled(server, data, orgs, facts)
         disk = sum(path.stat().st_blocks * 512 for path in data.rglob("*") if path.is_file())
         began = time.perf_counter()
         async with server.running():
             started_s = time.perf_counter() - began
             channel, plain = server.channel(orgs[0])
-            first = api.SearchCubesRequest(
-                parent=f"orgs/{orgs[0]}/vaults/v", query=corpora[orgs[0]].text(5), limit=RESULTS
-            )
+            first = api.SearchCubesRequest(parent=f"orgs/{orgs[0]}/vaults/v", query=Corpus(0).text(5), limit=RESULTS)
             await _search(VaultServiceStub(channel), first)
             first_s = time.perf_counter() - began - started_s
             await plain.close()
-        total = facts * len(orgs)
+            figures |= await _ask(server, orgs, queries)
+            figures["memory_mib"] = {"before": base_mib, "after": server.memory_mib()}
+            figures["open_files"] = server.files()
         figures |= {
-            "facts": total,
-            "vaults": len(orgs),
-            "ingest_facts_per_s": round(total / spent, 1),
-            "ingest_cubes_per_s": round(total / FACTS_A_CUBE / spent, 1),
-            "disk_bytes_per_fact": round(disk / total),
+            "disk_bytes_per_fact": round(disk / (facts * len(orgs))),
             "reopen_ms": {"process": round(started_s * 1000), "first_search": round(first_s * 1000, 1)},
         }
-        if len(orgs) == 1:
-            figures |= _bare(data, corpora[orgs[0]], queries)
-        return figures
+        return figures | (_bare(data, queries) if len(orgs) == 1 else {})
+
+
+def _mem0(python: str, facts: int, seconds: float, queries: int) -> dict[str, Any] | str:
+    """Return the peer's figures, or why there are none."""
+    if not python:
+        return "not measured: no --mem0-python"
+    with tempfile.TemporaryDirectory() as folder:
+        command = [python, str(_PEER), folder, str(facts), str(seconds), str(queries)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
+    return dict(json.loads(lines[-1])) if lines else f"failed: {done.stderr[-300:]}"
 
 
 def _growth(by_size: dict[int, dict[str, Any]]) -> dict[str, float]:
@@ -299,18 +308,21 @@ def _growth(by_size: dict[int, dict[str, Any]]) -> dict[str, float]:
     return {key: round(float(np.log(ratio) / decades), 2) for key, ratio in ratios.items()}
 
 
-async def measure(amounts: Amounts) -> dict[str, Any]:
+async def measure(amounts: Amounts, kept: Path | None = None) -> dict[str, Any]:
     """Run everything; return the figures."""
     by_size = {}
     for size in amounts.sizes:
-        by_size[size] = await _scale(["t0"], size, amounts.queries)
+        by_size[size] = await _scale(kept, ["t0"], size, amounts.queries)
+        by_size[size]["mem0"] = await asyncio.to_thread(
+            _mem0, amounts.mem0_python, size, amounts.mem0_s, min(amounts.queries, 50)
+        )
         print(json.dumps(by_size[size]), file=sys.stderr, flush=True)
     orgs = [f"t{number}" for number in range(amounts.tenants)]
-    tenants = await _scale(orgs, amounts.tenant_facts, amounts.queries) if orgs else {}
+    tenants = await _scale(kept, orgs, amounts.tenant_facts, amounts.queries) if orgs else {}
     return {
         "one_vault": {str(size): figures for size, figures in by_size.items()},
         "many_tenants": tenants,
-        "growth_exponent_of_p50": _growth(by_size),
+        "growth_exponent_of_p50": _growth(by_size) if by_size else {},
     }
 
 
@@ -320,19 +332,24 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="not used: the corpus is made; every benchmark takes it")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--quick", action="store_true", help="small sizes, less than a minute")
-    parser.add_argument("--sizes", type=lambda text: tuple(map(int, text.split(","))))
-    parser.add_argument("--million", action="store_true", help="a million facts in one vault, too: some hours")
+    parser.add_argument("--sizes", type=lambda text: tuple(int(size) for size in text.split(",") if size))
+    parser.add_argument("--million", action="store_true", help="a million facts in one vault, too: an hour")
     parser.add_argument("--tenants", type=int, help="vaults of a thousand facts, each of another organisation")
-    parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--tenant-facts", type=int)
+    parser.add_argument("--queries", type=int)
+    parser.add_argument("--mem0-python", default="", help="Python of an environment with mem0ai")
+    parser.add_argument("--folder", type=Path, help="where filled vaults are kept, to go on with another time")
     asked = parser.parse_args()
-    os.environ.update(_FIXED)
-    if asked.serve:
-        uvloop.run(_serve(asked.serve, asked.tenants or 1))
-        return
-    amounts = QUICK if asked.quick else Amounts()
-    sizes = (asked.sizes or amounts.sizes) + ((1_000_000,) if asked.million else ())
-    amounts = replace(amounts, sizes=sizes, tenants=amounts.tenants if asked.tenants is None else asked.tenants)
-    figures = uvloop.run(measure(amounts))
+    amounts = replace(QUICK if asked.quick else Amounts(), mem0_python=asked.mem0_python)
+    sizes = (amounts.sizes if asked.sizes is None else asked.sizes) + ((1_000_000,) if asked.million else ())
+    amounts = replace(
+        amounts,
+        sizes=sizes,
+        tenants=amounts.tenants if asked.tenants is None else asked.tenants,
+        tenant_facts=asked.tenant_facts or amounts.tenant_facts,
+        queries=asked.queries or amounts.queries,
+    )
+    figures = uvloop.run(measure(amounts, asked.folder))
     text = json.dumps({"benchmark": "scale", "quick": asked.quick, "cores": os.cpu_count(), **figures})
     if asked.out:
         asked.out.write_text(text + "\n")

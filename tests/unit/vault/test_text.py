@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+import snowballstemmer
 from hypothesis import given
 from hypothesis import strategies as st
+from snowballstemmer.english_stemmer import EnglishStemmer
 
 from memporium_services.vault.domain.passages import MAX_CHARS, passages
 from memporium_services.vault.domain.simhash import BANDS, BITS, MAX_DISTANCE, MIN_TERMS, bands, distance, simhash
@@ -73,3 +75,28 @@ def test_like_texts_have_like_hashes_and_short_ones_none() -> None:
     assert near < 8 < far
     assert simhash(text[: MIN_TERMS - 1]) == 0
     assert simhash(text) == simhash(list(text)) != 0
+
+
+def test_the_fast_stemmer_gives_the_stems_of_the_slow_one():
+    fast, slow = snowballstemmer.stemmer("english"), EnglishStemmer()
+    assert type(fast).__module__ == "Stemmer"
+    endings = (
+        "",
+        "s",
+        "es",
+        "ed",
+        "ing",
+        "ly",
+        "ness",
+        "ational",
+        "izer",
+        "iveness",
+        "'s",
+        "ies",
+        "eed",
+        "ogi",
+        "less",
+    )
+    for base in ("relate", "happy", "gener", "ski", "dying", "proceed", "bridge", "univers", "commun", "naïv"):
+        for ending in endings:
+            assert fast.stemWord(base + ending) == slow.stemWord(base + ending)

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -133,12 +135,15 @@ def _alike(words: Sequence[frozenset[str]]) -> NDArray[np.bool_]:
 
     A set without words is like no other.
     """
-    numbers: dict[str, int] = {}
     sizes = np.array([len(one) for one in words], dtype=np.int64)
-    columns = [numbers.setdefault(word, len(numbers)) for one in words for word in one]
+    # A word that one set alone holds is shared with none.
+    several = [word for word, count in Counter(chain.from_iterable(words)).items() if count > 1]
+    numbers = {word: number for number, word in enumerate(several)}
+    pairs = [(row, numbers[word]) for row, one in enumerate(words) for word in one if word in numbers]
     # Whole numbers below 2^24 are exact in float32, which multiplies fast.
     holds = np.zeros((len(words), len(numbers)), np.float32)
-    holds[np.repeat(np.arange(len(words)), sizes), columns] = 1.0
+    if pairs:
+        holds[tuple(np.array(pairs).T)] = 1.0
     shared = (holds @ holds.T).astype(np.int64)
     found: NDArray[np.bool_] = (shared > 0) & (shared >= 0.9 * (sizes[:, None] + sizes[None, :] - shared))
     return found

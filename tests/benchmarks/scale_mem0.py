@@ -1,0 +1,83 @@
+"""The peer of bench_scale: mem0 in its local default (Qdrant in a folder), without inference, with vectors given.
+
+Run by the Python of an environment that has mem0ai: `python scale_mem0.py FOLDER FACTS SECONDS QUERIES`. It adds facts one
+by one, as its callers do, until there are so many or the time is over, then searches; one JSON object on standard output.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+os.environ["MEM0_TELEMETRY"] = "False"
+# Made, never called: nothing is inferred.
+os.environ["OPENAI_API_KEY"] = "none"
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import numpy as np
+
+from support.scale_corpus import DIMENSIONS, Corpus
+
+
+class _Given:
+    """Gives the vectors of the corpus in order, in no time: embedding is apart for all that is compared."""
+
+    def __init__(self, corpus: Corpus) -> None:
+        self._corpus = corpus
+
+    def embed(self, _text: str, _action: str | None = None, **_more: object) -> list[float]:
+        vector: list[float] = self._corpus.vectors(1)[0].tolist()
+        return vector
+
+
+def _percentiles(times_s: list[float]) -> dict[str, float]:
+    return {f"p{share}": round(float(np.percentile(np.array(times_s) * 1000, share)), 2) for share in (50, 95, 99)}
+
+
+def main() -> None:
+    """Measure."""
+    folder, facts, seconds, queries = sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4])
+    os.environ["MEM0_DIR"] = folder
+    import mem0
+
+    store = {
+        "path": f"{folder}/qdrant",
+        "on_disk": True,
+        "embedding_model_dims": DIMENSIONS,
+        "collection_name": "facts",
+    }
+    memory = mem0.Memory.from_config(
+        {"vector_store": {"provider": "qdrant", "config": store}, "history_db_path": f"{folder}/history.db"}
+    )
+    corpus = Corpus(0)
+    memory.embedding_model = _Given(corpus)
+    began, began_cpu, added = time.perf_counter(), time.process_time(), 0
+    while added < facts and time.perf_counter() - began < seconds:
+        memory.add(corpus.text(), user_id="one", infer=False)
+        added += 1
+    adding_s, adding_cpu_s = time.perf_counter() - began, time.process_time() - began_cpu
+    asked, times = Corpus(99), []
+    began_cpu = time.process_time()
+    for _ in range(queries):
+        query = asked.text(5)
+        began = time.perf_counter()
+        memory.search(query, filters={"user_id": "one"}, top_k=10)
+        times.append(time.perf_counter() - began)
+    figures = {
+        "version": mem0.__version__,
+        "facts": added,
+        "ingest_facts_per_s": round(added / adding_s, 1),
+        "ingest_cpu_ms": round(1000 * adding_cpu_s / max(added, 1), 2),
+        "search_ms": _percentiles(times),
+        "search_cpu_ms": round(1000 * (time.process_time() - began_cpu) / queries, 2),
+    }
+    print(json.dumps(figures), flush=True)
+    # Its clients' threads need not be waited for.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()
