@@ -32,13 +32,14 @@ _KINDS = {
 _NOUNS = {
     "Organisation": "org", "OrganisationKeys": "org", "ApiKey": "key", "CubeVersions": "cube", "Entitlement": "agreement",
     "RoleBinding": "binding", "Events": "subscription", "Bundle": "bundle",
-    "Consent": "agreement",
+    "Consent": "agreement", "Statement": "agreement",
 }  # fmt: skip
 _PARENTS = {
     "vault": {"CreateVault": "org", "ListVaults": "org", "SweepVaults": "org"},
     "memstore": {
         "CreateRelease": "listing", "ListReleases": "listing", "CreateOffer": "listing", "ListOffers": "listing",
         "ListUsage": "agreement", "RequestConsent": "agreement", "ListConsents": "agreement",
+        "CreateStatement": "agreement", "ListStatements": "agreement",
     },
     "governance": {"CreateApiKey": "principal", "ListApiKeys": "principal"},
     "scheduler": {"PlanPlacement": "vault"},

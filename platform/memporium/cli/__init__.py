@@ -117,13 +117,15 @@ def add_commands() -> typer.Typer:
         receipt,
         scene,
         serve,
+        statement,
         subscribe,
         vault,
     )
 
     if not app.registered_groups:
         groups = (
-            org, key, keys, issuer, vault, cube, receipt, listing, negotiation, agreement, licence, consent, subscribe,
+            org, key, keys, issuer, vault, cube, receipt, listing, negotiation, agreement, licence, consent,
+            statement, subscribe,
             bundle, model, job, pipeline, audit, peer, config, evaluate,
         )  # fmt: skip
         for module in groups:

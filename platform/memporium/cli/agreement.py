@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from memporium.cli import _plain
+from memporium.cli import _plain, _terms
 from memporium.cli._context import session
 from memporium.cli._output import as_dict, line, print_json, show, show_all, show_pairs
 from memporium.cli._pages import all_pages
-from memporium.cli._verbs import add_verbs
+from memporium.cli._verbs import Reason, add_verbs
 from memporium.memstore.v1 import agreement_pb2
 
 app = typer.Typer(name="agreement", help="Agreements: what is left of them, and their end.", no_args_is_help=True)
@@ -61,6 +61,24 @@ def usage(context: typer.Context, name: Name) -> None:
     run = session(context)
     found = all_pages(run.client.memstore.list_usage, "usage", parent=run.absolute(name, "agreements"))
     show_all(found, ["time", "principal", "action", "units", "purpose"], as_json=run.as_json)
+
+
+@app.command(epilog="Example: memporium agreement amend orgs/acme/agreements/AGREEMENT --terms terms.yaml")
+def amend(
+    context: typer.Context,
+    name: Name,
+    terms: Annotated[str, typer.Option(help="New terms: a template's name, or a file.")],
+    reason: Reason = "",
+) -> None:
+    """Propose other terms, as either side; the new agreement takes its place once both have signed."""
+    run = session(context)
+    made = run.client.memstore.amend_agreement(
+        name=run.absolute(name, "agreements"), terms=_terms.read(terms), reason=reason
+    )
+    if run.as_json:
+        print_json(as_dict(made.negotiation))
+        return
+    show_pairs((field, _plain.pick(made.negotiation, field)) for field in ("name", "state", "renews"))
 
 
 def _change(context: typer.Context, verb: str, name: str, reason: str) -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Annotated
 
 import typer
 
-from memporium.cli import _terms
-from memporium.cli._context import session
+from memporium.cli import _price, _terms
+from memporium.cli._context import Session, session
 from memporium.cli._output import show, show_all
 from memporium.cli._pages import all_pages
 from memporium.cli._verbs import Reason, add_verbs
 from memporium.memstore.v1 import listing_pb2, offer_pb2
+from memporium.vault.v1 import cubes_pb2
 
 app = typer.Typer(name="listing", help="Listings, releases, offers and licence templates.", no_args_is_help=True)
 
@@ -75,14 +77,23 @@ def release(
     mask_personal_data: Annotated[
         bool, typer.Option(help="Mask personal data in the release; without it, a release that has some is refused.")
     ] = False,
+    sample: Annotated[
+        int,
+        typer.Option(help="Seal only so many memories, drawn evenly, as a sample for trials; 0: all of them.", min=0),
+    ] = 0,
 ) -> None:
     """Seal memories of a vault as an immutable release, publish it and tell the subscribers."""
     run = session(context)
+    chosen = listing_pb2.CubeSelection(any_tags=tag)
+    if sample:
+        parent = run.absolute(vault, "vaults")
+        chosen = listing_pb2.CubeSelection(cubes=_drawn(run, parent, tag, sample, f"{name} {version}"))
     response = run.client.memstore.create_release(
         parent=run.absolute(name, "listings"),
         version=version,
         vault=run.absolute(vault, "vaults"),
-        selection=listing_pb2.CubeSelection(any_tags=tag),
+        selection=chosen,
+        sample=bool(sample),
         changelog=changelog,
         pii_policy=listing_pb2.PII_POLICY_MASK if mask_personal_data else listing_pb2.PII_POLICY_REFUSE,
         timeout_s=3600,
@@ -108,14 +119,19 @@ def offer(
     offer_id: Annotated[str, typer.Argument(help="Id of the offer.")],
     terms: Annotated[str, typer.Option(help=f"{_TERMS}; empty: the listing's.")] = "",
     auto_agree: Annotated[bool, typer.Option(help="Agree at once to whoever takes these very terms.")] = False,
+    price: Annotated[
+        str, typer.Option(help="'0.25 EUR a call, at most 10 EUR', or '9 EUR a month'; empty: free of charge.")
+    ] = "",
+    trial: Annotated[str, typer.Option(help="Free of charge for this long, for instance '14 days'.")] = "",
+    of_sample: Annotated[str, typer.Option("--sample", help="Full name of the sample release that is tried.")] = "",
     audience: Audience = [],
 ) -> None:
-    """Offer a listing free of charge under terms; prices are for the clients (CreateOffer)."""
+    """Offer a listing under terms: free of charge, for a price, or as a trial."""
     run = session(context)
     proposed = offer_pb2.Offer(
         title=offer_id,
         terms=_terms.read(terms) if terms else None,
-        price=offer_pb2.PricePlan(free=offer_pb2.FreePlan()),
+        price=_price.plan(price, trial, of_sample),
         audience=_audience([run.parent(org) for org in audience]),
         auto_agree=auto_agree,
     )
@@ -182,6 +198,13 @@ def templates(
 ) -> None:
     """List the licence templates that the platform ships, or print one."""
     _terms.show_templates(name, as_json=session(context).as_json)
+
+
+def _drawn(run: Session, vault: str, tags: list[str], count: int, line: str) -> list[str]:
+    """Return so many memories of a vault: a fair draw that comes out the same for the same listing and version."""
+    cubes = all_pages(run.client.vault.list_cubes, "cubes", parent=vault, filter=cubes_pb2.CubeFilter(tags_any=tags))
+    names = sorted((cube.name for cube in cubes), key=lambda cube: sha256(f"{line} {cube}".encode()).digest())
+    return names[:count]
 
 
 def _audience(orgs: list[str]) -> listing_pb2.Audience:

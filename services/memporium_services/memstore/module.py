@@ -19,6 +19,7 @@ from memporium_services.memstore.app.offers import Offers
 from memporium_services.memstore.app.peering.noting import AbsentSigners
 from memporium_services.memstore.app.peering.trading import PeerAgreements, PeerEntitlements, PeerNegotiations
 from memporium_services.memstore.app.releases import Releases
+from memporium_services.memstore.app.statements import Statements
 from memporium_services.memstore.app.subscriptions import Subscriptions
 from memporium_services.memstore.app.usage import UsageReports
 from memporium_services.memstore.app.watch import Watch
@@ -67,6 +68,7 @@ class MemstoreModule:
             watch=Watch(self.market),
             consents=Consents(self.market),
             explaining=Explaining(self.market),
+            statements=Statements(self.market),
             trade=self.peers.trade,
         )
 

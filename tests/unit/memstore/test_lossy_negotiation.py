@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from collections import Counter
+from random import Random
+
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memporium_platform.errors import PlatformError
@@ -39,6 +42,7 @@ class _Server:
             self.steps.append(self.state.state)
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_loss_duplication_and_reordering_end_equal_or_terminated(data):
     server = _Server()
@@ -71,3 +75,36 @@ def test_loss_duplication_and_reordering_end_equal_or_terminated(data):
             NegotiationState.VERIFIED,
             NegotiationState.FINALIZED,
         ]
+
+
+def test_a_thousand_negotiations_over_a_bad_channel_end_equal():
+    """Each message is lost, doubled or late at random; a side that sees no news asks again, and gives up in the end."""
+    chance, ends = Random(20260101), Counter()
+    for _ in range(1000):
+        server, number = _Server(), 0
+        seen = {Side.PROVIDER: BEGIN, Side.CONSUMER: BEGIN}
+        channel: list[tuple[int, Side, str, int]] = []
+        for _ in range(chance.randint(0, 60)):
+            side = chance.choice([Side.PROVIDER, Side.CONSUMER])
+            replies = [one for one in REPLIES.get((side, seen[side].state), ()) if one not in {None, "terminate"}]
+            if replies and chance.random() < 0.9:
+                number += 1
+                message = (number, side, chance.choice(replies), seen[side].sequence)
+                channel += [message] * chance.choice([0, 1, 1, 2, 3])
+            if channel and chance.random() < 0.8:
+                server.take(channel.pop(chance.randrange(len(channel))))
+            if chance.random() < 0.7:
+                seen[side] = server.state
+        for side in chance.sample(list(seen), 2):
+            number += 1
+            server.take((number, side, "terminate", server.state.sequence))
+            chance.shuffle(channel)
+            while channel:
+                server.take(channel.pop())
+        seen = dict.fromkeys(seen, server.state)
+        assert seen[Side.PROVIDER].state == seen[Side.CONSUMER].state
+        assert server.state.state in ENDED
+        assert server.steps.count(NegotiationState.FINALIZED) <= 1
+        ends[server.state.state] += 1
+    # Both ends are reached often, so that the claim is about both.
+    assert min(ends[NegotiationState.FINALIZED], ends[NegotiationState.TERMINATED]) > 100

@@ -11,6 +11,7 @@ from memporium.memstore.v1 import listing_calls_pb2 as memporium_dot_memstore_do
 from memporium.memstore.v1 import negotiation_calls_pb2 as memporium_dot_memstore_dot_v1_dot_negotiation__calls__pb2
 from memporium.memstore.v1 import peer_calls_pb2 as memporium_dot_memstore_dot_v1_dot_peer__calls__pb2
 from memporium.memstore.v1 import release_calls_pb2 as memporium_dot_memstore_dot_v1_dot_release__calls__pb2
+from memporium.memstore.v1 import statement_calls_pb2 as memporium_dot_memstore_dot_v1_dot_statement__calls__pb2
 from memporium.memstore.v1 import subscription_calls_pb2 as memporium_dot_memstore_dot_v1_dot_subscription__calls__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -274,6 +275,31 @@ class MemstoreServiceStub:
                 '/memporium.memstore.v1.MemstoreService/ConvertTerms',
                 request_serializer=memporium_dot_memstore_dot_v1_dot_licence__calls__pb2.ConvertTermsRequest.SerializeToString,
                 response_deserializer=memporium_dot_memstore_dot_v1_dot_licence__calls__pb2.ConvertTermsResponse.FromString,
+                _registered_method=True)
+        self.CreateStatement = channel.unary_unary(
+                '/memporium.memstore.v1.MemstoreService/CreateStatement',
+                request_serializer=memporium_dot_memstore_dot_v1_dot_statement__calls__pb2.CreateStatementRequest.SerializeToString,
+                response_deserializer=memporium_dot_memstore_dot_v1_dot_statement__calls__pb2.CreateStatementResponse.FromString,
+                _registered_method=True)
+        self.GetStatement = channel.unary_unary(
+                '/memporium.memstore.v1.MemstoreService/GetStatement',
+                request_serializer=memporium_dot_memstore_dot_v1_dot_statement__calls__pb2.GetStatementRequest.SerializeToString,
+                response_deserializer=memporium_dot_memstore_dot_v1_dot_statement__calls__pb2.GetStatementResponse.FromString,
+                _registered_method=True)
+        self.ListStatements = channel.unary_unary(
+                '/memporium.memstore.v1.MemstoreService/ListStatements',
+                request_serializer=memporium_dot_memstore_dot_v1_dot_statement__calls__pb2.ListStatementsRequest.SerializeToString,
+                response_deserializer=memporium_dot_memstore_dot_v1_dot_statement__calls__pb2.ListStatementsResponse.FromString,
+                _registered_method=True)
+        self.ExportBilling = channel.unary_stream(
+                '/memporium.memstore.v1.MemstoreService/ExportBilling',
+                request_serializer=memporium_dot_memstore_dot_v1_dot_statement__calls__pb2.ExportBillingRequest.SerializeToString,
+                response_deserializer=memporium_dot_memstore_dot_v1_dot_statement__calls__pb2.ExportBillingResponse.FromString,
+                _registered_method=True)
+        self.AmendAgreement = channel.unary_unary(
+                '/memporium.memstore.v1.MemstoreService/AmendAgreement',
+                request_serializer=memporium_dot_memstore_dot_v1_dot_statement__calls__pb2.AmendAgreementRequest.SerializeToString,
+                response_deserializer=memporium_dot_memstore_dot_v1_dot_statement__calls__pb2.AmendAgreementResponse.FromString,
                 _registered_method=True)
         self.CreateSubscription = channel.unary_unary(
                 '/memporium.memstore.v1.MemstoreService/CreateSubscription',
@@ -699,6 +725,42 @@ class MemstoreServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateStatement(self, request, context):
+        """Close what was used since the last statement into a new one, signed for the consumer and by the platform.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetStatement(self, request, context):
+        """Return a statement of an agreement that the caller's organisation is a party to.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListStatements(self, request, context):
+        """Return the statements of an agreement, by number.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportBilling(self, request, context):
+        """Write the statements of all agreements of an organisation for its bookkeeping, signed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AmendAgreement(self, request, context):
+        """Propose other terms or another price for an agreement in force, as either side; the new agreement takes its place
+        once both have signed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CreateSubscription(self, request, context):
         """Subscribe to what is new.
         """
@@ -1059,6 +1121,31 @@ def add_MemstoreServiceServicer_to_server(servicer, server):
                     servicer.ConvertTerms,
                     request_deserializer=memporium_dot_memstore_dot_v1_dot_licence__calls__pb2.ConvertTermsRequest.FromString,
                     response_serializer=memporium_dot_memstore_dot_v1_dot_licence__calls__pb2.ConvertTermsResponse.SerializeToString,
+            ),
+            'CreateStatement': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateStatement,
+                    request_deserializer=memporium_dot_memstore_dot_v1_dot_statement__calls__pb2.CreateStatementRequest.FromString,
+                    response_serializer=memporium_dot_memstore_dot_v1_dot_statement__calls__pb2.CreateStatementResponse.SerializeToString,
+            ),
+            'GetStatement': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetStatement,
+                    request_deserializer=memporium_dot_memstore_dot_v1_dot_statement__calls__pb2.GetStatementRequest.FromString,
+                    response_serializer=memporium_dot_memstore_dot_v1_dot_statement__calls__pb2.GetStatementResponse.SerializeToString,
+            ),
+            'ListStatements': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListStatements,
+                    request_deserializer=memporium_dot_memstore_dot_v1_dot_statement__calls__pb2.ListStatementsRequest.FromString,
+                    response_serializer=memporium_dot_memstore_dot_v1_dot_statement__calls__pb2.ListStatementsResponse.SerializeToString,
+            ),
+            'ExportBilling': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportBilling,
+                    request_deserializer=memporium_dot_memstore_dot_v1_dot_statement__calls__pb2.ExportBillingRequest.FromString,
+                    response_serializer=memporium_dot_memstore_dot_v1_dot_statement__calls__pb2.ExportBillingResponse.SerializeToString,
+            ),
+            'AmendAgreement': grpc.unary_unary_rpc_method_handler(
+                    servicer.AmendAgreement,
+                    request_deserializer=memporium_dot_memstore_dot_v1_dot_statement__calls__pb2.AmendAgreementRequest.FromString,
+                    response_serializer=memporium_dot_memstore_dot_v1_dot_statement__calls__pb2.AmendAgreementResponse.SerializeToString,
             ),
             'CreateSubscription': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateSubscription,
@@ -2396,6 +2483,141 @@ class MemstoreService:
             '/memporium.memstore.v1.MemstoreService/ConvertTerms',
             memporium_dot_memstore_dot_v1_dot_licence__calls__pb2.ConvertTermsRequest.SerializeToString,
             memporium_dot_memstore_dot_v1_dot_licence__calls__pb2.ConvertTermsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateStatement(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memporium.memstore.v1.MemstoreService/CreateStatement',
+            memporium_dot_memstore_dot_v1_dot_statement__calls__pb2.CreateStatementRequest.SerializeToString,
+            memporium_dot_memstore_dot_v1_dot_statement__calls__pb2.CreateStatementResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetStatement(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memporium.memstore.v1.MemstoreService/GetStatement',
+            memporium_dot_memstore_dot_v1_dot_statement__calls__pb2.GetStatementRequest.SerializeToString,
+            memporium_dot_memstore_dot_v1_dot_statement__calls__pb2.GetStatementResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListStatements(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memporium.memstore.v1.MemstoreService/ListStatements',
+            memporium_dot_memstore_dot_v1_dot_statement__calls__pb2.ListStatementsRequest.SerializeToString,
+            memporium_dot_memstore_dot_v1_dot_statement__calls__pb2.ListStatementsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportBilling(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/memporium.memstore.v1.MemstoreService/ExportBilling',
+            memporium_dot_memstore_dot_v1_dot_statement__calls__pb2.ExportBillingRequest.SerializeToString,
+            memporium_dot_memstore_dot_v1_dot_statement__calls__pb2.ExportBillingResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AmendAgreement(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memporium.memstore.v1.MemstoreService/AmendAgreement',
+            memporium_dot_memstore_dot_v1_dot_statement__calls__pb2.AmendAgreementRequest.SerializeToString,
+            memporium_dot_memstore_dot_v1_dot_statement__calls__pb2.AmendAgreementResponse.FromString,
             options,
             channel_credentials,
             insecure,

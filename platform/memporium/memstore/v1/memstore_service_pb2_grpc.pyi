@@ -13,6 +13,7 @@ from memporium.memstore.v1 import listing_calls_pb2 as _listing_calls_pb2
 from memporium.memstore.v1 import negotiation_calls_pb2 as _negotiation_calls_pb2
 from memporium.memstore.v1 import peer_calls_pb2 as _peer_calls_pb2
 from memporium.memstore.v1 import release_calls_pb2 as _release_calls_pb2
+from memporium.memstore.v1 import statement_calls_pb2 as _statement_calls_pb2
 from memporium.memstore.v1 import subscription_calls_pb2 as _subscription_calls_pb2
 import abc as _abc_1
 import grpc as _grpc
@@ -144,6 +145,18 @@ class MemstoreServiceStub:
     """Say in plain words what an agreement, an offer or terms allow, and what would happen to a use."""
     ConvertTerms: _grpc.UnaryUnaryMultiCallable[_licence_calls_pb2.ConvertTermsRequest, _licence_calls_pb2.ConvertTermsResponse]
     """Write terms as an ODRL 2.2 policy, or read such a policy or a template; what has no counterpart is refused by name."""
+    CreateStatement: _grpc.UnaryUnaryMultiCallable[_statement_calls_pb2.CreateStatementRequest, _statement_calls_pb2.CreateStatementResponse]
+    """Close what was used since the last statement into a new one, signed for the consumer and by the platform."""
+    GetStatement: _grpc.UnaryUnaryMultiCallable[_statement_calls_pb2.GetStatementRequest, _statement_calls_pb2.GetStatementResponse]
+    """Return a statement of an agreement that the caller's organisation is a party to."""
+    ListStatements: _grpc.UnaryUnaryMultiCallable[_statement_calls_pb2.ListStatementsRequest, _statement_calls_pb2.ListStatementsResponse]
+    """Return the statements of an agreement, by number."""
+    ExportBilling: _grpc.UnaryStreamMultiCallable[_statement_calls_pb2.ExportBillingRequest, _statement_calls_pb2.ExportBillingResponse]
+    """Write the statements of all agreements of an organisation for its bookkeeping, signed."""
+    AmendAgreement: _grpc.UnaryUnaryMultiCallable[_statement_calls_pb2.AmendAgreementRequest, _statement_calls_pb2.AmendAgreementResponse]
+    """Propose other terms or another price for an agreement in force, as either side; the new agreement takes its place
+    once both have signed.
+    """
     CreateSubscription: _grpc.UnaryUnaryMultiCallable[_subscription_calls_pb2.CreateSubscriptionRequest, _subscription_calls_pb2.CreateSubscriptionResponse]
     """Subscribe to what is new."""
     GetSubscription: _grpc.UnaryUnaryMultiCallable[_subscription_calls_pb2.GetSubscriptionRequest, _subscription_calls_pb2.GetSubscriptionResponse]
@@ -293,6 +306,18 @@ class MemstoreServiceAsyncStub(MemstoreServiceStub):
     """Say in plain words what an agreement, an offer or terms allow, and what would happen to a use."""
     ConvertTerms: _aio.UnaryUnaryMultiCallable[_licence_calls_pb2.ConvertTermsRequest, _licence_calls_pb2.ConvertTermsResponse]  # type: ignore[assignment]
     """Write terms as an ODRL 2.2 policy, or read such a policy or a template; what has no counterpart is refused by name."""
+    CreateStatement: _aio.UnaryUnaryMultiCallable[_statement_calls_pb2.CreateStatementRequest, _statement_calls_pb2.CreateStatementResponse]  # type: ignore[assignment]
+    """Close what was used since the last statement into a new one, signed for the consumer and by the platform."""
+    GetStatement: _aio.UnaryUnaryMultiCallable[_statement_calls_pb2.GetStatementRequest, _statement_calls_pb2.GetStatementResponse]  # type: ignore[assignment]
+    """Return a statement of an agreement that the caller's organisation is a party to."""
+    ListStatements: _aio.UnaryUnaryMultiCallable[_statement_calls_pb2.ListStatementsRequest, _statement_calls_pb2.ListStatementsResponse]  # type: ignore[assignment]
+    """Return the statements of an agreement, by number."""
+    ExportBilling: _aio.UnaryStreamMultiCallable[_statement_calls_pb2.ExportBillingRequest, _statement_calls_pb2.ExportBillingResponse]  # type: ignore[assignment]
+    """Write the statements of all agreements of an organisation for its bookkeeping, signed."""
+    AmendAgreement: _aio.UnaryUnaryMultiCallable[_statement_calls_pb2.AmendAgreementRequest, _statement_calls_pb2.AmendAgreementResponse]  # type: ignore[assignment]
+    """Propose other terms or another price for an agreement in force, as either side; the new agreement takes its place
+    once both have signed.
+    """
     CreateSubscription: _aio.UnaryUnaryMultiCallable[_subscription_calls_pb2.CreateSubscriptionRequest, _subscription_calls_pb2.CreateSubscriptionResponse]  # type: ignore[assignment]
     """Subscribe to what is new."""
     GetSubscription: _aio.UnaryUnaryMultiCallable[_subscription_calls_pb2.GetSubscriptionRequest, _subscription_calls_pb2.GetSubscriptionResponse]  # type: ignore[assignment]
@@ -715,6 +740,48 @@ class MemstoreServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_licence_calls_pb2.ConvertTermsResponse, _abc.Awaitable[_licence_calls_pb2.ConvertTermsResponse]]:
         """Write terms as an ODRL 2.2 policy, or read such a policy or a template; what has no counterpart is refused by name."""
+
+    @_abc_1.abstractmethod
+    def CreateStatement(
+        self,
+        request: _statement_calls_pb2.CreateStatementRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_statement_calls_pb2.CreateStatementResponse, _abc.Awaitable[_statement_calls_pb2.CreateStatementResponse]]:
+        """Close what was used since the last statement into a new one, signed for the consumer and by the platform."""
+
+    @_abc_1.abstractmethod
+    def GetStatement(
+        self,
+        request: _statement_calls_pb2.GetStatementRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_statement_calls_pb2.GetStatementResponse, _abc.Awaitable[_statement_calls_pb2.GetStatementResponse]]:
+        """Return a statement of an agreement that the caller's organisation is a party to."""
+
+    @_abc_1.abstractmethod
+    def ListStatements(
+        self,
+        request: _statement_calls_pb2.ListStatementsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_statement_calls_pb2.ListStatementsResponse, _abc.Awaitable[_statement_calls_pb2.ListStatementsResponse]]:
+        """Return the statements of an agreement, by number."""
+
+    @_abc_1.abstractmethod
+    def ExportBilling(
+        self,
+        request: _statement_calls_pb2.ExportBillingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_statement_calls_pb2.ExportBillingResponse], _abc.AsyncIterator[_statement_calls_pb2.ExportBillingResponse]]:
+        """Write the statements of all agreements of an organisation for its bookkeeping, signed."""
+
+    @_abc_1.abstractmethod
+    def AmendAgreement(
+        self,
+        request: _statement_calls_pb2.AmendAgreementRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_statement_calls_pb2.AmendAgreementResponse, _abc.Awaitable[_statement_calls_pb2.AmendAgreementResponse]]:
+        """Propose other terms or another price for an agreement in force, as either side; the new agreement takes its place
+        once both have signed.
+        """
 
     @_abc_1.abstractmethod
     def CreateSubscription(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import func, select, tuple_, update
 
 from memporium_services.memstore.adapters import meter_statements as statements
 from memporium_services.memstore.adapters import tables
@@ -125,25 +125,38 @@ class SqlMeter:
         if before is not None:
             query = query.where(tuple_(_USAGE.time_us, _USAGE.use_id) < tuple_(*before))
         query = query.order_by(_USAGE.time_us.desc(), _USAGE.use_id.desc()).limit(limit)
-        return [
-            Usage(
-                agreement=row.agreement,
-                use_id=row.use_id,
-                principal=row.principal,
-                action=row.action,
-                form=row.form,
-                purpose=row.purpose,
-                units=Units(row.calls, row.memories, row.tokens, row.bytes, row.derivations),
-                time_us=row.time_us,
-            )
-            for row in self._conn.execute(query)
-        ]
+        return [_usage_of(row) for row in self._conn.execute(query)]
 
-    def total(self, agreement: str, *, start_us: int, end_us: int) -> Units:
-        """Return the sum of metered uses; an `end_us` of 0 is no end."""
+    def close(self, agreement: str, number: int, limit: int) -> list[Usage]:
+        """Put the oldest uses that stand on no statement on this one, at most `limit`; return them."""
+        open_ones = (_USAGE.agreement == agreement, _USAGE.statement == 0)
+        query = select(tables.usage).where(*open_ones).order_by(_USAGE.time_us, _USAGE.use_id).limit(limit)
+        found = [_usage_of(row) for row in self._conn.execute(query)]
+        if found:
+            last = (found[-1].time_us, found[-1].use_id)
+            these = (*open_ones, tuple_(_USAGE.time_us, _USAGE.use_id) <= tuple_(*last))
+            self._conn.execute(update(tables.usage).where(*these).values(statement=number))
+        return found
+
+    def total(self, agreement: str, *, start_us: int, end_us: int, stated: bool = False) -> Units:
+        """Return the sum of metered uses; an `end_us` of 0 is no end; `stated`: of those on statements alone."""
         sums = [func.coalesce(func.sum(column), 0) for column in _UNIT_COLUMNS]
-        row = self._conn.execute(select(*sums).where(*_between(agreement, start_us, end_us))).one()
+        query = select(*sums).where(*_between(agreement, start_us, end_us))
+        row = self._conn.execute(query.where(_USAGE.statement > 0) if stated else query).one()
         return Units(*(int(value) for value in row))
+
+
+def _usage_of(row: Any) -> Usage:
+    return Usage(
+        agreement=row.agreement,
+        use_id=row.use_id,
+        principal=row.principal,
+        action=row.action,
+        form=row.form,
+        purpose=row.purpose,
+        units=Units(row.calls, row.memories, row.tokens, row.bytes, row.derivations),
+        time_us=row.time_us,
+    )
 
 
 def _between(agreement: str, start_us: int, end_us: int) -> list[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import and_, case, delete, func, insert, or_, select
+from sqlalchemy import and_, case, delete, exists, func, insert, or_, select
 
 from memporium_platform import audit, idempotency
 from memporium_platform.errors import PlatformError, Reason
@@ -17,7 +17,9 @@ from memporium_services.memstore.adapters.meter_rows import SqlMeter
 from memporium_services.memstore.adapters.peering.fed_rows import FedRows
 from memporium_services.memstore.adapters.peering.rows import SqlPeerRows
 from memporium_services.memstore.adapters.sequence_rows import next_number
+from memporium_services.memstore.adapters.statement_rows import SqlStatements
 from memporium_services.memstore.domain.agreements import Agreement, AgreementState
+from memporium_services.memstore.domain.audience import EVERYBODY
 from memporium_services.memstore.domain.consents import Consent
 from memporium_services.memstore.domain.listings import VISIBLE, Listing
 from memporium_services.memstore.domain.machine import Transition
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from memporium_services.memstore.domain.subscriptions import Subscription
     from memporium_services.memstore.ports import CatalogueQuery, EventRows, Meter, Rows, Transaction
     from memporium_services.memstore.ports.peering import PeerRows
+    from memporium_services.memstore.ports.rows import StatementRows
 
 T = TypeVar("T")
 
@@ -89,6 +92,7 @@ class SqlTransaction:
             body=SUBSCRIPTION,
             columns=lambda entity: {**_columns("name", "org", "mode")(entity), "cursor": 0, "handed": 0},
         )
+        self.statements: StatementRows = SqlStatements(conn)
         self.meter: Meter = SqlMeter(conn)
         self.events: EventRows = SqlEvents(conn)
 
@@ -123,7 +127,20 @@ class SqlTransaction:
     def set_audience(self, resource: str, orgs: Sequence[str]) -> None:
         """Say who may see a resource."""
         self._conn.execute(delete(tables.audiences).where(tables.audiences.c.resource == resource))
-        self._conn.execute(insert(tables.audiences), [{"resource": resource, "org": org} for org in orgs])
+        if orgs:
+            self._conn.execute(insert(tables.audiences), [{"resource": resource, "org": org} for org in orgs])
+
+    def may_see(self, resource: str, org: str, *, or_agreement: bool = False) -> bool:
+        """Return whether an organisation may look at a resource, without a look at the resource itself.
+
+        What is hidden from it costs the same as what is not there: the rows that are looked for are its own.
+        """
+        audience, agreement = tables.audiences.c, tables.agreements.c
+        ways = [exists().where(audience.resource == resource, audience.org.in_([EVERYBODY, org]))]
+        if or_agreement:
+            party = (agreement.listing == resource, agreement.consumer == org, agreement.state.in_(_LIVING))
+            ways.append(exists().where(*party))
+        return bool(self._conn.execute(select(or_(*ways))).scalar())
 
     def search(self, query: CatalogueQuery) -> list[Listing]:
         """Return published listings, best match first, then newest."""

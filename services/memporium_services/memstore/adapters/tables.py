@@ -124,7 +124,10 @@ statements = Table(
     Column("consumer", Text, nullable=False),
     Column("number", BigInteger, nullable=False),
     Column("body", Text, nullable=False),
+    Column("end_us", BigInteger, nullable=False, server_default="0"),
     UniqueConstraint("agreement", "number", name="uq_statements_agreement_number"),
+    Index("ix_statements_provider", "provider", "end_us"),
+    Index("ix_statements_consumer", "consumer", "end_us"),
 )
 
 transitions = Table(
@@ -193,7 +196,10 @@ usage = Table(
     Column("tokens", BigInteger, nullable=False),
     Column("bytes", BigInteger, nullable=False),
     Column("derivations", BigInteger, nullable=False),
+    # Number of the statement that it stands on; 0: none yet.
+    Column("statement", BigInteger, nullable=False, server_default="0"),
     Index("ix_usage_agreement_time_us", "agreement", "time_us", "use_id"),
+    Index("ix_usage_agreement_statement", "agreement", "statement", "time_us"),
 )
 
 subscriptions = Table(

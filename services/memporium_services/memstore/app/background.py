@@ -38,6 +38,8 @@ class Background:
         for work in (self._agreements.expire_due, self._metering.sweep, self.deliver_due):
             self._tasks.append(asyncio.create_task(self._repeat(work), name=f"memstore.{work.__name__}"))
 
+        self._tasks.append(asyncio.create_task(self._follow_events(), name="memstore.follow_events"))
+
     async def stop(self) -> None:
         """End."""
         for task in self._tasks:
@@ -53,6 +55,20 @@ class Background:
         for delivery in due:
             taken += await self._deliver(delivery, now_us)
         return taken
+
+    async def _follow_events(self) -> None:
+        """Wake the streams of this process when another replica has added events."""
+        newest = 0
+        while True:
+            try:
+                seen = await self._market.store.read(lambda tx: tx.events.newest())
+            except PlatformError as error:
+                _log.warning("background.failed", work="follow_events", reason=error.reason.value)
+                seen = newest
+            if seen != newest:
+                newest = seen
+                self._market.events_added.fire()
+            await asyncio.sleep(self._market.settings.poll_s)
 
     async def _deliver(self, delivery: Delivery, now_us: int) -> bool:
         listing = delivery.release.partition("/releases/")[0]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from memporium_platform.call import current_call
 from memporium_platform.errors import PlatformError, Reason, already_exists, etag_mismatch, not_found
-from memporium_platform.names import LISTING, ORG, check_id, new_id
+from memporium_platform.names import LISTING, ORG, check_id, new_id, org_of
 from memporium_platform.paging import page_size
 from memporium_platform.storage.sql.times import to_us
 from memporium_services.memstore.app.market import (
@@ -74,11 +74,12 @@ def visible_listing(tx: Transaction, name: str, *, asked: str = "") -> Listing:
     Raises:
         PlatformError: PERMISSION_DENIED, also where it does not exist.
     """
-    listing = tx.listings.get(name)
-    if listing is None:
-        refuse(asked or name)
     org = caller_org()
-    if not (sees_all() or listing.visible_to(org) or tx.has_agreement(name, org)):
+    # Whoever may not see it learns nothing by the time that it takes: the listing is read only after this.
+    if not (sees_all() or org_of(name) == org or tx.may_see(name, org, or_agreement=True)):
+        refuse(asked or name)
+    listing = tx.listings.get(name)
+    if listing is None or not (sees_all() or listing.visible_to(org) or tx.has_agreement(name, org)):
         refuse(asked or name)
     return listing
 
@@ -109,7 +110,7 @@ class Listings:
             empty = Listing(name, new_id(now), org, "", "", (), change.audience, "")  # type: ignore[arg-type]
             listing = _changed(tx, replace(empty, create_us=now_us, update_us=now_us), change)
             tx.listings.put(listing)
-            tx.set_audience(name, listing.audience.rows(org))
+            tx.set_audience(name, listing.seen_by())
             call = current_call()
             states = ("", listing.state.value, "create")
             sign_step(tx, move_by(call, signer, reason="", now=now), resource=name, sequence=1, states=states)
@@ -130,7 +131,7 @@ class Listings:
                 raise PlatformError(Reason.FAILED_PRECONDITION, f"{name} is retired", metadata=metadata)
             after = _changed(tx, replace(before, update_us=to_us(now), revision=before.revision + 1), change)
             tx.listings.put(after)
-            tx.set_audience(name, after.audience.rows(after.org))
+            tx.set_audience(name, after.seen_by())
             tx.audit(current_call(), name, {"etag": after.etag}, now)
             return name
 
@@ -152,6 +153,7 @@ class Listings:
             if state is ListingState.PUBLISHED:
                 after = replace(after, publish_us=now_us)
             tx.listings.put(after)
+            tx.set_audience(name, after.seen_by())
             call = current_call()
             move = move_by(call, signer, reason=reason, now=now)
             states = (before.state.value, state.value, trigger)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from memporium_services.memstore.app.market import Market
+    from memporium_services.memstore.domain.agreements import Agreement
     from memporium_services.memstore.domain.prices import PricePlan
     from memporium_services.memstore.ports import Signer, Transaction
 
@@ -95,6 +96,49 @@ class Negotiations:
                 talks = _agreed(tx, talks, keys.provider, now)
             tx.negotiations.put(talks)
             tx.audit(current_call(), talks.name, {"state": talks.state.value, "terms_sha256": terms}, now)
+            return talks.name
+
+        return await self._market.mutate(work, _show)
+
+    async def amend(self, agreement: str, proposal: Proposal, *, reason: str) -> Shown[Negotiation]:
+        """Propose other terms or another price for an agreement in force, for the caller's side."""
+
+        def find(tx: Transaction) -> Agreement:
+            found = tx.agreements.get(agreement, party=caller_org())
+            return refuse(agreement) if found is None else found
+
+        old = await self._market.store.read(find)
+        keys = await self._keys(old.provider, old.consumer)
+        side = old.side_of(caller_org())
+
+        def work(tx: Transaction, now: datetime) -> str:
+            before = find(tx)
+            if before.state is not AgreementState.ACTIVE:
+                metadata = {"resource": agreement, "state": before.state.value}
+                raise PlatformError(Reason.FAILED_PRECONDITION, f"{agreement} is not active", metadata=metadata)
+            terms = tx.put_document(proposal.terms) if proposal.terms else before.terms_sha256
+            price = proposal.price or before.price
+            if (terms, price) == (before.terms_sha256, before.price):
+                raise invalid("terms", "must be other terms, or another price, than those that hold")
+            state = NegotiationState.OFFERED if side is Side.PROVIDER else NegotiationState.REQUESTED
+            talks = Negotiation(
+                name=NEGOTIATION.format(org=before.provider, negotiation=new_id(now)),
+                provider=before.provider,
+                consumer=before.consumer,
+                listing=before.listing,
+                offer=before.offer,
+                terms_sha256=terms,
+                price=price,
+                state=state,
+                renews=agreement,
+                create_us=to_us(now),
+                update_us=to_us(now),
+            )
+            own = keys.provider if side is Side.PROVIDER else keys.consumer
+            states = ("", state.value, "amend")
+            sign_step(tx, _own_move(own, reason, now), resource=talks.name, sequence=1, states=states)
+            tx.negotiations.put(talks)
+            tx.audit(current_call(), talks.name, {"state": state.value, "renews": agreement}, now)
             return talks.name
 
         return await self._market.mutate(work, _show)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from memporium_platform.call import current_call
 from memporium_platform.errors import PlatformError, Reason, already_exists, invalid, not_found
-from memporium_platform.names import LISTING, OFFER, check_id, new_id
+from memporium_platform.names import LISTING, OFFER, check_id, new_id, org_of
 from memporium_platform.paging import page_size
 from memporium_platform.storage.sql.times import to_us
 from memporium_services.memstore.app.listings import own_listing, visible_listing
@@ -64,13 +64,14 @@ def visible_offer(tx: Transaction, name: str) -> tuple[Offer, Listing]:
     Raises:
         PlatformError: PERMISSION_DENIED, also where it does not exist.
     """
-    offer = tx.offers.get(name)
-    if offer is None:
-        refuse(name)
-    listing = tx.listings.get(offer.listing)
-    if listing is None:
-        refuse(name)
     org = caller_org()
+    own = sees_all() or org_of(name) == org
+    if not own and not (tx.may_see(name.partition("/offers/")[0], org) and tx.may_see(name, org)):
+        refuse(name)
+    offer = tx.offers.get(name)
+    listing = tx.listings.get(offer.listing) if offer is not None else None
+    if offer is None or listing is None:
+        refuse(name)
     if not (sees_all() or (offer.visible_to(org) and listing.visible_to(org))):
         refuse(name)
     return offer, listing
@@ -129,6 +130,7 @@ class Offers:
             state = OFFER_MACHINE.move(name, before.state, "withdraw")
             after = replace(before, state=state, sequence=before.sequence + 1, withdraw_us=to_us(now))
             tx.offers.put(after)
+            tx.set_audience(name, ())
             call = current_call()
             move = move_by(call, signer, reason=reason, now=now)
             states = (before.state.value, state.value, "withdraw")

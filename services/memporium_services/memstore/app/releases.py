@@ -108,10 +108,10 @@ class Releases:
         """Return a release of a listing that the caller may see."""
 
         def fetch(tx: Transaction) -> Release:
+            listing = visible_listing(tx, name.partition("/releases/")[0], asked=name)
             release = tx.releases.get(name)
             if release is None:
                 refuse(name)
-            listing = visible_listing(tx, release.listing, asked=name)
             if release.state not in _SHOWN and caller_org() != listing.org and not sees_all():
                 refuse(name)
             return release

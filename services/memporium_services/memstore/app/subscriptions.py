@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from memporium_platform.call import current_call
@@ -130,16 +131,17 @@ class Subscriptions:
         """
         market = self._market
         seen = await market.store.read(lambda tx: (_own(tx, name), tx.events.cursor(name)[0])[1])
-        silent_s = 0.0
+        loop = asyncio.get_running_loop()
+        spoken = loop.time()
         while True:
             ticket = market.events_added.ticket()
             found, seen, more = await self._next(name, seen, _SCAN)
-            silent_s = 0.0 if found else silent_s + market.settings.poll_s
-            if found or silent_s > market.settings.keepalive_s:
-                silent_s = 0.0
+            if found or loop.time() - spoken >= market.settings.keepalive_s:
+                spoken = loop.time()
                 yield found, seen
             if not more:
-                await market.events_added.wait(ticket, market.settings.poll_s)
+                # One task looks for what other replicas added and wakes every stream: a thousand need not each look.
+                await market.events_added.wait(ticket, max(spoken + market.settings.keepalive_s - loop.time(), 0.0))
 
     async def _next(self, name: str, after: int, limit: int) -> tuple[list[tuple[MarketEvent, bool]], int, bool]:
         """Return events that pass the filter, the last cursor that was looked at, and whether there is more."""

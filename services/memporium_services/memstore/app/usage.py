@@ -82,7 +82,7 @@ class UsageReports:
                 agreement=agreement,
                 usable=agreement.state is AgreementState.ACTIVE and in_time,
                 balances=tuple(balances),
-                due=_due(tx, agreement, now_us),
+                due=amount_owed(tx, agreement, now_us),
                 summary=summary_of(agreement, terms, balances, now_us),
                 duties=terms.duties,
             )
@@ -100,10 +100,11 @@ def balances_of(tx: Transaction, agreement: Agreement, terms: Terms, now_us: int
     return balances
 
 
-def _due(tx: Transaction, agreement: Agreement, now_us: int) -> Price:
+def amount_owed(tx: Transaction, agreement: Agreement, now_us: int, *, stated: bool = False) -> Price:
+    """Return what is owed by the price plan until now; `stated`: for uses on statements alone."""
     ended = agreement.state not in {AgreementState.ACTIVE, AgreementState.SUSPENDED}
     until_us = agreement.update_us if ended else min(now_us, agreement.expire_us or now_us)
     used = 0
     if agreement.price.kind is PlanKind.PER_USE:
-        used = tx.meter.total(agreement.name, start_us=0, end_us=0).of(agreement.price.unit)
+        used = tx.meter.total(agreement.name, start_us=0, end_us=0, stated=stated).of(agreement.price.unit)
     return amount_due(agreement.price, used=used, start_us=agreement.activate_us, until_us=until_us)

@@ -184,10 +184,10 @@ def steps_out(steps: Iterable[Transition]) -> list[listing_pb2.Transition]:
 
 
 def signed_out(
-    payload_type: str, payload: bytes, signatures: Iterable[Signature]
+    payload_type: str, payload: bytes, signatures: Iterable[Signature], *, detached: bool = False
 ) -> agreement_pb2.SignedDocument | None:
-    """Return the envelope; None where nothing was written yet."""
-    if not payload:
+    """Return the envelope; None where nothing was written yet. `detached`: the payload lies elsewhere."""
+    if not payload and not detached:
         return None
     return agreement_pb2.SignedDocument(
         payload_type=payload_type,

@@ -97,6 +97,10 @@ class Listing:
         """Return whether an organisation may look at it."""
         return org == self.org or (self.state in VISIBLE and self.audience.includes(org, self.org))
 
+    def seen_by(self) -> tuple[str, ...]:
+        """Return the ids of the organisations that may look at it now, its own aside; `*` for all."""
+        return self.audience.rows(self.org) if self.state in VISIBLE else ()
+
     def demand_terms(self, terms_sha256: str) -> None:
         """Refuse terms that share-alike does not allow.
 

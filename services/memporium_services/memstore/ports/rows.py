@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from memporium_services.memstore.domain.entitlements import Draw, Reservation, Units, Usage
+    from memporium_services.memstore.domain.statements import UsageStatement
     from memporium_services.memstore.domain.subscriptions import Delivery, MarketEvent, Subscription
 
 E = TypeVar("E")
@@ -116,8 +117,28 @@ class Meter(Protocol):
         """Return metered uses, newest first, behind `before`; an `end_us` of 0 is no end."""
         ...
 
-    def total(self, agreement: str, *, start_us: int, end_us: int) -> Units:
-        """Return the sum of metered uses; an `end_us` of 0 is no end."""
+    def total(self, agreement: str, *, start_us: int, end_us: int, stated: bool = False) -> Units:
+        """Return the sum of metered uses; an `end_us` of 0 is no end; `stated`: of those on statements alone."""
+        ...
+
+    def close(self, agreement: str, number: int, limit: int) -> list[Usage]:
+        """Put the oldest uses that stand on no statement on this one, at most `limit`; return them."""
+        ...
+
+
+class StatementRows(Rows["UsageStatement"], Protocol):
+    """Usage statements."""
+
+    def of_agreement(self, agreement: str, *, after: int, limit: int) -> list[UsageStatement]:
+        """Return the statements of an agreement behind a number, by number."""
+        ...
+
+    def last(self, agreement: str) -> UsageStatement | None:
+        """Return the newest statement of an agreement, or None."""
+        ...
+
+    def billed(self, org: str, *, start_us: int, end_us: int, limit: int) -> list[UsageStatement]:
+        """Return the statements in which an organisation is a party, by time; an `end_us` of 0 is no end."""
         ...
 
 

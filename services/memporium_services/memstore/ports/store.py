@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from memporium_services.memstore.domain.releases import Release
     from memporium_services.memstore.domain.subscriptions import Subscription
     from memporium_services.memstore.ports.peering import PeerRows
-    from memporium_services.memstore.ports.rows import CatalogueQuery, EventRows, Meter, Rows
+    from memporium_services.memstore.ports.rows import CatalogueQuery, EventRows, Meter, Rows, StatementRows
 
 T = TypeVar("T")
 
@@ -33,6 +33,7 @@ class Transaction(Protocol):
     agreements: Rows[Agreement]
     consents: Rows[Consent]
     subscriptions: Rows[Subscription]
+    statements: StatementRows
     meter: Meter
     events: EventRows
     peering: PeerRows
@@ -47,6 +48,10 @@ class Transaction(Protocol):
 
     def set_audience(self, resource: str, orgs: Sequence[str]) -> None:
         """Say who may see a resource."""
+        ...
+
+    def may_see(self, resource: str, org: str, *, or_agreement: bool = False) -> bool:
+        """Return whether an organisation may look at a resource, without a look at the resource itself."""
         ...
 
     def search(self, query: CatalogueQuery) -> list[Listing]:

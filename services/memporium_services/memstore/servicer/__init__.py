@@ -9,6 +9,7 @@ from memporium_services.memstore.servicer.contracts import ContractMethods
 from memporium_services.memstore.servicer.entitlements import EntitlementMethods
 from memporium_services.memstore.servicer.licences import LicenceMethods
 from memporium_services.memstore.servicer.peering import PeerMethods
+from memporium_services.memstore.servicer.statements import StatementMethods
 from memporium_services.memstore.servicer.subscriptions import SubscriptionMethods
 
 if TYPE_CHECKING:
@@ -22,13 +23,20 @@ if TYPE_CHECKING:
     from memporium_services.memstore.app.offers import Offers
     from memporium_services.memstore.app.peering.trade import Trade
     from memporium_services.memstore.app.releases import Releases
+    from memporium_services.memstore.app.statements import Statements
     from memporium_services.memstore.app.subscriptions import Subscriptions
     from memporium_services.memstore.app.usage import UsageReports
     from memporium_services.memstore.app.watch import Watch
 
 
 class MemstoreServicer(
-    PeerMethods, ContractMethods, EntitlementMethods, LicenceMethods, SubscriptionMethods, MemstoreServiceServicer
+    PeerMethods,
+    ContractMethods,
+    EntitlementMethods,
+    LicenceMethods,
+    StatementMethods,
+    SubscriptionMethods,
+    MemstoreServiceServicer,
 ):
     """Serves `memporium.memstore.v1.MemstoreService`."""
 
@@ -47,11 +55,13 @@ class MemstoreServicer(
         watch: Watch,
         consents: Consents,
         explaining: Explaining,
+        statements: Statements,
         trade: Trade,
     ) -> None:
         """Serve these concerns."""
         self._listings, self._releases, self._offers = listings, releases, offers
         self._negotiations, self._agreements, self._entitlements = negotiations, agreements, entitlements
         self._metering, self._consents, self._explaining = metering, consents, explaining
+        self._statements = statements
         self._usage, self._subscriptions, self._watch = usage, subscriptions, watch
         self._trade = trade

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from memporium.memstore.v1 import agreement_calls_pb2 as agreement_pb
 from memporium.memstore.v1 import agreement_pb2
 from memporium.memstore.v1 import negotiation_calls_pb2 as negotiation_pb
+from memporium.memstore.v1 import statement_calls_pb2 as statement_pb
 from memporium_services.memstore.convert import agreements as to
 from memporium_services.memstore.convert.values import enum_in
 
@@ -79,6 +80,12 @@ class ContractMethods:
         )
         shown = [to.negotiation_out(each) for each in page.items]
         return negotiation_pb.ListNegotiationsResponse(negotiations=shown, next_page_token=page.next_page_token)
+
+    async def AmendAgreement(
+        self, request: statement_pb.AmendAgreementRequest, context: Any
+    ) -> statement_pb.AmendAgreementResponse:
+        talks = await self._negotiations.amend(request.name, to.proposal_in(request), reason=request.reason)
+        return statement_pb.AmendAgreementResponse(negotiation=to.negotiation_out(talks))
 
     async def GetAgreement(
         self, request: agreement_pb.GetAgreementRequest, context: Any
