@@ -40,7 +40,7 @@ class Scope:
 
     def labels(self) -> list[str]:
         """Return the labels to keep with a memory."""
-        return [*self.conditions(), *_exact(self.metadata)]
+        return [*self.conditions(), *exact_labels(self.metadata)]
 
     def conditions(self) -> list[str]:
         """Return the labels that a memory must have."""
@@ -80,8 +80,8 @@ def metadata_in(labels: list[str]) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _exact(metadata: dict[str, Any]) -> list[str]:
-    """Return metadata as labels that keep it to the letter.
+def exact_labels(metadata: dict[str, Any]) -> list[str]:
+    """Return metadata as labels that keep it to the letter; none for none.
 
     Raises:
         ValueError: It is no JSON, or too long.

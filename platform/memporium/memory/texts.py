@@ -40,7 +40,7 @@ def messages_of(given: str | dict[str, Any] | Iterable[dict[str, Any]]) -> list[
 def said(cube: cube_pb2.Cube) -> str:
     """Return what a memory says: its own words, without speaker and date."""
     facts = [fact for fact in cube.payload.plaintext.mem_cell.facts if not fact.extracted_by]
-    return " ".join(_bare(fact.text, fact.source.speaker) for fact in facts)
+    return " ".join(bare(fact) for fact in facts)
 
 
 def first(cube: cube_pb2.Cube) -> cube_pb2.AtomicFact | None:
@@ -71,8 +71,12 @@ def day_of(fact: cube_pb2.AtomicFact) -> str:
     return fact.text[start + 2 : -1] if start >= 0 and fact.text.endswith(")") else ""
 
 
-def _bare(text: str, speaker: str) -> str:
-    text = text.removeprefix(f"{speaker}: ")
+def bare(fact: cube_pb2.AtomicFact) -> str:
+    """Return a statement in its own words: without the speaker and day that formation puts around it."""
+    text, frame = fact.text, f"{fact.source.speaker}: "
+    if not fact.source.speaker or not text.startswith(frame):
+        return text
+    text = text.removeprefix(frame)
     start = text.rfind(" (")
     return text[:start] if start >= 0 and text.endswith(")") else text
 

@@ -10,7 +10,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterator
     from pathlib import Path
 
 _BLOCK_CHARS = 1 << 16
@@ -25,8 +25,13 @@ class JsonError(ValueError):
     """A file that is not JSON, or whose elements are too large or too deep."""
 
 
-def elements(path: Path, *, most_chars: int = MOST_ELEMENT_CHARS) -> Iterator[Any]:
+def elements(path: Path, *, keys: Container[str] = (), most_chars: int = MOST_ELEMENT_CHARS) -> Iterator[Any]:
     """Yield the elements of a file's list; a file with one value that is no list yields it.
+
+    Args:
+        path: The file.
+        keys: Where the file is an object, the elements of the lists under these keys are yielded instead of it.
+        most_chars: Characters of one element.
 
     Raises:
         JsonError: The file is not JSON in UTF-8; what came before was yielded.
@@ -34,7 +39,7 @@ def elements(path: Path, *, most_chars: int = MOST_ELEMENT_CHARS) -> Iterator[An
     with path.open(encoding="utf-8", errors="strict") as file:
         reader = _Reader(file.read, most_chars, str(path))
         try:
-            yield from reader.elements()
+            yield from reader.elements(keys)
         except UnicodeDecodeError as error:
             raise JsonError(f"{path}: is not UTF-8") from error
 
@@ -47,29 +52,52 @@ class _Reader:
         self._text, self._at, self._done, self._passed = "", 0, False, 0
         self._decoder = json.JSONDecoder(parse_constant=self._constant)
 
-    def elements(self) -> Iterator[Any]:
+    def elements(self, keys: Container[str]) -> Iterator[Any]:
         """Yield the elements."""
         self._more()
         if self._text.startswith(codecs.BOM_UTF8.decode()):
             self._at = 1
-        if self._peek() != "[":
+        first = self._peek()
+        if first == "[":
+            yield from self._list()
+        elif first == "{" and keys:
+            yield from self._members(keys)
+        else:
             yield self._value()
-            self._end()
-            return
+        self._end()
+
+    def _list(self) -> Iterator[Any]:
+        """Yield the elements of the list that begins here."""
         self._at += 1
         if self._peek() == "]":
             self._at += 1
-            self._end()
             return
         while True:
             yield self._value()
             mark = self._peek()
+            if mark not in {",", "]"}:
+                raise self._wrong("`,` or `]` is missing")
             self._at += 1
             if mark == "]":
-                self._end()
                 return
-            if mark != ",":
-                raise self._wrong("`,` or `]` is missing")
+
+    def _members(self, keys: Container[str]) -> Iterator[Any]:
+        """Yield the elements of the lists under some keys of the object that begins here; all else is passed over."""
+        self._at += 1
+        while self._peek() != "}":
+            key = self._value()
+            if not isinstance(key, str) or self._peek() != ":":
+                raise self._wrong("a key is missing")
+            self._at += 1
+            if self._peek() == "[" and key in keys:
+                yield from self._list()
+            else:
+                self._value()
+            mark = self._peek()
+            if mark not in {",", "}"}:
+                raise self._wrong("`,` or `}` is missing")
+            self._at += mark == ","
+        self._at += 1
 
     def _value(self) -> Any:
         """Return the value that begins here; reads on until it is whole."""

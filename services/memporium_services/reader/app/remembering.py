@@ -12,8 +12,10 @@ from zoneinfo import ZoneInfo
 
 from memporium_platform.errors import PlatformError, Reason, already_exists, invalid
 from memporium_services.reader.domain.cleaning import clean, clean_line
+from memporium_services.reader.domain.facts import MOST_CHARS
 from memporium_services.reader.domain.formation import form
 from memporium_services.reader.domain.segmentation import Limits
+from memporium_services.reader.domain.sentences import pieces
 from memporium_services.reader.domain.values import Turn
 
 if TYPE_CHECKING:
@@ -246,6 +248,11 @@ def _trusted(episode: Episode, trust: Mapping[str, float]) -> Episode:
     return replace(episode, facts=facts)
 
 
+def _start(body: str) -> str:
+    """Return how the first fact of a turn begins: a long turn is cut into several at the ends of sentences."""
+    return pieces(body, most_chars=MOST_CHARS)[0][:_COMPARED_CHARS].split("\n")[0]
+
+
 def _fresh(turns: Sequence[Turn], known: Mapping[str, str]) -> frozenset[str]:
     """Return the ids of turns that the vault does not hold.
 
@@ -257,6 +264,6 @@ def _fresh(turns: Sequence[Turn], known: Mapping[str, str]) -> frozenset[str]:
         held = known.get(turn.id)
         if held is None:
             fresh.add(turn.id)
-        elif turn.body and not held.startswith(f"{turn.speaker}: {turn.body[:_COMPARED_CHARS].split(chr(10))[0]}"):
+        elif turn.body and not held.startswith(f"{turn.speaker}: {_start(turn.body)}"):
             raise invalid("turn.id", f"{turn.id!r} stands for another text in this session")
     return frozenset(fresh)
