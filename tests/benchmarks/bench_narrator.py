@@ -1,6 +1,7 @@
 """What a language model adds to formation: what it wrote, what the turns bore out, and what that costs in time.
 
-A made-up dialogue of a few episodes is remembered twice over the public API: by rules alone, and with the model. Prints
+`python tests/benchmarks/bench_narrator.py [--quick] [--model M] [--max-tokens N] [--embedder E] [--out FILE]`. A made-up
+dialogue of a few episodes is remembered twice over the public API: by rules alone, and with the model. Prints
 one JSON object: by which path each episode was made and why, the share of the model's facts that is grounded, seconds an
 episode, and for questions about the dialogue the share whose turn comes first, both ways.
 """
@@ -12,11 +13,14 @@ import asyncio
 import json
 import os
 import statistics
+import sys
 import tempfile
 import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from memporium.reader.v1 import recall_pb2, remember_pb2
 from memporium.reader.v1.reader_service_pb2_grpc import ReaderServiceStub
@@ -116,7 +120,15 @@ def main() -> None:
     parser.add_argument("--embedder", default="minilm-l6-v2-int8")
     parser.add_argument("--max-tokens", type=int, default=256)
     parser.add_argument("--timeout-s", type=float, default=180)
-    print(json.dumps(asyncio.run(run(parser.parse_args())), indent=2))
+    parser.add_argument("--quick", action="store_true", help="a model of random weights and vectors of hashes")
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    if options.quick:
+        options.model, options.embedder, options.max_tokens = "tiny-random", "hashing-384", 32
+    result = json.dumps(asyncio.run(run(options)), indent=2)
+    if options.out is not None:
+        options.out.write_text(result + "\n", encoding="utf-8")
+    print(result)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
 import json
+import tracemalloc
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -61,6 +62,44 @@ def test_what_comes_before_a_fault_is_read_and_the_fault_has_its_place(tmp_path)
     assert [next(stream), next(stream)] == [1, 2]
     with pytest.raises(JsonError):
         next(stream)
+
+
+@pytest.mark.parametrize("wrap", ["[{}]", '{{"version": 1, "results": [{}], "more": {{"x": [1]}}}}'])
+def test_a_large_file_takes_the_memory_of_an_element(tmp_path, wrap):
+    path, count = tmp_path / "x.json", 3_000
+    row = json.dumps({"memory": "x" * 9_000})
+    path.write_text(wrap.format(",".join([row] * count)))
+    assert path.stat().st_size > 27_000_000
+    tracemalloc.start()
+    found = sum(len(one["memory"]) for one in elements(path, keys={"results"}))
+    _now, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found == 9_000 * count
+    assert peak < 4_000_000
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        ('{"a": 1, "nodes": [1, {"x": 2}], "b": [3]}', [1, {"x": 2}]),
+        ('{"nodes": [], "more": [4], "nodes": [5]}', [4, 5]),
+        ('{"nodes": {"x": 1}}', []),
+        ("{}", []),
+        ("[6]", [6]),
+    ],
+)
+def test_the_lists_under_some_keys_are_read(tmp_path, content, found):
+    path = tmp_path / "x.json"
+    path.write_text(content)
+    assert list(elements(path, keys={"nodes", "more"})) == found
+
+
+@pytest.mark.parametrize("content", ['{"nodes": [1', '{"nodes" [1]}', '{"a": 1 "b": 2}', "{1: 2}", '{"a": 1}}', '{"a"'])
+def test_an_object_that_is_none_is_refused(tmp_path, content):
+    path = tmp_path / "x.json"
+    path.write_text(content)
+    with pytest.raises(JsonError):
+        list(elements(path, keys={"nodes"}))
 
 
 def test_an_element_without_end_is_refused_before_it_fills_the_memory(tmp_path, monkeypatch):
