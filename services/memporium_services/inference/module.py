@@ -53,12 +53,13 @@ async def build(kernel: Kernel) -> InferenceModule:
     registry = build_registry(settings, kernel.settings.data_dir)
     vault = GrpcMemoryVault(kernel.channels, max_blob_bytes=settings.max_blob_bytes)
     cache = BlobCache(settings.blob_cache_bytes, policy=settings.blob_cache_policy)
-    agreements = Agreements(GrpcEntitlements(kernel.channels), on_end=cache.drop_agreement)
+    entitlements = GrpcEntitlements(kernel.channels)
+    agreements = Agreements(entitlements, on_end=cache.drop_agreement)
     watermarks = Watermarks(registry, kernel.keys.derive)
     limits = Limits(max_prompt_tokens=settings.max_prompt_tokens, max_input_bytes=settings.max_input_bytes)
     servicer = InferenceServicer(
         registry,
-        Generation(registry, vault, cache, agreements, watermarks, limits),
+        Generation(registry, vault, cache, agreements, watermarks, entitlements, limits),
         Conversion(registry, vault, agreements, new_id=lambda: new_id(kernel.clock.now())),
         watermarks,
         tokens=kernel.page_tokens,

@@ -114,8 +114,10 @@ class AdapterTrainer(Protocol):
 class MemoryVault(Protocol):
     """The vault, as the caller of the call in progress sees it."""
 
-    async def use(self, cubes: Sequence[str], action: Use) -> list[UsedMemory]:
+    async def use(self, cubes: Sequence[str], action: Use, *, running: bool = False) -> list[UsedMemory]:
         """Return cubes for a use, in their order, each held against its licences and counted once a call.
+
+        A use that is `running` goes on until it is ended by `RunningUses`.
 
         Raises:
             PlatformError: The vault's refusal: PERMISSION_DENIED, LICENCE_* and the like.
@@ -132,6 +134,26 @@ class MemoryVault(Protocol):
 
     async def create(self, new: NewMemory, *, progress: Callable[[int, int], None]) -> UsedMemory:
         """Upload the blob and make the cube; a repeated call with the same request id gives the same cube."""
+        ...
+
+
+class RunningUses(Protocol):
+    """Uses that go on after they were counted."""
+
+    async def go_on(self, agreement: str, use_id: str) -> None:
+        """Say that a use still goes on.
+
+        Raises:
+            PlatformError: UNAVAILABLE and the like.
+        """
+        ...
+
+    async def end(self, agreement: str, use_id: str) -> None:
+        """Say that a use is over.
+
+        Raises:
+            PlatformError: UNAVAILABLE and the like.
+        """
         ...
 
 

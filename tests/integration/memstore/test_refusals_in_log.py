@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from memporium.governance.v1 import audit_pb2
 from memporium.governance.v1.governance_service_pb2_grpc import GovernanceServiceStub
 from support.integration_transfer import refusal
@@ -20,10 +22,9 @@ async def test_the_log_says_why(tmp_path):
         governance = GovernanceServiceStub(platform.channel(market.keys["buyer"]))
         found = audit_pb2.LogFilter(resource=agreement.name, effect=audit_pb2.AUDIT_EFFECT_DENY)
         request = audit_pb2.QueryLogRequest(parent="orgs/buyer", filter=found)
-        for _ in range(100):
-            entries = (await governance.QueryLog(request)).entries
-            if entries:
-                break
+        async with asyncio.timeout(20):
+            while not (entries := (await governance.QueryLog(request)).entries):
+                await asyncio.sleep(0.05)
         [entry] = entries
         record = entry.record
         assert (record.action, record.reason) == ("memstore.entitlements.reserve", "LICENCE_NOT_PERMITTED")

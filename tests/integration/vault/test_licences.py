@@ -234,3 +234,16 @@ async def test_export_and_import_need_no_new_embedding(place: VaultPlace) -> Non
     here, there = [await search(place.stub, vault, "another thing", explain=True) for vault in (source, target)]
     assert [(hit.unit.text, hit.score) for hit in here.hits] == [(hit.unit.text, hit.score) for hit in there.hits]
     assert await reason(place.stub.ExportCubes(api.ExportCubesRequest(parent=source))) is Reason.PERMISSION_DENIED
+
+
+async def test_a_use_that_goes_on_is_metered_and_kept_open_for_services_alone(place: VaultPlace) -> None:
+    pack = await _pack(place, "licensed knowledge")
+    name = (await place.stub.ListCubes(api.ListCubesRequest(parent=pack))).cubes[0].name
+    use = api.UseCubesRequest(parent=pack, names=[name], action=UseAction.USE_ACTION_INFER_WITH, running=True)
+    with acting_as(_owner(place)):
+        answer = await place.internal("inference").UseCubes(use)
+    [committed] = place.memstore.committed.values()
+    assert committed.running
+    assert answer.licences[0].use_id == committed.use_id
+    use.view = CUBE_VIEW_BASIC
+    assert await reason(place.stub.UseCubes(use)) is Reason.PERMISSION_DENIED

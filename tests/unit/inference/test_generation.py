@@ -14,6 +14,7 @@ from memporium_services.inference.app.conversion import Conversion
 from memporium_services.inference.app.fair_queue import FairQueue
 from memporium_services.inference.app.generation import Generation, Limits
 from memporium_services.inference.app.registry import Registry, RunningGenerator
+from memporium_services.inference.app.running import going
 from memporium_services.inference.app.watermarks import Watermarks
 from memporium_services.inference.domain.memory import (
     ActivationRef,
@@ -64,8 +65,9 @@ class FakeVault:
         self.memories = {memory.name: memory for memory in memories}
         self.uses, self.downloads, self.refuses = [], 0, {}
 
-    async def use(self, cubes, action):
+    async def use(self, cubes, action, *, running=False):
         self.uses.append(action)
+        self.running = running
         if action in self.refuses:
             raise PlatformError(self.refuses[action], "the terms do not permit it")
         return [self.memories[name] for name in cubes]
@@ -130,6 +132,21 @@ class Nothing:
         yield []
 
 
+class Places:
+    """Hears which uses go on and which are over."""
+
+    def __init__(self):
+        self.heard, self.deaf = [], False
+
+    async def go_on(self, agreement, use_id):
+        self.heard.append(("go on", agreement, use_id))
+
+    async def end(self, agreement, use_id):
+        if self.deaf:
+            raise PlatformError(Reason.UNAVAILABLE, "away")
+        self.heard.append(("end", agreement, use_id))
+
+
 class World:
     def __init__(self, *memories, generator=None):
         self.vault = FakeVault(*memories)
@@ -141,7 +158,10 @@ class World:
         running = RunningGenerator(self.generator, self.queue, self.generator, training)
         registry = Registry(embedders={}, generators={"fake": running}, default_embedder="", default_generator="fake")
         watermarks = Watermarks(registry, str.encode)
-        self.generation = Generation(registry, self.vault, self.cache, self.agreements, watermarks, Limits(100, 200))
+        self.places = Places()
+        self.generation = Generation(
+            registry, self.vault, self.cache, self.agreements, watermarks, self.places, Limits(100, 200)
+        )
         self.conversion = Conversion(registry, self.vault, self.agreements, new_id=lambda: "new")
 
     async def generate(self, *memories, prompt="x", tenant="a"):
@@ -291,3 +311,41 @@ async def test_only_text_is_converted():
     with pytest.raises(PlatformError) as caught:
         await last(world.conversion.build_activation(converting(KV), tenant="a", principal="p"))
     assert caught.value.reason is Reason.INVALID_FIELD
+
+
+LICENSED = replace(TEXT, licences=(Licence("agreement", use_id="use"),))
+
+
+async def test_a_generation_gives_its_place_back_when_it_ends_or_is_left():
+    world = World(LICENSED)
+    await world.generate(LICENSED)
+    assert world.vault.running
+    assert world.places.heard == [("end", "agreement", "use")]
+    call = GenerateCall("", (), "x", (LICENSED.name,), Sampling(4))
+    stream = world.generation.generate(call, tenant="a")
+    await anext(stream)
+    assert len(world.places.heard) == 1
+    await stream.aclose()
+    assert len(world.places.heard) == 2
+
+
+async def test_a_marketplace_that_is_away_ends_no_generation():
+    world = World(LICENSED)
+    world.places.deaf = True
+    assert await world.generate(LICENSED)
+
+
+async def test_a_long_generation_says_that_it_goes_on(monkeypatch):
+    monkeypatch.setattr("memporium_services.inference.app.running._SAY_EVERY_S", 0.01)
+    places = Places()
+    async with going(places, {("agreement", "use")}):
+        while len(places.heard) < 2:
+            await asyncio.sleep(0.005)
+    assert places.heard[0] == ("go on", "agreement", "use")
+    assert places.heard[-1] == ("end", "agreement", "use")
+
+
+async def test_memory_without_a_licence_takes_no_place():
+    world = World(TEXT)
+    await world.generate(TEXT)
+    assert not world.places.heard

@@ -63,7 +63,9 @@ def _licences(cube: cube_pb2.Cube, used: Iterable[cubes_pb2.UsedLicence]) -> tup
             continue
         own = found.get(use.agreement, Licence(use.agreement, use.terms_sha256))
         # The attribution as it is asked for now, not as it was when the memory came.
-        found[use.agreement] = replace(own, attribution=use.attribution or own.attribution, duties=tuple(use.duties))
+        found[use.agreement] = replace(
+            own, attribution=use.attribution or own.attribution, duties=tuple(use.duties), use_id=use.use_id
+        )
     return tuple(found.values())
 
 

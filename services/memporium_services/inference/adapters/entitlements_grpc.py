@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from memporium_platform.rpc.channels import Channels
 
 _PREFIX = "STATE_"
+_SAY_S = 5.0
 
 
 class GrpcEntitlements:
@@ -27,6 +28,24 @@ class GrpcEntitlements:
         """Call over these channels."""
         self._channels = channels
         self._revision = 0
+
+    async def go_on(self, agreement: str, use_id: str) -> None:
+        """Say that a use still goes on."""
+        request = entitlement_calls_pb2.CommitUseRequest(agreement=agreement, use_id=use_id, running=True)
+        await self._say("CommitUse", request)
+
+    async def end(self, agreement: str, use_id: str) -> None:
+        """Say that a use is over."""
+        await self._say("ReleaseUse", entitlement_calls_pb2.ReleaseUseRequest(agreement=agreement, use_id=use_id))
+
+    async def _say(self, method: str, request: object) -> None:
+        # As the service, not as the user: the user's call may be over, and its deadline with it.
+        with acting_as(service_principal("inference")):
+            stub: MemstoreServiceAsyncStub = self._channels.stub(MemstoreServiceStub)
+            try:
+                await getattr(stub, method)(request, timeout=_SAY_S)
+            except grpc.aio.AioRpcError as err:
+                raise reason_of(err) from err
 
     async def watch(self) -> AsyncIterator[Sequence[tuple[str, str]]]:
         """Yield changes of agreements as (name, state), from where the last watch ended."""

@@ -45,7 +45,7 @@ class GrpcMemoryVault:
     def _stub(self) -> VaultServiceAsyncStub:
         return self._channels.stub(VaultServiceStub)
 
-    async def use(self, cubes: Sequence[str], action: Use) -> list[UsedMemory]:
+    async def use(self, cubes: Sequence[str], action: Use, *, running: bool = False) -> list[UsedMemory]:
         """Return cubes for a use, in their order; one UseCubes for each vault that they lie in."""
         by_vault: dict[str, list[str]] = {}
         for name in dict.fromkeys(cubes):
@@ -55,7 +55,9 @@ class GrpcMemoryVault:
             raise invalid("cubes", "each cube can be named once")
         found: dict[str, UsedMemory] = {}
         for parent, wanted in by_vault.items():
-            request = vault_service_pb2.UseCubesRequest(parent=parent, names=wanted, action=_ACTIONS[action])
+            request = vault_service_pb2.UseCubesRequest(
+                parent=parent, names=wanted, action=_ACTIONS[action], running=running
+            )
             try:
                 answer = await self._stub.UseCubes(request)
             except grpc.aio.AioRpcError as err:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from memporium_platform.errors import PlatformError, Reason, invalid
+from memporium_services.inference.app.running import going
 from memporium_services.inference.domain.memory import Form, Use
 from memporium_services.inference.domain.requests import Cited, Delta, Finished, Started, Times
 from memporium_services.inference.domain.values import (
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from memporium_services.inference.domain.memory import UsedMemory
     from memporium_services.inference.domain.requests import GenerateCall
     from memporium_services.inference.domain.values import ModelInfo
-    from memporium_services.inference.ports import MemoryVault
+    from memporium_services.inference.ports import MemoryVault, RunningUses
 
 GenerateEvent = Started | Delta | Finished
 
@@ -52,6 +53,7 @@ class Generation:
         cache: BlobCache,
         agreements: Agreements,
         watermarks: Watermarks,
+        uses: RunningUses,
         limits: Limits,
     ) -> None:
         """Generate with these models and memories."""
@@ -60,6 +62,7 @@ class Generation:
         self._cache = cache
         self._agreements = agreements
         self._watermarks = watermarks
+        self._uses = uses
         self._limits = limits
 
     async def generate(self, call: GenerateCall, *, tenant: str) -> AsyncGenerator[GenerateEvent]:
@@ -74,14 +77,17 @@ class Generation:
         # Before a use is counted: a call that will be turned away uses nothing.
         running.queue.check(tenant)
         await running.generator.load()
-        memories = await self._vault.use(call.cubes, Use.INFER_WITH) if call.cubes else []
-        agreements = {licence.agreement for memory in memories for licence in memory.licences}
-        with self._agreements.guard(agreements) as guard:
-            task = await self._task(call, memories, running.generator.info, tenant)
-            mount_s = time.perf_counter() - began
-            async with aclosing(self._run(running, task, memories, tenant, began, mount_s)) as events:
-                async for event in guard.each(events):
-                    yield event
+        memories = await self._vault.use(call.cubes, Use.INFER_WITH, running=True) if call.cubes else []
+        licences = [licence for memory in memories for licence in memory.licences]
+        agreements = {licence.agreement for licence in licences}
+        counted = {(licence.agreement, licence.use_id) for licence in licences if licence.use_id}
+        async with going(self._uses, counted):
+            with self._agreements.guard(agreements) as guard:
+                task = await self._task(call, memories, running.generator.info, tenant)
+                mount_s = time.perf_counter() - began
+                async with aclosing(self._run(running, task, memories, tenant, began, mount_s)) as events:
+                    async for event in guard.each(events):
+                        yield event
 
     async def _run(
         self,

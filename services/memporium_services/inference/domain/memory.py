@@ -41,6 +41,7 @@ class Licence:
     release: str = ""
     attribution: str = ""
     duties: tuple[str, ...] = ()
+    use_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
