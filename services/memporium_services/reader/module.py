@@ -53,11 +53,12 @@ class ReaderModule:
         rewriting = Rewriting(writer_of(settings.rewriter_model, kernel.channels), tally, settings)
         cells, claims = GrpcCellStore(kernel.channels), GrpcClaims(kernel.channels)
         contradicting = Contradicting(claims)
-        keeper = UnderstandingVault(vault, Understanding(GrpcMeaning(kernel.channels)))
+        understanding = Understanding(GrpcMeaning(kernel.channels))
+        keeper = UnderstandingVault(vault, understanding)
 
         def stage_session() -> tuple[Remembering, Staged]:
             staging = StagingVault(vault)
-            return Remembering(staging, narrating, settings), staging
+            return Remembering(UnderstandingVault(staging, understanding), narrating, settings), staging
 
         def stage_cells(parent: str, staged: Sequence[NewCube]) -> tuple[Consolidating, Staged]:
             staging = StagingCells(cells, parent, staged)
