@@ -1,8 +1,15 @@
 """Negotiations and agreements between two platforms over mutual TLS."""
 
+import grpc
 import pytest
 
-from memporium.memstore.v1 import listing_calls_pb2, release_calls_pb2
+from memporium.memstore.v1 import (
+    agreement_pb2,
+    listing_calls_pb2,
+    negotiation_calls_pb2,
+    release_calls_pb2,
+    statement_calls_pb2,
+)
 from support.market import licence, refused
 from support.peers import leased, two_sides, until
 
@@ -70,3 +77,47 @@ async def test_a_use_takes_from_the_quota_at_the_consumers_platform(sides):
         await south.market.use(closed.agreement, f"use-{number}")
     with refused("LICENCE_QUOTA_EXHAUSTED"):
         await south.market.reserve(closed.agreement, "one-too-many")
+
+
+@pytest.mark.parametrize("who", ["provider", "consumer"])
+async def test_an_amendment_that_either_side_proposes_takes_the_agreements_place_on_both(sides, who):
+    north, south = sides
+    offer = await offered(north, auto_agree=True)
+    closed = await south.market.step(await south.market.request(there(offer.name)), "Verify", org="buyer")
+    old = await until(lambda: _found(south, closed.agreement, "buyer"))
+    here = old.name.replace("seller.north", "seller")
+    terms = licence(calls=9)
+    if who == "provider":
+        stub, name = north.market.stub("seller"), here
+    else:
+        stub, name = south.market.stub("buyer"), old.name
+    made = (await stub.AmendAgreement(statement_calls_pb2.AmendAgreementRequest(name=name, terms=terms))).negotiation
+    at_north = made.name.replace("seller.north", "seller")
+    at_south = at_north.replace("orgs/seller/", "orgs/seller.north/")
+    talks = await until(lambda: _talks(south, at_south, "buyer"))
+    if who == "provider":
+        await south.market.step(talks, "Accept", org="buyer")
+    await north.market.step(await _talks(north, at_north, "seller"), "Agree", org="seller")
+    await until(lambda: _in_state(south, at_south, "AGREED"))
+    await south.market.step(await _talks(south, at_south, "buyer"), "Verify", org="buyer")
+    await north.market.step(await _talks(north, at_north, "seller"), "Finalize", org="seller")
+    await until(lambda: _in_state(south, at_south, "FINALIZED"))
+
+    async def renewed():
+        return (await south.market.get(old.name, org="buyer")).renewed_by
+
+    new = await until(renewed)
+    assert new == (await north.market.get(here)).renewed_by.replace("orgs/seller/", "orgs/seller.north/")
+
+
+async def _talks(side, name, org):
+    try:
+        request = negotiation_calls_pb2.GetNegotiationRequest(name=name)
+        return (await side.market.stub(org).GetNegotiation(request)).negotiation
+    except grpc.aio.AioRpcError:
+        return None
+
+
+async def _in_state(side, name, state):
+    talks = await _talks(side, name, "buyer")
+    return talks and agreement_pb2.Negotiation.State.Name(talks.state) == f"STATE_{state}"

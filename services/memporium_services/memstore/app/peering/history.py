@@ -26,6 +26,15 @@ if TYPE_CHECKING:
 # An actor of a step that a consumer's message asked for: `orgs/{org}/messages/{sha256}`.
 MESSAGES = "/messages/"
 
+# How talks begin: a consumer asks, or either side proposes to amend an agreement.
+_BEGINNINGS = frozenset(
+    {
+        ("request", NegotiationState.REQUESTED.value, Side.CONSUMER),
+        ("amend", NegotiationState.REQUESTED.value, Side.CONSUMER),
+        ("amend", NegotiationState.OFFERED.value, Side.PROVIDER),
+    }
+)
+
 
 def check_history(
     tx: Transaction,
@@ -97,7 +106,7 @@ def _check_move(entity: Negotiation | Agreement, step: Transition, before: str, 
             moves = {(a.value, t, s): b.value for (a, t, s), b in AGREEMENT_MACHINE.table.items()}
             legal = moves.get((before, step.trigger, side)) == step.to_state
     elif not before:
-        legal = (step.trigger, step.to_state, side) == ("request", NegotiationState.REQUESTED.value, Side.CONSUMER)
+        legal = (step.trigger, step.to_state, side) in _BEGINNINGS and bool(entity.renews or step.trigger == "request")
     else:
         moves = {(a.value, t, s): b.value for (a, t, s), b in NEGOTIATION_MACHINE.table.items()}
         legal = moves.get((before, step.trigger, side)) == step.to_state

@@ -55,7 +55,7 @@ class Message:
     Attributes:
         said: The signed bytes.
         org: The consumer, as its own platform calls it.
-        kind: `request`, `step`, `cancel` or `usage`.
+        kind: `request`, `amend`, `step`, `cancel` or `usage`.
         resource: What it is about: an offer, a negotiation or an agreement.
         sequence: The sequence that it answers; 0 for a request.
         trigger: The step.
@@ -178,6 +178,8 @@ class Inbox:
         if message.kind == "request":
             renews = speech.text(fields, "renews", optional=True)
             await talks.request(name, _proposal(fields), renews=renews, reason=reason)
+        elif message.kind == "amend":
+            await talks.amend(name, _proposal(fields), reason=reason)
         elif message.kind == "step" and message.trigger == "counter":
             await talks.counter(name, sequence, _proposal(fields), reason=reason)
         elif message.kind == "step" and message.trigger in {"accept", "verify", "terminate"}:

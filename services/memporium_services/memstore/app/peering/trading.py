@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter
 
 from memporium_platform.errors import PlatformError, Reason, invalid
-from memporium_platform.names import OFFER
+from memporium_platform.names import AGREEMENT, OFFER
 from memporium_platform.storage.sql.times import to_us
 from memporium_services.memstore.app.agreements import Agreements, party_agreement
 from memporium_services.memstore.app.entitlements import Entitlements
@@ -63,6 +63,25 @@ class PeerNegotiations(Negotiations):
             about=offer,
             sequence=0,
             renews=self._peering.there(renews, peer.id),
+            reason=reason,
+            **self._proposed(proposal, peer.id),
+        )
+        return await self.get(_settled(entry).result)
+
+    async def amend(self, agreement: str, proposal: Proposal, *, reason: str) -> Shown[Negotiation]:
+        """Propose other terms or another price for an agreement in force, for the caller's side."""
+        if not names.names_foreign(agreement):
+            return await super().amend(agreement, proposal, reason=reason)
+        AGREEMENT.parse(agreement, "name")
+        known = await self._peering.market.store.read(lambda tx: party_agreement(tx, agreement))
+        peer = await self._known(agreement)
+        entry = await self._outbox.say(
+            peer,
+            known.consumer,
+            kind="amend",
+            trigger="amend",
+            about=agreement,
+            sequence=0,
             reason=reason,
             **self._proposed(proposal, peer.id),
         )
