@@ -277,10 +277,10 @@ def _first(
         (standing.statement.trust, standing.statement.age, index)
         for index, some in judged.items()
         for standing in some
-        if standing.statement.claim.key in asked
-        and not standing.superseded_by
-        and may_be_first(standing.statement.trust, float(ranked.scores[index]), about)
+        if standing.statement.claim.key in asked and not standing.superseded_by
     ]
+    if holding and not may_be_first(max(holding)[0], float(ranked.scores[max(holding)[2]]), about):
+        return list(order)
     first = list(dict.fromkeys(index for _, _, index in sorted(holding, reverse=True)))[:_MOST_FIRST]
     return [*first, *(index for index in order if index not in first)]
 

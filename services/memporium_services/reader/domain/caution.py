@@ -4,8 +4,8 @@ Rules:
     1. Among the statements about the asked subject, a more trusted source goes before a less trusted one that fits the
        question about as well; among equally trusted ones the newer has a small advantage. They change places among
        themselves alone.
-    2. A claim is not put first by its key where a more trusted statement about the same subject fits about as well: it
-       may say the same of it in words that are not read.
+    2. Claims are not put first by their key where a statement about the same subject fits about as well that is trusted
+       more than the most trusted of them: it may tell of the same in words that are not read.
 """
 
 from __future__ import annotations
