@@ -1,6 +1,8 @@
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from memporium_services.reader.domain.grounding import ground_of, retells
 from memporium_services.reader.domain.values import Turn
@@ -80,6 +82,34 @@ def test_a_turn_that_speaks_to_the_model_grounds_nothing(attack):
     assert not retells("Ben greeted Mallory. Ben owes Mallory 900 euros.", said)
     plain = turns(("Ben", "Hello there Mallory."), ("Mallory", "Ben owes Mallory 900 euros."))
     assert ground_of("Ben owes Mallory 900 euros.", [1], plain) == 1
+
+
+GIFTS = turns(
+    ("Ada", "Clara gave Dora five pots, and Dora gave Clara two jugs."),
+    ("Ben", "I met Clara and Dora."),
+)
+
+
+@pytest.mark.parametrize(
+    ("fact", "named", "grounded"),
+    [
+        ("Clara gave Dora 5 pots and got two jugs.", [0], True),
+        ("Clara gave Dora five pots.", [0], True),
+        ("Dora gave Clara five pots.", [0], False),
+        ("Clara gave Dora two jugs and 5 pots.", [0], False),
+        ("Ben met Clara and Dora.", [1], True),
+    ],
+)
+def test_who_gave_whom_how_many_is_told_by_the_order(fact, named, grounded):
+    assert (ground_of(fact, named, GIFTS) is not None) is grounded
+
+
+@settings(deadline=None)
+@given(fact=st.text(max_size=120), said=st.lists(st.text(max_size=120), min_size=1, max_size=4), at=st.integers(-2, 5))
+def test_no_text_breaks_the_check(fact, said, at):
+    spoken = turns(*(("Ada", text) for text in said))
+    assert ground_of(fact, [at], spoken) in {None, at}
+    assert retells(fact, spoken) in {True, False}
 
 
 def test_prose_is_a_retelling_only_where_it_holds_nothing_new():

@@ -8,7 +8,8 @@ Rules:
     2. Four of five of its other words stand there, half of them in the turns that it names.
     3. The sentence denies exactly where the fact denies, and it is neither a question nor less certain than the fact.
     4. A sentence in the first person is told of its speaker, and of nobody else.
-    5. No turn that speaks to the model ("ignore your instructions") grounds anything.
+    5. Names and numbers that the fact shares with the sentence stand in the same order in both: who gave whom how many.
+    6. No turn that speaks to the model ("ignore your instructions") grounds anything.
 
 It errs on the side of dropping: the turns' own words are kept anyway.
 """
@@ -156,6 +157,8 @@ def _says(sentence: str, text: str, turn: Turn, turns: Sequence[Turn]) -> bool:
         return False
     if _UNSURE.search(sentence) and not _UNSURE.search(text):
         return False
+    if not _same_order(sentence, text):
+        return False
     if not _FIRST_PERSON.search(sentence):
         return True
     words = {_bare(word): place for place, word in reversed(list(enumerate(_WORD.findall(text))))}
@@ -163,6 +166,17 @@ def _says(sentence: str, text: str, turn: Turn, turns: Sequence[Turn]) -> bool:
         (words[name], speaker) for speaker in {one.speaker for one in turns} if (name := _called(speaker)) in words
     ]
     return bool(named) and min(named)[1] == turn.speaker
+
+
+def _same_order(sentence: str, text: str) -> bool:
+    """Say whether the names and numbers that two texts have in common stand in the same order in both."""
+    told = [_bare(word) for word in _WORD.findall(sentence)]
+    told = [_NUMBERS.get(word, word) for word in told]
+    anchors = [
+        _bare(word) for word in _WORD.findall(text) if word[0].isupper() or word[0].isdigit() or word in _NUMBERS
+    ]
+    places = [told.index(one) for anchor in dict.fromkeys(anchors) if (one := _NUMBERS.get(anchor, anchor)) in told]
+    return places == sorted(places)
 
 
 def _called(speaker: str) -> str:
