@@ -76,7 +76,7 @@ def test_of_texts_without_a_slot_a_few_give_canaries_company():
 
 
 def test_of_a_large_pack_a_part_is_marked_and_always_the_same(monkeypatch):
-    monkeypatch.setattr(copies, "_PLENTY", 10)
+    monkeypatch.setattr(copies, "_PLENTY", 3)
     cubes = [document(SLOTTED.format(number), f"cube-{number}") for number in range(400)]
     first, again = SlotChoice(), SlotChoice()
     wanted = [first.wants(cube) for cube in cubes]
