@@ -116,6 +116,7 @@ def add_commands() -> typer.Typer:
         recall,
         receipt,
         scene,
+        schedule,
         serve,
         statement,
         subscribe,
@@ -126,7 +127,7 @@ def add_commands() -> typer.Typer:
         groups = (
             org, key, keys, issuer, vault, cube, receipt, listing, negotiation, agreement, licence, consent,
             statement, subscribe,
-            bundle, model, job, pipeline, audit, peer, config, evaluate,
+            bundle, model, job, pipeline, schedule, audit, peer, config, evaluate,
         )  # fmt: skip
         for module in groups:
             app.add_typer(module.app)

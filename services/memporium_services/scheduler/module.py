@@ -17,11 +17,14 @@ from memporium_services.scheduler.adapters.grpc_memory import GrpcMemory
 from memporium_services.scheduler.adapters.grpc_services import GrpcServices
 from memporium_services.scheduler.adapters.job_rows import SqlJobRows
 from memporium_services.scheduler.adapters.pipeline_rows import SqlPipelineRows
+from memporium_services.scheduler.adapters.schedule_rows import SqlScheduleRows
 from memporium_services.scheduler.app.execution import Execution
+from memporium_services.scheduler.app.firing import Firing
 from memporium_services.scheduler.app.jobs import Jobs, Signals
 from memporium_services.scheduler.app.pipelines import Pipelines
 from memporium_services.scheduler.app.placement import Placements
 from memporium_services.scheduler.app.running import Running
+from memporium_services.scheduler.app.schedules import Schedules
 from memporium_services.scheduler.app.sealing import Sealer
 from memporium_services.scheduler.domain.jobs import Job, JobKind
 from memporium_services.scheduler.servicer import SchedulerServicer
@@ -64,7 +67,19 @@ class SchedulerModule:
         self._execution = Execution(
             database, self._rows, services=services, placements=placements, running=running, **shared
         )
-        self._servicer = SchedulerServicer(jobs, placements, pipelines, kernel.page_tokens)
+        times = SqlScheduleRows(sealer)
+        schedules = Schedules(database, times, services=services, pipelines=pipelines, clock=kernel.clock)
+        self._firing = Firing(
+            database,
+            times,
+            self._rows,
+            queue=self._queue,
+            services=services,
+            pipelines=pipelines,
+            clock=kernel.clock,
+            settings=settings,
+        )
+        self._servicer = SchedulerServicer(jobs, placements, pipelines, schedules, kernel.page_tokens)
         self._tasks: list[asyncio.Task[None]] = []
 
     def add_to(self, server: Any) -> None:
@@ -76,6 +91,7 @@ class SchedulerModule:
         await self._queue.start(self._execution.attempt)
         for job in await self._database.read(self._rows.unfinished):
             await self._queue.put(job)
+        self._tasks.append(asyncio.create_task(self._firing.run(), name="scheduler.schedules"))
         if self._settings.sweep_interval_s:
             self._tasks.append(asyncio.create_task(self._sweep_for_ever(), name="scheduler.sweep"))
 

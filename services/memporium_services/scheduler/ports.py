@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy import Connection
 
     from memporium_services.scheduler.domain.jobs import Job, JobKind, JobState
+    from memporium_services.scheduler.domain.schedules import Schedule
     from memporium_services.scheduler.domain.strategies import Candidate
 
 
@@ -67,6 +68,42 @@ class JobRows(Protocol):
         ...
 
 
+class ScheduleRows(Protocol):
+    """The table of schedules; methods run within a transaction."""
+
+    def insert(self, conn: Connection, one: Schedule) -> None:
+        """Add a schedule."""
+        ...
+
+    def get(self, conn: Connection, org: str, schedule_id: str) -> Schedule | None:
+        """Return a schedule, or None."""
+        ...
+
+    def page(self, conn: Connection, org: str, *, after: str, limit: int) -> list[Schedule]:
+        """Return schedules by id, those beyond `after`."""
+        ...
+
+    def count(self, conn: Connection, org: str) -> int:
+        """Return how many schedules an organisation has."""
+        ...
+
+    def delete(self, conn: Connection, org: str, schedule_id: str) -> bool:
+        """Remove a schedule; False where there is none."""
+        ...
+
+    def due(self, conn: Connection, now: datetime) -> list[Schedule]:
+        """Return the schedules whose time has come."""
+        ...
+
+    def watching(self, conn: Connection) -> list[Schedule]:
+        """Return the schedules that wait for labels."""
+        ...
+
+    def save(self, conn: Connection, one: Schedule, *, before: Schedule) -> bool:
+        """Write what moved on; False where another replica moved it before, or it was paused or deleted."""
+        ...
+
+
 class JobQueue(Protocol):
     """The durable queue: what was put in is run at least once, also after a crash."""
 
@@ -102,6 +139,24 @@ class Services(Protocol):
 
     async def dump_vault(self, spec: Mapping[str, Any], request_id: str, report: Report) -> Mapping[str, str]:
         """Back a vault up."""
+        ...
+
+    async def load_bundle(
+        self, org: str, spec: Mapping[str, Any], request_id: str, report: Report
+    ) -> Mapping[str, str]:
+        """Restore a backup."""
+        ...
+
+    async def deliver_cubes(self, job: Job, report: Report) -> Mapping[str, str]:
+        """Copy memories into another vault."""
+        ...
+
+    async def revision(self, vault: str) -> int:
+        """Return a vault's revision."""
+        ...
+
+    def tagged(self, vault: str, after: int, tags: Sequence[str]) -> AsyncIterator[tuple[int, list[str]]]:
+        """Yield, for some time, (complete through this revision, cubes with a label that were made or changed)."""
         ...
 
     async def consolidate(self, spec: Mapping[str, Any], report: Report) -> Mapping[str, str]:

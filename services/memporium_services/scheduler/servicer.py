@@ -12,6 +12,7 @@ from memporium_services.scheduler import convert
 from memporium_services.scheduler.domain.jobs import JobKind
 from memporium_services.scheduler.domain.strategies import STRATEGIES
 from memporium_services.scheduler.servicer_pipelines import PipelineMethods
+from memporium_services.scheduler.servicer_schedules import ScheduleMethods
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -19,15 +20,23 @@ if TYPE_CHECKING:
     from memporium_services.scheduler.app.jobs import Jobs
     from memporium_services.scheduler.app.pipelines import Pipelines
     from memporium_services.scheduler.app.placement import Placements
+    from memporium_services.scheduler.app.schedules import Schedules
 
 
-class SchedulerServicer(PipelineMethods, SchedulerServiceServicer):
+class SchedulerServicer(PipelineMethods, ScheduleMethods, SchedulerServiceServicer):
     """Serves `memporium.scheduler.v1.SchedulerService`."""
 
-    def __init__(self, jobs: Jobs, placements: Placements, pipelines: Pipelines, page_tokens: PageTokens) -> None:
-        """Serve jobs, placements and pipelines."""
+    def __init__(
+        self,
+        jobs: Jobs,
+        placements: Placements,
+        pipelines: Pipelines,
+        schedules: Schedules,
+        page_tokens: PageTokens,
+    ) -> None:
+        """Serve jobs, placements, pipelines and schedules."""
         self._jobs, self._placements, self._tokens = jobs, placements, page_tokens
-        self._pipelines = pipelines
+        self._pipelines, self._schedules = pipelines, schedules
 
     async def CreateJob(self, request: pb.CreateJobRequest, context: Any) -> pb.CreateJobResponse:
         kind, spec = convert.spec_in(request.spec)

@@ -44,6 +44,10 @@ class _JobKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_JobKind.Value
     """Brings the scenes and profiles of a vault up to date."""
     JOB_KIND_RUN_PIPELINE: _JobKind.ValueType  # 8
     """Runs a pipeline."""
+    JOB_KIND_LOAD_BUNDLE: _JobKind.ValueType  # 9
+    """Restores a backup into a vault."""
+    JOB_KIND_DELIVER_CUBES: _JobKind.ValueType  # 10
+    """Copies memories of a vault into another one."""
 
 class JobKind(_JobKind, metaclass=_JobKindEnumTypeWrapper):
     """What a job does."""
@@ -66,6 +70,10 @@ JOB_KIND_CONSOLIDATE: JobKind.ValueType  # 7
 """Brings the scenes and profiles of a vault up to date."""
 JOB_KIND_RUN_PIPELINE: JobKind.ValueType  # 8
 """Runs a pipeline."""
+JOB_KIND_LOAD_BUNDLE: JobKind.ValueType  # 9
+"""Restores a backup into a vault."""
+JOB_KIND_DELIVER_CUBES: JobKind.ValueType  # 10
+"""Copies memories of a vault into another one."""
 Global___JobKind: _TypeAlias = JobKind  # noqa: Y015
 
 class _JobState:
@@ -356,6 +364,77 @@ class RunPipeline(_message.Message):
 Global___RunPipeline: _TypeAlias = RunPipeline  # noqa: Y015
 
 @_typing.final
+class LoadBundle(_message.Message):
+    """Arguments of LOAD_BUNDLE."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BUNDLE_FIELD_NUMBER: _builtins.int
+    LATEST_OF_FIELD_NUMBER: _builtins.int
+    VAULT_ID_FIELD_NUMBER: _builtins.int
+    bundle: _builtins.str
+    """The bundle, a dump of this organisation; either this or `latest_of`."""
+    latest_of: _builtins.str
+    """The vault whose newest dump is taken."""
+    vault_id: _builtins.str
+    """Id of the vault to restore into; made where it does not exist."""
+    def __init__(
+        self,
+        *,
+        bundle: _builtins.str = ...,
+        latest_of: _builtins.str = ...,
+        vault_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundle", b"bundle", "latest_of", b"latest_of", "vault_id", b"vault_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LoadBundle: _TypeAlias = LoadBundle  # noqa: Y015
+
+@_typing.final
+class DeliverCubes(_message.Message):
+    """Arguments of DELIVER_CUBES: text memories of a vault are copied into another one of the same organisation, each under an
+    id of its own that stays; what is there already in the same words is left alone. What came under a licence of others is
+    left out, and so are KV and LoRA memory.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VAULT_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    TAGS_FIELD_NUMBER: _builtins.int
+    CUBES_FIELD_NUMBER: _builtins.int
+    vault: _builtins.str
+    """The vault to copy from."""
+    target: _builtins.str
+    """The vault to copy into."""
+    @_builtins.property
+    def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only memories with any of these labels; empty: all."""
+
+    @_builtins.property
+    def cubes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only these memories; a schedule that waits for labels fills it in. Empty: all that carry a label."""
+
+    def __init__(
+        self,
+        *,
+        vault: _builtins.str = ...,
+        target: _builtins.str = ...,
+        tags: _abc.Iterable[_builtins.str] | None = ...,
+        cubes: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cubes", b"cubes", "tags", b"tags", "target", b"target", "vault", b"vault"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeliverCubes: _TypeAlias = DeliverCubes  # noqa: Y015
+
+@_typing.final
 class JobSpec(_message.Message):
     """What to do, one of the kinds."""
 
@@ -369,6 +448,8 @@ class JobSpec(_message.Message):
     DUMP_VAULT_FIELD_NUMBER: _builtins.int
     CONSOLIDATE_FIELD_NUMBER: _builtins.int
     RUN_PIPELINE_FIELD_NUMBER: _builtins.int
+    LOAD_BUNDLE_FIELD_NUMBER: _builtins.int
+    DELIVER_CUBES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def sweep_vaults(self) -> Global___SweepVaults:
         """Expire, purge, archive, repair."""
@@ -401,6 +482,14 @@ class JobSpec(_message.Message):
     def run_pipeline(self) -> Global___RunPipeline:
         """Run a pipeline."""
 
+    @_builtins.property
+    def load_bundle(self) -> Global___LoadBundle:
+        """Restore a backup."""
+
+    @_builtins.property
+    def deliver_cubes(self) -> Global___DeliverCubes:
+        """Copy into another vault."""
+
     def __init__(
         self,
         *,
@@ -412,12 +501,14 @@ class JobSpec(_message.Message):
         dump_vault: Global___DumpVault | None = ...,
         consolidate: Global___Consolidate | None = ...,
         run_pipeline: Global___RunPipeline | None = ...,
+        load_bundle: Global___LoadBundle | None = ...,
+        deliver_cubes: Global___DeliverCubes | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["build_activation", b"build_activation", "consolidate", b"consolidate", "deliver_release", b"deliver_release", "dump_vault", b"dump_vault", "kind", b"kind", "place_memories", b"place_memories", "run_pipeline", b"run_pipeline", "sweep_vaults", b"sweep_vaults", "train_parameter", b"train_parameter"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["build_activation", b"build_activation", "consolidate", b"consolidate", "deliver_cubes", b"deliver_cubes", "deliver_release", b"deliver_release", "dump_vault", b"dump_vault", "kind", b"kind", "load_bundle", b"load_bundle", "place_memories", b"place_memories", "run_pipeline", b"run_pipeline", "sweep_vaults", b"sweep_vaults", "train_parameter", b"train_parameter"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["build_activation", b"build_activation", "consolidate", b"consolidate", "deliver_release", b"deliver_release", "dump_vault", b"dump_vault", "kind", b"kind", "place_memories", b"place_memories", "run_pipeline", b"run_pipeline", "sweep_vaults", b"sweep_vaults", "train_parameter", b"train_parameter"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["build_activation", b"build_activation", "consolidate", b"consolidate", "deliver_cubes", b"deliver_cubes", "deliver_release", b"deliver_release", "dump_vault", b"dump_vault", "kind", b"kind", "load_bundle", b"load_bundle", "place_memories", b"place_memories", "run_pipeline", b"run_pipeline", "sweep_vaults", b"sweep_vaults", "train_parameter", b"train_parameter"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["sweep_vaults", "build_activation", "train_parameter", "deliver_release", "place_memories", "dump_vault", "consolidate", "run_pipeline"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["sweep_vaults", "build_activation", "train_parameter", "deliver_release", "place_memories", "dump_vault", "consolidate", "run_pipeline", "load_bundle", "deliver_cubes"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 

@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from memporium.scheduler.v1 import pipeline_calls_pb2 as memporium_dot_scheduler_dot_v1_dot_pipeline__calls__pb2
+from memporium.scheduler.v1 import schedule_pb2 as memporium_dot_scheduler_dot_v1_dot_schedule__pb2
 from memporium.scheduler.v1 import scheduler_service_pb2 as memporium_dot_scheduler_dot_v1_dot_scheduler__service__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -115,6 +116,36 @@ class SchedulerServiceStub:
                 '/memporium.scheduler.v1.SchedulerService/WatchPipelineRun',
                 request_serializer=memporium_dot_scheduler_dot_v1_dot_pipeline__calls__pb2.WatchPipelineRunRequest.SerializeToString,
                 response_deserializer=memporium_dot_scheduler_dot_v1_dot_pipeline__calls__pb2.WatchPipelineRunResponse.FromString,
+                _registered_method=True)
+        self.CreateSchedule = channel.unary_unary(
+                '/memporium.scheduler.v1.SchedulerService/CreateSchedule',
+                request_serializer=memporium_dot_scheduler_dot_v1_dot_schedule__pb2.CreateScheduleRequest.SerializeToString,
+                response_deserializer=memporium_dot_scheduler_dot_v1_dot_schedule__pb2.CreateScheduleResponse.FromString,
+                _registered_method=True)
+        self.GetSchedule = channel.unary_unary(
+                '/memporium.scheduler.v1.SchedulerService/GetSchedule',
+                request_serializer=memporium_dot_scheduler_dot_v1_dot_schedule__pb2.GetScheduleRequest.SerializeToString,
+                response_deserializer=memporium_dot_scheduler_dot_v1_dot_schedule__pb2.GetScheduleResponse.FromString,
+                _registered_method=True)
+        self.ListSchedules = channel.unary_unary(
+                '/memporium.scheduler.v1.SchedulerService/ListSchedules',
+                request_serializer=memporium_dot_scheduler_dot_v1_dot_schedule__pb2.ListSchedulesRequest.SerializeToString,
+                response_deserializer=memporium_dot_scheduler_dot_v1_dot_schedule__pb2.ListSchedulesResponse.FromString,
+                _registered_method=True)
+        self.PauseSchedule = channel.unary_unary(
+                '/memporium.scheduler.v1.SchedulerService/PauseSchedule',
+                request_serializer=memporium_dot_scheduler_dot_v1_dot_schedule__pb2.PauseScheduleRequest.SerializeToString,
+                response_deserializer=memporium_dot_scheduler_dot_v1_dot_schedule__pb2.PauseScheduleResponse.FromString,
+                _registered_method=True)
+        self.ResumeSchedule = channel.unary_unary(
+                '/memporium.scheduler.v1.SchedulerService/ResumeSchedule',
+                request_serializer=memporium_dot_scheduler_dot_v1_dot_schedule__pb2.ResumeScheduleRequest.SerializeToString,
+                response_deserializer=memporium_dot_scheduler_dot_v1_dot_schedule__pb2.ResumeScheduleResponse.FromString,
+                _registered_method=True)
+        self.DeleteSchedule = channel.unary_unary(
+                '/memporium.scheduler.v1.SchedulerService/DeleteSchedule',
+                request_serializer=memporium_dot_scheduler_dot_v1_dot_schedule__pb2.DeleteScheduleRequest.SerializeToString,
+                response_deserializer=memporium_dot_scheduler_dot_v1_dot_schedule__pb2.DeleteScheduleResponse.FromString,
                 _registered_method=True)
 
 
@@ -235,6 +266,48 @@ class SchedulerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateSchedule(self, request, context):
+        """Makes a schedule, which makes jobs at times, or when memories with a label appear.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetSchedule(self, request, context):
+        """Returns a schedule.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSchedules(self, request, context):
+        """Lists the schedules of an organisation by name.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PauseSchedule(self, request, context):
+        """Lets a schedule make no jobs until it is resumed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeSchedule(self, request, context):
+        """Lets a paused schedule make jobs again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteSchedule(self, request, context):
+        """Deletes a schedule; jobs that it made go on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SchedulerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -317,6 +390,36 @@ def add_SchedulerServiceServicer_to_server(servicer, server):
                     servicer.WatchPipelineRun,
                     request_deserializer=memporium_dot_scheduler_dot_v1_dot_pipeline__calls__pb2.WatchPipelineRunRequest.FromString,
                     response_serializer=memporium_dot_scheduler_dot_v1_dot_pipeline__calls__pb2.WatchPipelineRunResponse.SerializeToString,
+            ),
+            'CreateSchedule': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateSchedule,
+                    request_deserializer=memporium_dot_scheduler_dot_v1_dot_schedule__pb2.CreateScheduleRequest.FromString,
+                    response_serializer=memporium_dot_scheduler_dot_v1_dot_schedule__pb2.CreateScheduleResponse.SerializeToString,
+            ),
+            'GetSchedule': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetSchedule,
+                    request_deserializer=memporium_dot_scheduler_dot_v1_dot_schedule__pb2.GetScheduleRequest.FromString,
+                    response_serializer=memporium_dot_scheduler_dot_v1_dot_schedule__pb2.GetScheduleResponse.SerializeToString,
+            ),
+            'ListSchedules': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSchedules,
+                    request_deserializer=memporium_dot_scheduler_dot_v1_dot_schedule__pb2.ListSchedulesRequest.FromString,
+                    response_serializer=memporium_dot_scheduler_dot_v1_dot_schedule__pb2.ListSchedulesResponse.SerializeToString,
+            ),
+            'PauseSchedule': grpc.unary_unary_rpc_method_handler(
+                    servicer.PauseSchedule,
+                    request_deserializer=memporium_dot_scheduler_dot_v1_dot_schedule__pb2.PauseScheduleRequest.FromString,
+                    response_serializer=memporium_dot_scheduler_dot_v1_dot_schedule__pb2.PauseScheduleResponse.SerializeToString,
+            ),
+            'ResumeSchedule': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeSchedule,
+                    request_deserializer=memporium_dot_scheduler_dot_v1_dot_schedule__pb2.ResumeScheduleRequest.FromString,
+                    response_serializer=memporium_dot_scheduler_dot_v1_dot_schedule__pb2.ResumeScheduleResponse.SerializeToString,
+            ),
+            'DeleteSchedule': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteSchedule,
+                    request_deserializer=memporium_dot_scheduler_dot_v1_dot_schedule__pb2.DeleteScheduleRequest.FromString,
+                    response_serializer=memporium_dot_scheduler_dot_v1_dot_schedule__pb2.DeleteScheduleResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -752,6 +855,168 @@ class SchedulerService:
             '/memporium.scheduler.v1.SchedulerService/WatchPipelineRun',
             memporium_dot_scheduler_dot_v1_dot_pipeline__calls__pb2.WatchPipelineRunRequest.SerializeToString,
             memporium_dot_scheduler_dot_v1_dot_pipeline__calls__pb2.WatchPipelineRunResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateSchedule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memporium.scheduler.v1.SchedulerService/CreateSchedule',
+            memporium_dot_scheduler_dot_v1_dot_schedule__pb2.CreateScheduleRequest.SerializeToString,
+            memporium_dot_scheduler_dot_v1_dot_schedule__pb2.CreateScheduleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetSchedule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memporium.scheduler.v1.SchedulerService/GetSchedule',
+            memporium_dot_scheduler_dot_v1_dot_schedule__pb2.GetScheduleRequest.SerializeToString,
+            memporium_dot_scheduler_dot_v1_dot_schedule__pb2.GetScheduleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSchedules(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memporium.scheduler.v1.SchedulerService/ListSchedules',
+            memporium_dot_scheduler_dot_v1_dot_schedule__pb2.ListSchedulesRequest.SerializeToString,
+            memporium_dot_scheduler_dot_v1_dot_schedule__pb2.ListSchedulesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PauseSchedule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memporium.scheduler.v1.SchedulerService/PauseSchedule',
+            memporium_dot_scheduler_dot_v1_dot_schedule__pb2.PauseScheduleRequest.SerializeToString,
+            memporium_dot_scheduler_dot_v1_dot_schedule__pb2.PauseScheduleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeSchedule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memporium.scheduler.v1.SchedulerService/ResumeSchedule',
+            memporium_dot_scheduler_dot_v1_dot_schedule__pb2.ResumeScheduleRequest.SerializeToString,
+            memporium_dot_scheduler_dot_v1_dot_schedule__pb2.ResumeScheduleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteSchedule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memporium.scheduler.v1.SchedulerService/DeleteSchedule',
+            memporium_dot_scheduler_dot_v1_dot_schedule__pb2.DeleteScheduleRequest.SerializeToString,
+            memporium_dot_scheduler_dot_v1_dot_schedule__pb2.DeleteScheduleResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -6,6 +6,7 @@ Durable jobs, and what is placed where (MemScheduler)."""
 from collections import abc as _abc
 from grpc import aio as _aio
 from memporium.scheduler.v1 import pipeline_calls_pb2 as _pipeline_calls_pb2
+from memporium.scheduler.v1 import schedule_pb2 as _schedule_pb2
 from memporium.scheduler.v1 import scheduler_service_pb2 as _scheduler_service_pb2
 import abc as _abc_1
 import grpc as _grpc
@@ -68,6 +69,18 @@ class SchedulerServiceStub:
     """Cancels a run that has not begun to make its writes; nothing of it is written."""
     WatchPipelineRun: _grpc.UnaryStreamMultiCallable[_pipeline_calls_pb2.WatchPipelineRunRequest, _pipeline_calls_pb2.WatchPipelineRunResponse]
     """Streams a run at each change until it has ended; attach again after a dropped stream."""
+    CreateSchedule: _grpc.UnaryUnaryMultiCallable[_schedule_pb2.CreateScheduleRequest, _schedule_pb2.CreateScheduleResponse]
+    """Makes a schedule, which makes jobs at times, or when memories with a label appear."""
+    GetSchedule: _grpc.UnaryUnaryMultiCallable[_schedule_pb2.GetScheduleRequest, _schedule_pb2.GetScheduleResponse]
+    """Returns a schedule."""
+    ListSchedules: _grpc.UnaryUnaryMultiCallable[_schedule_pb2.ListSchedulesRequest, _schedule_pb2.ListSchedulesResponse]
+    """Lists the schedules of an organisation by name."""
+    PauseSchedule: _grpc.UnaryUnaryMultiCallable[_schedule_pb2.PauseScheduleRequest, _schedule_pb2.PauseScheduleResponse]
+    """Lets a schedule make no jobs until it is resumed."""
+    ResumeSchedule: _grpc.UnaryUnaryMultiCallable[_schedule_pb2.ResumeScheduleRequest, _schedule_pb2.ResumeScheduleResponse]
+    """Lets a paused schedule make jobs again."""
+    DeleteSchedule: _grpc.UnaryUnaryMultiCallable[_schedule_pb2.DeleteScheduleRequest, _schedule_pb2.DeleteScheduleResponse]
+    """Deletes a schedule; jobs that it made go on."""
 
 @_typing.type_check_only
 class SchedulerServiceAsyncStub(SchedulerServiceStub):
@@ -108,6 +121,18 @@ class SchedulerServiceAsyncStub(SchedulerServiceStub):
     """Cancels a run that has not begun to make its writes; nothing of it is written."""
     WatchPipelineRun: _aio.UnaryStreamMultiCallable[_pipeline_calls_pb2.WatchPipelineRunRequest, _pipeline_calls_pb2.WatchPipelineRunResponse]  # type: ignore[assignment]
     """Streams a run at each change until it has ended; attach again after a dropped stream."""
+    CreateSchedule: _aio.UnaryUnaryMultiCallable[_schedule_pb2.CreateScheduleRequest, _schedule_pb2.CreateScheduleResponse]  # type: ignore[assignment]
+    """Makes a schedule, which makes jobs at times, or when memories with a label appear."""
+    GetSchedule: _aio.UnaryUnaryMultiCallable[_schedule_pb2.GetScheduleRequest, _schedule_pb2.GetScheduleResponse]  # type: ignore[assignment]
+    """Returns a schedule."""
+    ListSchedules: _aio.UnaryUnaryMultiCallable[_schedule_pb2.ListSchedulesRequest, _schedule_pb2.ListSchedulesResponse]  # type: ignore[assignment]
+    """Lists the schedules of an organisation by name."""
+    PauseSchedule: _aio.UnaryUnaryMultiCallable[_schedule_pb2.PauseScheduleRequest, _schedule_pb2.PauseScheduleResponse]  # type: ignore[assignment]
+    """Lets a schedule make no jobs until it is resumed."""
+    ResumeSchedule: _aio.UnaryUnaryMultiCallable[_schedule_pb2.ResumeScheduleRequest, _schedule_pb2.ResumeScheduleResponse]  # type: ignore[assignment]
+    """Lets a paused schedule make jobs again."""
+    DeleteSchedule: _aio.UnaryUnaryMultiCallable[_schedule_pb2.DeleteScheduleRequest, _schedule_pb2.DeleteScheduleResponse]  # type: ignore[assignment]
+    """Deletes a schedule; jobs that it made go on."""
 
 class SchedulerServiceServicer(metaclass=_abc_1.ABCMeta):
     """Runs jobs that survive a crash, fair between organisations, and plans which memories stay hot."""
@@ -241,5 +266,53 @@ class SchedulerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_pipeline_calls_pb2.WatchPipelineRunResponse], _abc.AsyncIterator[_pipeline_calls_pb2.WatchPipelineRunResponse]]:
         """Streams a run at each change until it has ended; attach again after a dropped stream."""
+
+    @_abc_1.abstractmethod
+    def CreateSchedule(
+        self,
+        request: _schedule_pb2.CreateScheduleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_schedule_pb2.CreateScheduleResponse, _abc.Awaitable[_schedule_pb2.CreateScheduleResponse]]:
+        """Makes a schedule, which makes jobs at times, or when memories with a label appear."""
+
+    @_abc_1.abstractmethod
+    def GetSchedule(
+        self,
+        request: _schedule_pb2.GetScheduleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_schedule_pb2.GetScheduleResponse, _abc.Awaitable[_schedule_pb2.GetScheduleResponse]]:
+        """Returns a schedule."""
+
+    @_abc_1.abstractmethod
+    def ListSchedules(
+        self,
+        request: _schedule_pb2.ListSchedulesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_schedule_pb2.ListSchedulesResponse, _abc.Awaitable[_schedule_pb2.ListSchedulesResponse]]:
+        """Lists the schedules of an organisation by name."""
+
+    @_abc_1.abstractmethod
+    def PauseSchedule(
+        self,
+        request: _schedule_pb2.PauseScheduleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_schedule_pb2.PauseScheduleResponse, _abc.Awaitable[_schedule_pb2.PauseScheduleResponse]]:
+        """Lets a schedule make no jobs until it is resumed."""
+
+    @_abc_1.abstractmethod
+    def ResumeSchedule(
+        self,
+        request: _schedule_pb2.ResumeScheduleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_schedule_pb2.ResumeScheduleResponse, _abc.Awaitable[_schedule_pb2.ResumeScheduleResponse]]:
+        """Lets a paused schedule make jobs again."""
+
+    @_abc_1.abstractmethod
+    def DeleteSchedule(
+        self,
+        request: _schedule_pb2.DeleteScheduleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_schedule_pb2.DeleteScheduleResponse, _abc.Awaitable[_schedule_pb2.DeleteScheduleResponse]]:
+        """Deletes a schedule; jobs that it made go on."""
 
 def add_SchedulerServiceServicer_to_server(servicer: SchedulerServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

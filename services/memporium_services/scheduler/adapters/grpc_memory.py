@@ -14,7 +14,7 @@ from memporium.vault.v1 import changes_pb2, cubes_pb2, vault_service_pb2
 from memporium.vault.v1.vault_service_pb2_grpc import VaultServiceStub
 from memporium_platform.errors import invalid
 from memporium_services.scheduler.adapters import staged_changes
-from memporium_services.scheduler.adapters.grpc_services import peer_errors
+from memporium_services.scheduler.adapters.peer_errors import peer_errors
 from memporium_services.scheduler.ports_pipelines import Committed, Drafted, Recalled
 
 if TYPE_CHECKING:

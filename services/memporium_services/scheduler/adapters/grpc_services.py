@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
-
-import grpc
 
 from memporium.cube.v1 import cube_pb2
 from memporium.inference.v1 import convert_pb2
@@ -15,21 +12,25 @@ from memporium.memstore.v1 import agreement_calls_pb2, agreement_pb2
 from memporium.memstore.v1.memstore_service_pb2_grpc import MemstoreServiceStub
 from memporium.reader.v1 import scenes_pb2
 from memporium.reader.v1.reader_service_pb2_grpc import ReaderServiceStub
-from memporium.transfer.v1 import transfer_service_pb2
+from memporium.transfer.v1 import bundle_pb2, transfer_pb2, transfer_service_pb2
 from memporium.transfer.v1.transfer_service_pb2_grpc import TransferServiceStub
 from memporium.vault.v1 import cubes_pb2, vault_service_pb2
 from memporium.vault.v1.vault_service_pb2_grpc import VaultServiceStub
 from memporium_platform.errors import PlatformError, Reason
-from memporium_platform.rpc.errors_client import reason_of
+from memporium_services.scheduler.adapters.grpc_delivery import deliver
+from memporium_services.scheduler.adapters.peer_errors import peer_errors
 from memporium_services.scheduler.domain.strategies import Candidate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from memporium_platform.rpc.channels import Channels
+    from memporium_services.scheduler.domain.jobs import Job
     from memporium_services.scheduler.ports import Report
 
 _PAGE = 1000
+# How long one stream of changes lasts; the rights to it are looked up again after that.
+_WATCH_S = 60.0
 
 
 class GrpcServices:
@@ -132,6 +133,72 @@ class GrpcServices:
                     bundle = response.bundle.name
         return {"bundle": bundle}
 
+    async def load_bundle(
+        self, org: str, spec: Mapping[str, Any], request_id: str, report: Report
+    ) -> Mapping[str, str]:
+        """Restore a backup: the one that is named, or the newest of a vault."""
+        bundle = spec.get("bundle") or await self._newest_dump(org, spec.get("latest_of", ""))
+        request = transfer_service_pb2.LoadBundleRequest(
+            parent=f"orgs/{org}", bundle=bundle, vault_id=spec["vault_id"], request_id=request_id
+        )
+        result = {"bundle": bundle}
+        with peer_errors():
+            async for response in self._transfer.LoadBundle(request):
+                if response.HasField("progress"):
+                    await report(response.progress.segments, response.progress.total_segments, "restoring")
+                elif response.HasField("result"):
+                    result |= {"vault": response.result.vault, "cubes": str(response.result.cube_count)}
+        return result
+
+    async def _newest_dump(self, org: str, vault: str) -> str:
+        newest: Any = None
+        token = ""
+        with peer_errors():
+            while True:
+                request = transfer_service_pb2.ListBundlesRequest(
+                    parent=f"orgs/{org}", line=vault, page_size=_PAGE, page_token=token
+                )
+                page = await self._transfer.ListBundles(request)
+                for one in page.bundles:
+                    sealed = one.kind == bundle_pb2.BUNDLE_KIND_DUMP and one.state == transfer_pb2.BUNDLE_STATE_SEALED
+                    if sealed and (newest is None or one.number > newest.number):
+                        newest = one
+                token = page.next_page_token
+                if not token:
+                    break
+        if newest is None:
+            raise PlatformError(
+                Reason.FAILED_PRECONDITION,
+                f"{vault} has no dump",
+                metadata={"resource": vault, "state": "no dump"},
+            )
+        return str(newest.name)
+
+    async def deliver_cubes(self, job: Job, report: Report) -> Mapping[str, str]:
+        """Copy memories into another vault."""
+        return await deliver(self._vault, job, report)
+
+    async def revision(self, vault: str) -> int:
+        """Return a vault's revision."""
+        with peer_errors():
+            found = await self._vault.GetVault(vault_service_pb2.GetVaultRequest(name=vault))
+        return int(found.vault.revision)
+
+    async def tagged(self, vault: str, after: int, tags: Sequence[str]) -> AsyncIterator[tuple[int, list[str]]]:
+        """Yield, for some time, (complete through this revision, cubes with a label that were made or changed)."""
+        request = vault_service_pb2.WatchCubesRequest(
+            parent=vault, start_revision=after + 1, tags_any=tags, view=cubes_pb2.CUBE_VIEW_BASIC
+        )
+        try:
+            with peer_errors():
+                async for response in self._vault.WatchCubes(request, timeout=_WATCH_S):
+                    names = [event.name for event in response.events if event.HasField("cube")]
+                    yield response.revision, list(dict.fromkeys(names))
+        except PlatformError as error:
+            # The time is over: whoever watches begins anew, and is authorised anew.
+            if error.reason is not Reason.DEADLINE_EXCEEDED:
+                raise
+
     async def consolidate(self, spec: Mapping[str, Any], report: Report) -> Mapping[str, str]:
         """Bring the scenes and profiles of a vault up to date."""
         # Without an id of its own: what was done is not done again, and what was not is what a repeat is for.
@@ -195,12 +262,3 @@ def _candidate(cube: cube_pb2.Cube) -> Candidate:
         labels=frozenset(cube.descriptive.tags),
         pinned=cube.governance.frozen or cube.governance.legal_hold,
     )
-
-
-@contextmanager
-def peer_errors() -> Iterator[None]:
-    """Turn a peer's refusal into the error that it was."""
-    try:
-        yield
-    except grpc.aio.AioRpcError as error:
-        raise reason_of(error) from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, Table, Text
 
 from memporium_platform.storage.sql import kernel_tables
 
@@ -66,6 +66,31 @@ pipeline_steps = Table(
     Column("numbers", Text, nullable=False),
     Column("changes", Integer, nullable=False),
     Column("sealed", LargeBinary, nullable=False),
+)
+
+schedules = Table(
+    "schedules",
+    metadata,
+    Column("org", Text, primary_key=True),
+    Column("schedule_id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("spec", LargeBinary, nullable=False),
+    Column("every_s", Float, nullable=False),
+    Column("cron", Text, nullable=False),
+    Column("time_zone", Text, nullable=False),
+    Column("vault", Text, nullable=False),
+    Column("tags", Text, nullable=False),
+    Column("principal", Text, nullable=False),
+    Column("principal_kind", Text, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("paused", Boolean, nullable=False),
+    Column("next_us", BigInteger),
+    Column("cursor", BigInteger, nullable=False),
+    Column("fired", BigInteger, nullable=False),
+    Column("last_job", Text, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("create_us", BigInteger, nullable=False),
+    Index("ix_schedules_next_us", "next_us"),
 )
 
 kernel_tables.attach(metadata)

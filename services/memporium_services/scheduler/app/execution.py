@@ -12,7 +12,7 @@ from memporium_platform.idempotency import RETENTION
 from memporium_services.scheduler.domain.jobs import PASSING, Job, JobKind, retry_delay_s
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from sqlalchemy import Connection
 
@@ -68,28 +68,24 @@ class Execution:
         _log.info("job.succeeded", job=job.name, kind=job.kind, attempts=job.attempts)
         return None
 
-    async def _run(self, job: Job) -> Mapping[str, str]:  # noqa: PLR0911 - one a kind
+    async def _run(self, job: Job) -> Mapping[str, str]:
         async def report(completed: int, total: int, message: str) -> None:
             await self._change(job.org, job.job_id, lambda one: one.report(completed, total, message))
 
-        request_id = job.request_id()
-        match job.kind:
-            case JobKind.SWEEP_VAULTS:
-                return await self._services.sweep(request_id, report)
-            case JobKind.BUILD_ACTIVATION:
-                return await self._services.build_activation(job.spec, request_id, report)
-            case JobKind.TRAIN_PARAMETER:
-                return await self._services.train_parameter(job.spec, request_id, report)
-            case JobKind.DELIVER_RELEASE:
-                return await self._services.deliver_release(job.org, job.spec, request_id, report)
-            case JobKind.DUMP_VAULT:
-                return await self._services.dump_vault(job.spec, request_id, report)
-            case JobKind.CONSOLIDATE:
-                return await self._services.consolidate(job.spec, report)
-            case JobKind.PLACE_MEMORIES:
-                return await self._placements.apply(job, report)
-            case JobKind.RUN_PIPELINE:
-                return await self._running.attempt(job, report)
+        services, request_id = self._services, job.request_id()
+        kinds: Mapping[JobKind, Callable[[], Awaitable[Mapping[str, str]]]] = {
+            JobKind.SWEEP_VAULTS: lambda: services.sweep(request_id, report),
+            JobKind.BUILD_ACTIVATION: lambda: services.build_activation(job.spec, request_id, report),
+            JobKind.TRAIN_PARAMETER: lambda: services.train_parameter(job.spec, request_id, report),
+            JobKind.DELIVER_RELEASE: lambda: services.deliver_release(job.org, job.spec, request_id, report),
+            JobKind.DUMP_VAULT: lambda: services.dump_vault(job.spec, request_id, report),
+            JobKind.LOAD_BUNDLE: lambda: services.load_bundle(job.org, job.spec, request_id, report),
+            JobKind.DELIVER_CUBES: lambda: services.deliver_cubes(job, report),
+            JobKind.CONSOLIDATE: lambda: services.consolidate(job.spec, report),
+            JobKind.PLACE_MEMORIES: lambda: self._placements.apply(job, report),
+            JobKind.RUN_PIPELINE: lambda: self._running.attempt(job, report),
+        }
+        return await kinds[job.kind]()
 
     async def _failed(self, job: Job, reason: Reason, error: str) -> float | None:
         again = reason in PASSING and job.attempts < self._settings.max_attempts

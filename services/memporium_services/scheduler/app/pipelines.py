@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from memporium_platform import audit, idempotency, names
@@ -11,10 +12,11 @@ from memporium_services.scheduler.domain.definitions import pipeline_of, shipped
 from memporium_services.scheduler.domain.jobs import Job, JobKind
 from memporium_services.scheduler.domain.pipeline_checks import ordered
 from memporium_services.scheduler.domain.runs import KeptPipeline, Run
+from memporium_services.scheduler.domain.step_kinds import Type
 from memporium_services.scheduler.domain.values import inputs_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from sqlalchemy import Connection
 
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     from memporium_services.scheduler.app.sealing import Sealer
     from memporium_services.scheduler.domain.jobs import JobState
     from memporium_services.scheduler.domain.runs import StepRecord
-    from memporium_services.scheduler.domain.step_kinds import Type
     from memporium_services.scheduler.ports import JobRows
     from memporium_services.scheduler.ports_pipelines import PipelineRows
 
@@ -146,6 +147,25 @@ class Pipelines:
         Raises:
             PlatformError: INVALID_FIELD, NOT_FOUND, OVERLOADED.
         """
+        spec, add = await self.prepare(org, pipeline=pipeline, definition=definition, vault=vault, inputs=inputs)
+        job = await self._jobs.create(org, JobKind.RUN_PIPELINE, spec, priority=priority, add=add)
+        return await self.run(org, job.job_id)
+
+    async def prepare(
+        self,
+        org: str,
+        *,
+        pipeline: str,
+        definition: Mapping[str, Any] | None,
+        vault: str,
+        inputs: Mapping[str, tuple[Type, Any]],
+        cubes: Sequence[str] | None = None,
+    ) -> tuple[Mapping[str, Any], Callable[[Connection, Job], None]]:
+        """Return the arguments of a run's job, and what is written with it; `cubes`: for an input of that name.
+
+        Raises:
+            PlatformError: INVALID_FIELD, NOT_FOUND.
+        """
         if (definition is None) == (not pipeline):
             raise invalid("pipeline", "give either a pipeline or a definition")
         if names.VAULT.parse(vault, "vault")["org"] != org:
@@ -158,17 +178,35 @@ class Pipelines:
             definition, field = (await self.get(org, ids["pipeline"])).definition, "pipeline"
         declared = pipeline_of(definition)
         ordered(declared, field=field)
+        if cubes is not None and any(one.name == "cubes" and one.type is Type.CUBES for one in declared.inputs):
+            inputs = {**inputs, "cubes": (Type.CUBES, list(cubes))}
         values = inputs_of(declared, inputs)
         whole = definition
 
         def add(conn: Connection, job: Job) -> None:
             run = Run(org, job.job_id, pipeline, whole, vault, b"")
             sealed = self._sealer.seal(values, run.name, "inputs")
-            self._rows.insert_run(conn, Run(org, job.job_id, pipeline, whole, vault, sealed))
+            self._rows.insert_run(conn, replace(run, sealed_inputs=sealed))
 
-        spec = {"pipeline": pipeline, "vault": vault}
-        job = await self._jobs.create(org, JobKind.RUN_PIPELINE, spec, priority=priority, add=add)
-        return await self.run(org, job.job_id)
+        return {"pipeline": pipeline, "vault": vault}, add
+
+    async def prepare_texts(
+        self, org: str, spec: Mapping[str, Any], texts: Mapping[str, str], *, cubes: Sequence[str] | None
+    ) -> tuple[Mapping[str, Any], Callable[[Connection, Job], None]]:
+        """Do what `prepare` does with inputs that are texts, of a kept pipeline.
+
+        Raises:
+            PlatformError: INVALID_FIELD, NOT_FOUND.
+        """
+        inputs = {name: (Type.TEXT, value) for name, value in texts.items()}
+        return await self.prepare(
+            org,
+            pipeline=spec.get("pipeline", ""),
+            definition=None,
+            vault=spec.get("vault", ""),
+            inputs=inputs,
+            cubes=cubes,
+        )
 
     async def run(self, org: str, run_id: str) -> RunView:
         """Return a run.

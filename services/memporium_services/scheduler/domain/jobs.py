@@ -30,6 +30,8 @@ class JobKind(StrEnum):
     DUMP_VAULT = "dump_vault"
     CONSOLIDATE = "consolidate"
     RUN_PIPELINE = "run_pipeline"
+    LOAD_BUNDLE = "load_bundle"
+    DELIVER_CUBES = "deliver_cubes"
 
 
 class JobState(StrEnum):
