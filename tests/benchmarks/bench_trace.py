@@ -153,7 +153,7 @@ def text_table(texts, trials, source):
     rows = []
     for slots, leakers, attack in (
         (2048, (1, 2), leaks.hard),
-        (4096, (1, 2, 3), leaks.hard),
+        (4096, (3,), leaks.hard),
         (520, (1,), tenth),
         (1040, (1,), tenth),
     ):

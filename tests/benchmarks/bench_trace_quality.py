@@ -20,7 +20,8 @@ from memporium_platform.tracing.code import Profile
 from memporium_platform.tracing.copies import CopyOfTexts
 from memporium_platform.tracing.keys import TracingSecret
 from memporium_services.inference.adapters.embedders.minilm_onnx import MiniLmEmbedder
-from support.retrieval import Bm25, stemmed_words
+from memporium_services.vault.domain.text import terms_of
+from support.retrieval import Bm25
 
 SECRET = TracingSecret(b"bench".ljust(32, b"."))
 TOP = 10
@@ -58,7 +59,7 @@ def ndcg(ranked, wanted):
 
 def by_words(turns, asked):
     ids = list(turns)
-    index = Bm25(list(turns.values()), stemmed_words)
+    index = Bm25(list(turns.values()), terms_of)
     return [ndcg([ids[at] for at in index.rank(question, TOP)], wanted) for question, wanted in asked]
 
 

@@ -6,6 +6,9 @@ carrier (-1 the one before, +1 the one after), mode `=` demands one of the words
 front restricts it to replacing the left by the right form or the right by the left; words in capitals are a set of
 `SETS`; `*` is any word of the same phrase, `.` is the end of the phrase. No rule touches a negation, a name, a number's
 value or a unit; `guards.py` adds what holds for all.
+
+Nouns, verbs of content and spellings are left out: a search for `movie` finds no `film`. With such pairs (one slot in
+eight of a dialogue) lexical retrieval lost five times as much as with all others together (`bench_trace_quality`).
 """
 
 from __future__ import annotations
@@ -79,8 +82,6 @@ kinda~sorta
 pretty~fairly | +1=ADJ ; -1!a,not
 super~extremely | +1=ADJ ; -1!a
 quite~rather | +1=ADJ ; -1!not ; <-1!would,'d
-gonna~going_to | <+1=VERB ; <-1='m,'re,'s,am,are,is,was,were,not,be
-wanna~want_to | >+1=* ; <+1=VERB
 need_to~have_to | -1=i,we,you,they,will,'ll ; +1=VERB
 needs_to~has_to | -1=SUBJ,that,this ; +1=VERB
 yeah~yes | +1!please
@@ -88,7 +89,6 @@ okay~ok
 thanks~thank_you | -1!many,my,no,of,the,with,to,say,saying,give,huge,big,in ; +1!giving,to
 hey~hi
 wow~whoa
-goodbye~farewell | -1!a,the
 awesome~amazing | +1!grace
 fantastic~wonderful
 beautiful~lovely
@@ -99,33 +99,9 @@ tough~difficult | -1!a,not ; +1!guy,love,cookie
 crucial~vital
 whole~entire | -1=the,my,our,this,that,your,their,his,her ; +1!lot,bunch,milk,wheat,foods,grain
 easy~simple | -1=COP,it,an,not ; +1=to
-scared~afraid | -1=COP ; +1=of,to,that
-smart~clever
-kid~child kids~children | -1!just,only,fellow
-movie~film movies~films
-photo~picture photos~pictures | <-1=DET,a,cool,great,nice,awesome,amazing,lovely,beautiful,of,in,family,old,new,take
-bike~bicycle bikes~bicycles
-dad~father mom~mother | -1=POSS
-grandma~grandmother grandpa~grandfather | -1=POSS
-puppy~pup puppies~pups
-store~shop stores~shops | -1=the,a,grocery,pet,music,that,my,local,clothing,your,his,her,our,their,book
-buddy~pal buddies~pals
-stuff~things | -1=some,of,this,all,new,cool,other,fun,the,your,my
-bought~purchased
-buying~purchasing
-buy~purchase | -1=MODAL ; +1=DET,it,them,some,new
-started~began | -1=SUBJ,just,recently ; +1=AFTERVERB ; +1!with
-starting~beginning | +1=to ; -1='m,'re,'s,am,are,is,was,were
-start~begin | -1=to,can,will,'ll,i,we,could,let,'d ; +1=a,to,my,our,the,with,painting,working
-happened~occurred happens~occurs | +1!to
-happen~occur | +1!to
 tries~attempts | -1=he,she,it,who,that,which,also ; +1=to
 tried~attempted trying~attempting | +1=to
 try~attempt | -1!a,good,another,first,next,every ; +1=to
-talk~speak | -1!a,the,this,small,that,nice,good,great,our ; +1=about,to,with
-talked~spoke | -1=SUBJ,just,also ; +1=about,to,with
-talking~speaking | +1=about,to,with
-remember~recall | -1=i,you,we,they ; +1!to,that,when,me
 think~believe | -1=i,we,they,you,really ; +1=it,i,we,they,he,she,that,this,you,'s ; >-2!do,did
 guess~suppose | -1=i ; +1=i,it,we,you,that,so,they
 everyone~everybody | +1!'s
@@ -133,7 +109,6 @@ someone~somebody | +1!'s
 anyone~anybody | +1!'s
 others~other_people | >-1!the,each,among,these,those,any,all,two,and,three,few,many,some,most
 each_other~one_another
-folks~people | >-1!DET,you,my ; <-1=other,some,many,of,with,for,more,most,meeting,helping,so,new
 because>since | +1!of ; -1!just,only,mostly,partly
 although~though | -1!even,as ; <+1=i,we,they,he,she,it,the,there,my ; >+1=*
 until~till | +1=*
@@ -151,12 +126,8 @@ in_the_end~ultimately
 as_if~as_though
 every_time~whenever | -1!for,at ; +1=*
 good_luck~best_of_luck | -1!a,for,some
-figure_out~work_out | +1!at,a_lot ; <+1=how,what,a,the,why ; >+1=*
-figured_out~worked_out | <+1=how,what,a,the,why ; >+1=*
 let_me_know~tell_me
 have_a_look~take_a_look
-hang_out~spend_time | +1=with
-hanging_out~spending_time | +1=with
 a_ton_of~tons_of
 looks_like~seems_like | -1=it,that,this
 such_as>like
@@ -165,7 +136,6 @@ instead_of~rather_than | +1=*
 due_to~owing_to | -1!is,are,was,were,be,'s
 because_of~on_account_of | -1!just,mostly
 for_example~for_instance | <+1=.
-email~e_mail emails~e_mails
 """
 
 # Pairs of reference and business prose.
@@ -178,9 +148,6 @@ used~utilized | -1!get,got,getting,'m,'re ; +1=by,in,as,for,with
 ensure~make_sure | -1=to,must,should,will,can,and ; +1=that,you,the
 ensures~makes_sure | +1=that,the
 provides~offers | -1!not ; +1=a,an,the,some,several,many,access,support
-occurring~happening | +1!to
-modified~changed | -1=be,is,was,were,been,are,being ; +1!to,from,into
-modifying~changing | +1=DET
 called~invoked | -1=is,are,be,being,was,when ; +1=when,by,with,on,after,before,once,for
 given~specified | -1=the,is,are,if,was,be ; +1!that,name,a,to,by,up,below,above
 omitted~left_out | -1=is,are,be,was,were,been
@@ -218,56 +185,10 @@ nonetheless~even_so
 that_are~which_are that_can~which_can that_may~which_may | -1!RELATIVE ; -1=* ; +1=*
 that_has~which_has that_have~which_have | -1!RELATIVE ; -1=* ; +1=*
 shown~displayed | -1=is,are,be,was,were
-begins~starts | +1=with,at,a,the
-beginning_with~starting_with
 except_for~apart_from | +1=*
-filename~file_name filenames~file_names
-whitespace~white_space
-lowercase~lower_case uppercase~upper_case | -1!all
 """
-
-# Spellings, American and British.
-_SPELLINGS = """
-favorite~favourite favorites~favourites
-color~colour colors~colours colorful~colourful
-neighbor~neighbour neighbors~neighbours neighborhood~neighbourhood
-behavior~behaviour behaviors~behaviours
-honor~honour honored~honoured
-flavor~flavour flavors~flavours
-center~centre centers~centres
-theater~theatre theaters~theatres
-gray~grey
-traveling~travelling traveled~travelled traveler~traveller
-counseling~counselling counselor~counsellor
-catalog~catalogue
-cozy~cosy
-jewelry~jewellery
-program~programme | -1=tv,exercise,training,mentorship,youth,volunteer,outreach
-skeptical~sceptical
-fulfill~fulfil
-labor~labour
-rumor~rumour
-humor~humour
-analyze~analyse analyzed~analysed analyzing~analysing
-canceled~cancelled canceling~cancelling
-modeling~modelling modeled~modelled
-labeled~labelled labeling~labelling
-learned~learnt
-dreamed~dreamt
-"""
-
-_STEMS = (
-    *("organ", "real", "recogn", "special", "initial", "serial", "normal", "custom", "optim", "memor", "apolog"),
-    *("emphas", "summar", "priorit", "character", "final", "general", "visual", "social", "categor", "synchron"),
-    *("token", "standard", "maxim", "minim", "author", "modern", "stabil", "symbol", "revital", "energ"),
-)
-_ENDINGS = ("ize~ise", "izes~ises", "ized~ised", "izing~ising", "ization~isation", "izations~isations")
 
 
 def rules() -> list[str]:
     """Return every rule, one a string."""
-    lines = [line for block in (_TALK, _PROSE, _SPELLINGS) for line in block.strip().splitlines()]
-    for stem in _STEMS:
-        pairs = (ending.replace("~", f"~{stem}") for ending in _ENDINGS)
-        lines.append(" ".join(stem + pair for pair in pairs))
-    return lines
+    return [line for block in (_TALK, _PROSE) for line in block.strip().splitlines()]
