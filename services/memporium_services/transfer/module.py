@@ -12,6 +12,7 @@ from memporium.transfer.v1.transfer_service_pb2_grpc import add_TransferServiceS
 from memporium_platform.errors import PlatformError
 from memporium_services.transfer.adapters.bundle_objects import StoredBundles
 from memporium_services.transfer.adapters.bundle_rows import SqlBundleRows
+from memporium_services.transfer.adapters.grpc_endings import GrpcEndings
 from memporium_services.transfer.adapters.grpc_market import GrpcMarket
 from memporium_services.transfer.adapters.grpc_peers import GrpcPeerMarket
 from memporium_services.transfer.adapters.grpc_pii import GrpcPiiScanner
@@ -22,6 +23,7 @@ from memporium_services.transfer.app.catalogue import Catalogue
 from memporium_services.transfer.app.copies import CopyMarker
 from memporium_services.transfer.app.deliveries import Deliveries
 from memporium_services.transfer.app.drafts import Drafts
+from memporium_services.transfer.app.endings import Endings
 from memporium_services.transfer.app.granting import Granting
 from memporium_services.transfer.app.leaks import Leaks
 from memporium_services.transfer.app.peer_bundles import PeerAdmission, PeerImporting, PeerVerification
@@ -75,7 +77,8 @@ class TransferModule:
         shared: dict[str, Any] = {"store": store, "publications": publications, "granting": granting}
         self._drafts = Drafts(database, rows, clock=clock, sealing_timeout_s=settings.sealing_timeout_s)
         self._catalogue, self._sweep_s = catalogue, settings.sweep_interval_s
-        self._sweeper: asyncio.Task[None] | None = None
+        self._endings = Endings(database, rows, endings=GrpcEndings(kernel.channels), clock=clock)
+        self._tasks: list[asyncio.Task[None]] = []
         deliveries: Deliveries
         opening: dict[str, Any] = {"grant_life_s": settings.grant_life_s, "deliveries": lambda: deliveries}
         verification = PeerVerification(database, imports, peers=peers, **opening, **shared, **keyed)
@@ -125,14 +128,15 @@ class TransferModule:
     async def start(self) -> None:
         """Let the sealings fail that a crash has cut off, now and from time to time."""
         await self._sweep()
-        self._sweeper = asyncio.create_task(self._sweep_on())
+        self._tasks = [asyncio.create_task(self._sweep_on()), asyncio.create_task(self._endings.follow())]
 
     async def stop(self) -> None:
-        """End the sweeping; the kernel closes the database."""
-        if self._sweeper is not None:
-            self._sweeper.cancel()
+        """End what runs in the background; the kernel closes the database."""
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
             with suppress(asyncio.CancelledError):
-                await self._sweeper
+                await task
 
     async def _sweep(self) -> None:
         for failed in await self._drafts.sweep():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from hashlib import sha256
 
@@ -10,9 +11,11 @@ import pytest
 from memporium.cube.v1.cube_pb2 import Cube
 from memporium.memstore.v1 import release_calls_pb2
 from memporium.transfer.v1 import transfer_service_pb2 as pb
+from memporium.transfer.v1.bundle_pb2 import Snapshot
 from memporium.transfer.v1.transfer_service_pb2_grpc import TransferServiceStub
 from memporium.vault.v1 import vault_service_pb2 as vault_pb
 from memporium.vault.v1.vault_service_pb2_grpc import VaultServiceStub
+from memporium_platform.bundle.dsse import parse
 from memporium_platform.errors import Reason
 from support.bundles import tensor_file
 from support.integration_transfer import STEPS, collect, refusal
@@ -123,6 +126,31 @@ async def test_a_pack_is_released_pulled_mounted_renewed_and_revoked(market):
     assert [one.reason for one in refused] == ["LICENCE_REVOKED"]
     error = await refusal(pull(stubs(market, "outsider")[1], agreement.name, parent="orgs/outsider"))
     assert error.reason is Reason.PERMISSION_DENIED
+
+
+async def test_an_agreement_that_ends_stands_in_the_publishers_list_of_revocations(market):
+    await fill(market)
+    agreement = await market.agreement(licence("READ", "RETRIEVE"))
+    await market.release(agreement.listing)
+    bundle = (await bundles_of_seller(market))[0]
+    _, seller = stubs(market, "seller")
+
+    async def snapshot():
+        request = pb.DownloadBundleObjectRequest(parent="orgs/seller", bundle=bundle, object="snapshot")
+        data = b"".join([response.data async for response in seller.DownloadBundleObject(request)])
+        return Snapshot.FromString(parse(data).payload)
+
+    before = await snapshot()
+    assert list(before.revoked_agreements) == []
+    await market.end(agreement.name, "Revoke")
+    for _ in range(50):
+        after = await snapshot()
+        if after.revoked_agreements:
+            break
+        await asyncio.sleep(0.1)
+    assert list(after.revoked_agreements) == [agreement.name]
+    assert after.revocation_epoch == before.revocation_epoch + 1
+    assert after.number > before.number
 
 
 async def test_a_memory_that_a_new_release_describes_anew_keeps_its_tensors(market):

@@ -8,7 +8,14 @@ from sqlalchemy import and_, case, delete, func, insert, or_, select, update
 
 from memporium_platform.storage.sql.times import from_us, to_us
 from memporium_platform.storage.sql.upsert import upsert
-from memporium_services.transfer.adapters.tables import bundles, publishers, revocations, roots, segments
+from memporium_services.transfer.adapters.tables import (
+    bundles,
+    ended_agreements,
+    publishers,
+    revocations,
+    roots,
+    segments,
+)
 from memporium_services.transfer.domain.bundles import Bundle, BundleKind, BundleState, KeptRoot, Publisher
 
 if TYPE_CHECKING:
@@ -151,6 +158,19 @@ class SqlBundleRows:
         """Take the next number of a signed time."""
         changed = {"signed_time": publishers.c.signed_time + 1}
         conn.execute(update(publishers).where(publishers.c.org == org).values(changed))
+
+    def end_agreement(self, conn: Connection, org: str, agreement: str, *, now: datetime) -> bool:
+        """Note that an agreement has ended; return False where that was known."""
+        same = (ended_agreements.c.org == org) & (ended_agreements.c.agreement == agreement)
+        if conn.execute(select(ended_agreements.c.org).where(same)).first() is not None:
+            return False
+        conn.execute(insert(ended_agreements).values(org=org, agreement=agreement, end_us=to_us(now)))
+        return True
+
+    def ended_agreements(self, conn: Connection, org: str) -> list[str]:
+        """Return an organisation's agreements that ended before their time."""
+        found = select(ended_agreements.c.agreement).where(ended_agreements.c.org == org)
+        return list(conn.execute(found.order_by(ended_agreements.c.agreement)).scalars())
 
     def revoke(self, conn: Connection, bundle: Bundle, *, reason: str, now: datetime) -> None:
         """Put a bundle on its publisher's list of revocations."""

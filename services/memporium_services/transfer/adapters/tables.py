@@ -126,4 +126,13 @@ marked_copies = Table(
     Index("ix_marked_copies_line", "org", "line"),
 )
 
+# Agreements that ended before their time, by their provider.
+ended_agreements = Table(
+    "ended_agreements",
+    metadata,
+    Column("org", Text, primary_key=True),
+    Column("agreement", Text, primary_key=True),
+    Column("end_us", BigInteger, nullable=False),
+)
+
 kernel_tables.attach(metadata)

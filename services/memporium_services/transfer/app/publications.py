@@ -61,9 +61,9 @@ class Publications:
         fits = cached is not None and publisher is not None and cached.revision == publisher.revision
         if cached is not None and fits and now < cached.renew_time:
             return cached.published
-        newest, bundles, revoked = await self._database.write(lambda conn: self._take(conn, org))
+        newest, bundles, revoked, ended = await self._database.write(lambda conn: self._take(conn, org))
         signers = (await self._signing.of(org)).keys
-        snapshot = _snapshot(org, newest, bundles, revoked)
+        snapshot = _snapshot(org, newest, bundles, revoked=revoked, ended=ended)
         signed = SignedTime(
             format=FORMAT,
             publisher=f"orgs/{org}",
@@ -85,15 +85,18 @@ class Publications:
         publisher = await self._database.read(lambda conn: self._rows.publisher(conn, org))
         return publisher.revocation_epoch if publisher else 0
 
-    def _take(self, conn: Connection, org: str) -> tuple[Publisher, list[Bundle], list[bytes]]:
+    def _take(self, conn: Connection, org: str) -> tuple[Publisher, list[Bundle], list[bytes], list[str]]:
         self._rows.next_signed_time(conn, org)
         publisher = self._rows.publisher(conn, org)
         if publisher is None:
             raise not_found(f"orgs/{org}/bundles")
-        return publisher, self._rows.sealed(conn, org), self._rows.revoked(conn, org)
+        ended = self._rows.ended_agreements(conn, org)
+        return publisher, self._rows.sealed(conn, org), self._rows.revoked(conn, org), ended
 
 
-def _snapshot(org: str, publisher: Publisher, bundles: list[Bundle], revoked: list[bytes]) -> bytes:
+def _snapshot(
+    org: str, publisher: Publisher, bundles: list[Bundle], *, revoked: list[bytes], ended: list[str]
+) -> bytes:
     """Return the snapshot's bytes; they are the same on every replica, since all is read from the same revision."""
     entries = [
         SnapshotEntry(
@@ -112,6 +115,7 @@ def _snapshot(org: str, publisher: Publisher, bundles: list[Bundle], revoked: li
         create_time=stamp(publisher.revision_time),
         entries=entries,
         revoked_manifests=revoked,
+        revoked_agreements=ended,
         revocation_epoch=publisher.revocation_epoch,
     )
     return snapshot.SerializeToString()

@@ -150,6 +150,14 @@ class Market(Protocol):
         ...
 
 
+class AgreementEndings(Protocol):
+    """The memstore service's word on agreements that end before their time."""
+
+    def watch(self) -> AsyncIterator[Sequence[str]]:
+        """Yield those that have ended, all of them first, then each as it ends."""
+        ...
+
+
 class PiiScanner(Protocol):
     """The governance service's detector of personal data."""
 

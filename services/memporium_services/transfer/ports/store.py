@@ -95,6 +95,14 @@ class BundleRows(Protocol):
         """Take the next number of a signed time."""
         ...
 
+    def end_agreement(self, conn: Connection, org: str, agreement: str, *, now: datetime) -> bool:
+        """Note that an agreement has ended; return False where that was known."""
+        ...
+
+    def ended_agreements(self, conn: Connection, org: str) -> list[str]:
+        """Return an organisation's agreements that ended before their time."""
+        ...
+
     def revoke(self, conn: Connection, bundle: Bundle, *, reason: str, now: datetime) -> None:
         """Put a bundle on its publisher's list of revocations."""
         ...
