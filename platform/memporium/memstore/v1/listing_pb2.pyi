@@ -129,7 +129,7 @@ class Audience(_message.Message):
         SCOPE_ORGANISATIONS: Audience._Scope.ValueType  # 2
         """The named organisations."""
         SCOPE_PUBLIC: Audience._Scope.ValueType  # 3
-        """Everybody on the platform."""
+        """Everybody on the platform, and the organisations of other platforms that its operator has registered."""
 
     class Scope(_Scope, metaclass=_ScopeEnumTypeWrapper):
         """How wide."""
@@ -141,7 +141,7 @@ class Audience(_message.Message):
     SCOPE_ORGANISATIONS: Audience.Scope.ValueType  # 2
     """The named organisations."""
     SCOPE_PUBLIC: Audience.Scope.ValueType  # 3
-    """Everybody on the platform."""
+    """Everybody on the platform, and the organisations of other platforms that its operator has registered."""
 
     SCOPE_FIELD_NUMBER: _builtins.int
     ORGANISATIONS_FIELD_NUMBER: _builtins.int

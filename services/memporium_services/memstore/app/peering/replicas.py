@@ -84,8 +84,9 @@ class Replicas:
             kind, entity, steps, documents = self._read(peer, fields)
             account = self._peering.here(resource, peer.id)
         except (SpeechError, ValidationError, KeyError, TypeError, ValueError) as error:
-            self._applied(tx, peer, number)
-            return f"it cannot be read: {error}"
+            problem = f"a record cannot be read: {error}"
+            self._applied(tx, peer, number, problem=problem)
+            return problem
         entry = entry_of(
             said, peer=peer.id, sent=False, kind=kind, account=account, resource=resource, sequence=sequence,
             org=entity.consumer, now=now,
