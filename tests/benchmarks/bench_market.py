@@ -15,6 +15,7 @@ import statistics
 import sys
 import tempfile
 import time
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,7 +65,7 @@ async def _a_second(count: int, at_once: int, work: Callable[[int], Awaitable[An
 
 async def negotiations(count: int, at_once: int, folder: Path) -> dict[str, float]:
     """Return negotiations a second."""
-    async for market in running_market(folder, "seller", "buyer", tenant_calls_per_s=0.0):
+    async with asynccontextmanager(running_market)(folder, "seller", "buyer", tenant_calls_per_s=0.0) as market:
         listing = await market.listing()
         automatic = await market.offer(listing.name, "automatic", terms=_terms(), auto_agree=True)
         by_hand = await market.offer(listing.name, "by-hand", terms=_terms())
@@ -81,7 +82,6 @@ async def negotiations(count: int, at_once: int, folder: Path) -> dict[str, floa
             "automatic_a_s": await _a_second(count, at_once, take),
             "by_hand_a_s": await _a_second(count, at_once, talk),
         }
-    return {}
 
 
 async def uses(count: int, folder: Path) -> dict[str, Any]:
@@ -128,7 +128,7 @@ async def main(count: int, at_once: int) -> dict[str, Any]:
     """Run everything."""
     with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
         return {
-            "benchmark": "market",
+            "bench": "market",
             "negotiations": {"count": count, "at_once": at_once, **await negotiations(count, at_once, Path(one))},
             "uses": await uses(count, Path(other)),
         }
@@ -138,5 +138,11 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=500)
     parser.add_argument("--at-once", type=int, default=8)
+    parser.add_argument("--quick", action="store_true", help="a few only: seconds, and rough figures")
+    parser.add_argument("--data", type=Path, help="not used")
+    parser.add_argument("--out", type=Path)
     given = parser.parse_args()
-    print(json.dumps(asyncio.run(main(given.count, given.at_once))))
+    found = asyncio.run(main(50 if given.quick else given.count, given.at_once))
+    if given.out:
+        given.out.write_text(json.dumps(found, indent=1))
+    print(json.dumps(found))

@@ -3,8 +3,8 @@
 Each round gives something to a principal, uses it, takes it away, and calls until the call is refused. `answered_ms` is
 the time of the revoking call itself; `refused_ms` counts from its start to the first refusal, so a use that began
 after the answer and was still allowed would show in `allowed_after_answer`. `with_epoch` presents the epoch that the
-revocation returned, and must be refused at its first call. Agreements end across services: `support.ended_agreements`
-says how.
+revocation returned, and must be refused at its first call. Agreements end across services, also while a model writes
+with a KV cache or an adapter mounted: `support.ended_agreements` and `support.ended_generations` say how.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import grpc  # noqa: E402
 from memporium.governance.v1 import policy_pb2, principal_pb2  # noqa: E402
 from memporium.governance.v1.governance_service_pb2_grpc import GovernanceServiceStub  # noqa: E402
 from support.ended_agreements import agreements  # noqa: E402
+from support.ended_generations import generations  # noqa: E402
 from support.platform import running_platform  # noqa: E402
 
 if TYPE_CHECKING:
@@ -164,6 +165,7 @@ def main() -> None:
     if arguments.quick:
         arguments.rounds, arguments.ends = 10, 3
     ended = asyncio.run(agreements(arguments.rounds, arguments.ends))
+    ended |= asyncio.run(generations(max(arguments.rounds // 5, 3)))
     result = {"bench": "revoke", "quick": arguments.quick, **asyncio.run(measure(arguments.rounds)), **ended}
     if arguments.out:
         arguments.out.write_text(json.dumps(result, indent=1))

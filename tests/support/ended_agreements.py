@@ -101,14 +101,15 @@ async def race(seen: Seen, read: Callable[[], Awaitable[Any]], revoke: Callable[
     seen.reasons[reason] = seen.reasons.get(reason, 0) + 1
 
 
-async def _drain(stream: Any) -> Any:
+async def last_of(stream: Any) -> Any:
+    """Return the last message of a stream."""
     last = None
     async for last in stream:  # noqa: B007
         pass
     return last
 
 
-class _Scene:
+class Scene:
     """A seller with a release, and a buyer with packs of it."""
 
     def __init__(self, platform: Any, seller: Any, buyer: Any) -> None:
@@ -118,7 +119,7 @@ class _Scene:
         self.transfer = TransferServiceStub(platform.channel(buyer.owner_key))
         self.offer = ""
 
-    async def publish(self) -> None:
+    async def publish(self, terms: Any = None) -> None:
         """Fill the seller's vault and publish it as a release with an offer that agrees by itself."""
         vaults, market = self.vaults["seller"], self.market["seller"]
         await vaults.CreateVault(vault_service_pb2.CreateVaultRequest(parent="orgs/seller", vault_id="expert"))
@@ -127,7 +128,7 @@ class _Scene:
             cube.payload.plaintext.document.text = f"fact {number}: the sky is blue"
             await vaults.CreateCube(vault_service_pb2.CreateCubeRequest(parent="orgs/seller/vaults/expert", cube=cube))
         audience = listing_pb2.Audience(scope="SCOPE_PUBLIC")
-        terms = licence(calls=None)
+        terms = terms or licence(calls=None)
         listing = listing_pb2.Listing(title="Pack", audience=audience, terms=terms)
         await market.CreateListing(
             listing_calls_pb2.CreateListingRequest(parent="orgs/seller", listing_id="pack", listing=listing)
@@ -154,7 +155,7 @@ class _Scene:
             negotiation_calls_pb2.VerifyNegotiationRequest(name=talks.name, sequence=talks.sequence)
         )
         agreement = closed.negotiation.agreement
-        await _drain(
+        await last_of(
             self.transfer.PullBundle(
                 transfer_service_pb2.PullBundleRequest(
                     parent="orgs/buyer", agreement=agreement, vault_id=vault_id, request_id=str(uuid.uuid4())
@@ -167,7 +168,7 @@ class _Scene:
         """Search a pack."""
         full_text = search_pb2.SEARCH_MODE_FULL_TEXT
         request = vault_service_pb2.SearchCubesRequest(parent=vault, query="sky", mode=full_text, limit=5)
-        return _drain(self.vaults["buyer"].SearchCubes(request))
+        return last_of(self.vaults["buyer"].SearchCubes(request))
 
     async def move(self, agreement: str, verb: str) -> None:
         """Suspend, resume or revoke an agreement as the seller."""
@@ -175,7 +176,7 @@ class _Scene:
         await getattr(self.market["seller"], f"{verb}Agreement")(request)
 
 
-async def _agreements(scene: _Scene, rounds: int, ends: int) -> tuple[Seen, Seen]:
+async def _agreements(scene: Scene, rounds: int, ends: int) -> tuple[Seen, Seen]:
     suspended, revoked = Seen(), Seen()
     agreement, pack = await scene.agree_and_pull("pack")
     for _ in range(rounds):
@@ -205,7 +206,7 @@ async def agreements(rounds: int, ends: int) -> dict[str, Any]:
     os.environ.setdefault("MEMPORIUM_VAULT_DEFAULT_EMBEDDING_MODEL", "hashing-384")
     with tempfile.TemporaryDirectory() as folder:
         async with running_platform(SERVICES, data_dir=Path(folder), tenant_calls_per_s=0.0) as platform:
-            scene = _Scene(platform, await platform.organisation("seller"), await platform.organisation("buyer"))
+            scene = Scene(platform, await platform.organisation("seller"), await platform.organisation("buyer"))
             await scene.publish()
             suspended, revoked = await _agreements(scene, rounds, ends)
     return {"agreements_suspended": suspended.report(), "agreements_revoked": revoked.report()}
