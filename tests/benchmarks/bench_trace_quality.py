@@ -1,7 +1,7 @@
 """What marks in text cost in retrieval: nDCG@10 over marked copies against the original, in dialogues with evidence.
 
-Ranked by BM25 (stemmed) and by MiniLM, embedded anew; the platform itself keeps the original's vectors, so that its
-vector search does not change at all. Prints one JSON object last.
+Ranked by BM25 over the platform's terms; by both legs as the platform does, which keeps the original's vectors; and, for
+comparison, by MiniLM with the copies embedded anew. Prints one JSON object last.
 """
 
 import argparse
@@ -69,6 +69,20 @@ def by_vectors(embedder, turns, asked, queries):
     return [ndcg([ids[at] for at in row], wanted) for row, (_, wanted) in zip(order, asked, strict=True)]
 
 
+def by_both(turns, asked, queries, vectors):
+    """Rank as the platform does: four parts of the original's vectors, six of the words of the copy."""
+    ids = list(turns)
+    index = Bm25(list(turns.values()), terms_of)
+    found = []
+    for (question, wanted), query in zip(asked, queries, strict=True):
+        words = np.zeros(len(ids))
+        for place, at in enumerate(ranked := index.rank(question, len(ids))):
+            words[at] = 1.0 - place / len(ranked)
+        order = np.argsort(-(0.4 * (vectors @ query) + 0.6 * words))[:TOP]
+        found.append(ndcg([ids[at] for at in order], wanted))
+    return found
+
+
 def embed(embedder, texts):
     return np.asarray([one.vector for one in embedder.embed(texts)], dtype=np.float32)
 
@@ -78,21 +92,25 @@ def main():
     samples = [dialogue(sample) for sample in json.loads(given.data.read_text())]
     embedder = MiniLmEmbedder()
     embedder.load()
-    scores = {"bm25": {"original": []}, "minilm": {"original": []}}
+    scores = {"bm25": {"original": []}, "hybrid": {"original": []}, "minilm, embedded anew": {"original": []}}
     copies = {
         f"copy {number}": CopyOfTexts(SECRET, SECRET.recipient(str(number)), Profile.TRIPLE)
         for number in range(given.copies)
     }
     for at, (turns, asked) in enumerate(samples):
-        queries = embed(embedder, [question for question, _ in asked]) if at < given.dense else None
+        queries = embed(embedder, [question for question, _ in asked])
+        vectors = embed(embedder, list(turns.values()))
         for name in ("original", *copies):
             text = {one: copies[name].mark(value) if name in copies else value for one, value in turns.items()}
             scores["bm25"].setdefault(name, []).extend(by_words(text, asked))
-            if queries is not None:
+            scores["hybrid"].setdefault(name, []).extend(by_both(text, asked, queries, vectors))
+            if at < given.dense:
                 found = by_vectors(embedder, text, asked, queries)
-                scores["minilm"].setdefault(name, []).extend(found)
+                scores["minilm, embedded anew"].setdefault(name, []).extend(found)
     result = {"benchmark": "trace_quality", "copies": given.copies}
     for leg, by_name in scores.items():
+        if not by_name["original"]:
+            continue
         plain = statistics.mean(by_name["original"])
         marked = [statistics.mean(by_name[name]) for name in copies]
         difference = np.mean([by_name[name] for name in copies], axis=0) - np.array(by_name["original"])

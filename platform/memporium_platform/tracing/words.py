@@ -104,11 +104,7 @@ tried~attempted trying~attempting | +1=to
 try~attempt | -1!a,good,another,first,next,every ; +1=to
 think~believe | -1=i,we,they,you,really ; +1=it,i,we,they,he,she,that,this,you,'s ; >-2!do,did
 guess~suppose | -1=i ; +1=i,it,we,you,that,so,they
-everyone~everybody | +1!'s
-someone~somebody | +1!'s
-anyone~anybody | +1!'s
 others~other_people | >-1!the,each,among,these,those,any,all,two,and,three,few,many,some,most
-each_other~one_another
 because>since | +1!of ; -1!just,only,mostly,partly
 although~though | -1!even,as ; <+1=i,we,they,he,she,it,the,there,my ; >+1=*
 until~till | +1=*
@@ -124,7 +120,6 @@ more_and_more~increasingly | +1=ADJ
 at_first~initially
 in_the_end~ultimately
 as_if~as_though
-every_time~whenever | -1!for,at ; +1=*
 good_luck~best_of_luck | -1!a,for,some
 let_me_know~tell_me
 have_a_look~take_a_look
