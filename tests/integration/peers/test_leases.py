@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import grpc
 import pytest
 
-from memporium.memstore.v1 import agreement_pb2
+from memporium.memstore.v1 import agreement_pb2, entitlement_calls_pb2
 from memporium_platform.clock import SystemClock
 from memporium_platform.errors import PlatformError, Reason
 from support.market import licence, refused
@@ -205,3 +205,33 @@ async def test_memory_that_must_stay_on_its_platform_stays_there(tmp_path):
         peer = await south.parts.peering.peer("north")
         with refused("LICENCE_NOT_PERMITTED"):
             await south.parts.calls.open_release(peer, name.replace("seller.north", "seller"), "")
+
+
+async def test_whoever_enforces_agreements_is_told_when_the_lease_ends_and_when_it_comes_back(tmp_path):
+    async with two_sides(tmp_path, lease_s=LEASE_S) as (north, south):
+        name = await agreed(north, south)
+        seen = []
+
+        async def watch():
+            with south.market.on_behalf_of():
+                stream = south.market.internal().WatchEntitlements(entitlement_calls_pb2.WatchEntitlementsRequest())
+            async for message in stream:
+                seen.extend(
+                    agreement_pb2.Agreement.State.Name(each.state).removeprefix("STATE_")
+                    for each in message.entitlements
+                    if each.agreement == name
+                )
+
+        async def last(state):
+            return seen and seen[-1] == state
+
+        watching = asyncio.create_task(watch())
+        await until(lambda: last("ACTIVE"))
+        back = cut(south)
+        await until(lambda: last("SUSPENDED"))
+        assert (await south.market.get(name, org="buyer")).state == agreement_pb2.Agreement.State.STATE_ACTIVE
+        with refused("LICENCE_LEASE_EXPIRED"):
+            await south.market.reserve(name, "silent")
+        back()
+        await until(lambda: last("ACTIVE"))
+        watching.cancel()

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from memporium_platform.storage.sql.times import to_us
 from memporium_services.memstore.app.entitlements import successor
+from memporium_services.memstore.app.peering.lapsing import as_enforced
 from memporium_services.memstore.domain.agreements import AgreementState
 
 if TYPE_CHECKING:
@@ -43,7 +45,8 @@ class Watch:
         market, revision, synced, silent_s = self._market, start_revision, False, 0.0
         while True:
             ticket = market.entitlements_changed.ticket()
-            found, shown = await market.store.read(lambda tx, after=revision: _look(tx, after))  # type: ignore[misc]
+            now_us = to_us(market.clock.now())
+            found, shown = await market.store.read(lambda tx, after=revision, now=now_us: _look(tx, after, now))  # type: ignore[misc]
             revision = found[-1].revision if found else revision
             caught_up = len(found) < _BATCH
             if found or not synced or silent_s > market.settings.keepalive_s:
@@ -54,10 +57,10 @@ class Watch:
                 await market.entitlements_changed.wait(ticket, market.settings.poll_s)
 
 
-def _look(tx: Transaction, after: int) -> tuple[list[Agreement], list[Agreement]]:
+def _look(tx: Transaction, after: int, now_us: int) -> tuple[list[Agreement], list[Agreement]]:
     """Return the agreements that changed after a revision, as they are, and as whoever enforces them must see them."""
     found = tx.agreements_after(after, _BATCH)
-    return found, [_effective(tx, agreement) for agreement in found]
+    return found, [as_enforced(tx, _effective(tx, agreement), now_us) for agreement in found]
 
 
 def _effective(tx: Transaction, agreement: Agreement) -> Agreement:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from memporium_platform.errors import PlatformError, Reason, denied
+from memporium_platform.names import org_of
 from memporium_services.vault.app import content
 from memporium_services.vault.ports import GrantedUse, UseAsked
 
@@ -85,7 +86,9 @@ def refuse_dead(runtime: Runtime, agreement: str) -> None:
         PlatformError: LICENCE_REVOKED, LICENCE_SUSPENDED, LICENCE_EXPIRED.
     """
     state = runtime.dead.get(agreement)
-    if state:
+    # Of another platform's agreement memstore is asked: is it suspended, or is there no word from that platform?
+    silent = state == "SUSPENDED" and "." in org_of(agreement)
+    if state and not silent:
         raise PlatformError(
             _REASONS.get(state, Reason.LICENCE_REVOKED),
             f"{agreement} is {state}",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from memporium_platform.errors import PlatformError
+from memporium_services.memstore.app.peering.lapsing import Lapsing
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -30,13 +31,20 @@ class PeerBackground:
     def __init__(self, peering: Peering, following: Following, outbox: Outbox, stating: Stating) -> None:
         """Work for the peers in the database."""
         self._peering, self._following, self._outbox, self._stating = peering, following, outbox, stating
+        self._lapsing = Lapsing(peering)
         self._tasks: list[asyncio.Task[None]] = []
         self._followed: dict[Peer, tuple[asyncio.Task[None], ...]] = {}
 
     def start(self) -> None:
         """Begin."""
         usage_s = self._peering.settings.usage_s
-        for work, pause_s in ((self._look, _LOOK_S), (self._send, _LOOK_S), (self._stating.state_all, usage_s)):
+        works = (
+            (self._look, _LOOK_S),
+            (self._send, _LOOK_S),
+            (self._lapse, _LOOK_S),
+            (self._stating.state_all, usage_s),
+        )
+        for work, pause_s in works:
             self._tasks.append(asyncio.create_task(self._repeat(work, pause_s), name=f"peers.{work.__name__}"))
 
     async def stop(self) -> None:
@@ -50,6 +58,9 @@ class PeerBackground:
 
     async def _send(self) -> int:
         return await self._outbox.send_due()
+
+    async def _lapse(self) -> int:
+        return await self._lapsing.look()
 
     async def _look(self) -> int:
         """Follow exactly the peers that have an address."""
