@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import uuid
 
+import grpc
 import pytest
 
 from memporium.memstore.v1.agreement_pb2 import Agreement
 from memporium.transfer.v1 import transfer_service_pb2 as pb
 from memporium.transfer.v1.transfer_pb2 import BundleState, PiiProfile
 from memporium_platform.errors import Reason
+from memporium_services.transfer.adapters.bundle_objects import StoredBundles
 from support.integration_transfer import LISTING, SOURCE, STEPS, collect, refusal
 
 PACK = "orgs/reader/vaults/pack-facts"
@@ -232,3 +234,28 @@ async def test_verify_shows_steps_and_imports_nothing(scene):
     foreign = pb.VerifyBundleRequest(parent="orgs/thief", bundle=sealed.bundle.name)
     assert (await refusal(collect(scene.thief.VerifyBundle(foreign)))).reason is Reason.PERMISSION_DENIED
     assert PACK not in scene.vaults.held
+
+
+async def test_a_slow_sender_costs_the_caller_its_deadline_and_leaves_nothing(scene, monkeypatch):
+    """The store hands out a byte now and then: the call is over when its time is, and so is the work for it."""
+    await scene.seal()
+    reading = []
+
+    async def trickle(self, bundle, digest):
+        reading.append(digest)
+        try:
+            await asyncio.sleep(60)
+        finally:
+            reading.pop()
+
+    monkeypatch.setattr(StoredBundles, "segment", trickle)
+    request = pb.PullBundleRequest(parent="orgs/reader", agreement=scene.agreement, vault_id="slow")
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await collect(scene.reader.PullBundle(request, timeout=1.5))
+    assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    for _ in range(50):
+        if not reading:
+            break
+        await asyncio.sleep(0.1)
+    assert reading == []
+    assert "orgs/reader/vaults/slow" not in scene.vaults.held

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from hashlib import sha256
 
 from memporium.transfer.v1.bundle_pb2 import Manifest
+from memporium.transfer.v1.record_pb2 import BundleRecord
 from memporium_platform.bundle import dsse
 from memporium_platform.bundle.documents import (
     MANIFEST_TYPE,
@@ -16,13 +18,16 @@ from memporium_platform.bundle.padme import padded_size
 from memporium_platform.bundle.records import delimited
 from memporium_platform.bundle.segments import seal_segment
 from memporium_platform.bundle.verifier import BundleVerifier
+from memporium_platform.bundle.writer import BundleWriter
 from support.bundle_attacks import RECORDS, press, refused_at, resigned
 from support.bundles import (
     SMALL,
     Publisher,
     load,
     policy,
+    secret,
     tensor_file,
+    tensor_record,
     text_record,
 )
 
@@ -117,6 +122,54 @@ def test_a_pickle_in_the_place_of_tensors():
     documents, objects = forge_segment(pickle.dumps({"weights": [1.0]}), compressed=False, tensors=True)
     with refused_at("FORMAT"):
         load(documents, objects)
+
+
+def test_what_torch_saves_in_the_place_of_tensors():
+    """A zip archive with a pickle inside: neither is ever looked into."""
+    import io
+    import pickle
+    import zipfile
+
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("archive/data.pkl", pickle.dumps({"weights": [1.0]}))
+        file.writestr("../../etc/passwd", "root")
+    documents, objects = forge_segment(archive.getvalue(), compressed=False, tensors=True)
+    with refused_at("FORMAT"):
+        load(documents, objects)
+
+
+def test_gguf_in_the_place_of_tensors():
+    documents, objects = forge_segment(b"GGUF" + (3).to_bytes(4, "little") + bytes(64), compressed=False, tensors=True)
+    with refused_at("FORMAT"):
+        load(documents, objects)
+
+
+def test_a_file_that_no_cube_refers_to():
+    sealed = Publisher().seal([])
+    writer = BundleWriter(LineSecret(press.line_secret), sealed.bundle_key)
+    blob = tensor_file()
+    made = list(writer.end_records())
+    writer.begin_tensors(sha256(blob).hexdigest())
+    made += [*writer.add_tensors(blob), *writer.end_tensors()]
+    stray = replace(sealed, manifest=dsse.sign(writer.manifest(sealed.identity), MANIFEST_TYPE, press.signers))
+    with refused_at("FORMAT"):
+        load(press.documents(stray), {segment.sha256.hex(): bytes(segment.data) for segment in made})
+
+
+def test_a_file_of_another_size_than_its_cube_says():
+    blob = tensor_file()
+    record = BundleRecord.FromString(tensor_record(blob))
+    record.cube.cube.payload.parameter.blob.size_bytes += 1
+    writer = BundleWriter(LineSecret(press.line_secret), secret("bundle 1 "))
+    made = list(writer.add_record(record.SerializeToString(), cube=record.cube.cube.name))
+    made += writer.end_records()
+    writer.begin_tensors(sha256(blob).hexdigest())
+    made += [*writer.add_tensors(blob), *writer.end_tensors()]
+    sealed = press.seal([])
+    forged = replace(sealed, manifest=dsse.sign(writer.manifest(sealed.identity), MANIFEST_TYPE, press.signers))
+    with refused_at("FORMAT"):
+        load(press.documents(forged), {segment.sha256.hex(): bytes(segment.data) for segment in made})
 
 
 def test_not_a_number_among_the_tensors():
