@@ -105,9 +105,7 @@ def consolidate(
     _create(run, schedule_id, spec, _trigger(name, every, cron, zone, on_tag))
 
 
-@app.command(
-    epilog="Example: memporium schedule pipeline weekly sum-up notes --input question=boats --every 1w"
-)
+@app.command(epilog="Example: memporium schedule pipeline weekly sum-up notes --input question=boats --every 1w")
 def pipeline(
     context: typer.Context,
     schedule_id: Id,

@@ -3,6 +3,7 @@
 # ruff: noqa: N802, D102, ARG002 - gRPC names its methods in upper camel case; the protos document them
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from memporium.reader.v1 import memory_call_pb2
@@ -11,6 +12,8 @@ from memporium_services.reader.domain.memory_calls import parse
 
 if TYPE_CHECKING:
     from memporium_platform.kernel import Clock
+
+_SHORT = 256
 
 
 class CallMethods:
@@ -22,4 +25,6 @@ class CallMethods:
         self, request: memory_call_pb2.ParseMemoryCallRequest, context: Any
     ) -> memory_call_pb2.ParseMemoryCallResponse:
         text, now, previous = convert.request_in(request, self._clock.now())
-        return memory_call_pb2.ParseMemoryCallResponse(call=convert.call_out(parse(text, now, previous), request))
+        # A long text takes half a second at worst, which others on the loop should not wait for.
+        call = await asyncio.to_thread(parse, text, now, previous) if len(text) > _SHORT else parse(text, now, previous)
+        return memory_call_pb2.ParseMemoryCallResponse(call=convert.call_out(call, request))

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 from google.protobuf.json_format import MessageToDict, ParseDict
 
 from memporium.scheduler.v1 import job_pb2, pipeline_pb2
+from memporium_platform.errors import invalid
 from memporium_services.scheduler.app.pipelines import PIPELINE, RUN
 from memporium_services.scheduler.convert import time_out
 from memporium_services.scheduler.domain.definitions import pipeline_of
+from memporium_services.scheduler.domain.jobs import JobState
 from memporium_services.scheduler.domain.pipelines import arranged
 from memporium_services.scheduler.domain.runs import KeptPipeline, StepState, shown_state
 from memporium_services.scheduler.domain.step_kinds import Type
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
     from memporium_services.scheduler.app.pipelines import RunView
 
+# Inputs of a thousand pipelines must fit one page.
+_MOST_BYTES = 256 << 10
 _GIVEN = ("description", "inputs", "steps")
 
 
@@ -35,7 +39,13 @@ def run_name_in(name: str) -> tuple[str, str]:
 
 
 def definition_in(pipeline: pipeline_pb2.Pipeline) -> Mapping[str, Any]:
-    """Return what a pipeline is made of, as JSON values."""
+    """Return what a pipeline is made of, as JSON values.
+
+    Raises:
+        PlatformError: INVALID_FIELD, where it is too large.
+    """
+    if pipeline.ByteSize() > _MOST_BYTES:
+        raise invalid("pipeline", f"at most {_MOST_BYTES} bytes")
     given = MessageToDict(pipeline, preserving_proto_field_name=True)
     return {name: given[name] for name in _GIVEN if name in given}
 
@@ -57,9 +67,11 @@ def _value_in(value: pipeline_pb2.PipelineValue) -> tuple[Type, Any]:
             return Type.TEXT, value.text
 
 
-def pipeline_out(kept: KeptPipeline) -> pipeline_pb2.Pipeline:
-    """Return the message of a pipeline."""
+def pipeline_out(kept: KeptPipeline, *, full: bool = True) -> pipeline_pb2.Pipeline:
+    """Return the message of a pipeline; not full: without its steps, for lists."""
     made = _definition_out(kept.definition)
+    if not full:
+        made.ClearField("steps")
     made.name, made.shipped, made.creator = kept.name, kept.shipped, kept.creator
     if kept.create_time is not None:
         made.create_time.FromDatetime(kept.create_time)
@@ -70,17 +82,17 @@ def _definition_out(definition: Mapping[str, Any]) -> pipeline_pb2.Pipeline:
     return ParseDict(dict(definition), pipeline_pb2.Pipeline(), ignore_unknown_fields=True)
 
 
-def run_out(view: RunView) -> pipeline_pb2.PipelineRun:
-    """Return the message of a run."""
+def run_out(view: RunView, *, full: bool = True) -> pipeline_pb2.PipelineRun:
+    """Return the message of a run; not full: without its definition and cubes, for lists."""
     job, run = view.job, view.run
     made = pipeline_pb2.PipelineRun(
         name=run.name,
         pipeline=run.pipeline,
-        definition=_definition_out(run.definition),
+        definition=_definition_out(run.definition) if full else None,
         vault=run.vault,
         state=job_pb2.JobState.Value(f"JOB_STATE_{job.state.name}"),
         committing=run.committing,
-        cubes=[name for name in job.result.get("cubes", "").split("\n") if name],
+        cubes=run.cubes if full and job.state is JobState.SUCCEEDED else (),
         vault_revision=int(job.result.get("vault_revision", "0")),
         principal=job.principal,
         attempts=job.attempts,

@@ -157,6 +157,10 @@ class PipelineRows(Protocol):
         """Note whether a run's writes are being made."""
         ...
 
+    def set_cubes(self, conn: Connection, org: str, run_id: str, cubes: Sequence[str]) -> None:
+        """Note what a run made, changed or archived."""
+        ...
+
     def save_step(self, conn: Connection, org: str, run_id: str, step: StepRecord) -> None:
         """Keep how far a step is, with what it staged."""
         ...

@@ -44,7 +44,7 @@ class PipelineMethods:
         found = await self._pipelines.page(convert.org_in(request.parent), after=after, limit=limit + 1)
         more = self._tokens.seal(scope, {"after": found[limit - 1].pipeline_id}) if len(found) > limit else ""
         return pb.ListPipelinesResponse(
-            pipelines=[pipes.pipeline_out(one) for one in found[:limit]], next_page_token=more
+            pipelines=[pipes.pipeline_out(one, full=False) for one in found[:limit]], next_page_token=more
         )
 
     async def DeletePipeline(self, request: pb.DeletePipelineRequest, context: Any) -> pb.DeletePipelineResponse:
@@ -79,7 +79,9 @@ class PipelineMethods:
         org = convert.org_in(request.parent)
         found = await self._pipelines.runs(org, states=states, before=before, limit=limit + 1)
         more = self._tokens.seal(scope, {"before": found[limit - 1].run.run_id}) if len(found) > limit else ""
-        return pb.ListPipelineRunsResponse(runs=[pipes.run_out(one) for one in found[:limit]], next_page_token=more)
+        return pb.ListPipelineRunsResponse(
+            runs=[pipes.run_out(one, full=False) for one in found[:limit]], next_page_token=more
+        )
 
     async def CancelPipelineRun(
         self, request: pb.CancelPipelineRunRequest, context: Any

@@ -20,6 +20,7 @@ from memporium_platform.clock import SystemClock
 from memporium_platform.errors import Reason
 from memporium_platform.rpc.errors_client import reason_of
 from support.platform import running_platform
+from support.servers import postgres_server, postgres_url  # noqa: F401 - fixtures
 from support.vaults import cell, reason
 
 ORG, SOURCE, TARGET = "orgs/acme", "orgs/acme/vaults/source", "orgs/acme/vaults/target"
@@ -95,11 +96,12 @@ async def clock():
 
 
 @pytest.fixture
-async def place(tmp_path, monkeypatch, clock):
+async def place(request, tmp_path, monkeypatch, clock):
     monkeypatch.setenv("MEMPORIUM_VAULT_DEFAULT_EMBEDDING_MODEL", "hashing-384")
     monkeypatch.setenv("MEMPORIUM_SCHEDULER_SWEEP_INTERVAL_S", "0")
     services = ("vault", "inference", "reader", "scheduler")
-    async with running_platform(services, data_dir=tmp_path, clock=clock) as platform:
+    url = request.getfixturevalue("postgres_url") if getattr(request, "param", "") == "postgres" else ""
+    async with running_platform(services, data_dir=tmp_path, clock=clock, database_url=url) as platform:
         made = Place(platform.channel((await platform.organisation("acme")).owner_key))
         for name in ("source", "target"):
             request = vault_service_pb2.CreateVaultRequest(parent=ORG, vault_id=name, vault=vault_pb2.Vault())
@@ -107,6 +109,7 @@ async def place(tmp_path, monkeypatch, clock):
         yield made
 
 
+@pytest.mark.parametrize("place", ["sqlite", "postgres"], indirect=True)
 async def test_what_gains_a_label_is_delivered_once_and_follows_its_changes(place):
     await place.add("before", "This was here before.", "out")
     made = await place.schedule("s", DELIVER, by_tag("out"))

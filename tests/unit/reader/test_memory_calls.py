@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -80,3 +81,20 @@ def test_words_before_a_time_open_the_window(text, start, end):
     call = parse(text, NOW)
     assert (call.start.strftime("%Y-%m-%d") if call.start else None) == start
     assert (call.end.strftime("%Y-%m-%d") if call.end else None) == end
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "change " + "x from " * 580,
+        "Aa " * 1300,
+        "i want " * 580,
+        "3 April " * 500,
+        " " * 4000 + "x",
+        "take " + "out of " * 500,
+    ],
+)
+def test_no_text_takes_long(text):
+    began = time.process_time()
+    parse(text[:4096], NOW)
+    assert time.process_time() - began < 5

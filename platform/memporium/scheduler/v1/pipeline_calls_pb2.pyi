@@ -172,7 +172,7 @@ class ListPipelinesResponse(_message.Message):
     """For the next page; empty: there is none."""
     @_builtins.property
     def pipelines(self) -> _containers.RepeatedCompositeFieldContainer[_pipeline_pb2.Pipeline]:
-        """The pipelines by name, those that come with the platform among them."""
+        """The pipelines by name, those that come with the platform among them; without their steps."""
 
     def __init__(
         self,
@@ -420,7 +420,7 @@ class ListPipelineRunsResponse(_message.Message):
     """For the next page; empty: there is none."""
     @_builtins.property
     def runs(self) -> _containers.RepeatedCompositeFieldContainer[_pipeline_pb2.PipelineRun]:
-        """The runs, newest first."""
+        """The runs, newest first, without definition and cubes."""
 
     def __init__(
         self,

@@ -624,7 +624,7 @@ Global___PipelineStep: _TypeAlias = PipelineStep  # noqa: Y015
 
 @_typing.final
 class Pipeline(_message.Message):
-    """A pipeline: a graph of steps without cycles."""
+    """A pipeline: a graph of steps without cycles; at most 256 KiB."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -14,6 +14,8 @@ from memporium_services.scheduler.adapters.tables import pipeline_runs, pipeline
 from memporium_services.scheduler.domain.runs import KeptPipeline, Run, StepRecord, StepState
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlalchemy import ColumnElement, Row, Select
 
     from memporium_services.scheduler.app.sealing import Sealer
@@ -80,12 +82,17 @@ class SqlPipelineRows:
         row = conn.execute(select(pipeline_runs).where(_of_run(pipeline_runs, org, run_id))).one_or_none()
         if row is None:
             return None
-        run = Run(row.org, row.run_id, row.pipeline, {}, row.vault, row.sealed_inputs, row.committing)
+        cubes = tuple(row.cubes.split("\n")) if row.cubes else ()
+        run = Run(row.org, row.run_id, row.pipeline, {}, row.vault, row.sealed_inputs, row.committing, cubes)
         return replace(run, definition=self._sealer.open(row.definition, run.name, "definition"))
 
     def set_committing(self, conn: Connection, org: str, run_id: str, *, committing: bool) -> None:
         """Note whether a run's writes are being made."""
         conn.execute(update(pipeline_runs).where(_of_run(pipeline_runs, org, run_id)).values(committing=committing))
+
+    def set_cubes(self, conn: Connection, org: str, run_id: str, cubes: Sequence[str]) -> None:
+        """Note what a run made, changed or archived."""
+        conn.execute(update(pipeline_runs).where(_of_run(pipeline_runs, org, run_id)).values(cubes="\n".join(cubes)))
 
     def save_step(self, conn: Connection, org: str, run_id: str, step: StepRecord) -> None:
         """Keep how far a step is, with what it staged."""

@@ -54,6 +54,7 @@ pipeline_runs = Table(
     Column("vault", Text, nullable=False),
     Column("sealed_inputs", LargeBinary, nullable=False),
     Column("committing", Boolean, nullable=False),
+    Column("cubes", Text, nullable=False, server_default=""),
 )
 
 pipeline_steps = Table(

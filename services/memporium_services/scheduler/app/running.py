@@ -88,7 +88,7 @@ class Running:
 
     async def _commit(self, job: Job, run: Run, changes: list[bytes]) -> Mapping[str, str]:
         if not changes:
-            return {"cubes": "", "vault_revision": "0"}
+            return {"cubes": "0"}
         await self._database.write(lambda conn: self._begin_commit(conn, job))
         _fault("commit", "before")
         try:
@@ -101,7 +101,8 @@ class Running:
                 await self._database.write(lambda conn: self._not_committed(conn, job, reason))
             raise
         _fault("commit", "after")
-        return {"cubes": "\n".join(done.cubes), "vault_revision": str(done.revision)}
+        await self._database.write(lambda conn: self._rows.set_cubes(conn, job.org, job.job_id, done.cubes))
+        return {"cubes": str(len(done.cubes)), "vault_revision": str(done.revision)}
 
     def _begin_commit(self, conn: Connection, job: Job) -> None:
         """Note that the run can be cancelled no more, unless it was."""

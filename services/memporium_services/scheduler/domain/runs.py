@@ -59,6 +59,7 @@ class Run:
         vault: Where it writes.
         sealed_inputs: Its inputs; empty after its end.
         committing: Whether its writes are being made, or may have been.
+        cubes: What it made, changed or archived.
     """
 
     org: str
@@ -68,6 +69,7 @@ class Run:
     vault: str
     sealed_inputs: bytes
     committing: bool = False
+    cubes: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:

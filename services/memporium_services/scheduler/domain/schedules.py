@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 LEAST_INTERVAL_S = 10.0
 MOST_SCHEDULES = 200
 _MOST_TAGS = 32
+# Names in the arguments of one job; a page of jobs shows those of a thousand.
+MOST_NAMED = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,5 +131,8 @@ def zone_of(name: str) -> Any:
 
 
 def with_cubes(kind: str, spec: Mapping[str, Any], cubes: list[str]) -> dict[str, Any]:
-    """Return the arguments of a job with the cubes that appeared, where its kind takes them."""
-    return {**spec, "cubes": cubes} if kind == "deliver_cubes" else dict(spec)
+    """Return the arguments of a job with the cubes that appeared, where its kind takes them.
+
+    More than `MOST_NAMED` are not named: then all that carry a label are looked at, which finds the same to do.
+    """
+    return {**spec, "cubes": cubes} if kind == "deliver_cubes" and len(cubes) <= MOST_NAMED else dict(spec)
