@@ -29,6 +29,9 @@ class PlatformSettings(BaseSettings):
     index_url: SecretStr = Field(
         SecretStr(""), description="milvus:///path.db or milvus://host:port; empty: the embedded index in data_dir."
     )
+    index_bytes: int = Field(
+        4 << 30, ge=1 << 20, description="Memory of the open embedded indexes; beyond, those used least are closed."
+    )
     master_key: SecretStr = Field(
         SecretStr(""),
         description="Platform keys, 64 hexadecimal digits each, by commas, newest first; empty: a file in data_dir.",

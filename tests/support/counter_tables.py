@@ -27,3 +27,4 @@ class Settings:
     database_url: str = ""
     objects_url: str = ""
     index_url: str = ""
+    index_bytes: int = 1 << 30

@@ -208,6 +208,20 @@ def test_closed_well_it_survives_a_restart_of_the_machine(tmp_path: Path, monkey
     again.close()
 
 
+def test_indexes_used_least_are_closed_when_they_take_too_much_memory(tmp_path: Path) -> None:
+    rows = _vectors(40)
+    store = EmbeddedIndexStore(tmp_path, max_bytes=5 * opened_module._OPEN_BYTES)
+    indexes = [store.open(f"v{number}", dimensions=D) for number in range(12)]
+    for number, index in enumerate(indexes):
+        index.apply(upserts=[_entry(1, f"word{number}", rows[number])], deletes=[], revision=1)
+        assert sum(one.memory_bytes > 0 for one in indexes) == min(number + 1, 4)
+    for number, index in enumerate(indexes):
+        assert index.search_terms([f"word{number}"], leg="own", k=3).ids.tolist() == [1]
+        assert index.memory_bytes > 0
+        assert sum(one.memory_bytes for one in indexes) <= 5 * opened_module._OPEN_BYTES
+    store.close()
+
+
 def test_only_the_vaults_used_last_are_open(tmp_path: Path) -> None:
     store = EmbeddedIndexStore(tmp_path, max_open=3)
     handles = [store.open(f"v{i}", dimensions=D) for i in range(8)]

@@ -66,6 +66,11 @@ class ApproximateIndex:
         keys = np.asarray(self._index.keys, dtype=np.int64)
         return keys[keys < _FILLERS_FROM]
 
+    @property
+    def memory_bytes(self) -> int:
+        """About how much memory the graph takes."""
+        return int(self._index.memory_usage)
+
     def add(self, slots: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
         """Add (n,) slots with their (n, d) vectors; a slot that is there is replaced."""
         if not len(slots):

@@ -40,6 +40,11 @@ class Columns:
         self._terms = self._lengths.sum(axis=1, dtype=np.float64).astype(np.int64)
 
     @property
+    def memory_bytes(self) -> int:
+        """About how much memory the columns take."""
+        return self._ids.nbytes + self._lengths.nbytes + self._has_vector.nbytes + 16 * self.used
+
+    @property
     def ids(self) -> NDArray[np.int64]:
         """Unit ids by slot; 0: free."""
         return self._ids[: self.used]

@@ -17,22 +17,32 @@ if TYPE_CHECKING:
 
 # Vaults open at once; an open one takes two file descriptors and some 50 bytes of memory a unit.
 MAX_OPEN = 1000
+MAX_BYTES = 4 << 30
 _DESCRIPTORS_EACH = 4
 
 
 class EmbeddedIndexStore:
     """The IndexStore port on local files."""
 
-    def __init__(self, root: Path, *, max_open: int = MAX_OPEN, graph_from: int = GRAPH_FROM) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        max_open: int = MAX_OPEN,
+        max_bytes: int = MAX_BYTES,
+        graph_from: int = GRAPH_FROM,
+    ) -> None:
         """Keep the root.
 
         Args:
             root: Holds a folder for each vault.
             max_open: Vaults open at once; fewer where the process may not open as many files.
+            max_bytes: Memory of open vaults together; beyond, those used least are closed. The one in use never is.
             graph_from: Vectors from which on a vault keeps an approximate graph.
         """
         self._root = root
         self._graph_from = graph_from
+        self._max_bytes = max_bytes
         self._max_open = max(1, min(max_open, _descriptors(max_open * _DESCRIPTORS_EACH) // _DESCRIPTORS_EACH))
         self._lock = threading.Lock()
         # A handle that someone holds, or that is open, stays the only one of its vault: the lock is in it.
@@ -83,6 +93,11 @@ class EmbeddedIndexStore:
             self._recent[id(handle)] = handle
             self._recent.move_to_end(id(handle))
             surplus = [self._recent.popitem(last=False)[1] for _ in range(len(self._recent) - self._max_open)]
+            kept = sum(one.memory_bytes for one in self._recent.values()) if handle.grew else 0
+            while kept > self._max_bytes and len(self._recent) > 1:
+                oldest = self._recent.popitem(last=False)[1]
+                surplus.append(oldest)
+                kept -= oldest.memory_bytes
         # Outside of the store's lock, and without waiting, for the caller holds its handle's lock.
         for oldest in surplus:
             if not oldest.close_if_idle():

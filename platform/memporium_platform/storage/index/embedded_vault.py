@@ -58,6 +58,10 @@ class EmbeddedVaultIndex:
         self._destroyed = False
         self._builder: threading.Thread | None = None
         self._folding: threading.Thread | None = None
+        # As of its last use.
+        self.memory_bytes = 0
+        # Whether it took more than at the use before.
+        self.grew = False
 
     @property
     def revision(self) -> int:
@@ -100,7 +104,7 @@ class EmbeddedVaultIndex:
     def close(self) -> None:
         """Close the files; the next use opens them again."""
         with self._lock:
-            opened, self._opened = self._opened, None
+            opened, self._opened, self.memory_bytes = self._opened, None, 0
             if opened is not None:
                 opened.close()
 
@@ -126,6 +130,8 @@ class EmbeddedVaultIndex:
     def _use(self, fn: Callable[[OpenedIndex], T]) -> T:
         with self._lock:
             opened = self._opened = self._opened or self._open()
+            before, self.memory_bytes = self.memory_bytes, opened.memory_bytes
+            self.grew = self.memory_bytes > before
             self._touch(self)
             try:
                 result = fn(opened)

@@ -21,6 +21,11 @@ class IndexSettings(Protocol):
         ...
 
     @property
+    def index_bytes(self) -> int:
+        """Memory of the embedded indexes that are open."""
+        ...
+
+    @property
     def index_url(self) -> object:
         """`milvus:///path.db` or `milvus://host:port`, as text or secret; empty: files in `data_dir`."""
         ...
@@ -34,7 +39,7 @@ def open_index_store(settings: IndexSettings) -> IndexStore:
     """
     url = revealed(settings.index_url)
     if not url:
-        return EmbeddedIndexStore(Path(settings.data_dir) / "index")
+        return EmbeddedIndexStore(Path(settings.data_dir) / "index", max_bytes=settings.index_bytes)
     if url.startswith("milvus:"):
         from memporium_platform.storage.index.milvus import MilvusIndexStore
 

@@ -36,6 +36,8 @@ _CANDIDATES = 4
 # So many new vectors may wait for their place in the graph, compared one by one meanwhile: 2 ms. To link one takes
 # 0.2 ms alone, and many times that beside busy threads: too long for whoever writes.
 LATE_MAX = 4096
+# What an open index takes at least: its connection with some pages.
+_OPEN_BYTES = 1 << 18
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -84,6 +86,11 @@ class OpenedIndex:
         self._graph_saved = int(meta.get("graph_sequence", -1))
         if self._graph_path.exists():
             self._load_graph(directory.slots[directory.has_vector & (directory.sequences > self._graph_saved)])
+
+    @property
+    def memory_bytes(self) -> int:
+        """About how much memory it takes; vectors are pages of a file, which the system takes back where it must."""
+        return self._columns.memory_bytes + (self.graph.memory_bytes if self.graph is not None else 0) + _OPEN_BYTES
 
     @property
     def vector_slots(self) -> NDArray[np.int64]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hmac
+from weakref import WeakSet
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -14,7 +15,39 @@ from memporium_platform.crypto import sealed
 
 # 80 bits: two of a million terms share a form with a chance of some 10^-13.
 _TERM_BYTES = 10
-_MAX_CACHED_TERMS = 200_000
+# Terms whose keyed forms are remembered, of all vaults together: some 60 MB. To key one anew takes microseconds.
+_MAX_CACHED_TERMS = 250_000
+
+
+class _TermCaches:
+    """The terms that ciphers remember. Threads may count a few twice, which only empties them sooner."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._caches: WeakSet[_Terms] = WeakSet()
+        self._count = 0
+
+    def add(self, cache: _Terms) -> None:
+        """Count the terms of this one, too."""
+        self._caches.add(cache)
+
+    def grown(self, count: int) -> None:
+        """Empty all caches when there are too many terms in them."""
+        self._count += count
+        if self._count > self._most:
+            self._count = 0
+            for cache in list(self._caches):
+                cache.kept = {}
+
+
+class _Terms:
+    """Keyed forms by term."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, str] = {}
+
+
+_CACHES = _TermCaches(_MAX_CACHED_TERMS)
 
 
 class VaultCipher:
@@ -27,7 +60,8 @@ class VaultCipher:
         self._index_key = hmac.digest(key, b"memporium vault index terms", "sha256")
         self._word_key = hmac.digest(key, b"memporium vault words", "sha256")
         self._name_key = hmac.digest(key, b"memporium vault object names", "sha256")
-        self._terms: dict[str, str] = {}
+        self._terms = _Terms()
+        _CACHES.add(self._terms)
 
     def seal(self, plaintext: bytes, *place: str | int) -> bytes:
         """Return `plaintext` sealed for one place, for instance ("meta", cube uid, version)."""
@@ -43,9 +77,8 @@ class VaultCipher:
 
     def terms(self, words: list[str]) -> tuple[str, ...]:
         """Return the keyed forms of analysed terms, in order: what the index holds instead of words."""
-        cache = self._terms
-        if len(cache) > _MAX_CACHED_TERMS:
-            cache = self._terms = {}
+        cache = self._terms.kept
+        known = len(cache)
         found = []
         for word in words:
             token = cache.get(word)
@@ -53,6 +86,8 @@ class VaultCipher:
                 digest = hmac.digest(self._index_key, word.encode(), "sha256")[:_TERM_BYTES]
                 token = cache[word] = base64.b32encode(digest).decode().lower()
             found.append(token)
+        if len(cache) > known:
+            _CACHES.grown(len(cache) - known)
         return tuple(found)
 
     def token(self, kind: str, word: str) -> str:
