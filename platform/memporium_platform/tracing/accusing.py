@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from memporium_platform.tracing.code import bits
-from memporium_platform.tracing.scores import BANK, Tail, totals, weights, z_of
+from memporium_platform.tracing.scores import Tail, totals, weights, z_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,11 +64,12 @@ def best_of_bank(
 ) -> list[Score]:
     """Return every recipient's best score over the bank, in order; `codes` is (recipients, n) bool."""
     best = [(0.0, "")] * len(names)
-    for row in weights(evidence, bias):
+    bank = weights(evidence, bias)
+    for row in bank:
         bounds = Tail(row, bias).log_p(totals(row, codes))
         best = [min(old, (float(bound), row.name)) for old, bound in zip(best, bounds, strict=True)]
     found = []
     for name, (chance, guess) in zip(names, best, strict=True):
-        log_p = min(0.0, chance + math.log(BANK))
+        log_p = min(0.0, chance + math.log(len(bank)))
         found.append(Score(name, f"{detector}: {guess}" if guess else detector, z_of(log_p), log_p))
     return found

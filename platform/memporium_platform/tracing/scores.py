@@ -29,6 +29,7 @@ _NORMAL = NormalDist()
 _TRIED = (*(step / 4 for step in range(1, 61)), *(15.0 * 1.15**step for step in range(1, 40)))
 
 
+_EVEN = 0.5
 # Least deviation of a score that is more than rounding.
 _LEAST = 1e-6
 
@@ -53,7 +54,6 @@ GUESSES = (
     Guess("three, majority", (0.0, 0.0, 1.0, 1.0), 0.3),
     Guess("three, minority", (0.0, 1.0, 0.0, 1.0), 0.3),
 )
-BANK = len(GUESSES) + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,9 @@ def weights(evidence: Array, bias: Array) -> list[Weights]:
         evidence: (n,) the share of 1 among a slot's readings, in [0, 1].
         bias: (n,) the probability of a 1.
     """
-    found = [_likelihood(guess, evidence, bias) for guess in GUESSES]
+    # Where every bias is 1/2 all guesses weigh the slots alike, so that one score is all there is to correct for.
+    even = bool(np.all(bias == _EVEN))
+    found = [] if even else [_likelihood(guess, evidence, bias) for guess in GUESSES]
     odds = np.sqrt((1.0 - bias) / bias)
     signed = 2.0 * evidence - 1.0
     found.append(Weights("symmetric", signed * odds, -signed / odds))
