@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import UTC, datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Self
 
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -11,7 +12,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from memporium.client import Client, MemporiumError
 from memporium.cube.v1 import cube_pb2
 from memporium.memory import texts
-from memporium.memory.scopes import Scope, metadata_in, scope_of
+from memporium.memory.scopes import MARK, Scope, ids_in, metadata_in, scope_of
 from memporium.memory.store import ABSENT, Store
 from memporium.reader.v1 import recall_pb2, remember_pb2
 from memporium.vault.v1 import cubes_pb2
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 _MOST_RECALLED = 200
+# Memories forgotten in one call.
+_FORGOTTEN = 1_000
+_ATTEMPTS = 3
 
 
 class Memory:
@@ -200,18 +204,31 @@ class Memory:
         """Forget all memories of a user, or those of an agent or run of theirs; the receipts prove it."""
         scope = scope_of(user_id=user_id, agent_id=agent_id, run_id=run_id)
         vault, receipts = self._store.name(scope), []
-        chosen = cubes_pb2.CubeFilter(tags_all=scope.conditions())
-        more = True
-        while more:
+        refused = 0
+        while chosen := self._leaving(scope):
             try:
-                done = self._client.vault.forget_cubes(parent=vault, filter=chosen, timeout_s=600)
+                done = self._client.vault.forget_cubes(parent=vault, timeout_s=600, **chosen)
             except MemporiumError as error:
-                if error.reason in ABSENT:
-                    break
-                raise
+                # Another one may have forgotten some meanwhile: then those that are left are found again.
+                refused += 1
+                if error.reason not in ABSENT or refused == _ATTEMPTS:
+                    raise
+                continue
             receipts.append(done.receipt.name)
-            more = done.more
+            if "filter" in chosen and not done.more:
+                break
         return {"message": "Memories deleted successfully!", "receipts": receipts}
+
+    def _leaving(self, scope: Scope) -> dict[str, Any]:
+        """Return what is to be forgotten next of a scope; {} where nothing is left.
+
+        A user's vault is that user's alone. Labels tell no case, so memories of a run or agent are chosen one by one.
+        """
+        of_owner = len(scope.ids) == 1
+        names = list(islice(self._names(scope), 1 if of_owner else _FORGOTTEN))
+        if not names:
+            return {}
+        return {"filter": cubes_pb2.CubeFilter(tags_all=[MARK])} if of_owner else {"names": names}
 
     def history(self, memory_id: str) -> list[dict[str, Any]]:
         """Return what a memory said before, oldest first; nothing of one that was deleted."""
@@ -246,6 +263,12 @@ class Memory:
             before = text
         return found
 
+    def _names(self, scope: Scope) -> Iterator[str]:
+        """Yield the cubes of a scope to the letter."""
+        for cube in self._store.all(self._store.name(scope), scope):
+            if _fits(_as_dict(cube), scope):
+                yield cube.name
+
     def close(self) -> None:
         """Close the connection."""
         self._client.close()
@@ -269,12 +292,6 @@ def _requests(
 
 def _as_dict(cube: cube_pb2.Cube) -> dict[str, Any]:
     labels = list(cube.descriptive.tags)
-    ids = {
-        key: value
-        for label in labels
-        for key, _, value in [label.partition("=")]
-        if key in {"user_id", "agent_id", "run_id"}
-    }
     fact = texts.first(cube)
     return {
         "id": _id_of(cube.name),
@@ -284,13 +301,14 @@ def _as_dict(cube: cube_pb2.Cube) -> dict[str, Any]:
         "role": fact.role if fact is not None else "",
         "created_at": texts.iso(cube.descriptive.create_time),
         "updated_at": texts.iso(cube.descriptive.update_time),
-        **ids,
+        **ids_in(labels),
     }
 
 
 def _fits(one: dict[str, Any], scope: Scope) -> bool:
     """Say whether a memory has the metadata asked for to the letter; labels tell no case."""
-    return all(one["metadata"].get(key) == value for key, value in scope.metadata.items())
+    exact = all(one["metadata"].get(key) == value for key, value in scope.metadata.items())
+    return exact and all(one.get(key) == value for key, value in scope.ids.items())
 
 
 def _id_of(name: str) -> str:

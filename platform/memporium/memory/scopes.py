@@ -20,6 +20,8 @@ _EXACT = "json."
 _CHUNK = 200
 # Characters of the metadata of one memory as JSON; labels are for short things.
 MOST_METADATA_CHARS = 2_000
+# Key of the ids among what is kept to the letter.
+_IDS = "@ids"
 _ID_KEYS = ("user_id", "agent_id", "run_id")
 _SLUG = re.compile(r"[^a-z0-9]+")
 
@@ -40,7 +42,9 @@ class Scope:
 
     def labels(self) -> list[str]:
         """Return the labels to keep with a memory."""
-        return [*self.conditions(), *exact_labels(self.metadata)]
+        # Labels are lower case; ids that are not are kept to the letter, too.
+        told = {key: value for key, value in self.ids.items() if value != value.lower()}
+        return [*self.conditions(), *exact_labels({**self.metadata, **({_IDS: told} if told else {})})]
 
     def conditions(self) -> list[str]:
         """Return the labels that a memory must have."""
@@ -71,6 +75,12 @@ def scope_of(
 
 def metadata_in(labels: list[str]) -> dict[str, Any]:
     """Return the metadata that labels carry."""
+    found = _told_in(labels)
+    found.pop(_IDS, None)
+    return found
+
+
+def _told_in(labels: list[str]) -> dict[str, Any]:
     chunks = sorted(label.removeprefix(_EXACT) for label in labels if label.startswith(_EXACT))
     text = "".join(chunk.partition(".")[2] for chunk in chunks).upper()
     try:
@@ -78,6 +88,20 @@ def metadata_in(labels: list[str]) -> dict[str, Any]:
     except (binascii.Error, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def ids_in(labels: list[str]) -> dict[str, str]:
+    """Return the ids of user, agent and run that labels name."""
+    found = {key: value for label in labels for key, _, value in [label.partition("=")] if key in _ID_KEYS and value}
+    told = _told_in(labels).get(_IDS)
+    return found | ({key: str(value) for key, value in told.items()} if isinstance(told, dict) else {})
+
+
+def own_labels(labels: list[str]) -> list[str]:
+    """Return labels without those that keep ids and metadata."""
+    ids = ids_in(labels)
+    kept = set(Scope("", ids, metadata_in(labels)).conditions()) - ({MARK} if not ids else set())
+    return [label for label in labels if label not in kept and not label.startswith(_EXACT)]
 
 
 def exact_labels(metadata: dict[str, Any]) -> list[str]:

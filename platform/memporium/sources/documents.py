@@ -51,7 +51,8 @@ def load(path: Path) -> list[Document]:
                 source=str(file.relative_to(path)), title=file.stem, text=_read(file), media_type=_SUFFIXES[file.suffix]
             )
             for file in sorted(path.rglob("*"))
-            if file.is_file() and file.suffix in _SUFFIXES
+            # A link may lead out of the folder, to what nobody meant to be remembered.
+            if file.is_file() and not file.is_symlink() and file.suffix in _SUFFIXES
         ]
     elif path.suffix == ".jsonl":
         found = list(_json_lines(path))

@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from memporium.memory.scopes import metadata_in
+from memporium.memory.scopes import ids_in, metadata_in, own_labels
 from memporium.memory.texts import bare
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from memporium.cube.v1 import cube_pb2
-
-_EXACT = "json."
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +87,9 @@ def outgoing_of(cube: cube_pb2.Cube, *, attribution: str = "") -> Outgoing | Non
         created=told.create_time.ToJsonString(),
         updated=told.update_time.ToJsonString(),
         time=event,
-        tags=tuple(label for label in labels if not label.startswith(_EXACT)),
+        tags=tuple(own_labels(labels)),
         statements=tuple(found),
-        metadata=metadata_in(labels),
+        metadata={**ids_in(labels), **metadata_in(labels)},
         dialogue=kind == "mem_cell" and any(one.speaker for one in found),
         attribution=attribution,
     )

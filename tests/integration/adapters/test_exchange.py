@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from memporium.client import MemporiumError
+from memporium.memory import Memory
 from memporium.sources import exporting, formats, importing
 from memporium.sources.exporting import Exporting
 from memporium.sources.importing import Importing
@@ -161,6 +162,22 @@ def test_what_is_exported_is_imported_elsewhere_as_it_was(client, vault, tmp_pat
             assert ada["role"] == "user"
     finally:
         client.vault.delete_vault(name=other, erase=True)
+
+
+def test_what_the_facade_remembers_is_exported_as_mem0_has_it(here, client, tmp_path):
+    with Memory(here.address, api_key=here.key, prefix="leave") as memory:
+        added = memory.add("I love pottery", user_id="Ada L", run_id="r1", metadata={"topic": "Clay", "n": [1]})[
+            "results"
+        ]
+        vault = f"orgs/acme/vaults/{added[0]['id'].split('/')[0]}"
+        report = Exporting(client, vault).run(tmp_path / "out.json", "mem0")
+    assert report.cubes == 1
+    (row,) = json.loads((tmp_path / "out.json").read_text())["results"]
+    assert (row["memory"], row["user_id"], row["run_id"]) == ("I love pottery", "Ada L", "r1")
+    assert row["metadata"] == {"topic": "Clay", "n": [1]}
+    assert "categories" not in row
+    (again,) = list(formats.read(tmp_path / "out.json", "mem0"))
+    assert (again.text, again.metadata["topic"], again.role) == ("I love pottery", "Clay", "user")
 
 
 def test_dialogue_is_exported_as_conversations(client, vault, tmp_path):

@@ -61,6 +61,17 @@ def test_users_agents_and_runs_are_kept_apart(memory, here):
         assert other.get_all(user_id="ada") == {"results": []}
 
 
+def test_ids_are_told_apart_to_the_letter(memory):
+    memory.add("one", user_id="Ada L", run_id="R1", metadata={"k": "v"})
+    memory.add("two", user_id="Ada L", run_id="r1")
+    assert [one["memory"] for one in memory.get_all(user_id="Ada L")["results"]] == ["one", "two"]
+    (one,) = memory.get_all(user_id="Ada L", run_id="R1")["results"]
+    assert (one["memory"], one["user_id"], one["run_id"], one["metadata"]) == ("one", "Ada L", "R1", {"k": "v"})
+    assert [two["memory"] for two in memory.search("two", user_id="Ada L", run_id="r1")["results"]] == ["two"]
+    memory.delete_all(user_id="Ada L", run_id="r1")
+    assert [left["memory"] for left in memory.get_all(user_id="Ada L")["results"]] == ["one"]
+
+
 def test_metadata_filter_to_the_letter(memory):
     memory.add("one", user_id="u", metadata={"kind": "A", "deep": {"x": [1]}})
     memory.add("two", user_id="u", metadata={"kind": "a"})

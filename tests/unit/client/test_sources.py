@@ -78,3 +78,13 @@ def test_a_dialogue_is_told_from_other_json_and_read_in_order(tmp_path):
     assert second.start == datetime(2023, 5, 8, 13, 56, tzinfo=UTC)
     message = list(turns.requests("orgs/a/vaults/v", first))[1]
     assert (message.turn.id, message.turn.speaker, message.turn.caption) == ("D1:1", "A", "a cat")
+
+
+def test_a_folder_s_links_are_not_followed(tmp_path):
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    (folder / "own.md").write_text("own")
+    (tmp_path / "secret.md").write_text("secret")
+    (folder / "link.md").symlink_to(tmp_path / "secret.md")
+    (folder / "up").symlink_to(tmp_path)
+    assert [one.text for one in documents.load(folder)] == ["own"]
