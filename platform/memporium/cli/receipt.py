@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from cryptography.exceptions import InvalidSignature
@@ -15,6 +15,9 @@ from google.protobuf.json_format import ParseDict
 from memporium.cli._context import session
 from memporium.cli._output import console, errors, print_json, show
 from memporium.vault.v1.cubes_pb2 import Receipt
+
+if TYPE_CHECKING:
+    from memporium.governance.v1.organisation_pb2 import OrganisationKeys
 
 app = typer.Typer(name="receipt", help="Receipts: signed proof of what was forgotten.", no_args_is_help=True)
 
@@ -47,8 +50,8 @@ def verify(
     if key:
         public = bytes.fromhex(key)
     else:
-        org = found.name.partition("/receipts/")[0]
-        public = run.client.governance.get_organisation_keys(name=org).keys.signing_public_key
+        keys = run.client.governance.get_organisation_keys(name=found.name.partition("/receipts/")[0]).keys
+        public = signing_key_of(found, keys)
     problems = problems_of(found, public, cube)
     if run.as_json:
         print_json({"receipt": found.name, "verified": not problems, "problems": problems})
@@ -59,6 +62,12 @@ def verify(
         console.print(f"[green]verified[/green] {found.name}: {found.cubes} cubes", soft_wrap=True)
     if problems:
         raise typer.Exit(code=1)
+
+
+def signing_key_of(receipt: Receipt, keys: OrganisationKeys) -> bytes:
+    """Return which of an organisation's keys a receipt is held against: before it changed its key, an older one signed."""
+    known = [keys.signing_public_key, *keys.previous_signing_public_keys]
+    return next((one for one in known if hashlib.sha256(one).hexdigest() == receipt.key_id), known[0])
 
 
 def problems_of(receipt: Receipt, public_key: bytes, cubes: list[str]) -> list[str]:

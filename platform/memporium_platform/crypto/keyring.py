@@ -88,6 +88,11 @@ class Keyring:
         number = generation or await self._generation(org)
         return Ed25519PrivateKey.from_private_bytes(await self._key(_signing(org, number), _org(org)))
 
+    async def org_signing_keys(self, org: str) -> list[Ed25519PrivateKey]:
+        """Return the key in use, then those that signed before it, newest first."""
+        newest = await self._generation(org)
+        return [await self.org_signing_key(org, generation=number) for number in range(newest, 0, -1)]
+
     async def org_second_signing_key(self, org: str, *, generation: int) -> MLDSA65PrivateKey:
         """Return the second half (ML-DSA-65) of a signing key, for what both must sign."""
         seed = await self._key(f"{_org(org)}/second-signing/{generation}", _org(org))

@@ -7,13 +7,17 @@ import uuid
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from memporium.governance.v1 import organisation_pb2
+from memporium.governance.v1.governance_service_pb2_grpc import GovernanceServiceStub
 from memporium.transfer.v1 import bundle_pb2
 from memporium.transfer.v1 import transfer_service_pb2 as pb
+from memporium.transfer.v1.transfer_service_pb2_grpc import TransferServiceStub
 from memporium_platform.bundle import dsse
 from memporium_platform.bundle.offline import verify_folder
 from memporium_platform.bundle.roots import follow
 from support.bundles import tensor_file
 from support.integration_transfer import SOURCE, collect, refusal, running_scene
+from support.platform import running_platform
 
 
 @pytest.fixture
@@ -121,3 +125,21 @@ async def test_marked_parts_and_dumps_are_signed_again(scene):
     await rotate(scene)
     request = pb.LoadBundleRequest(parent="orgs/press", bundle="orgs/press/bundles/backup", vault_id="restored")
     assert len((await collect(scene.press.LoadBundle(request)))[0]) == 15
+
+
+async def test_the_keys_that_signed_before_are_told(tmp_path):
+    async with running_platform(("governance", "transfer"), data_dir=tmp_path) as platform:
+        channel = platform.channel((await platform.organisation("press")).owner_key)
+        governance, transfer = GovernanceServiceStub(channel), TransferServiceStub(channel)
+
+        async def keys():
+            request = organisation_pb2.GetOrganisationKeysRequest(name="orgs/press")
+            return (await governance.GetOrganisationKeys(request)).keys
+
+        first = await keys()
+        rotated = await transfer.RotateSigningKey(pb.RotateSigningKeyRequest(parent="orgs/press"))
+        second = await keys()
+        assert second.signing_public_key == rotated.signing_public_key != first.signing_public_key
+        assert list(second.previous_signing_public_keys) == [first.signing_public_key]
+        assert (second.hpke_public_key, second.hybrid_public_key) == (first.hpke_public_key, first.hybrid_public_key)
+        assert len(second.hybrid_public_key) == 1216

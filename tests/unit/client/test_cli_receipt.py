@@ -5,7 +5,8 @@ import hashlib
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from memporium.cli.receipt import problems_of
+from memporium.cli.receipt import problems_of, signing_key_of
+from memporium.governance.v1.organisation_pb2 import OrganisationKeys
 from memporium.vault.v1.cubes_pb2 import Receipt
 from memporium_services.vault.app.receipts import sign
 
@@ -52,3 +53,11 @@ def test_neither_another_key_nor_another_statement_verifies(receipt: Receipt) ->
     assert problems_of(receipt, b"short", []) == wrong
     receipt.payload = receipt.payload.replace(b"2", b"3")
     assert problems_of(receipt, PUBLIC, []) == wrong
+
+
+def test_a_receipt_from_before_the_key_changed_verifies_with_the_older_one(receipt: Receipt) -> None:
+    newer = Ed25519PrivateKey.from_private_bytes(b"n" * 32).public_key().public_bytes_raw()
+    keys = OrganisationKeys(signing_public_key=newer, previous_signing_public_keys=[b"x" * 32, PUBLIC])
+    assert problems_of(receipt, signing_key_of(receipt, keys), [CUBE]) == []
+    receipt.key_id = "somebody's"
+    assert signing_key_of(receipt, keys) == newer

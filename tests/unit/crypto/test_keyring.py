@@ -176,6 +176,7 @@ async def test_signing_keys_have_generations(database: Database, tmp_path: Path)
     assert second != first
     assert (await ring.org_signing_key("acme", generation=1)).private_bytes_raw() == first
     assert (await (await _ring(database, tmp_path)).org_signing_key("acme")).private_bytes_raw() == second
+    assert [key.private_bytes_raw() for key in await ring.org_signing_keys("acme")] == [second, first]
     hybrid = (await ring.org_hybrid_key("acme")).public_key().public_bytes_raw()
     assert (await (await _ring(database, tmp_path)).org_hybrid_key("acme")).public_key().public_bytes_raw() == hybrid
     await ring.destroy_org_keys("acme")

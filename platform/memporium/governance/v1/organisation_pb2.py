@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from memporium.governance.v1 import principal_pb2 as memporium_dot_governance_dot_v1_dot_principal__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*memporium/governance/v1/organisation.proto\x12\x17memporium.governance.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\'memporium/governance/v1/principal.proto\"\xad\x02\n\x0cOrganisation\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12@\n\x05state\x18\x03 \x01(\x0e\x32+.memporium.governance.v1.Organisation.StateB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x64\x65lete_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\"C\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x10\n\x0cSTATE_ACTIVE\x10\x01\x12\x11\n\rSTATE_DELETED\x10\x02\"]\n\x10OrganisationKeys\x12\x14\n\x0corganisation\x18\x01 \x01(\t\x12\x1a\n\x12signing_public_key\x18\x02 \x01(\x0c\x12\x17\n\x0fhpke_public_key\x18\x03 \x01(\x0c\"v\n\x19\x43reateOrganisationRequest\x12\x1d\n\x0forganisation_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x10\n\x08owner_id\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"\xe5\x01\n\x1a\x43reateOrganisationResponse\x12;\n\x0corganisation\x18\x01 \x01(\x0b\x32%.memporium.governance.v1.Organisation\x12\x31\n\x05owner\x18\x02 \x01(\x0b\x32\".memporium.governance.v1.Principal\x12\x32\n\towner_key\x18\x03 \x01(\x0b\x32\x1f.memporium.governance.v1.ApiKey\x12\x14\n\x0cowner_secret\x18\x04 \x01(\t\x12\r\n\x05\x65poch\x18\x05 \x01(\x03\",\n\x16GetOrganisationRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"V\n\x17GetOrganisationResponse\x12;\n\x0corganisation\x18\x01 \x01(\x0b\x32%.memporium.governance.v1.Organisation\"W\n\x18ListOrganisationsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x14\n\x0cshow_deleted\x18\x03 \x01(\x08\"r\n\x19ListOrganisationsResponse\x12<\n\rorganisations\x18\x01 \x03(\x0b\x32%.memporium.governance.v1.Organisation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"C\n\x19\x44\x65leteOrganisationRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"h\n\x1a\x44\x65leteOrganisationResponse\x12;\n\x0corganisation\x18\x01 \x01(\x0b\x32%.memporium.governance.v1.Organisation\x12\r\n\x05\x65poch\x18\x02 \x01(\x03\"0\n\x1aGetOrganisationKeysRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"V\n\x1bGetOrganisationKeysResponse\x12\x37\n\x04keys\x18\x01 \x01(\x0b\x32).memporium.governance.v1.OrganisationKeysb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*memporium/governance/v1/organisation.proto\x12\x17memporium.governance.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\'memporium/governance/v1/principal.proto\"\xad\x02\n\x0cOrganisation\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12@\n\x05state\x18\x03 \x01(\x0e\x32+.memporium.governance.v1.Organisation.StateB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x64\x65lete_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\"C\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x10\n\x0cSTATE_ACTIVE\x10\x01\x12\x11\n\rSTATE_DELETED\x10\x02\"\x9e\x01\n\x10OrganisationKeys\x12\x14\n\x0corganisation\x18\x01 \x01(\t\x12\x1a\n\x12signing_public_key\x18\x02 \x01(\x0c\x12\x17\n\x0fhpke_public_key\x18\x03 \x01(\x0c\x12$\n\x1cprevious_signing_public_keys\x18\x04 \x03(\x0c\x12\x19\n\x11hybrid_public_key\x18\x05 \x01(\x0c\"v\n\x19\x43reateOrganisationRequest\x12\x1d\n\x0forganisation_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x10\n\x08owner_id\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"\xe5\x01\n\x1a\x43reateOrganisationResponse\x12;\n\x0corganisation\x18\x01 \x01(\x0b\x32%.memporium.governance.v1.Organisation\x12\x31\n\x05owner\x18\x02 \x01(\x0b\x32\".memporium.governance.v1.Principal\x12\x32\n\towner_key\x18\x03 \x01(\x0b\x32\x1f.memporium.governance.v1.ApiKey\x12\x14\n\x0cowner_secret\x18\x04 \x01(\t\x12\r\n\x05\x65poch\x18\x05 \x01(\x03\",\n\x16GetOrganisationRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"V\n\x17GetOrganisationResponse\x12;\n\x0corganisation\x18\x01 \x01(\x0b\x32%.memporium.governance.v1.Organisation\"W\n\x18ListOrganisationsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x14\n\x0cshow_deleted\x18\x03 \x01(\x08\"r\n\x19ListOrganisationsResponse\x12<\n\rorganisations\x18\x01 \x03(\x0b\x32%.memporium.governance.v1.Organisation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"C\n\x19\x44\x65leteOrganisationRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"h\n\x1a\x44\x65leteOrganisationResponse\x12;\n\x0corganisation\x18\x01 \x01(\x0b\x32%.memporium.governance.v1.Organisation\x12\r\n\x05\x65poch\x18\x02 \x01(\x03\"0\n\x1aGetOrganisationKeysRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"V\n\x1bGetOrganisationKeysResponse\x12\x37\n\x04keys\x18\x01 \x01(\x0b\x32).memporium.governance.v1.OrganisationKeysb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -54,26 +54,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ORGANISATION']._serialized_end=480
   _globals['_ORGANISATION_STATE']._serialized_start=413
   _globals['_ORGANISATION_STATE']._serialized_end=480
-  _globals['_ORGANISATIONKEYS']._serialized_start=482
-  _globals['_ORGANISATIONKEYS']._serialized_end=575
-  _globals['_CREATEORGANISATIONREQUEST']._serialized_start=577
-  _globals['_CREATEORGANISATIONREQUEST']._serialized_end=695
-  _globals['_CREATEORGANISATIONRESPONSE']._serialized_start=698
-  _globals['_CREATEORGANISATIONRESPONSE']._serialized_end=927
-  _globals['_GETORGANISATIONREQUEST']._serialized_start=929
-  _globals['_GETORGANISATIONREQUEST']._serialized_end=973
-  _globals['_GETORGANISATIONRESPONSE']._serialized_start=975
-  _globals['_GETORGANISATIONRESPONSE']._serialized_end=1061
-  _globals['_LISTORGANISATIONSREQUEST']._serialized_start=1063
-  _globals['_LISTORGANISATIONSREQUEST']._serialized_end=1150
-  _globals['_LISTORGANISATIONSRESPONSE']._serialized_start=1152
-  _globals['_LISTORGANISATIONSRESPONSE']._serialized_end=1266
-  _globals['_DELETEORGANISATIONREQUEST']._serialized_start=1268
-  _globals['_DELETEORGANISATIONREQUEST']._serialized_end=1335
-  _globals['_DELETEORGANISATIONRESPONSE']._serialized_start=1337
-  _globals['_DELETEORGANISATIONRESPONSE']._serialized_end=1441
-  _globals['_GETORGANISATIONKEYSREQUEST']._serialized_start=1443
-  _globals['_GETORGANISATIONKEYSREQUEST']._serialized_end=1491
-  _globals['_GETORGANISATIONKEYSRESPONSE']._serialized_start=1493
-  _globals['_GETORGANISATIONKEYSRESPONSE']._serialized_end=1579
+  _globals['_ORGANISATIONKEYS']._serialized_start=483
+  _globals['_ORGANISATIONKEYS']._serialized_end=641
+  _globals['_CREATEORGANISATIONREQUEST']._serialized_start=643
+  _globals['_CREATEORGANISATIONREQUEST']._serialized_end=761
+  _globals['_CREATEORGANISATIONRESPONSE']._serialized_start=764
+  _globals['_CREATEORGANISATIONRESPONSE']._serialized_end=993
+  _globals['_GETORGANISATIONREQUEST']._serialized_start=995
+  _globals['_GETORGANISATIONREQUEST']._serialized_end=1039
+  _globals['_GETORGANISATIONRESPONSE']._serialized_start=1041
+  _globals['_GETORGANISATIONRESPONSE']._serialized_end=1127
+  _globals['_LISTORGANISATIONSREQUEST']._serialized_start=1129
+  _globals['_LISTORGANISATIONSREQUEST']._serialized_end=1216
+  _globals['_LISTORGANISATIONSRESPONSE']._serialized_start=1218
+  _globals['_LISTORGANISATIONSRESPONSE']._serialized_end=1332
+  _globals['_DELETEORGANISATIONREQUEST']._serialized_start=1334
+  _globals['_DELETEORGANISATIONREQUEST']._serialized_end=1401
+  _globals['_DELETEORGANISATIONRESPONSE']._serialized_start=1403
+  _globals['_DELETEORGANISATIONRESPONSE']._serialized_end=1507
+  _globals['_GETORGANISATIONKEYSREQUEST']._serialized_start=1509
+  _globals['_GETORGANISATIONKEYSREQUEST']._serialized_end=1557
+  _globals['_GETORGANISATIONKEYSRESPONSE']._serialized_start=1559
+  _globals['_GETORGANISATIONKEYSRESPONSE']._serialized_end=1645
 # @@protoc_insertion_point(module_scope)

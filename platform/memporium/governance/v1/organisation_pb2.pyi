@@ -95,22 +95,32 @@ class OrganisationKeys(_message.Message):
     ORGANISATION_FIELD_NUMBER: _builtins.int
     SIGNING_PUBLIC_KEY_FIELD_NUMBER: _builtins.int
     HPKE_PUBLIC_KEY_FIELD_NUMBER: _builtins.int
+    PREVIOUS_SIGNING_PUBLIC_KEYS_FIELD_NUMBER: _builtins.int
+    HYBRID_PUBLIC_KEY_FIELD_NUMBER: _builtins.int
     organisation: _builtins.str
     """`orgs/{org}`."""
     signing_public_key: _builtins.bytes
     """Ed25519 public key with which its signatures are checked, 32 bytes."""
     hpke_public_key: _builtins.bytes
     """X25519 public key to which bundles are sealed by HPKE (RFC 9180), 32 bytes."""
+    hybrid_public_key: _builtins.bytes
+    """ML-KEM-768 public key (1,184 bytes), then X25519 (32): to it bundles of the hybrid suite are sealed."""
+    @_builtins.property
+    def previous_signing_public_keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """Ed25519 public keys that the organisation signed with before, newest first: what they signed stays good."""
+
     def __init__(
         self,
         *,
         organisation: _builtins.str = ...,
         signing_public_key: _builtins.bytes = ...,
         hpke_public_key: _builtins.bytes = ...,
+        previous_signing_public_keys: _abc.Iterable[_builtins.bytes] | None = ...,
+        hybrid_public_key: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["hpke_public_key", b"hpke_public_key", "organisation", b"organisation", "signing_public_key", b"signing_public_key"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hpke_public_key", b"hpke_public_key", "hybrid_public_key", b"hybrid_public_key", "organisation", b"organisation", "previous_signing_public_keys", b"previous_signing_public_keys", "signing_public_key", b"signing_public_key"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -35,10 +35,19 @@ class NewOrganisation:
 
 @dataclass(frozen=True, slots=True)
 class PublicKeys:
-    """Public keys of an organisation, 32 bytes each."""
+    """Public keys of an organisation, raw.
+
+    Attributes:
+        signing: The one in use, 32 bytes.
+        hpke: To which bundles are sealed, 32 bytes.
+        previous: Those that signed before, newest first.
+        hybrid: To which bundles of the hybrid suite are sealed, 1,216 bytes.
+    """
 
     signing: bytes
     hpke: bytes
+    previous: tuple[bytes, ...]
+    hybrid: bytes
 
 
 class Organisations:
@@ -145,5 +154,7 @@ class Organisations:
         found = await self._directory.read(lambda rows: rows.organisation(org))
         if found is None or found.delete_us:
             raise denied("governance.organisations.keys", name)
-        signing, hpke = await self._keys.org_signing_key(org), await self._keys.org_hpke_key(org)
-        return PublicKeys(signing.public_key().public_bytes_raw(), hpke.public_key().public_bytes_raw())
+        signing, hpke = await self._keys.org_signing_keys(org), await self._keys.org_hpke_key(org)
+        current, *previous = (key.public_key().public_bytes_raw() for key in signing)
+        hybrid = (await self._keys.org_hybrid_key(org)).public_key().public_bytes_raw()
+        return PublicKeys(current, hpke.public_key().public_bytes_raw(), tuple(previous), hybrid)

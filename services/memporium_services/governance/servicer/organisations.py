@@ -65,7 +65,11 @@ class OrganisationMethods(Methods):
         keys = await self._app.organisations.public_keys(request.name)
         return organisation_pb.GetOrganisationKeysResponse(
             keys=organisation_pb.OrganisationKeys(
-                organisation=request.name, signing_public_key=keys.signing, hpke_public_key=keys.hpke
+                organisation=request.name,
+                signing_public_key=keys.signing,
+                hpke_public_key=keys.hpke,
+                previous_signing_public_keys=keys.previous,
+                hybrid_public_key=keys.hybrid,
             )
         )
 
