@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Protocol
 
 import grpc
 import structlog
-from sqlalchemy import delete, insert, select
+from sqlalchemy import bindparam, delete, select
 
 from memporium_platform.audit import AuditRecord
 from memporium_platform.storage.sql.kernel_tables import AUDIT_OUTBOX
+from memporium_platform.storage.sql.upsert import upsert
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,6 +35,13 @@ _GATHER_S = 0.05
 # Outboxes are read at least this often, also where no call announced a record (background work).
 _POLL_S = 1.0
 _RETRY_S = 0.5
+
+
+_KEEP = upsert(
+    AUDIT_OUTBOX,
+    {name: bindparam(f"new_{name}") for name in ("decision_id", "record", "create_us")},
+    index_elements=["decision_id"],
+)
 
 
 class Shipper(Protocol):
@@ -102,8 +110,9 @@ def _remove(conn: Connection, shipped: list[int]) -> None:
 
 
 def _keep(conn: Connection, records: list[AuditRecord]) -> None:
+    """Write records, once each: a write that was cancelled may have taken place, and its records come again."""
     rows = [
-        {"decision_id": record.decision_id, "record": record.to_json(), "create_us": record.time_us}
+        {"new_decision_id": record.decision_id, "new_record": record.to_json(), "new_create_us": record.time_us}
         for record in records
     ]
-    conn.execute(insert(AUDIT_OUTBOX), rows)
+    conn.execute(_KEEP, rows)

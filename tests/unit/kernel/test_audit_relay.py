@@ -186,3 +186,14 @@ def test_what_a_caller_chose_cannot_make_a_record_that_no_store_takes() -> None:
     assert len(made.resource) <= MAX_TEXT
     assert made.resource.startswith("orgs/acme/\N{REPLACEMENT CHARACTER}x")
     assert "\0" not in made.request_id + made.details["name"]
+
+
+async def test_records_whose_saving_was_cut_off_are_kept_once(database: OneConnection, sink: AuditSink) -> None:
+    """A save that was cancelled may have taken place; its records are saved again, with those that came after."""
+    relay = AuditRelay(sink, Log(), {"one": database})
+    sink.submit(record(1))
+    await relay.save()
+    sink.submit(record(1))
+    sink.submit(record(2))
+    await relay.save()
+    assert await database.waiting() == ["r1", "r2"]
