@@ -228,6 +228,10 @@ class Market:
     async def get(self, name: str, *, org: str = "seller") -> agreement_pb2.Agreement:
         return (await self.stub(org).GetAgreement(agreement_calls_pb2.GetAgreementRequest(name=name))).agreement
 
+    async def entitlement(self, name: str, *, org: str = "seller") -> agreement_pb2.Entitlement:
+        request = entitlement_calls_pb2.GetEntitlementRequest(name=name)
+        return (await self.stub(org).GetEntitlement(request)).entitlement
+
     async def end(self, name: str, verb: str, *, org: str = "seller", **fields: Any) -> agreement_pb2.Agreement:
         """Move an agreement; `verb` is for instance `Revoke`."""
         request = getattr(agreement_calls_pb2, f"{verb}AgreementRequest")(name=name, reason="test", **fields)

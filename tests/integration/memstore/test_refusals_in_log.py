@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
+import sys
 
 from memporium.governance.v1 import audit_pb2
 from memporium.governance.v1.governance_service_pb2_grpc import GovernanceServiceStub
@@ -30,3 +33,21 @@ async def test_the_log_says_why(tmp_path):
         assert (record.action, record.reason) == ("memstore.entitlements.reserve", "LICENCE_NOT_PERMITTED")
         assert dict(record.details) == {"action": "DERIVE_LORA", "form": "PLAINTEXT", "term": "permissions"}
         assert record.root_id
+        shown = await _explain(platform, market, agreement.name, "--decision", record.root_id)
+        assert (shown["title"], shown["refusals"][0]["reason"]) == ("test", "LICENCE_NOT_PERMITTED")
+        asked = ("--action", "derive-lora", "--for", "training", "--refused")
+        shown = await _explain(platform, market, agreement.name, *asked)
+        assert (shown["verdict"]["answer"], shown["verdict"]["term"]) == ("ANSWER_DENIED", "permissions")
+        assert len(shown["refusals"]) == 1
+
+
+async def _explain(platform, market, *arguments):
+    """Return what the command line prints, as the buyer."""
+    command = [sys.executable, "-m", "memporium", "--address", platform.address, "--json", "licence", "explain"]
+    environment = {**os.environ, "MEMPORIUM_API_KEY": market.keys["buyer"]}
+    process = await asyncio.create_subprocess_exec(
+        *command, *arguments, env=environment, stdout=asyncio.subprocess.PIPE
+    )
+    output, _ = await process.communicate()
+    assert process.returncode == 0
+    return json.loads(output)
