@@ -18,6 +18,8 @@ K1 = 1.2
 B = 0.75
 # Where the lists name fewer than one in so many slots, only those are looked at; else all, which is faster a slot.
 _SPARSE = 16
+# Of a long list so many at a time: what is computed on the way stays in the processor's cache, a quarter of the time.
+_PIECE = 16_384
 
 
 def bm25(
@@ -54,11 +56,12 @@ def bm25(
     for slots, frequencies, weight in lists:
         rarity = np.log1p((documents - len(slots) + 0.5) / (len(slots) + 0.5))
         factor = np.float32(weight * rarity * (K1 + 1))
-        norms = (K1 * B / average) * lengths[slots] + np.float32(K1 * (1 - B))
-        scores[slots if named is None else np.searchsorted(named, slots)] += (
-            factor * frequencies / (frequencies + norms)
-        )
-    found = np.flatnonzero(scores)
+        for start in range(0, len(slots), _PIECE):
+            some, counts = slots[start : start + _PIECE], frequencies[start : start + _PIECE]
+            norms = (K1 * B / average) * lengths[some] + np.float32(K1 * (1 - B))
+            places = some if named is None else np.searchsorted(named, some)
+            scores[places] += factor * counts / (counts + norms)
+    found = np.flatnonzero(scores > 0)
     return found if named is None else named[found], scores[found]
 
 
