@@ -78,17 +78,17 @@ def names_in_request(text: str, begins: int) -> list[tuple[str, int, int]]:
     noun = _NOUN_OF.match(text, begins)
     begins = noun.end() if noun is not None else begins
     for match in _NAME.finditer(text, begins):
-        trimmed = _trim(match.group())
-        if not trimmed or _NUMBER_BEFORE.search(text[: match.start()]):
+        words = [(match.start() + one.start(), one.group()) for one in re.finditer(r"\S+", match.group())]
+        while words and words[0][1].lower() in _NOT_NAMES:
+            words.pop(0)
+        while words and words[-1][1].lower() in _NOT_NAMES:
+            words.pop()
+        if words and not text[: words[0][0]].strip(" ,:;\"'(") and not _begins_with_name(text, *words[0]):
+            words.pop(0)
+        if not words or _NUMBER_BEFORE.search(text[: match.start()]):
             continue
-        start = match.start() + match.group().index(trimmed)
-        if not text[:start].strip(" ,:;\"'(") and not _begins_with_name(text, start, trimmed):
-            _, _, trimmed = trimmed.partition(" ")
-            if not trimmed:
-                continue
-            start = match.start() + match.group().index(trimmed)
-        name = re.sub(r"['\u2019]s?$", "", trimmed)
-        found.append((name, start, start + len(name)))
+        name = re.sub(r"['\u2019]s?$", "", " ".join(word for _, word in words))
+        found.append((name, words[0][0], words[-1][0] + len(words[-1][1])))
     return found
 
 
@@ -108,18 +108,8 @@ def speaker_in(text: str) -> Speaker | None:
     return None
 
 
-def _begins_with_name(text: str, start: int, name: str) -> bool:
+def _begins_with_name(text: str, start: int, first: str) -> bool:
     """Say whether the first word of a request is a name by what follows it."""
-    first = name.split(maxsplit=1)[0]
     if first.endswith("."):
         return True
     return _STATES.match(text, start + len(re.sub(r"['\u2019]s?$", "", first))) is not None
-
-
-def _trim(run: str) -> str:
-    words = run.split()
-    while words and words[0].lower().rstrip("'s") in _NOT_NAMES | {"what"} and words[0].lower() in _NOT_NAMES:
-        words.pop(0)
-    while words and words[-1].lower() in _NOT_NAMES:
-        words.pop()
-    return " ".join(words)
