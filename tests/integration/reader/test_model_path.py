@@ -44,15 +44,16 @@ class Reader:
         request = vault_service_pb2.CreateVaultRequest(parent="orgs/acme", vault_id=name, vault=vault_pb2.Vault())
         return (await self.vaults.CreateVault(request)).vault.name
 
-    async def remember(self, parent, turns=TURNS[:2], *, session="s1"):
+    async def remember(self, parent, turns=TURNS[:2], *, session="s1", limit_s=60, request_id=""):
         async def requests():
-            yield remember_pb2.RememberRequest(header=remember_pb2.RememberHeader(parent=parent, session=session))
+            header = remember_pb2.RememberHeader(parent=parent, session=session, request_id=request_id)
+            yield remember_pb2.RememberRequest(header=header)
             for number, (turn_id, speaker, text) in enumerate(turns):
                 turn = remember_pb2.Turn(id=turn_id, speaker=speaker, text=text)
                 turn.time.FromDatetime(MONDAY + timedelta(minutes=number))
                 yield remember_pb2.RememberRequest(turn=turn)
 
-        return await self.stub.Remember(requests(), timeout=60)
+        return await self.stub.Remember(requests(), timeout=limit_s)
 
     async def cell(self, name):
         request = vault_service_pb2.GetCubeRequest(name=name, view=cubes_pb2.CUBE_VIEW_FULL)
@@ -156,11 +157,19 @@ async def test_facts_that_a_turn_smuggles_in_are_dropped(reading):
         assert (cell.formation.narrated, cell.formation.dropped_facts) == (False, 1)
 
 
-async def test_two_calls_at_once_keep_one_episode_though_the_model_answers_differently(reading):
+async def test_waiting_for_a_model_leaves_time_to_keep_what_was_said(reading):
+    async with reading(ways.HANG, narrator_timeout_s=600) as reader:
+        done = await reader.remember(await reader.vault(), limit_s=6)
+        assert done.cubes[0].formation.failure == "timeout"
+        assert len((await reader.cell(done.cubes[0].cube)).facts) == 2
+
+
+@pytest.mark.parametrize("request_id", ["", "the-same-request"])
+async def test_two_calls_at_once_keep_one_episode_though_the_model_answers_differently(reading, request_id):
     answers = [json.dumps(GOOD), json.dumps({**GOOD, "facts": GOOD["facts"][:1]})]
     async with reading(lambda _body: answers.pop() if answers else json.dumps(GOOD)) as reader:
         parent = await reader.vault()
-        both = await asyncio.gather(reader.remember(parent), reader.remember(parent))
+        both = await asyncio.gather(*(reader.remember(parent, request_id=request_id) for _ in range(2)))
         assert both[0].cubes[0].cube == both[1].cubes[0].cube
         listed = await reader.vaults.ListCubes(vault_service_pb2.ListCubesRequest(parent=parent))
         assert len(listed.cubes) == 1

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from memporium_platform.errors import PlatformError, Reason, already_exists, invalid
+from memporium_platform.errors import PlatformError, Reason, invalid
 from memporium_services.reader.domain.cleaning import clean, clean_line
 from memporium_services.reader.domain.facts import MOST_CHARS
 from memporium_services.reader.domain.formation import form
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from memporium_services.reader.ports import Kept, Labels, Vault
     from memporium_services.reader.settings import ReaderSettings
 
+# Another call stored the same episodes with another answer of the model; the last one in the same caller's name.
+_OTHERWISE = frozenset({Reason.ALREADY_EXISTS, Reason.REQUEST_ID_REUSED})
 EPISODE = 2  # memporium.cube.v1.SEMANTIC_TYPE_EPISODE
 _MOST_ID_CHARS = 256
 _MOST_TAGS = 32
@@ -120,14 +122,15 @@ class Remembering:
                 session.parent, told, session.labels, request_id=batch_id(session.request_id, told)
             )
         except PlatformError as error:
-            if error.reason is not Reason.ALREADY_EXISTS:
+            if error.reason not in _OTHERWISE:
                 raise
+            refused = error
         known = await self._vault.known(session.parent, session.labels.source, persona=session.labels.persona)
         held = {one.cube.rsplit("/", 1)[1]: one for one in known.cubes}
         found = [held[one.cube_id] for one in told if one.cube_id in held]
         rest = [one for one in told if one.cube_id not in held]
         if not found:
-            raise already_exists(f"{session.parent}/cubes/{told[0].cube_id}")
+            raise refused
         if not rest:
             return found, revision
         kept, revision = await self._vault.keep(
