@@ -65,7 +65,7 @@ def verify(
 
 
 def signing_key_of(receipt: Receipt, keys: OrganisationKeys) -> bytes:
-    """Return which of an organisation's keys a receipt is held against: before it changed its key, an older one signed."""
+    """Return which of an organisation's keys made a receipt; one from before the key changed has an older one."""
     known = [keys.signing_public_key, *keys.previous_signing_public_keys]
     return next((one for one in known if hashlib.sha256(one).hexdigest() == receipt.key_id), known[0])
 
