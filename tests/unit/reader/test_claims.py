@@ -101,6 +101,8 @@ def test_a_question_asks_for_a_claim(question, key):
     ("question", "statement"),
     [
         ("When does Ada get up?", "I get up at 6:30."),
+        ("When does Ada go home?", "Ada goes home at 5:30 pm."),
+        ("When does Ada catch the bus?", "Ada catches the bus at 7:10."),
         ("Which bus does Ada take to work?", "I take the 8:15 bus to work."),
         ("How many laps does Ada swim?", "I now swim 40 laps."),
         ("What is Ada's tax adviser?", "My tax adviser is Eva Klein."),

@@ -158,12 +158,17 @@ def habit_of(clause: str) -> tuple[str, str, str] | None:
         return None
     measure = measures[0]
     rest = f"{found['rest'][: measure.start()]} {found['rest'][measure.end() :]}"
-    words = habit_words(f"{found['of'] or ''} {verb} {rest}")
+    words = habit_words(f"{found['of'] or ''} {_plain(verb)} {rest}")
     kind = "time" if ":" in measure[0] or measure[0].rstrip(".").endswith("m") else "number"
     return (subject, f"{kind} of {words}", measure[0]) if words else None
 
 
 _BETWEEN = frozenset("at by around on in to from about".split())
+
+
+def _plain(verb: str) -> str:
+    """Return a verb as a question has it: "goes" is "go"; all other endings are stems' business."""
+    return verb[:-2] if verb.endswith(("oes", "shes", "ches")) else verb
 
 
 def habit_words(text: str) -> str:
