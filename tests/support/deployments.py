@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from memporium.memstore.v1.peer_pb2 import Peer
 from memporium.vault.v1 import cubes_pb2, vault_pb2
 from support.market import licence
 from support.peers import FAST, certify
-from support.processes import die_with_parent, free_port
+from support.processes import free_port
 from support.vaults import document
 
 if TYPE_CHECKING:
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 SERVICES = ("governance", "vault", "memstore", "transfer", "inference")
 START_S = 90.0
+PULL_S = 45.0
+# By a command, not a function that runs in the child: that forks, and gRPC loses the calls of other threads in a fork.
+_DIES_WITH_US = ("setpriv", "--pdeathsig", "KILL") if shutil.which("setpriv") else ()
 TEXTS = (
     "A with statement closes the file also when its block raises.",
     "A generator suspends at yield and goes on when next is called.",
@@ -71,12 +75,11 @@ class Deployment:
         }
         log = (self.folder / "serve.log").open("ab")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "memporium", "serve", *SERVICES],
+            [*_DIES_WITH_US, sys.executable, "-m", "memporium", "serve", *SERVICES],
             env=environment,
             stdout=log,
             stderr=log,
             start_new_session=True,
-            preexec_fn=die_with_parent,  # noqa: PLW1509 - one call into libc, no lock of Python's
         )
         log.close()
         self._await()
@@ -217,7 +220,9 @@ class Story:
 
     def pull(self) -> None:
         """Pull the pack."""
-        for response in self.south.owner.transfer.pull_bundle(parent="orgs/globex", agreement=self.agreement):
+        # With a time: a stream of gRPC's own retries may wait for ever for the answer of a server that was killed.
+        asked = {"parent": "orgs/globex", "agreement": self.agreement, "timeout_s": PULL_S}
+        for response in self.south.owner.transfer.pull_bundle(**asked):
             if response.WhichOneof("event") == "result":
                 self.pack = response.result.vault
 

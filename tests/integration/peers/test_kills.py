@@ -10,7 +10,7 @@ from memporium.client.errors import MemporiumError
 from support.deployments import Story, two_deployments, wait_for
 
 # Longest time for a step: a restart lies in it.
-STEP_S = 90
+STEP_S = 120
 
 
 def repeated(step):
@@ -34,6 +34,8 @@ def killed_during(victim, step, delay_s):
         made.result()
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("first", ["north", "south"])
 def test_the_story_ends_the_same_whoever_is_killed_when(tmp_path, first):
     random = Random(first)

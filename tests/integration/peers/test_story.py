@@ -8,6 +8,8 @@ from memporium.client.errors import MemporiumError
 from support.deployments import Story, two_deployments, wait_for
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(400)
 def test_catalogue_agreement_pull_use_statement_revocation_and_comparison(tmp_path):
     with two_deployments(tmp_path) as (north, south):
         story = Story(north, south)
