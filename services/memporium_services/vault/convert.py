@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from memporium_services.vault.app.creating import Made
     from memporium_services.vault.app.cubes import Cubes, Found
     from memporium_services.vault.app.exporting import ExportStart
-    from memporium_services.vault.app.search_results import Hit, SearchFound
+    from memporium_services.vault.app.search_results import Hit, Refusal, SearchFound
     from memporium_services.vault.app.watch import Event
     from memporium_services.vault.ports import GrantedUse
 
@@ -179,17 +179,21 @@ def used(uses: Iterable[GrantedUse], cubes: Sequence[object] = ()) -> list[cubes
     ]
 
 
+def refusal_of(refusal: Refusal) -> search_pb2.MountRefusal:
+    """Return the message of what a licence refused."""
+    return search_pb2.MountRefusal(
+        mount=refusal.mount,
+        vault=refusal.vault,
+        agreement=refusal.agreement,
+        reason=refusal.reason,
+        message=refusal.message,
+    )
+
+
 def search_messages(found: SearchFound, *, explain: bool) -> Iterator[vault_service_pb2.SearchCubesResponse]:
     """Return the messages of a search: results in pieces, refusals first, the summary last."""
     message = vault_service_pb2.SearchCubesResponse()
-    for refusal in found.refusals:
-        message.refusals.add(
-            mount=refusal.mount,
-            vault=refusal.vault,
-            agreement=refusal.agreement,
-            reason=refusal.reason,
-            message=refusal.message,
-        )
+    message.refusals.extend(refusal_of(one) for one in found.refusals)
     size = 0
     for rank, hit in enumerate(found.hits, 1):
         if len(message.hits) >= _MESSAGE_HITS or size > _MESSAGE_BYTES:

@@ -101,6 +101,7 @@ class VaultServicer(ChangeMethods, VaultServiceServicer):
             next_page_token=found.next_page_token,
             revision=found.revision,
             licences=convert.used(found.uses, found.cubes),
+            refusals=[convert.refusal_of(one) for one in found.refusals],
         )
 
     # Search and watch.

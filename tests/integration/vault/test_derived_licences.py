@@ -11,14 +11,13 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from memporium.cube.v1.cube_pb2 import Cube
 from memporium.vault.v1 import vault_service_pb2 as api
 from memporium.vault.v1.changes_pb2 import ApplyChangesRequest
-from memporium.vault.v1.cubes_pb2 import NewCube, UseAction
+from memporium.vault.v1.cubes_pb2 import CUBE_VIEW_FULL, NewCube, UseAction
 from memporium_platform.call import acting_as
 from memporium_platform.errors import Reason
 from support.licensed import A1, A2, agreements_of, made_of, owner_of, pack_of
 from support.vaults import cell, reason, search
 
 if TYPE_CHECKING:
-
     from support.vaults import VaultPlace
 
 READ, INFER, KV, TEXT, LORA, EXPORT, REDISTRIBUTE = (
@@ -187,3 +186,27 @@ async def test_the_forms_of_all_cubes_of_a_use_are_asked_at_once(place: VaultPla
     [asked] = place.memstore.reserved.values()
     assert (asked.form, list(asked.further_forms), asked.units.memories) == (1, [2], 2)
     assert asked.units.tokens > 5
+
+
+@pytest.mark.parametrize("form", ["text", "kv", "lora"])
+async def test_a_list_leaves_out_what_its_licence_refuses_and_says_so(
+    place: VaultPlace, parents: list[str], form: str
+) -> None:
+    own = await place.vault("own")
+    free = (await place.create(own, cell("my own words"))).cube.name
+    both = (await place.create(own, await made_of(place, form, own, parents))).cube.name
+    one = (await place.create(own, await made_of(place, "text", own, parents[:1]))).cube.name
+    full = api.ListCubesRequest(parent=own, view=CUBE_VIEW_FULL)
+    assert {cube.name for cube in (await place.stub.ListCubes(full)).cubes} == {free, both, one}
+    place.memstore.committed.clear()
+    place.memstore.refused[A2, READ] = Reason.LICENCE_REVOKED
+    found = await place.stub.ListCubes(full)
+    assert {cube.name for cube in found.cubes} == {free, one}
+    assert [(refusal.agreement, refusal.reason, refusal.vault) for refusal in found.refusals] == [
+        (A2, "LICENCE_REVOKED", own)
+    ]
+    # Only what was shown is counted.
+    assert [(use.agreement, use.units.memories) for use in place.memstore.committed.values()] == [(A1, 1)]
+    assert len((await place.stub.ListCubes(api.ListCubesRequest(parent=own))).cubes) == 3
+    refused = place.stub.GetCube(api.GetCubeRequest(name=both))
+    assert await reason(refused) is Reason.LICENCE_REVOKED

@@ -746,6 +746,7 @@ class ListCubesResponse(_message.Message):
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
     LICENCES_FIELD_NUMBER: _builtins.int
+    REFUSALS_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """Token of the next page; empty: this was the last."""
     revision: _builtins.int
@@ -758,6 +759,10 @@ class ListCubesResponse(_message.Message):
     def licences(self) -> _containers.RepeatedCompositeFieldContainer[_cubes_pb2.UsedLicence]:
         """Licences that payloads were read under."""
 
+    @_builtins.property
+    def refusals(self) -> _containers.RepeatedCompositeFieldContainer[_search_pb2.MountRefusal]:
+        """Licences that do not permit their cubes' payloads to be read: such cubes are left out of a page with payloads."""
+
     def __init__(
         self,
         *,
@@ -765,10 +770,11 @@ class ListCubesResponse(_message.Message):
         next_page_token: _builtins.str = ...,
         revision: _builtins.int = ...,
         licences: _abc.Iterable[_cubes_pb2.UsedLicence] | None = ...,
+        refusals: _abc.Iterable[_search_pb2.MountRefusal] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cubes", b"cubes", "licences", b"licences", "next_page_token", b"next_page_token", "revision", b"revision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cubes", b"cubes", "licences", b"licences", "next_page_token", b"next_page_token", "refusals", b"refusals", "revision", b"revision"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

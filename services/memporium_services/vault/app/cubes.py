@@ -10,7 +10,15 @@ from memporium_platform.paging import page_size
 from memporium_services.vault.app import codec
 from memporium_services.vault.app.as_of import Moment, list_as_of, moment_of, row_then
 from memporium_services.vault.app.changing import Edit
-from memporium_services.vault.app.licensing import READ, asked_for, only_for_services, refuse_dead, reserve
+from memporium_services.vault.app.licensing import (
+    READ,
+    agreements_of,
+    asked_for,
+    only_for_services,
+    refuse_dead,
+    reserve,
+    reserve_each,
+)
 from memporium_services.vault.app.locating import Locator
 from memporium_services.vault.app.reading import (
     assemble,
@@ -22,6 +30,7 @@ from memporium_services.vault.app.reading import (
     refuse_private,
 )
 from memporium_services.vault.app.runtime import cube_ids_in
+from memporium_services.vault.app.search_results import Refusal
 from memporium_services.vault.domain.lifecycle import State, Trigger
 
 if TYPE_CHECKING:
@@ -45,12 +54,13 @@ NOW = Moment()
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Cubes that were read, at which revision, under which licences, and where to go on."""
+    """Cubes that were read, at which revision, under which licences, what was refused, and where to go on."""
 
     cubes: list[Cube]
     revision: int
     uses: list[GrantedUse]
     next_page_token: str = ""
+    refusals: tuple[Refusal, ...] = ()
 
 
 class Cubes:
@@ -174,13 +184,36 @@ class Cubes:
             )
         )
         page = rows[:limit]
-        found = await self._read(call, vault, page, full=full, action=READ, always=vault.agreement if page else "")
+        found = await self._page(call, vault, page, full=full)
         if len(rows) <= limit:
             return found
         last = page[-1]
         return replace(
             found, next_page_token=rt.page_tokens.seal(scope, {"value": _place(last, order), "id": last.cube_id})
         )
+
+    async def _page(self, call: Call, vault: VaultRow, rows: Sequence[CubeRow], *, full: bool) -> Found:
+        """Return a page of cubes; with payloads, those that their licences permit: one refusal spoils no page."""
+        rt, always = self._rt, vault.agreement if rows else ""
+        if not full or always or not any(row.licensed for row in rows):
+            return await self._read(call, vault, rows, full=full, action=READ, always=always)
+        for row in rows:
+            demand_readable(vault, row, rt.now_us())
+        cubes = await assemble(rt, vault, rows, await rt.cipher(vault), full=True)
+        lease, refused = await reserve_each(rt, call, asked_for(cubes, READ, rows=rows), always=always)
+        kept = [place for place, cube in enumerate(cubes) if not refused.keys() & agreements_of(cube)]
+        shown, its_rows = [cubes[place] for place in kept], [rows[place] for place in kept]
+        told = {one.agreement: one for one in asked_for(shown, READ, rows=its_rows)}
+        try:
+            await lease.tell(call, told)
+        except BaseException:
+            await lease.release()
+            raise
+        await lease.commit(told)
+        self._uses.note(vault.uid, [row.cube_id for row in its_rows], "read")
+        refusals = [Refusal("", vault.name, name, error.reason.value, error.message) for name, error in refused.items()]
+        uses = [use for use in lease.uses if use.agreement in told]
+        return Found(shown, vault.revision, uses, refusals=tuple(refusals))
 
     async def _read(
         self,

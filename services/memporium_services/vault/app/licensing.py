@@ -26,6 +26,17 @@ if TYPE_CHECKING:
 READ, RETRIEVE, MATERIALISE_KV, DERIVE_TEXT, DERIVE_LORA, EXPORT_BUNDLE, REDISTRIBUTE = 1, 2, 4, 5, 6, 8, 9
 _PLAINTEXT = 1
 
+_REFUSALS = frozenset(
+    {
+        Reason.LICENCE_NOT_PERMITTED,
+        Reason.LICENCE_EXPIRED,
+        Reason.LICENCE_REVOKED,
+        Reason.LICENCE_SUSPENDED,
+        Reason.LICENCE_QUOTA_EXHAUSTED,
+        Reason.RATE_LIMITED,
+        Reason.PERMISSION_DENIED,
+    }
+)
 _REASONS = {"SUSPENDED": Reason.LICENCE_SUSPENDED, "EXPIRED": Reason.LICENCE_EXPIRED}
 
 
@@ -113,6 +124,29 @@ async def reserve(runtime: Runtime, call: Call, asked: Sequence[UseAsked]) -> Le
         await lease.release()
         raise
     return lease
+
+
+async def reserve_each(
+    runtime: Runtime, call: Call, asked: Sequence[UseAsked], *, always: str
+) -> tuple[Lease, dict[str, PlatformError]]:
+    """Reserve one use an agreement; return the lease, and the refusals of those that do not permit it.
+
+    Raises:
+        PlatformError: LICENCE_*, of the agreement that all of it came under (`always`); and what is no refusal.
+    """
+    lease, refused = Lease(runtime), {}
+    try:
+        for one in asked:
+            try:
+                lease.held += (await reserve(runtime, call, [one])).held
+            except PlatformError as error:
+                if one.agreement == always or error.reason not in _REFUSALS:
+                    raise
+                refused[one.agreement] = error
+    except BaseException:
+        await lease.release()
+        raise
+    return lease, refused
 
 
 def agreements_of(cube: Cube) -> list[str]:
