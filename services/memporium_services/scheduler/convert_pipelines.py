@@ -93,6 +93,7 @@ def run_out(view: RunView, *, full: bool = True) -> pipeline_pb2.PipelineRun:
         state=job_pb2.JobState.Value(f"JOB_STATE_{job.state.name}"),
         committing=run.committing,
         cubes=run.cubes if full and job.state is JobState.SUCCEEDED else (),
+        jobs=[name for name in job.result.get("jobs", "").split("\n") if name],
         vault_revision=int(job.result.get("vault_revision", "0")),
         principal=job.principal,
         attempts=job.attempts,

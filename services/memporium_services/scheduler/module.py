@@ -62,7 +62,9 @@ class SchedulerModule:
         jobs = Jobs(database, self._rows, queue=self._queue, **shared)
         sealer = Sealer(kernel.keys.derive("scheduler.pipelines"))
         rows = SqlPipelineRows(sealer)
-        running = Running(database, self._rows, rows, memory=GrpcMemory(kernel.channels), sealer=sealer)
+        running = Running(
+            database, self._rows, rows, memory=GrpcMemory(kernel.channels), sealer=sealer, queue=self._queue
+        )
         pipelines = Pipelines(database, jobs, self._rows, rows, sealer=sealer, clock=kernel.clock)
         self._execution = Execution(
             database, self._rows, services=services, placements=placements, running=running, **shared

@@ -360,3 +360,22 @@ async def test_nothing_of_a_run_is_left_in_the_scheduler(place):
     files = [path for path in place.platform.kernel.settings.data_dir.rglob("*") if path.is_file()]
     assert files
     assert not [path for path in files if b"xylographic" in path.read_bytes()]
+
+
+async def test_tensors_are_made_by_jobs_after_the_commit_and_not_where_it_fails(place):
+    steps = """
+    steps:
+    - {id: keep, update: {text: "The boat is green and leaks.", title: Kept}}
+    - {id: kv, activate: {cubes: ["${steps.keep.cubes}"], model: tiny-random}}
+    - {id: find, retrieve: {query: green boat, least: %d}}
+    """
+    failed = await place.run(steps % 100)
+    assert (failed.state, list(failed.jobs)) == (FAILED, [])
+    run = await place.run(steps % 1)
+    assert (run.state, run.error, len(run.jobs)) == (SUCCEEDED, "", 1)
+    async for response in place.jobs.WatchJob(jobs_pb.WatchJobRequest(name=run.jobs[0])):
+        job = response.job
+    assert (job.state, job.kind) == (SUCCEEDED, job_pb2.JOB_KIND_BUILD_ACTIVATION)
+    made = await place.vault.GetCube(vault_service_pb2.GetCubeRequest(name=job.result["cube"]))
+    assert list(made.cube.payload.activation.source_cubes) == list(run.cubes)
+    assert len((await place.jobs.ListJobs(jobs_pb.ListJobsRequest(parent=ORG))).jobs) == 3

@@ -539,6 +539,62 @@ class ForgetStep(_message.Message):
 Global___ForgetStep: _TypeAlias = ForgetStep  # noqa: Y015
 
 @_typing.final
+class ActivateStep(_message.Message):
+    """Has KV memory built of memories, by a job that is made once the run has committed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CUBES_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
+    """Model; empty: the default."""
+    @_builtins.property
+    def cubes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The memories; none: nothing happens."""
+
+    def __init__(
+        self,
+        *,
+        cubes: _abc.Iterable[_builtins.str] | None = ...,
+        model: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cubes", b"cubes", "model", b"model"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ActivateStep: _TypeAlias = ActivateStep  # noqa: Y015
+
+@_typing.final
+class TrainStep(_message.Message):
+    """Has LoRA memory trained on memories, by a job that is made once the run has committed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CUBES_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
+    """Model; empty: the default."""
+    @_builtins.property
+    def cubes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The memories; none: nothing happens."""
+
+    def __init__(
+        self,
+        *,
+        cubes: _abc.Iterable[_builtins.str] | None = ...,
+        model: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cubes", b"cubes", "model", b"model"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TrainStep: _TypeAlias = TrainStep  # noqa: Y015
+
+@_typing.final
 class PipelineStep(_message.Message):
     """One step. Texts may hold `${inputs.NAME}` and `${steps.ID.OUTPUT}`; lists of cubes take names and such references."""
 
@@ -555,6 +611,8 @@ class PipelineStep(_message.Message):
     TAG_FIELD_NUMBER: _builtins.int
     MERGE_FIELD_NUMBER: _builtins.int
     FORGET_FIELD_NUMBER: _builtins.int
+    ACTIVATE_FIELD_NUMBER: _builtins.int
+    TRAIN_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Its id within the pipeline, `[a-z][a-z0-9_]*`."""
     @_builtins.property
@@ -597,6 +655,14 @@ class PipelineStep(_message.Message):
     def forget(self) -> Global___ForgetStep:
         """Forgets."""
 
+    @_builtins.property
+    def activate(self) -> Global___ActivateStep:
+        """Builds KV memory."""
+
+    @_builtins.property
+    def train(self) -> Global___TrainStep:
+        """Trains LoRA memory."""
+
     def __init__(
         self,
         *,
@@ -611,12 +677,14 @@ class PipelineStep(_message.Message):
         tag: Global___TagStep | None = ...,
         merge: Global___MergeStep | None = ...,
         forget: Global___ForgetStep | None = ...,
+        activate: Global___ActivateStep | None = ...,
+        train: Global___TrainStep | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["archive", b"archive", "augment", b"augment", "consolidate", b"consolidate", "forget", b"forget", "merge", b"merge", "remember", b"remember", "retrieve", b"retrieve", "step", b"step", "tag", b"tag", "update", b"update"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["activate", b"activate", "archive", b"archive", "augment", b"augment", "consolidate", b"consolidate", "forget", b"forget", "merge", b"merge", "remember", b"remember", "retrieve", b"retrieve", "step", b"step", "tag", b"tag", "train", b"train", "update", b"update"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "archive", b"archive", "augment", b"augment", "consolidate", b"consolidate", "forget", b"forget", "id", b"id", "merge", b"merge", "remember", b"remember", "retrieve", b"retrieve", "step", b"step", "tag", b"tag", "update", b"update"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activate", b"activate", "after", b"after", "archive", b"archive", "augment", b"augment", "consolidate", b"consolidate", "forget", b"forget", "id", b"id", "merge", b"merge", "remember", b"remember", "retrieve", b"retrieve", "step", b"step", "tag", b"tag", "train", b"train", "update", b"update"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_step: _TypeAlias = _typing.Literal["remember", "consolidate", "retrieve", "augment", "update", "archive", "tag", "merge", "forget"]  # noqa: Y015
+    _WhichOneofReturnType_step: _TypeAlias = _typing.Literal["remember", "consolidate", "retrieve", "augment", "update", "archive", "tag", "merge", "forget", "activate", "train"]  # noqa: Y015
     _WhichOneofArgType_step: _TypeAlias = _typing.Literal["step", b"step"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_step) -> _WhichOneofReturnType_step | None: ...
 
@@ -752,6 +820,7 @@ class PipelineRun(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
+    JOBS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`orgs/{org}/pipelineRuns/{run}`; the job that carries it has the same id."""
     pipeline: _builtins.str
@@ -794,6 +863,10 @@ class PipelineRun(_message.Message):
     def end_time(self) -> _timestamp_pb2.Timestamp:
         """When it ended."""
 
+    @_builtins.property
+    def jobs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Jobs that its steps wanted, made once it had committed."""
+
     def __init__(
         self,
         *,
@@ -813,10 +886,11 @@ class PipelineRun(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
         revision: _builtins.int = ...,
+        jobs: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "definition", b"definition", "end_time", b"end_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "committing", b"committing", "create_time", b"create_time", "cubes", b"cubes", "definition", b"definition", "end_time", b"end_time", "error", b"error", "error_reason", b"error_reason", "name", b"name", "pipeline", b"pipeline", "principal", b"principal", "revision", b"revision", "state", b"state", "steps", b"steps", "vault", b"vault", "vault_revision", b"vault_revision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "committing", b"committing", "create_time", b"create_time", "cubes", b"cubes", "definition", b"definition", "end_time", b"end_time", "error", b"error", "error_reason", b"error_reason", "jobs", b"jobs", "name", b"name", "pipeline", b"pipeline", "principal", b"principal", "revision", b"revision", "state", b"state", "steps", b"steps", "vault", b"vault", "vault_revision", b"vault_revision"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

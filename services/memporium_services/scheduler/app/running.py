@@ -7,12 +7,14 @@ call to the vault with an id made of the run's name: however often it is sent, i
 from __future__ import annotations
 
 import base64
+import hashlib
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from memporium_platform.errors import PlatformError, Reason, invalid, not_found
 from memporium_services.scheduler.app.staging import Outcome, Scene, Staging
 from memporium_services.scheduler.domain.definitions import pipeline_of
+from memporium_services.scheduler.domain.jobs import Job, JobKind
 from memporium_services.scheduler.domain.pipeline_checks import ordered
 from memporium_services.scheduler.domain.runs import OUTDATED, UNKNOWN, StepRecord, StepState
 
@@ -23,9 +25,8 @@ if TYPE_CHECKING:
 
     from memporium_platform.storage.sql.database import Database
     from memporium_services.scheduler.app.sealing import Sealer
-    from memporium_services.scheduler.domain.jobs import Job
     from memporium_services.scheduler.domain.runs import Run
-    from memporium_services.scheduler.ports import JobRows, Report
+    from memporium_services.scheduler.ports import JobQueue, JobRows, Report
     from memporium_services.scheduler.ports_pipelines import Memory, PipelineRows
 
 # Set by the crash test: the process ends at this point of a run, for instance `pipeline.find.after`.
@@ -37,10 +38,10 @@ class Running:
     """Carries out runs."""
 
     def __init__(
-        self, database: Database, jobs: JobRows, rows: PipelineRows, *, memory: Memory, sealer: Sealer
+        self, database: Database, jobs: JobRows, rows: PipelineRows, *, memory: Memory, sealer: Sealer, queue: JobQueue
     ) -> None:
         """Work on a database with the memory of vaults."""
-        self._database, self._jobs, self._rows = database, jobs, rows
+        self._database, self._jobs, self._rows, self._queue = database, jobs, rows, queue
         self._memory, self._staging, self._sealer = memory, Staging(memory), sealer
 
     async def attempt(self, job: Job, report: Report) -> Mapping[str, str]:
@@ -68,7 +69,35 @@ class Running:
         changes = [change for step in steps for change in done[step.id].changes]
         if len(changes) > MOST_CHANGES:
             raise invalid("steps", f"want to make {len(changes)} changes, and one run may make {MOST_CHANGES}")
-        return await self._commit(job, run, changes)
+        made = await self._commit(job, run, changes)
+        wanted = {step.id: one for step in steps for one in done[step.id].jobs}
+        return {**made, "jobs": "\n".join(await self._follow_up(job, wanted))} if wanted else made
+
+    async def _follow_up(self, job: Job, wanted: Mapping[str, tuple[str, Mapping[str, Any]]]) -> list[str]:
+        """Make the jobs that steps wanted, each under an id of its own that stays; return their names."""
+        made = [
+            Job(
+                org=job.org,
+                job_id=f"{job.job_id}-{hashlib.sha256(step.encode()).hexdigest()[:12]}",
+                kind=JobKind(kind),
+                spec=spec,
+                principal=job.principal,
+                principal_kind=job.principal_kind,
+                create_time=job.create_time,
+                priority=job.priority,
+            )
+            for step, (kind, spec) in wanted.items()
+        ]
+
+        def write(conn: Connection) -> None:
+            for one in made:
+                if self._jobs.get(conn, one.org, one.job_id) is None:
+                    self._jobs.insert(conn, one)
+
+        await self._database.write(write)
+        for one in made:
+            await self._queue.put(one)
+        return [one.name for one in made]
 
     async def committing(self, job: Job) -> bool:
         """Say whether a run's writes may have been made by an attempt whose answer did not come."""
@@ -125,6 +154,7 @@ class Running:
             "outputs": dict(outcome.outputs),
             "changes": [base64.b64encode(one).decode() for one in outcome.changes],
             "licensed": list(outcome.licensed),
+            "jobs": list(outcome.jobs),
         }
         data = self._sealer.seal(kept, run.name, step)
         return StepRecord(step, StepState.STAGED, numbers, len(outcome.changes), data)
@@ -132,7 +162,8 @@ class Running:
     def _outcome(self, run: Run, record: StepRecord) -> Outcome:
         kept = self._sealer.open(record.sealed, run.name, record.id)
         changes = tuple(base64.b64decode(one) for one in kept["changes"])
-        return Outcome(kept["outputs"], changes, tuple(kept["licensed"]))
+        jobs = tuple((kind, spec) for kind, spec in kept.get("jobs", ()))
+        return Outcome(kept["outputs"], changes, tuple(kept["licensed"]), jobs)
 
 
 def _fault(step: str, place: str) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from memporium_platform.errors import PlatformError, Reason
+from memporium_services.scheduler.domain.jobs import JobKind
 from memporium_services.scheduler.domain.pipelines import Reference, Step, needs
 from memporium_services.scheduler.domain.values import filled
 from memporium_services.scheduler.ports_pipelines import Dialogue, Drafted, Written
@@ -30,11 +31,13 @@ class Outcome:
         outputs: Its outputs by name.
         changes: What it wants to write.
         licensed: Memories of others that it read, or that steps before it read.
+        jobs: Jobs that are made after the commit: kind and arguments.
     """
 
     outputs: Mapping[str, Any] = field(default_factory=dict)
     changes: tuple[bytes, ...] = ()
     licensed: tuple[str, ...] = ()
+    jobs: tuple[tuple[str, Mapping[str, Any]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,8 @@ class Staging:
             "tag": self._tag,
             "merge": self._merge,
             "forget": self._forget,
+            "activate": self._convert,
+            "train": self._convert,
         }
 
     async def run(self, step: Step, scene: Scene) -> Outcome:
@@ -88,7 +93,7 @@ class Staging:
         licensed = list(dict.fromkeys(name for id_ in sorted(needs(step)) for name in scene.done[id_].licensed))
         outcome = await self._kinds[step.kind](step, given, scene, licensed)
         everything = tuple(dict.fromkeys([*licensed, *outcome.licensed]))
-        return Outcome(outcome.outputs, outcome.changes, everything)
+        return Outcome(outcome.outputs, outcome.changes, everything, outcome.jobs)
 
     async def _remember(self, step: Step, given: dict[str, Any], scene: Scene, licensed: Sequence[str]) -> Outcome:
         turns = given.get("turns") or [
@@ -167,6 +172,11 @@ class Staging:
 
     async def _forget(self, step: Step, given: dict[str, Any], scene: Scene, licensed: Sequence[str]) -> Outcome:  # noqa: ARG002
         return _counted(self._memory.forgotten(given["cubes"], keep_derived=bool(given.get("keep_derived", False))))
+
+    async def _convert(self, step: Step, given: dict[str, Any], scene: Scene, licensed: Sequence[str]) -> Outcome:  # noqa: ARG002
+        kind = JobKind.BUILD_ACTIVATION if step.kind == "activate" else JobKind.TRAIN_PARAMETER
+        spec = {"vault": scene.vault, "cubes": given["cubes"], "model": given.get("model", "")}
+        return Outcome(jobs=((kind.value, spec),) if given["cubes"] else ())
 
 
 def _cubes(outcome: Outcome) -> list[str]:

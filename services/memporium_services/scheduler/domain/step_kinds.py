@@ -115,4 +115,6 @@ STEP_KINDS: Mapping[str, StepKind] = {
     "tag": StepKind({"cubes": _needed_any, "add": _texts, "remove": _texts}, {"cubes": Type.STAGED, **_COUNT}),
     "merge": StepKind({"cubes": _needed_cubes}, dict(_COUNT)),
     "forget": StepKind({"cubes": _needed_cubes, "keep_derived": _plain}, dict(_COUNT)),
+    "activate": StepKind({"cubes": _needed_any, "model": _text}),
+    "train": StepKind({"cubes": _needed_any, "model": _text}),
 }
