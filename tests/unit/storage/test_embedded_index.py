@@ -208,6 +208,77 @@ def test_closed_well_it_survives_a_restart_of_the_machine(tmp_path: Path, monkey
     again.close()
 
 
+def test_vectors_that_a_graph_lacks_are_not_linked_by_whoever_opens_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opened_module, "LATE_MAX", 10)
+    rows = _vectors(1200)
+    store = EmbeddedIndexStore(tmp_path, graph_from=500)
+    index = store.open("v", dimensions=D)
+    index.apply(upserts=[_entry(i + 1, "w", row) for i, row in enumerate(rows[:1000])], deletes=[], revision=1)
+    assert index.wait_for_graph(30)
+    store.close()
+    opened = opened_module.OpenedIndex(tmp_path / "v", dimensions=D)
+    upserts = [_entry(i + 1, "w", row) for i, row in enumerate(rows) if 1000 <= i < 1010]
+    opened.apply(upserts=upserts, deletes=[], revision=2)
+    # Closed before they are linked, twice: the graph is not thrown away for that.
+    for _ in range(2):
+        opened.close()
+        opened = opened_module.OpenedIndex(tmp_path / "v", dimensions=D)
+        assert opened.graph is not None
+        assert opened.late_count == 10
+    assert opened.dense(rows[1003], k=1, allowed=None).ids.tolist() == [1004]
+    monkeypatch.setattr(opened_module, "LATE_MAX", 4)
+    opened.close()
+    opened = opened_module.OpenedIndex(tmp_path / "v", dimensions=D)
+    assert opened.late_count == 10
+    opened.apply(upserts=[_entry(1151, "w", rows[1150])], deletes=[], revision=3)
+    assert opened.late_count == 9
+    opened.fold(9)
+    opened.close()
+    opened = opened_module.OpenedIndex(tmp_path / "v", dimensions=D)
+    assert (opened.graph is not None, opened.late_count) == (True, 0)
+    opened.close()
+
+
+def test_the_directory_in_a_file_says_what_the_rows_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opened_module, "MIN_UNITS", 50)
+    rows, kept = _vectors(200), tmp_path / "v" / "columns.npz"
+
+    def found(store: EmbeddedIndexStore) -> list[object]:
+        index = store.open("v", dimensions=D)
+        dense = [index.search_dense(rows[number], k=5) for number in range(0, 200, 7)]
+        terms = [index.search_terms([f"w{number}", "common"], leg="own", k=200) for number in range(0, 200, 7)]
+        return [(hits.ids.tolist(), hits.scores.tolist()) for hits in [*dense, *terms]]
+
+    store = EmbeddedIndexStore(tmp_path)
+    entries = [_entry(i + 1, f"common w{i}", row if i % 3 else None) for i, row in enumerate(rows)]
+    store.open("v", dimensions=D).apply(upserts=entries, deletes=[], revision=1)
+    before = found(store)
+    store.close()
+    assert kept.exists()
+    store = EmbeddedIndexStore(tmp_path)
+    assert found(store) == before
+    assert kept.exists()
+    store.open("v", dimensions=D).apply(upserts=[], deletes=[7, 8, 9], revision=2)
+    # It names what is gone.
+    assert not kept.exists()
+    after = found(store)
+    store.close()
+    stale = kept.read_bytes()
+    store = EmbeddedIndexStore(tmp_path)
+    store.open("v", dimensions=D).apply(upserts=entries[6:7], deletes=[], revision=3)
+    again = found(store)
+    store.close()
+    assert after != again
+    # One of an earlier state, or no such file at all, is not used.
+    for wrong in (stale, b"", b"no archive"):
+        kept.write_bytes(wrong)
+        store = EmbeddedIndexStore(tmp_path)
+        assert found(store) == again
+        store.close()
+
+
 def test_indexes_used_least_are_closed_when_they_take_too_much_memory(tmp_path: Path) -> None:
     rows = _vectors(40)
     store = EmbeddedIndexStore(tmp_path, max_bytes=5 * opened_module._OPEN_BYTES)

@@ -13,7 +13,7 @@ from memporium_platform.storage.index.columns import Columns
 from memporium_platform.storage.index.postings import Directory, UnitRow
 
 NONE = np.empty(0, np.int64)
-EMPTY = Directory(NONE, NONE, NONE.astype(np.float32), NONE.astype(np.float32), NONE.astype(np.bool_), NONE)
+EMPTY = Directory(NONE, NONE, NONE.astype(np.float32), NONE.astype(np.float32), NONE.astype(np.bool_))
 
 
 def _row(slot: int, unit_id: int, numbers: np.random.Generator) -> UnitRow:

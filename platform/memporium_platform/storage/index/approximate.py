@@ -58,7 +58,7 @@ class ApproximateIndex:
         if loaded._index.ndim != dimensions:
             return None
         keys = np.asarray(loaded._index.keys, dtype=np.int64)
-        loaded._fillers = [int(key) for key in keys if key >= _FILLERS_FROM]
+        loaded._fillers = keys[keys >= _FILLERS_FROM].tolist()
         loaded._next_filler = max(loaded._fillers, default=_FILLERS_FROM) + 1
         return loaded
 

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from memporium_platform.storage.index.postings import Directory
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from memporium_platform.storage.index.postings import Directory, UnitRow
+    from memporium_platform.storage.index.postings import UnitRow
 
 _FIRST_ROWS = 64
 # Ids that came since all were sorted: looked up one by one; beyond, all are sorted again, 0.1 s for a million.
@@ -38,6 +40,12 @@ class Columns:
         self.vectors = int(np.count_nonzero(self._has_vector))
         self._documents = np.count_nonzero(self._lengths, axis=1)
         self._terms = self._lengths.sum(axis=1, dtype=np.float64).astype(np.int64)
+
+    def directory(self) -> Directory:
+        """Return what it holds, as it was taken over."""
+        slots = np.flatnonzero(self.ids)
+        own, context = self._lengths[:, slots]
+        return Directory(slots, self._ids[slots], own, context, self._has_vector[slots])
 
     @property
     def memory_bytes(self) -> int:

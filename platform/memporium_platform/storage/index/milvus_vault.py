@@ -182,7 +182,6 @@ class MilvusVaultIndex:
             own_lengths=table[:, 1].astype(np.float32),
             context_lengths=table[:, 2].astype(np.float32),
             has_vector=table[:, 3].astype(np.bool_),
-            sequences=np.zeros(len(table), np.int64),
         )
 
     def _row(self, entry: IndexEntry) -> dict[str, Any]:

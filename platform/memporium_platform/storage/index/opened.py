@@ -16,6 +16,7 @@ import numpy as np
 from memporium_platform.storage.index.approximate import ApproximateIndex
 from memporium_platform.storage.index.bm25 import bm25
 from memporium_platform.storage.index.columns import Columns
+from memporium_platform.storage.index.columns_file import MIN_UNITS, load_directory, save_directory
 from memporium_platform.storage.index.postings import FORMAT, Leg, Postings, term_number, unit_row
 from memporium_platform.storage.index.ranking import no_hits, top_k
 from memporium_platform.storage.index.slab import VectorSlab
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from memporium_platform.storage.index.postings import Directory
     from memporium_platform.storage.index.vault_index import Hits, IndexEntry
 
 LEGS = {"own": Leg.OWN, "context": Leg.CONTEXT}
@@ -56,6 +58,7 @@ class OpenedIndex:
             sqlite3.DatabaseError: The file is damaged, or another process holds it.
         """
         self._dimensions = dimensions
+        self._columns_path = folder / "columns.npz"
         self._graph_path = folder / "neighbours.usearch"
         # Of half floats, as it was kept before.
         (folder / "graph.usearch").unlink(missing_ok=True)
@@ -65,8 +68,7 @@ class OpenedIndex:
             dirty = _check(meta, dimensions)
             self.revision = int(meta.get("revision", 0))
             self._sequence = int(meta.get("sequence", 0))
-            directory = self._postings.directory()
-            self._columns = Columns(directory)
+            self._columns = Columns(self._directory(clean=not dirty))
             self._slab = VectorSlab(folder / "vectors.f32", dimensions=dimensions)
             _check_rows(self._slab, self._columns)
         except BaseException:
@@ -85,7 +87,7 @@ class OpenedIndex:
         self._whole = -1
         self._graph_saved = int(meta.get("graph_sequence", -1))
         if self._graph_path.exists():
-            self._load_graph(directory.slots[directory.has_vector & (directory.sequences > self._graph_saved)])
+            self._load_graph(self._postings.vectors_after(self._graph_saved))
 
     @property
     def memory_bytes(self) -> int:
@@ -125,6 +127,7 @@ class OpenedIndex:
     def apply(self, *, upserts: Sequence[IndexEntry], deletes: Sequence[int], revision: int) -> None:
         """Take in changes."""
         if not self._marked:
+            self._columns_path.unlink(missing_ok=True)
             self._postings.set_meta(format=FORMAT, dimensions=self._dimensions, open_boot=_boot_id())
             self._marked = True
         entries = {entry.unit_id: entry for entry in upserts}
@@ -201,11 +204,18 @@ class OpenedIndex:
         try:
             if self.graph is not None and self._graph_saved != self._sequence:
                 self._save_graph()
+            if self._columns.used >= MIN_UNITS and not self._columns_path.exists():
+                save_directory(self._columns_path, self._columns.directory(), sequence=self._sequence)
             if self._marked:
                 self._slab.flush()
                 self._postings.set_meta(open_boot="")
         finally:
             self._postings.close()
+
+    def _directory(self, *, clean: bool) -> Directory:
+        """Return what the index holds; from the file of an index that was closed and not changed since."""
+        kept = load_directory(self._columns_path, sequence=self._sequence) if clean else None
+        return kept or self._postings.directory()
 
     def _allowed_slots(self, allowed: NDArray[np.int64]) -> NDArray[np.int64]:
         # One search asks several legs with the same array.
@@ -248,7 +258,8 @@ class OpenedIndex:
             for slot in removed:
                 self._late.pop(slot, None)
             self._late.update(dict.fromkeys(added))
-            self.fold(max(0, len(self._late) - LATE_MAX))
+            # After opening more may wait; they are worked off, not all by the first who writes.
+            self.fold(min(max(0, len(self._late) - LATE_MAX), 2 * len(added)))
 
     def _load_graph(self, newer: NDArray[np.int64]) -> None:
         graph = ApproximateIndex.load(self._graph_path, dimensions=self._dimensions)
@@ -256,11 +267,18 @@ class OpenedIndex:
         if graph is None or len(newer) > len(live) // 5:
             self._graph_path.unlink(missing_ok=True)
             return
-        graph.remove(np.setdiff1d(graph.slots, live))
-        behind = np.union1d(newer, np.setdiff1d(live, graph.slots))
+        there = graph.slots
+        has = np.zeros(max(self._columns.used, int(there.max(initial=-1)) + 1), np.bool_)
+        has[there] = True
+        has[live] = False
+        graph.remove(np.flatnonzero(has))
+        has[:] = True
+        has[there] = False
+        behind = np.union1d(newer, live[has[live]])
         self.graph = graph
+        # To link them here would keep whoever searches first waiting for minutes.
         self._late = dict.fromkeys(behind.tolist())
-        self.fold(max(0, len(behind) - LATE_MAX))
+        self._whole = self._graph_saved if self._late else self._sequence
 
     def _save_graph(self) -> None:
         if self.graph is not None:

@@ -80,7 +80,6 @@ class Directory:
     own_lengths: NDArray[np.float32]
     context_lengths: NDArray[np.float32]
     has_vector: NDArray[np.bool_]
-    sequences: NDArray[np.int64]
 
 
 def term_number(term: str) -> int:
@@ -138,17 +137,21 @@ class Postings:
     def directory(self) -> Directory:
         """Return all units."""
         rows = self._connection.execute(
-            "SELECT slot, unit_id, own_length, context_length, has_vector, sequence FROM units ORDER BY slot"
+            "SELECT slot, unit_id, own_length, context_length, has_vector FROM units ORDER BY slot"
         ).fetchall()
-        table = np.array(rows, dtype=np.int64).reshape(-1, 6)
+        table = np.array(rows, dtype=np.int64).reshape(-1, 5)
         return Directory(
             slots=table[:, 0].copy(),
             unit_ids=table[:, 1].copy(),
             own_lengths=table[:, 2].astype(np.float32),
             context_lengths=table[:, 3].astype(np.float32),
             has_vector=table[:, 4].astype(np.bool_),
-            sequences=table[:, 5].copy(),
         )
+
+    def vectors_after(self, sequence: int) -> NDArray[np.int64]:
+        """Return the slots with vectors that came after a sequence."""
+        query = "SELECT slot FROM units WHERE sequence > ? AND has_vector ORDER BY slot"
+        return np.array([slot for (slot,) in self._connection.execute(query, (sequence,))], dtype=np.int64)
 
     def change(self, *, remove: Sequence[int], add: Sequence[UnitRow], sequence: int, revision: int) -> None:
         """Remove the units at slots and add others, in one transaction."""
