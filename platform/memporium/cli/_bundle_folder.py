@@ -111,14 +111,22 @@ def _download(run: Session, bundle: str, *, folder: Path, agreement: str, name: 
             file.write(chunk.data)
 
 
-def verify_folder(run: Session, path: Path, *, trust: list[str], at: str, key: Path | None) -> None:
+def verify_folder(run: Session, path: Path, *, trust: list[str], at: str, key: Path | None, threshold: int = 1) -> None:
     """Verify the bundle in a folder with the publisher's public keys; print each check that it passed.
+
+    Args:
+        run: The session.
+        path: The folder, or the manifest in it.
+        trust: The keys, in base64.
+        at: The time to verify for; "": now.
+        key: File with the recipient's private key; None: only the outside is verified.
+        threshold: So many of the keys must have signed.
 
     Raises:
         MemporiumError: A check failed.
         typer.BadParameter: A key or the time is malformed.
     """
-    root, private = _trust(trust), _private(key)
+    root, private = _trust(trust, threshold), _private(key)
     passed: list[str] = []
     try:
         for step in offline.verify(path, root, now=_time(at) or datetime.now(UTC), key=private):
@@ -133,7 +141,7 @@ def verify_folder(run: Session, path: Path, *, trust: list[str], at: str, key: P
         print_json({"passed": passed})
 
 
-def _trust(keys: list[str]) -> Trust:
+def _trust(keys: list[str], threshold: int) -> Trust:
     try:
         parsed = [Key.parse(base64.b64decode(key, validate=True)) for key in keys]
         for key in parsed:
@@ -143,7 +151,9 @@ def _trust(keys: list[str]) -> Trust:
     if not parsed:
         message = "needs the publisher's public key, 32 bytes in base64, from `memporium org keys`"
         raise typer.BadParameter(message, param_hint="--trust")
-    return Trust(parsed)
+    if threshold > len({key.ed25519 for key in parsed}):
+        raise typer.BadParameter("needs so many different keys in --trust", param_hint="--threshold")
+    return Trust(parsed, threshold)
 
 
 def _private(path: Path | None) -> bytes:

@@ -92,11 +92,12 @@ def verify(
         Path | None,
         typer.Option(help="For a folder: file with the recipient's private key; opens the content."),
     ] = None,
+    threshold: Annotated[int, typer.Option(help="For a folder: so many of the keys must have signed.", min=1)] = 1,
 ) -> None:
     """Verify a bundle step by step and import nothing; a folder is verified offline, without any service."""
     run = session(context)
     if Path(bundle).exists():
-        verify_folder(run, Path(bundle), trust=trust, at=at, key=key)
+        verify_folder(run, Path(bundle), trust=trust, at=at, key=key, threshold=threshold)
         return
     name = run.absolute(bundle, "bundles")
     follow(run, run.client.transfer.verify_bundle(parent=run.org, bundle=name, agreement=agreement))

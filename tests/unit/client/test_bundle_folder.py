@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import typer
 
-from memporium.cli._bundle_folder import download_bundle
+from memporium.cli._bundle_folder import download_bundle, verify_folder
 from memporium.client import MemporiumError
+from support.bundle_attacks import OTHER
 from support.bundles import SMALL, Publisher, text_record
 
 press = Publisher(sizes=SMALL)
@@ -113,3 +117,62 @@ def test_a_folder_with_something_else_is_left_alone(tmp_path):
     with pytest.raises(typer.BadParameter):
         download_bundle(Platform(records()), "b", folder=tmp_path, agreement="")
     assert contents(tmp_path) == {"letter.txt": b"dear"}
+
+
+GOLDEN = Path(__file__).parents[2] / "golden" / "bundles" / "mcb1-1"
+
+
+def verified(capsys, name, *, inside=False, **changes):
+    """Verify a golden bundle as the command does; return the checks that it prints."""
+    folder = GOLDEN / name
+    expected = json.loads((folder / "expected.json").read_text())
+    values = {
+        "trust": [base64.b64encode(bytes.fromhex(expected["trust"])).decode()],
+        "at": expected["at"],
+        "key": folder / "reader.hex" if inside else None,
+    }
+    verify_folder(SimpleNamespace(as_json=True), folder, **(values | changes))
+    return json.loads(capsys.readouterr().out)["passed"]
+
+
+@pytest.mark.parametrize("name", ["release", "release-with-part", "hybrid", "rotated", "empty"])
+def test_a_folder_is_verified_without_a_platform(capsys, name):
+    assert len(verified(capsys, name)) == 7
+    assert len(verified(capsys, name, inside=True)) == 13
+
+
+def test_a_refusal_names_the_check(capsys):
+    with pytest.raises(MemporiumError) as caught:
+        verified(capsys, "release", at="2030-01-01T00:00:00Z")
+    assert (caught.value.reason, caught.value.metadata) == ("BUNDLE_REJECTED", {"step": "FRESHNESS"})
+    other = base64.b64encode(OTHER.public_key().public_bytes_raw()).decode()
+    with pytest.raises(MemporiumError) as caught:
+        verified(capsys, "release", trust=[other])
+    assert caught.value.metadata == {"step": "TRUST_ROOT"}
+
+
+def test_two_keys_must_have_signed_where_two_are_asked_for(capsys):
+    expected = json.loads((GOLDEN / "release" / "expected.json").read_text())
+    keys = [
+        base64.b64encode(key).decode()
+        for key in (bytes.fromhex(expected["trust"]), OTHER.public_key().public_bytes_raw())
+    ]
+    assert len(verified(capsys, "release", trust=keys)) == 7
+    with pytest.raises(MemporiumError):
+        verified(capsys, "release", trust=keys, threshold=2)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"trust": []},
+        {"trust": ["bm8="]},
+        {"trust": ["not base64"]},
+        {"threshold": 2},
+        {"at": "yesterday"},
+        {"key": Path("/nowhere")},
+    ],
+)
+def test_wrong_use_is_said(capsys, wrong):
+    with pytest.raises(typer.BadParameter):
+        verified(capsys, "release", **wrong)
