@@ -13,11 +13,17 @@ from memporium_platform.bundle import dsse
 from memporium_platform.bundle.documents import (
     MANIFEST_TYPE,
     Documents,
+    merkle_root,
+    place,
 )
+from memporium_platform.bundle.keys import BundleKey, LineSecret
+from memporium_platform.bundle.padme import padded_size
+from memporium_platform.bundle.segments import seal_segment
 from memporium_platform.errors import PlatformError, Reason
 from support.bundles import (
     Publisher,
     secret,
+    tensor_file,
     text_record,
 )
 
@@ -48,3 +54,26 @@ def with_snapshot(sealed, snapshot, *, number=1):
     return Documents(
         sealed.manifest, snapshot, press.signed_time(snapshot, snapshot_number=number), press.grant(sealed)
     )
+
+
+def forge_segment(content: bytes, *, compressed: bool = True, tensors: bool = False, records: int | None = None):
+    """Return a bundle whose publisher sealed `content` as it is, with everything else consistent."""
+    sealed = press.seal(RECORDS, [tensor_file()] if tensors else [])
+    segment = seal_segment(content, LineSecret(press.line_secret), compressed=compressed)
+    objects = sealed.objects | {segment.sha256.hex(): bytes(segment.data)}
+
+    def change(manifest):
+        index = len(manifest.segments) - 1
+        target, stream = manifest.segments[index], manifest.streams[-1]
+        target.sha256, target.size_bytes = segment.sha256, len(segment.data)
+        key = BundleKey(sealed.bundle_key)
+        target.sealed_key = key.seal_segment_key(index, segment.key, place=place(index, target))
+        digest = key.stream_digest(len(manifest.streams) - 1)
+        digest.update(index, content)
+        stream.digest, stream.padded_bytes = digest.digest(), padded_size(len(content))
+        if records is not None:
+            stream.record_count = records
+        manifest.total_padded_bytes = sum(stream.padded_bytes for stream in manifest.streams)
+        manifest.merkle_root = merkle_root(manifest.segments)
+
+    return resigned(sealed, change), objects

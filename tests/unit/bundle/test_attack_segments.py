@@ -11,15 +11,12 @@ from memporium_platform.bundle import dsse
 from memporium_platform.bundle.documents import (
     MANIFEST_TYPE,
     merkle_root,
-    place,
 )
-from memporium_platform.bundle.keys import BundleKey, LineSecret
-from memporium_platform.bundle.padme import padded_size
+from memporium_platform.bundle.keys import LineSecret
 from memporium_platform.bundle.records import delimited
-from memporium_platform.bundle.segments import seal_segment
 from memporium_platform.bundle.verifier import BundleVerifier
 from memporium_platform.bundle.writer import BundleWriter
-from support.bundle_attacks import RECORDS, press, refused_at, resigned
+from support.bundle_attacks import RECORDS, forge_segment, press, refused_at, resigned
 from support.bundles import (
     SMALL,
     Publisher,
@@ -91,29 +88,6 @@ def test_a_segment_of_another_bundle_of_the_line():
 
     with refused_at("DECRYPTION"):
         load(resigned(one, swap), one.objects | two.objects)
-
-
-def forge_segment(content: bytes, *, compressed: bool = True, tensors: bool = False, records: int | None = None):
-    """Return a bundle whose publisher sealed `content` as it is, with everything else consistent."""
-    sealed = press.seal(RECORDS, [tensor_file()] if tensors else [])
-    segment = seal_segment(content, LineSecret(press.line_secret), compressed=compressed)
-    objects = sealed.objects | {segment.sha256.hex(): bytes(segment.data)}
-
-    def change(manifest):
-        index = len(manifest.segments) - 1
-        target, stream = manifest.segments[index], manifest.streams[-1]
-        target.sha256, target.size_bytes = segment.sha256, len(segment.data)
-        key = BundleKey(sealed.bundle_key)
-        target.sealed_key = key.seal_segment_key(index, segment.key, place=place(index, target))
-        digest = key.stream_digest(len(manifest.streams) - 1)
-        digest.update(index, content)
-        stream.digest, stream.padded_bytes = digest.digest(), padded_size(len(content))
-        if records is not None:
-            stream.record_count = records
-        manifest.total_padded_bytes = sum(stream.padded_bytes for stream in manifest.streams)
-        manifest.merkle_root = merkle_root(manifest.segments)
-
-    return resigned(sealed, change), objects
 
 
 def test_a_pickle_in_the_place_of_tensors():

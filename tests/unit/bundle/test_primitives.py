@@ -13,7 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memporium_platform.bundle import chunked, compression, dsse, merkle
+from memporium_platform.bundle.keys import LineSecret
 from memporium_platform.bundle.padme import padded_size
+from memporium_platform.bundle.segments import seal_segment
 
 KEY, SALT = bytes(range(32)), bytes(range(24))
 
@@ -144,3 +146,18 @@ def test_zstd_refuses_cut_frames_second_frames_and_other_bytes():
     for forged in (*(frame[:n] for n in range(len(frame))), frame + frame, frame + b"x", b"not zstd"):
         with pytest.raises(compression.DecompressionError):
             compression.decompress(forged, limit_bytes=10_000)
+
+
+@pytest.mark.parametrize(("key", "salt"), [(bytes(31), bytes(24)), (bytes(32), bytes(23))])
+def test_chunked_takes_no_other_lengths_of_keys_and_salts(key, salt):
+    with pytest.raises(ValueError, match="32 bytes"):
+        chunked.seal(key, b"", salt=salt)
+    if len(key) < 32:
+        with pytest.raises(chunked.ChunkedDecryptionError):
+            chunked.open_sealed(key, chunked.seal(bytes(32), b"", salt=bytes(24)))
+
+
+@pytest.mark.parametrize("size", [0, (16 << 20) + 1])
+def test_a_segment_is_neither_empty_nor_above_its_cap(size):
+    with pytest.raises(ValueError, match="16 MiB"):
+        seal_segment(bytes(size), LineSecret(bytes(32)), compressed=False)

@@ -11,10 +11,12 @@ from memporium.verify.bundle.documents import BundleRefusedError, Key, Trust
 from memporium.verify.bundle.safetensors import TensorFile
 from memporium_platform.bundle import dsse, merkle
 from memporium_platform.bundle import padme as first_padme
+from memporium_platform.bundle.compression import compress
 from memporium_platform.bundle.documents import MANIFEST_TYPE, PART_TYPE
+from memporium_platform.bundle.records import delimited
 from memporium_platform.bundle.tensors import TensorFileCheck, TensorFileError
-from support.bundle_attacks import RECORDS, press
-from support.bundles import NOW, READER_KEY, SIGNER, tensor_file
+from support.bundle_attacks import RECORDS, forge_segment, press, refused_at
+from support.bundles import NOW, READER_KEY, SIGNER, load, tensor_file
 
 TRUST = Trust([Key(SIGNER.public_key().public_bytes_raw())])
 
@@ -137,3 +139,73 @@ def test_tensor_files_are_judged_alike(numbers, piece):
 def test_keys_that_are_none(raw):
     with pytest.raises(ValueError, match="bytes"):
         Key.parse(raw)
+
+
+FORGED = {
+    "malformed records": ("FORMAT", {"content": b"\x0a\x05abc"}),
+    "empty records": ("FORMAT", {"content": b"\x0a\x00\x0a\x00"}),
+    "another number of records": ("FORMAT", {"content": b"".join(map(delimited, RECORDS)), "records": 3}),
+    "not a number": ("FORMAT", {"content": tensor_file({"a": [float("nan")]}), "compressed": False, "tensors": True}),
+    "no tensor file": ("FORMAT", {"content": b"PK\x03\x04" + bytes(90), "compressed": False, "tensors": True}),
+    "a hole": ("FORMAT", {"content": tensor_file() + b"x", "compressed": False, "tensors": True}),
+    "a short file": ("FORMAT", {"content": tensor_file()[:-4], "compressed": False, "tensors": True}),
+}
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_contents_that_a_lying_publisher_seals(name):
+    step, how = FORGED[name]
+    documents, objects = forge_segment(how["content"], **{key: value for key, value in how.items() if key != "content"})
+    with pytest.raises(BundleRefusedError) as caught:
+        verify(documents, objects)
+    assert caught.value.step == step
+
+
+def test_a_zip_bomb():
+    documents, objects = forge_segment(bytes(1 << 20))
+    manifest = Manifest.FromString(dsse.parse(documents.manifest).payload)
+    manifest.streams[0].padded_bytes = manifest.total_padded_bytes = 1024
+    made = press.seal(RECORDS)
+    made.manifest = dsse.sign(manifest.SerializeToString(), MANIFEST_TYPE, press.signers)
+    with pytest.raises(BundleRefusedError) as caught:
+        verify(press.documents(made), objects)
+    assert caught.value.step == "DECOMPRESSION"
+
+
+@pytest.mark.parametrize("body", [b"no frame", compress(b"one") + compress(b"two"), compress(b"x" * 99)[:-3]])
+def test_bodies_that_are_not_one_frame(monkeypatch, body):
+    monkeypatch.setattr("memporium_platform.bundle.segments.compress", lambda _content: body)
+    documents, objects = forge_segment(b"whatever")
+    with pytest.raises(BundleRefusedError) as caught:
+        verify(documents, objects)
+    assert caught.value.step == "DECOMPRESSION"
+    with refused_at("DECOMPRESSION"):
+        load(documents, objects)
+
+
+def test_a_segment_under_another_segments_key():
+    made = press.seal(RECORDS, [tensor_file()])
+    manifest = Manifest.FromString(dsse.parse(made.manifest).payload)
+    manifest.segments[0].sealed_key, manifest.segments[1].sealed_key = (
+        manifest.segments[1].sealed_key,
+        manifest.segments[0].sealed_key,
+    )
+    made.manifest = dsse.sign(manifest.SerializeToString(), MANIFEST_TYPE, press.signers)
+    with pytest.raises(BundleRefusedError) as caught:
+        verify(press.documents(made), made.objects)
+    assert caught.value.step == "DECRYPTION"
+
+
+def test_too_few_segments_and_too_many():
+    made = press.seal(RECORDS)
+    documents = press.documents(made)
+    received = {"manifest": documents.manifest, "snapshot": documents.snapshot, "timestamp": documents.signed_time}
+    for key in (b"", READER_KEY.private_bytes_raw()):
+        check = BundleCheck(Question(TRUST, NOW, key))
+        list(check.documents(received | {"grant": documents.grant}))
+        with pytest.raises(BundleRefusedError, match="missing"):
+            check.finish()
+        check.segment(next(iter(made.objects.values())))
+        check.finish()
+        with pytest.raises(BundleRefusedError, match="more segments"):
+            check.segment(b"more")
