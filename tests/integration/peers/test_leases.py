@@ -235,3 +235,32 @@ async def test_whoever_enforces_agreements_is_told_when_the_lease_ends_and_when_
         back()
         await until(lambda: last("ACTIVE"))
         watching.cancel()
+
+
+async def test_an_agreement_whose_time_is_over_ends_here_also_while_the_provider_is_away(tmp_path):
+    async with two_sides(tmp_path, lease_s=30) as (north, south):
+        listing = await north.market.listing("pack")
+        terms = licence(days=None)
+        terms.permissions[0].constraints.window.duration.FromSeconds(4)
+        offer = await north.market.offer(listing.name, terms=terms, auto_agree=True)
+        talks = await south.market.request(offer.name.replace("orgs/seller/", "orgs/seller.north/"))
+        name = (await south.market.step(talks, "Verify", org="buyer")).agreement
+
+        async def state(side, agreement, org):
+            try:
+                found = await side.market.get(agreement, org=org)
+            except grpc.aio.AioRpcError:
+                return None
+            return agreement_pb2.Agreement.State.Name(found.state).removeprefix("STATE_"), len(found.history)
+
+        async def here(wanted):
+            return (await state(south, name, "buyer")) == wanted
+
+        await until(lambda: here(("ACTIVE", 1)))
+        await south.parts.background.stop()
+        await until(lambda: here(("EXPIRED", 1)))
+        with refused("LICENCE_EXPIRED"):
+            await south.market.reserve(name, "late")
+        south.parts.background.start()
+        await until(lambda: here(("EXPIRED", 2)))
+        assert await state(north, name.replace("seller.north", "seller"), "seller") == ("EXPIRED", 2)
