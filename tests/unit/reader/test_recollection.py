@@ -219,3 +219,10 @@ def test_who_is_asked_answers_for_itself():
         1,
     ]
     assert features.speaker_match(said, analyse("Where did I want to eat?", NOW), ()).tolist() == [1, 0]
+
+
+def test_a_whole_name_does_not_mean_others_with_the_same_first_name():
+    known = ["Ada Rossi", "Ada Brandt", "Ben"]
+    assert names_in("Where does Ada Rossi live?", known) == ("Ada Rossi",)
+    assert names_in("Where does Ada live?", known) == ("Ada Rossi", "Ada Brandt")
+    assert names_in("Do Ada Rossi and Ben live there?", known) == ("Ada Rossi", "Ben")

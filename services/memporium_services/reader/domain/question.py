@@ -104,16 +104,22 @@ def analyse(text: str, now: datetime) -> Question:
 
 
 def names_in(text: str, known: Iterable[str]) -> tuple[str, ...]:
-    """Return those of the known names that a text holds, whole or by their first word, in any case."""
+    """Return those of the known names that a text holds, whole or by their first word, in any case.
+
+    Where a whole name stands, its first word does not mean others who share it.
+    """
     words = {_bare(word) for word in re.findall(r"[\w'\u2019-]+", text.lower())}
     lower = text.lower()
-    found = []
-    for name in dict.fromkeys(known):
-        whole = name.lower()
-        first = whole.split(" ", 1)[0]
-        if (whole in words) or (" " in whole and (whole in lower or first in words)):
-            found.append(name)
-    return tuple(found)
+    names = list(dict.fromkeys(known))
+    whole = {name for name in names if name.lower() in (lower if " " in name else words)}
+    taken = {_first(name) for name in whole if " " in name}
+    return tuple(
+        name for name in names if name in whole or (" " in name and _first(name) in words and _first(name) not in taken)
+    )
+
+
+def _first(name: str) -> str:
+    return name.lower().split(" ", 1)[0]
 
 
 def without_names(text: str, names: Sequence[str]) -> str:
