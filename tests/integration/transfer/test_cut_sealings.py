@@ -9,6 +9,7 @@ import pytest
 
 from memporium.transfer.v1 import transfer_pb2
 from memporium.transfer.v1 import transfer_service_pb2 as pb
+from memporium_platform.errors import PlatformError, Reason
 from memporium_services.transfer.app.catalogue import Catalogue
 from memporium_services.transfer.app.drafts import Drafts
 from support.bundles import tensor_file
@@ -136,3 +137,42 @@ async def test_a_slow_sealing_is_not_taken_for_one_that_was_cut_off(tmp_path, mo
         _, bundle = await collect(scene.press.DumpVault(pb.DumpVaultRequest(vault=SOURCE, bundle_id="slow")))
         assert bundle.state == transfer_pb2.BundleState.BUNDLE_STATE_SEALED
     assert collected == []
+
+
+async def test_a_database_that_is_away_for_a_moment_does_not_end_a_sealing(tmp_path, monkeypatch, impatient):
+    """The sign of life fails, the sealing does not."""
+
+    async def dawdle(_self, _vault):
+        await asyncio.sleep(0.8)
+        for none in ():
+            yield none
+
+    def away(_self, _conn, _bundle, *, now):
+        failed.append(now)
+        raise PlatformError(Reason.UNAVAILABLE, "away")
+
+    failed = []
+    monkeypatch.setattr("memporium_services.transfer.adapters.grpc_vaults.GrpcVaults.relations", dawdle)
+    monkeypatch.setattr("memporium_services.transfer.adapters.bundle_rows.SqlBundleRows.alive", away)
+    async with running_scene(tmp_path) as scene:
+        scene.vaults.add(SOURCE, ["one"])
+        _, bundle = await collect(scene.press.DumpVault(pb.DumpVaultRequest(vault=SOURCE, bundle_id="slow")))
+        assert bundle.state == transfer_pb2.BundleState.BUNDLE_STATE_SEALED
+    assert failed
+
+
+async def test_a_sealing_that_was_given_up_does_not_come_back(tmp_path, monkeypatch, impatient):
+    """Its objects are gone by then: what it would publish could not be opened."""
+
+    async def dawdle(_self, _vault):
+        await asyncio.sleep(3)
+        for none in ():
+            yield none
+
+    monkeypatch.setattr("memporium_services.transfer.adapters.grpc_vaults.GrpcVaults.relations", dawdle)
+    monkeypatch.setattr(Drafts, "_keep_alive", lambda _self, _draft: asyncio.sleep(0))
+    async with running_scene(tmp_path) as scene:
+        scene.vaults.add(SOURCE, ["one"])
+        error = await refusal(collect(scene.press.DumpVault(pb.DumpVaultRequest(vault=SOURCE, bundle_id="cut"))))
+        assert error.reason is Reason.CONFLICT
+        assert (await state_of(scene)).state == FAILED

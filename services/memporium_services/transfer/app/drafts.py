@@ -103,7 +103,9 @@ class Drafts:
         """Show, for as long as the sealing goes on, that it does."""
         while True:
             await asyncio.sleep(self._timeout.total_seconds() / 4)
-            await self._database.write(lambda conn: self._rows.alive(conn, draft, now=self._clock.now()))
+            # A database that is away for a moment does not end a sealing; one that stays away ends it elsewhere.
+            with suppress(PlatformError):
+                await self._database.write(lambda conn: self._rows.alive(conn, draft, now=self._clock.now()))
 
     def _make(self, conn: Connection, call: Call, plan: Plan, bundle_id: str) -> Bundle:
         key = _request_key(call)

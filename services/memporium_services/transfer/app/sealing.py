@@ -191,6 +191,11 @@ class Sealing:
             ) -> bool:
                 if self._rows.roots(conn, sealed.org)[-1].number != number:
                     return False
+                row = self._rows.get(conn, sealed.org, sealed.bundle_id)
+                if row is None or row.state is not BundleState.SEALING:
+                    # Nothing was heard of it for too long, and its objects may be gone.
+                    given_up = {"resource": sealed.name}
+                    raise PlatformError(Reason.CONFLICT, "the sealing was given up meanwhile", metadata=given_up)
                 self._rows.save(conn, sealed)
                 self._rows.add_segments(conn, sealed, named)
                 self._rows.advance(conn, sealed.org, now=self._clock.now())
