@@ -137,6 +137,8 @@ def test_what_no_rule_reads_is_read_by_what_it_means(text, found):
         "Hiking is home to me, Ben.",
         "Tom Bird, Kim Lee and Eva Klein work together.",
         "Tom Bird's plumber is Kim Lee.",
+        "Kim Lee is my adviser.",
+        "Kim Lee is away; dial 555-01234 instead.",
         "One of my favourite soups is goulash.",
         "Tom Bird supervises Chicago.",
     ],

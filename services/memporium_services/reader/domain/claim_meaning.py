@@ -46,7 +46,7 @@ _FIRST = 0.02
 _THINGS = frozenset({"place", "company", "car"})
 _NOUNS = r"[a-z-]+(?: [a-z-]+){0,2}?"
 _OWNED = re.compile(
-    rf"{NAME}'s (?P<nouns>{_NOUNS})(?P<more>'s)?(?= (?:is|was|has|goes|comes|lives|works|moved|now)\b|:|'s)|"
+    rf"{NAME}'s (?P<nouns>{_NOUNS})(?P<more>'s)?(?= (?:is|was|has|goes|comes|lives|works|moved|now)\b|:|'s|\W*$)|"
     rf"\b[Tt]he (?P<of>{_NOUNS}) (?:of|for) {NAME}\b"
 )
 # What belongs to the value is told of the value; and that two names mean the same tells nothing of either.

@@ -54,6 +54,7 @@ _NO_VALUE = re.compile(
     r"(?:at|in|on|with|for|to|from|by|as|than|about|of) |(?:it|who|which|that|this|he|she|they|these|those)$",
     re.IGNORECASE,
 )
+_NAMED = re.compile(r"[a-z,] (?!I\b)[A-Z][a-z]+|[A-Z][a-z]+'s\b|[A-Z][a-z]+ [A-Z][a-z]+")
 _PROPER = re.compile(r"(?:[Tt]he )?[A-Z\d]")
 # What stands beside a place or a company is no part of its name.
 _BESIDE = re.compile(r" (?:with|together|near|next to|close to|on the|by the|in the)\b.*$")
@@ -108,6 +109,8 @@ def read(text: str, moment: datetime | None, *, speaker: str = "", listener: str
     found: dict[Claim, None] = {}
     readings: dict[Reading, None] = {}
     persons = {SPEAKER: speaker, LISTENER: listener}
+    # Where somebody else is named, "call 555-0101" may mean to call them.
+    alone = bool(speaker) and not _NAMED.search(text)
     for clause in clauses_of(text, speaker=bool(speaker), listener=bool(listener)):
         claim = _read(clause, RULES, moment, persons)
         if claim is not None:
@@ -119,7 +122,7 @@ def read(text: str, moment: datetime | None, *, speaker: str = "", listener: str
         if claim is not None:
             # Meaning may know a name for the attribute.
             found[claim] = None
-        for one in readings_of(clause, speaker=bool(speaker)):
+        for one in readings_of(clause, speaker=alone):
             subject, value = _subject(one.subject, persons), one.value
             if subject and value not in persons.values():
                 readings[replace(one, subject=subject)] = None

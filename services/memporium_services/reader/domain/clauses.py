@@ -77,6 +77,7 @@ _BORDERS = (
 _BORDER = re.compile(_BORDERS)
 # "I have a new number, use 555-0101": where the sentence is about somebody by name, that one is to be called.
 _OWN_BORDER = re.compile(rf"{_BORDERS}|, (?=(?:please )?(?:use|call|dial|text|write|email|ring) )")
+_NAME_INSIDE = re.compile(r"[a-z,] (?!I\b)[A-Z][a-z]+")
 # Says when or why, before the clause that says what.
 _OPENING = re.compile(
     r"^(?i:after|since|starting|from|following|before|due to|thanks to|with effect from|effective|as of) "
@@ -112,7 +113,7 @@ def clauses_of(text: str, *, speaker: bool, listener: bool) -> Iterator[str]:
         named = _NAMED.match(plain)
         before = named["name"] if named else ""
         if not _UNSURE.search(_IN_CASE.sub("", sentence)):
-            border = _BORDER if named else _OWN_BORDER
+            border = _BORDER if named or _NAME_INSIDE.search(plain) else _OWN_BORDER
             yield from _parts(plain, border, speaker=speaker, listener=listener)
 
 
