@@ -17,9 +17,11 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from memporium.client import Client
-from memporium.client.errors import MemporiumError
+from memporium.client.errors import MemporiumError, from_rpc_error
 from memporium.memstore.v1 import listing_pb2, offer_pb2
 from memporium.memstore.v1.peer_pb2 import Peer
+from memporium.transfer.v1.transfer_service_pb2 import PullBundleRequest
+from memporium.transfer.v1.transfer_service_pb2_grpc import TransferServiceStub
 from memporium.vault.v1 import cubes_pb2, vault_pb2
 from support.market import licence
 from support.peers import FAST, certify
@@ -220,11 +222,16 @@ class Story:
 
     def pull(self) -> None:
         """Pull the pack."""
-        # With a time: a stream of gRPC's own retries may wait for ever for the answer of a server that was killed.
-        asked = {"parent": "orgs/globex", "agreement": self.agreement, "timeout_s": PULL_S}
-        for response in self.south.owner.transfer.pull_bundle(**asked):
-            if response.WhichOneof("event") == "result":
-                self.pack = response.result.vault
+        # Not by the client: in a stream that gRPC retries by itself, the end of a killed server may never be noticed.
+        request = PullBundleRequest(parent="orgs/globex", agreement=self.agreement)
+        keyed = (("authorization", f"Bearer {self.south.key}"),)
+        try:
+            with grpc.insecure_channel(f"127.0.0.1:{self.south.port}") as channel:
+                for response in TransferServiceStub(channel).PullBundle(request, metadata=keyed, timeout=PULL_S):
+                    if response.WhichOneof("event") == "result":
+                        self.pack = response.result.vault
+        except grpc.RpcError as error:
+            raise from_rpc_error(error) from None
 
     def use(self) -> int:
         """Read the pack; return how many memories there are."""
