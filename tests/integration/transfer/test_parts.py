@@ -12,8 +12,10 @@ from memporium.transfer.v1 import transfer_service_pb2 as pb
 from memporium_platform.bundle import dsse
 from memporium_platform.bundle.tensors import TensorFileCheck
 from memporium_services.transfer import module
+from memporium_services.transfer.adapters.bundle_objects import StoredBundles
+from memporium_services.transfer.domain.bundles import Bundle, BundleKind, BundleState
 from memporium_services.transfer.ports.marking import NoMarks
-from support.bundles import tensor_file
+from support.bundles import NOW, SIGNER, tensor_file
 from support.integration_transfer import LISTING, SOURCE, refusal, running_scene
 
 SECRET_TEXT = "the second fact"
@@ -150,3 +152,26 @@ def test_marked_files_are_files_that_a_bundle_can_carry():
     check = TensorFileCheck(size_limit=1 << 20)
     check.feed(tensor_file({"marked": [1.0]}))
     check.finish()
+
+
+async def test_of_two_parts_made_at_once_none_gets_the_others_key(marked):
+    """Two processes deliver at once; whichever part is stored last comes with its own key."""
+    store = StoredBundles(marked.platform.kernel.objects)
+    bundle = Bundle(
+        org="press",
+        bundle_id="b",
+        kind=BundleKind.RELEASE,
+        state=BundleState.SEALED,
+        vault=SOURCE,
+        line=LISTING,
+        version="1.0.0",
+        number=1,
+        create_time=NOW,
+    )
+    one, other = (dsse.sign(payload, "part", [SIGNER]) for payload in (b"one", b"other"))
+    await store.put_part(bundle, "a", envelope=one, wrapped_key=b"key of one")
+    await store.put_part(bundle, "a", envelope=other, wrapped_key=b"key of the other")
+    assert await store.part(bundle, "a") == (other, b"key of the other")
+    (path,) = [path for path in marked.objects("parts") if path.name == "part"]
+    path.write_bytes(one)
+    assert await store.part(bundle, "a") == (one, b"key of one")

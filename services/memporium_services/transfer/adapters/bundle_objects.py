@@ -4,13 +4,15 @@ bundles/{org}/lines/{line}/{sha256}     segments; versions of one line share the
 bundles/{org}/manifests/{bundle}        the manifest's envelope
 bundles/{org}/own-grants/{bundle}       the publisher's grant to itself, from which it makes those of others
 bundles/{org}/source-parts/{bundle}     the envelope of what was kept out of the common segments to be marked
-bundles/{org}/parts/{bundle}/{copy}/    a recipient's part: `part`, `key` (wrapped), and its segments by digest
+bundles/{org}/parts/{bundle}/{copy}/    a recipient's part: `part`, `key-{sha256}` (wrapped), its segments by digest
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from memporium_platform.bundle import dsse
+from memporium_platform.bundle.documents import digest_of
 from memporium_platform.bundle.limits import GRANT_MAX, MANIFEST_MAX, PART_MAX, SEGMENT_OBJECT_MAX
 from memporium_platform.bundle.steps import VerificationStep, rejected
 from memporium_platform.storage.objects.object_store import ObjectNotFoundError, ObjectTooLargeError
@@ -78,11 +80,13 @@ class StoredBundles:
             return None
         step = VerificationStep.SIZE_CAPS
         envelope = await self._read(_copy(bundle, agreement, "part"), step, limit_bytes=PART_MAX)
-        return envelope, await self._read(_copy(bundle, agreement, "key"), step, limit_bytes=GRANT_MAX)
+        key = _copy(bundle, agreement, _key_of(envelope))
+        return envelope, await self._read(key, step, limit_bytes=GRANT_MAX)
 
     async def put_part(self, bundle: Bundle, agreement: str, *, envelope: bytes, wrapped_key: bytes) -> None:
         """Store what makes its segments a recipient's part; the envelope last."""
-        await self._objects.put(_copy(bundle, agreement, "key"), wrapped_key)
+        # Under the part's digest: of two deliveries at once in two processes, no part gets the other's key.
+        await self._objects.put(_copy(bundle, agreement, _key_of(envelope)), wrapped_key)
         await self._objects.put(_copy(bundle, agreement, "part"), envelope)
 
     async def put_part_segment(self, bundle: Bundle, agreement: str, digest: str, data: bytes) -> None:
@@ -162,6 +166,10 @@ def _copies(bundle: Bundle) -> str:
 
 def _copy(bundle: Bundle, agreement: str, what: str) -> str:
     return f"{_copies(bundle)}{line_key(agreement)}/{what}"
+
+
+def _key_of(envelope: bytes) -> str:
+    return f"key-{digest_of(dsse.parse(envelope).payload).hex()}"
 
 
 def _own_grant(bundle: Bundle) -> str:

@@ -8,6 +8,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 from memporium.transfer.v1.bundle_pb2 import PartKind
 from memporium.transfer.v1.record_pb2 import BundleRecord
@@ -64,7 +65,7 @@ class Deliveries:
         """Wire the parts; `open_own` verifies a bundle for its publisher."""
         self._store, self._marker, self._keys, self._signing = store, marker, keys, signing
         self._clock, self._open_own = clock, open_own
-        self._locks: dict[str, asyncio.Lock] = {}
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def of(self, bundle: Bundle, terms: Terms) -> Delivered | None:
         """Return the part of an agreement's consumer; None where the bundle has no parts.
