@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -74,12 +75,5 @@ def bill(
         return
     out.write_bytes(data)
     signature = out.with_name(f"{out.name}.sig.json")
-    print_to(signature, as_dict(last.signature))
+    signature.write_text(json.dumps(as_dict(last.signature), indent=2) + "\n", encoding="utf-8")
     line(f"written {escape(str(out))}, signed in {escape(str(signature))}")
-
-
-def print_to(path: Path, value: object) -> None:
-    """Write a value as JSON."""
-    import json
-
-    path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
