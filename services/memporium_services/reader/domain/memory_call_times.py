@@ -18,7 +18,9 @@ from memporium_services.reader.domain.dates import resolve
 _MONTHS = "|".join(name for names in (calendar.month_name, calendar.month_abbr) for name in names if name)
 _YEAR = r"(?:19|20)\d\d"
 # Words that the resolver does not take before a month or a year, and in which it finds the same days as in "in".
-_AS_IN = re.compile(rf"\b(?:from|before|after|between|till|to|through|and)\b(?=\s+(?:(?:{_MONTHS})\b|{_YEAR}\b))", re.IGNORECASE)
+_AS_IN = re.compile(
+    rf"\b(?:from|before|after|between|till|to|through|and)\b(?=\s+(?:(?:{_MONTHS})\b|{_YEAR}\b))", re.IGNORECASE
+)
 _WEEKDAY_OF = re.compile(
     rf"\b(?P<day>{'|'.join(calendar.day_name)})(?P<gap>\s+)(?P<which>last|this|next) week\b", re.IGNORECASE
 )
