@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from memporium_platform.errors import PlatformError, Reason
+from memporium_platform.errors import PlatformError, Reason, not_found
 from memporium_services.vault.app.locating import Locator
 from memporium_services.vault.domain.rows import CubeRow, Located, VaultRow
 
@@ -30,6 +30,9 @@ class Vaults:
         self.open.set()
         self.failure: Exception | None = None
         self.db = SimpleNamespace(read_few=self._read)
+
+    async def absent(self, vault_name: str, resource: str = "") -> PlatformError:
+        return not_found(resource or vault_name)
 
     def store(self, _conn: object) -> Any:
         return self
