@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 # Detectors of the bank.
 DETECTORS = 1
 _VALUES = re.compile(r"^layers\.(\d+)\.values$")
+# Amplitude of a mark, of the standard deviation of a layer's values: 1.5 % cost 0.13 % of loss.
+_AMPLITUDE = 0.01
 # Least likeness (cosine) of a token's values to those of a token of the original.
 _ALIKE = 0.5
 _SHAPE = 3
@@ -46,7 +48,10 @@ def mark(data: bytes, key: RecipientKey) -> bytes:
     file = TensorFile(data)
     names = [name for name in file.names() if _VALUES.match(name)]
     return file.replaced(
-        {name: spread.marked(file.read(name), key, name, whole=file.whole_numbers(name)) for name in names}
+        {
+            name: spread.marked(file.read(name), key, name, amplitude=_AMPLITUDE, whole=file.whole_numbers(name))
+            for name in names
+        }
     )
 
 

@@ -36,16 +36,19 @@ def signs(key: RecipientKey, label: str, shape: Sequence[int]) -> Array:
     return (drawn.astype(np.float32) * 2.0 - 1.0).reshape(shape)
 
 
-def marked(numbers: Array, key: RecipientKey, label: str, *, whole: bool = False) -> Array:
+def marked(
+    numbers: Array, key: RecipientKey, label: str, *, amplitude: float = AMPLITUDE, whole: bool = False
+) -> Array:
     """Return a tensor with a recipient's mark.
 
     Args:
         numbers: The tensor.
         key: The recipient's.
         label: Names the tensor.
+        amplitude: Of the tensor's standard deviation.
         whole: It holds whole numbers: the mark, below one, is rounded up in as many places as keep its mean.
     """
-    step = AMPLITUDE * float(numbers.std(dtype=np.float64)) * signs(key, label, numbers.shape)
+    step = amplitude * float(numbers.std(dtype=np.float64)) * signs(key, label, numbers.shape)
     if not whole:
         return numbers + step
     drawn = np.frombuffer(key.stream(f"dither {label}", 2 * numbers.size), "<u2").reshape(numbers.shape)
