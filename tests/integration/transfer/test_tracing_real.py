@@ -19,7 +19,20 @@ from support.integration_transfer import collect
 from support.market import Market, licence
 from support.platform import running_platform
 
-PLACES = ["harbour", "museum", "orchard", "bakery", "library", "station", "garden", "tower", "valley", "market", "chapel", "quarry"]
+PLACES = [
+    "harbour",
+    "museum",
+    "orchard",
+    "bakery",
+    "library",
+    "station",
+    "garden",
+    "tower",
+    "valley",
+    "market",
+    "chapel",
+    "quarry",
+]
 GUESTS = ["painter", "gardener", "sailor", "baker", "fiddler", "teacher"]
 
 
