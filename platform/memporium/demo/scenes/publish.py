@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from memporium.cube.v1 import cube_pb2
+from memporium.demo.answers import generate
 from memporium.demo.stage import UnexpectedError
 from memporium.memstore.v1 import listing_pb2, offer_pb2, terms_pb2
 from memporium.scheduler.v1 import job_pb2
@@ -35,7 +36,17 @@ def play(world: World, stage: Stage) -> None:
     size = kv.payload.activation.blob.size_bytes / 1e6
     stage.ok(f"KV memory of {len(world.hot)} hot memories: {tokens} tokens, {size:.1f} MB, as a durable job", took_s)
     stage.fact("KV memory built (once)", f"{tokens} tokens in {took_s:.1f} s")
+    _same_tokens(world, stage)
     _publish(world, stage)
+
+
+def _same_tokens(world: World, stage: Stage) -> None:
+    """Ask the model with the memories as text, and as KV memory: before they are marked for anybody."""
+    agent = world.publisher.agent
+    as_text, as_kv = generate(agent, world, world.hot), generate(agent, world, [world.kv])
+    if as_text.tokens != as_kv.tokens:
+        raise UnexpectedError(f"text and KV memory gave different tokens: {as_text.text!r} and {as_kv.text!r}")
+    stage.ok(f"the model writes the same {len(as_kv.tokens)} tokens with either")
 
 
 def terms(subject: str) -> terms_pb2.LicenceTerms:
