@@ -22,12 +22,16 @@ def _of(name: str):
 def test_an_evaluation_in_plain_words():
     told = _of("evaluation")
     assert told.allowed == (
-        ("You may read, search and answer with text: for 30 days after the agreement came into force; "
-        "at most 100 calls in all; on this platform only."),
+        (
+            "You may read, search and answer with text: for 30 days after the agreement came into force; "
+            "at most 100 calls in all; on this platform only."
+        ),
     )
     assert told.forbidden == (
-        ("You may not build KV caches of, write new text from, train adapters on, compute vectors of, "
-        "take off the platform, pass on to others or measure and publish the result of it, in any form."),
+        (
+            "You may not build KV caches of, write new text from, train adapters on, compute vectors of, "
+            "take off the platform, pass on to others or measure and publish the result of it, in any form."
+        ),
         "KV memory and LoRA memory may not be used at all.",
     )
     assert told.duties == ("When it ends, the platform deletes the pack, its key and all that was made of it.",)
