@@ -1,4 +1,4 @@
-"""8. A push subscription delivers release 1.1.0; then the agreement is revoked."""
+"""8. A push subscription delivers release 1.1.0; a copy leaks and is traced; the agreement is revoked."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from memporium.client import MemporiumError
 from memporium.cube.v1 import cube_pb2
+from memporium.demo.scenes import leak
 from memporium.demo.scenes.publish import release
 from memporium.demo.scenes.subscribe import negotiate, pull
 from memporium.demo.stage import UnexpectedError, drain
@@ -17,18 +18,19 @@ if TYPE_CHECKING:
     from memporium.demo.stage import Stage
     from memporium.demo.world import World
 
-TITLE = "A push subscription delivers 1.1.0; revocation takes it back"
+TITLE = "Release 1.1.0 is delivered; a leak names its leaker; all is taken back"
 _NEWS = "Pylore note: parenthesised context managers in a with statement may span lines since Python 3.10."
 _DELIVERY_S = 300.0
 _POLL_S = 0.1
 
 
 def play(world: World, stage: Stage) -> None:
-    """Buy fifty more calls, subscribe, receive the new release, lose the agreement."""
+    """Buy fifty more calls, subscribe, receive the new release, leak it, lose the agreement."""
     world.agreement = negotiate(world, stage)
     world.pack = pull(world, stage, agreement=world.agreement, vault_id=f"{world.slug}-2", show=False).vault
     stage.ok(f"fifty more calls under a second agreement, in [bold]{world.pack}[/bold]")
     _deliver(world, stage)
+    leak.trace(world, stage)
     _revoke(world, stage)
 
 
