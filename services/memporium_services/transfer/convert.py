@@ -19,7 +19,7 @@ from memporium_services.transfer.app.peer_downloads import PeerOrder
 from memporium_services.transfer.app.screening import PiiProfile
 from memporium_services.transfer.app.sealing import Selection
 from memporium_services.transfer.convert_tracing import tracing_out
-from memporium_services.transfer.domain.bundles import BundleKind
+from memporium_services.transfer.domain.bundles import BundleKind, line_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,7 +53,7 @@ def plan_in(request: calls.SealReleaseRequest) -> Plan:
         org=org_in(request.parent),
         kind=BundleKind.RELEASE,
         vault=request.vault,
-        line=request.listing,
+        line=line_of(request.listing, sample=request.sample),
         version=request.version,
         number=request.number,
         terms_sha256=request.terms_sha256,

@@ -9,7 +9,7 @@ from hashlib import sha256
 import pytest
 
 from memporium.cube.v1.cube_pb2 import Cube
-from memporium.memstore.v1 import release_calls_pb2
+from memporium.memstore.v1 import listing_pb2, offer_pb2, release_calls_pb2
 from memporium.transfer.v1 import transfer_service_pb2 as pb
 from memporium.transfer.v1.bundle_pb2 import Snapshot
 from memporium.transfer.v1.transfer_service_pb2_grpc import TransferServiceStub
@@ -126,6 +126,23 @@ async def test_a_pack_is_released_pulled_mounted_renewed_and_revoked(market):
     assert [one.reason for one in refused] == ["LICENCE_REVOKED"]
     error = await refusal(pull(stubs(market, "outsider")[1], agreement.name, parent="orgs/outsider"))
     assert error.reason is Reason.PERMISSION_DENIED
+
+
+async def test_a_sample_for_trials_and_the_whole_pack_do_not_end_each_other(market):
+    await fill(market)
+    whole = await market.agreement(licence("READ", "RETRIEVE"))
+    await market.release(whole.listing)
+    one = listing_pb2.CubeSelection(cubes=[f"{EXPERT}/cubes/sky"])
+    sample = await market.release(whole.listing, "1.0.1", sample=True, selection=one)
+    trial = offer_pb2.PricePlan(trial=offer_pb2.TrialPlan(release=sample.name))
+    trial.trial.duration.FromSeconds(14 * 86_400)
+    offer = await market.offer(whole.listing, "to-try", price=trial, terms=licence("READ", "RETRIEVE"), auto_agree=True)
+    talks = await market.step(await market.request(offer.name), "Verify", org="buyer")
+    _, transfer = stubs(market, "buyer")
+    _, result = await pull(transfer, talks.agreement, vault_id="tried")
+    assert (result.version, result.cube_count) == ("1.0.1", 1)
+    _, result = await pull(transfer, whole.name)
+    assert (result.version, result.cube_count) == ("1.0.0", 3)
 
 
 async def test_an_agreement_that_ends_stands_in_the_publishers_list_of_revocations(market):

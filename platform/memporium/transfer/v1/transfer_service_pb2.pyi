@@ -36,6 +36,7 @@ class SealReleaseRequest(_message.Message):
     TERMS_SHA256_FIELD_NUMBER: _builtins.int
     PII_PROFILE_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    SAMPLE_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """The publisher, `orgs/{org}`."""
     vault: _builtins.str
@@ -52,6 +53,8 @@ class SealReleaseRequest(_message.Message):
     """What to do about personal data."""
     request_id: _builtins.str
     """UUID that makes a repeated call harmless."""
+    sample: _builtins.bool
+    """A sample for trials: numbered and kept fresh apart from the whole releases."""
     @_builtins.property
     def selection(self) -> _transfer_pb2.CubeSelection:
         """Which of its cubes."""
@@ -68,10 +71,11 @@ class SealReleaseRequest(_message.Message):
         terms_sha256: _builtins.str = ...,
         pii_profile: _transfer_pb2.PiiProfile.ValueType = ...,
         request_id: _builtins.str = ...,
+        sample: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["selection", b"selection"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["listing", b"listing", "number", b"number", "parent", b"parent", "pii_profile", b"pii_profile", "request_id", b"request_id", "selection", b"selection", "terms_sha256", b"terms_sha256", "vault", b"vault", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["listing", b"listing", "number", b"number", "parent", b"parent", "pii_profile", b"pii_profile", "request_id", b"request_id", "sample", b"sample", "selection", b"selection", "terms_sha256", b"terms_sha256", "vault", b"vault", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -44,6 +44,7 @@ class TransferSealer:
             terms_sha256=order.terms_sha256,
             pii_profile=(transfer_pb2.PII_PROFILE_REDACT if order.mask_pii else transfer_pb2.PII_PROFILE_REFUSE),
             request_id=order.request_id,
+            sample=order.sample,
         )
         try:
             bundle = (await self._stub.SealRelease(request, timeout=_SEAL_TIMEOUT_S)).bundle

@@ -231,6 +231,7 @@ def _order(release: Release, draft: ReleaseDraft) -> SealOrder:
         number=release.number,
         terms_sha256=release.terms_sha256,
         mask_pii=draft.mask_pii,
+        sample=release.sample,
         # The same for each attempt at this release, so that it is sealed once.
         request_id=str(uuid.uuid5(uuid.NAMESPACE_URL, release.name)),
     )

@@ -50,6 +50,7 @@ class SealOrder:
     terms_sha256: str
     mask_pii: bool
     request_id: str
+    sample: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from memporium_platform.errors import PlatformError, denied, invalid
 from memporium_platform.names import AGREEMENT, BUNDLE, LISTING
-from memporium_services.transfer.domain.bundles import BundleState
+from memporium_services.transfer.domain.bundles import BundleState, listing_of
 
 if TYPE_CHECKING:
     from memporium_services.transfer.app.catalogue import Catalogue
@@ -42,7 +42,7 @@ class Admission:
         terms = await self._market.agreement(agreement, consumer=f"orgs/{org}")
         found = await self._market.release(terms, release)
         bundle = await self._catalogue.complete(found.bundle)
-        if f"orgs/{bundle.org}" != terms.provider or bundle.line != terms.listing:
+        if f"orgs/{bundle.org}" != terms.provider or listing_of(bundle.line) != terms.listing:
             raise denied("transfer.bundles.pull", found.bundle)
         newest = not release and not terms.release
         return Admitted(bundle, terms, found.name, newest)
@@ -67,7 +67,7 @@ class Admission:
             bundle = await self._catalogue.complete(name)
         except PlatformError as error:
             raise refusal from error
-        covered = bundle.line == terms.listing
+        covered = listing_of(bundle.line) == terms.listing
         if covered and terms.release:
             covered = (await self._market.release(terms, "")).bundle == name
         if not covered or bundle.state is not BundleState.SEALED:

@@ -33,7 +33,7 @@ from memporium_services.transfer.app.admission import Admission, Admitted
 from memporium_services.transfer.app.events import Imported, Passed
 from memporium_services.transfer.app.importing import Importing
 from memporium_services.transfer.app.verification import Opening, Verification
-from memporium_services.transfer.domain.bundles import Bundle, BundleKind, BundleState
+from memporium_services.transfer.domain.bundles import Bundle, BundleKind, BundleState, line_of, listing_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -97,7 +97,8 @@ class PeerAdmission(Admission):
             kind=BundleKind.RELEASE,
             state=BundleState.SEALED,
             vault="",
-            line=terms.listing,
+            # Only an agreement on trial names a release of its own: a sample.
+            line=line_of(terms.listing, sample=bool(terms.release)),
             version=found.version,
             number=found.number,
             create_time=self._clock.now(),
@@ -203,7 +204,7 @@ class PeerOpening(Opening):
             now = time.perf_counter()
             yield Passed(step, now - began)
             began = now
-        if verifier.manifest.line != found.signed_listing:
+        if listing_of(verifier.manifest.line) != found.signed_listing:
             raise rejected(VerificationStep.GRANT, "the bundle is of another listing")
         new = verifier.seen
         await shared.database.write(

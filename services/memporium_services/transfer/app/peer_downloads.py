@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 from memporium_platform.errors import denied, invalid
 from memporium_services.transfer.app.admission import Admitted
 from memporium_services.transfer.app.downloads import Downloads, _pieces
-from memporium_services.transfer.domain.bundles import BundleState
+from memporium_services.transfer.domain.bundles import BundleState, listing_of
 from memporium_services.transfer.ports.services import Terms
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class PeerDownloads(Downloads):
         if order.offset < 0:
             raise invalid("offset", "must not be negative")
         bundle = await self._catalogue.complete(order.bundle)
-        if bundle.line != order.listing or bundle.state is not BundleState.SEALED:
+        if listing_of(bundle.line) != order.listing or bundle.state is not BundleState.SEALED:
             raise denied("transfer.bundles.peer", order.bundle)
         terms = Terms(
             name=order.agreement,

@@ -13,7 +13,7 @@ from memporium_services.transfer.app.events import Sealed
 from memporium_services.transfer.app.importing import Job
 from memporium_services.transfer.app.screening import PiiProfile, Screen
 from memporium_services.transfer.app.sealing import Selection
-from memporium_services.transfer.domain.bundles import BundleKind, BundleState, check_version
+from memporium_services.transfer.domain.bundles import BundleKind, BundleState, check_version, listing_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -52,7 +52,7 @@ class Transfers:
         """
         check_version(plan.version)
         _own(plan.org, VAULT.parse(plan.vault, "vault")["org"], plan.vault)
-        _own(plan.org, LISTING.parse(plan.line, "listing")["org"], plan.line)
+        _own(plan.org, LISTING.parse(listing_of(plan.line), "listing")["org"], plan.line)
         sealed = None
         async for event in self._seal(plan, selection, profile):
             if isinstance(event, Sealed):

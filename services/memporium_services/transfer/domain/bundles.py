@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 # https://semver.org, without build metadata.
 _SEMVER = re.compile(r"(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})(-[0-9a-z.-]{1,64})?")
 
+# What a listing's line of samples is called, after the listing.
+_SAMPLES = "/samples"
+
 
 class BundleKind(StrEnum):
     """What a bundle is for."""
@@ -110,6 +113,16 @@ class Import:
     cube_count: int
     blob_count: int
     import_time: datetime
+
+
+def line_of(listing: str, *, sample: bool) -> str:
+    """Return the line of a listing's releases; its samples are a line of their own, else each would end the other's."""
+    return listing + _SAMPLES if sample else listing
+
+
+def listing_of(line: str) -> str:
+    """Return the listing whose releases or samples make up a line."""
+    return line.removesuffix(_SAMPLES)
 
 
 def line_key(line: str) -> str:
