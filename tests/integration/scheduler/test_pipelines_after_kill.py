@@ -87,7 +87,7 @@ def test_a_run_killed_at_every_boundary_is_made_once(tmp_path):
             assert sorted(states[name] for name in ("c0", "c1")) == [4, 4]
             for name in last.cubes:
                 versions = client.vault.list_cube_versions(name=name).versions
-                assert len(versions) == (2 if name.endswith(("c0", "c1")) else 1)
+                assert len(versions) == (2 if name.endswith(("/c0", "/c1")) else 1)
             found = [
                 hit.cube.name
                 for part in client.vault.search_cubes(parent=parent, query="pilot Ines")
