@@ -106,6 +106,25 @@ def test_scores_of_given_units(index: VaultIndex) -> None:
     assert 2 not in _ids(index.search_dense(rows[0], k=10))
 
 
+def test_every_score_is_its_own_units(index: VaultIndex) -> None:
+    """Units come and go, so that places are taken again; whoever asks for all of them may ask in any order."""
+    rng = np.random.default_rng(7)
+    rows = _vectors(60, seed=5)
+    alive: set[int] = set()
+    for step in range(12):
+        gone = rng.permutation(sorted(alive))[:3].tolist()
+        come = [5 * step + i + 1 for i in range(5)]
+        index.apply(upserts=[_entry(i, vector=rows[i - 1]) for i in come], deletes=gone, revision=step + 1)
+        alive = (alive - set(gone)) | set(come)
+        ids = np.array(sorted(alive), dtype=np.int64)
+        for unit_id in come:
+            query = rows[unit_id - 1]
+            assert _ids(index.search_dense(query, k=1)) == [unit_id]
+            assert _ids(index.search_dense(query, k=1, allowed=ids)) == [unit_id]
+        mixed = rng.permutation(ids)
+        np.testing.assert_allclose(index.score_dense(rows[0], mixed), rows[mixed - 1] @ rows[0], atol=1e-5)
+
+
 def test_bm25_by_leg(index: VaultIndex) -> None:
     entries = [
         _entry(1, "cat sat mat", "cat sat mat dog ran"),

@@ -226,10 +226,9 @@ class OpenedIndex:
 
     def _scores(self, query: NDArray[np.float32], slots: NDArray[np.int64]) -> NDArray[np.float32]:
         used = self._columns.used
-        # One pass over the file beats gathering where most rows are wanted.
+        # One pass over the file beats gathering where most rows are wanted. The slots are in any order: of ids, say.
         if len(slots) * 3 > used:
-            scores: NDArray[np.float32] = self._slab.rows[:used] @ query
-            return scores if len(slots) == used else scores[slots]
+            return np.asarray((self._slab.rows[:used] @ query)[slots])
         return np.asarray(self._slab.rows[slots] @ query)
 
     def _near(self, query: NDArray[np.float32], *, k: int, slots: NDArray[np.int64] | None) -> NDArray[np.int64]:
