@@ -153,6 +153,27 @@ def test_bm25_scores_are_the_formula(index: VaultIndex) -> None:
     np.testing.assert_allclose(hits.scores, [one(2, 3), one(1, 5)], rtol=1e-3)
 
 
+def test_units_beside_the_index_count_as_if_they_were_in_it(store: IndexStore) -> None:
+    here = [_entry(1, "a b", "a b c"), _entry(2, "a", "c"), _entry(3, "c c")]
+    there = [_entry(10, "a a z", "a z"), _entry(11, "b", "")]
+    hidden = [_entry(20 + i, "a z z") for i in range(5)]
+    whole, parted, other = (store.open(key, dimensions=D) for key in ("alone", "crowded", "vault"))
+    whole.apply(upserts=here + there, deletes=[], revision=1)
+    parted.apply(upserts=here + hidden, deletes=[], revision=1)
+    other.apply(upserts=there, deletes=[], revision=1)
+    allowed, terms = np.array([1, 2, 3], dtype=np.int64), ["a", "z", "b"]
+    for leg in ("own", "context"):
+        of_here = parted.term_statistics(terms, leg=leg, allowed=allowed)
+        of_there = other.term_statistics(terms, leg=leg)
+        ours = parted.search_terms(terms, leg=leg, k=9, allowed=allowed, beside=of_there)
+        theirs = other.search_terms(terms, leg=leg, k=9, beside=of_here)
+        hits = whole.search_terms(terms, leg=leg, k=9)
+        wanted = dict(zip(hits.ids.tolist(), hits.scores.tolist(), strict=True))
+        found = dict(zip([*ours.ids.tolist(), *theirs.ids.tolist()], [*ours.scores, *theirs.scores], strict=True))
+        assert found == pytest.approx(wanted, rel=1e-5)
+    assert (of_here.units, of_here.terms, of_here.holding) == (2, 4, (1, 0, 1))
+
+
 def test_scores_tell_nothing_of_what_a_filter_hides(store: IndexStore) -> None:
     allowed = np.array([1, 2, 3], dtype=np.int64)
     visible = [_entry(1, "a b"), _entry(2, "a"), _entry(3, "c")]

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from memporium_platform.storage.index.vault_index import TermStatistics
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -28,6 +30,7 @@ def bm25(
     lengths: NDArray[np.float32],
     sizes: tuple[int, int],
     allowed: NDArray[np.int64] | None,
+    beside: TermStatistics | None = None,
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Score every slot that has one of the terms.
 
@@ -38,6 +41,7 @@ def bm25(
         lengths: (n,) number of terms by slot, 0 where there is no unit.
         sizes: How many slots have terms, and how many terms they have together.
         allowed: Slots that may be found; None: all.
+        beside: Further units that the statistics are of, too; None: none.
 
     Returns:
         (m,) slots in ascending order and (m,) scores above 0.
@@ -47,14 +51,18 @@ def bm25(
         visible = lengths[allowed]
         documents, total = int(np.count_nonzero(visible)), int(visible.sum(dtype=np.float64))
         lists = _allowed(lists, allowed, len(lengths))
-    lists = [one for one in lists if len(one[0])]
-    if not documents or not lists:
+    further = beside.holding if beside is not None else (0,) * len(lists)
+    held = [(*one, len(one[0]) + more) for one, more in zip(lists, further, strict=True) if len(one[0])]
+    if not documents or not held:
         return np.empty(0, np.int64), np.empty(0, np.float32)
+    lists = [one[:3] for one in held]
+    if beside is not None:
+        documents, total = documents + beside.units, total + beside.terms
     average = total / documents
     named = _named(lists, len(lengths))
     scores = np.zeros(len(lengths) if named is None else len(named), np.float32)
-    for slots, frequencies, weight in lists:
-        rarity = np.log1p((documents - len(slots) + 0.5) / (len(slots) + 0.5))
+    for slots, frequencies, weight, holding in held:
+        rarity = np.log1p((documents - holding + 0.5) / (holding + 0.5))
         factor = np.float32(weight * rarity * (K1 + 1))
         for start in range(0, len(slots), _PIECE):
             some, counts = slots[start : start + _PIECE], frequencies[start : start + _PIECE]
@@ -63,6 +71,18 @@ def bm25(
             scores[places] += factor * counts / (counts + norms)
     found = np.flatnonzero(scores > 0)
     return found if named is None else named[found], scores[found]
+
+
+def statistics(
+    lists: Sequence[List], *, lengths: NDArray[np.float32], sizes: tuple[int, int], allowed: NDArray[np.int64] | None
+) -> TermStatistics:
+    """Return what `bm25` would compute with, for the same arguments."""
+    documents, total = sizes
+    if allowed is not None:
+        visible = lengths[allowed]
+        documents, total = int(np.count_nonzero(visible)), int(visible.sum(dtype=np.float64))
+        lists = _allowed(lists, allowed, len(lengths))
+    return TermStatistics(documents, total, tuple(len(slots) for slots, _, _ in lists))
 
 
 def _named(lists: Sequence[List], count: int) -> NDArray[np.int64] | None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from memporium_platform.storage.index.vault_index import Hits, IndexEntry
+    from memporium_platform.storage.index.vault_index import Hits, IndexEntry, TermStatistics
 
 T = TypeVar("T")
 
@@ -80,13 +80,25 @@ class EmbeddedVaultIndex:
         vector = self._check(query)
         return self._use(lambda opened: opened.dense(vector, k=k, allowed=allowed)) if k > 0 else no_hits()
 
-    def search_terms(self, terms: Sequence[str], *, leg: str, k: int, allowed: NDArray[np.int64] | None = None) -> Hits:
+    def search_terms(
+        self,
+        terms: Sequence[str],
+        *,
+        leg: str,
+        k: int,
+        allowed: NDArray[np.int64] | None = None,
+        beside: TermStatistics | None = None,
+    ) -> Hits:
         """Return the `k` best units by BM25 for any of `terms`; `leg` is `own` or `context`."""
-        if leg not in LEGS:
-            message = f"leg must be one of {', '.join(LEGS)}"
-            raise ValueError(message)
-        counted = Counter(terms)
-        return self._use(lambda opened: opened.terms(counted, leg=leg, k=k, allowed=allowed))
+        counted = _counted(terms, leg)
+        return self._use(lambda opened: opened.terms(counted, leg=leg, k=k, allowed=allowed, beside=beside))
+
+    def term_statistics(
+        self, terms: Sequence[str], *, leg: str, allowed: NDArray[np.int64] | None = None
+    ) -> TermStatistics:
+        """Return what BM25 makes of the `allowed` units, for different `terms`."""
+        counted = _counted(terms, leg)
+        return self._use(lambda opened: opened.statistics(counted, leg=leg, allowed=allowed))
 
     def score_dense(self, query: NDArray[np.float32], ids: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the cosine of each of `ids`, NaN for those without a vector."""
@@ -215,6 +227,13 @@ class EmbeddedVaultIndex:
             if self._opened is opened:
                 opened.use_graph(graph)
                 _LOG.info("index.graph_built", index=self._folder.name, vectors=len(slots))
+
+
+def _counted(terms: Sequence[str], leg: str) -> Counter[str]:
+    if leg not in LEGS:
+        message = f"leg must be one of {', '.join(LEGS)}"
+        raise ValueError(message)
+    return Counter(terms)
 
 
 def _held(error: Exception) -> bool:

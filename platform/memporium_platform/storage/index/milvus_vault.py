@@ -15,7 +15,7 @@ from pymilvus.exceptions import MilvusException
 
 from memporium_platform.errors import PlatformError, Reason
 from memporium_platform.storage.index import milvus_collections as collections
-from memporium_platform.storage.index.bm25 import bm25
+from memporium_platform.storage.index.bm25 import bm25, statistics
 from memporium_platform.storage.index.columns import Columns
 from memporium_platform.storage.index.opened import LEGS
 from memporium_platform.storage.index.postings import Directory, count_terms, unit_row
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pymilvus import MilvusClient
 
-    from memporium_platform.storage.index.vault_index import Hits, IndexEntry
+    from memporium_platform.storage.index.bm25 import List
+    from memporium_platform.storage.index.vault_index import Hits, IndexEntry, TermStatistics
 
 T = TypeVar("T")
 
@@ -77,13 +78,49 @@ class MilvusVaultIndex:
         vector = self._check(query)
         return self._ask(lambda: self._dense(vector, k, allowed)) if k > 0 else no_hits()
 
-    def search_terms(self, terms: Sequence[str], *, leg: str, k: int, allowed: NDArray[np.int64] | None = None) -> Hits:
+    def search_terms(
+        self,
+        terms: Sequence[str],
+        *,
+        leg: str,
+        k: int,
+        allowed: NDArray[np.int64] | None = None,
+        beside: TermStatistics | None = None,
+    ) -> Hits:
         """Return the `k` best units by BM25 for any of `terms`; `leg` is `own` or `context`."""
-        if leg not in LEGS:
-            message = f"leg must be one of {', '.join(LEGS)}"
-            raise ValueError(message)
-        counted = Counter(terms)
-        return self._ask(lambda: self._terms(counted, leg, k, allowed)) if counted and k > 0 else no_hits()
+        counted = _counted(terms, leg)
+        if not counted or k <= 0:
+            return no_hits()
+
+        def ask() -> Hits:
+            columns, which = self._current(), LEGS[leg]
+            slots, scores = bm25(
+                self._lists(columns, counted, leg),
+                lengths=columns.lengths(which),
+                sizes=columns.sizes(which),
+                allowed=_visible(columns, allowed),
+                beside=beside,
+            )
+            return top_k(columns.ids[slots], scores, k)
+
+        return self._ask(ask)
+
+    def term_statistics(
+        self, terms: Sequence[str], *, leg: str, allowed: NDArray[np.int64] | None = None
+    ) -> TermStatistics:
+        """Return what BM25 makes of the `allowed` units, for different `terms`."""
+        counted = _counted(terms, leg)
+
+        def ask() -> TermStatistics:
+            columns, which = self._current(), LEGS[leg]
+            return statistics(
+                self._lists(columns, counted, leg) if counted else [],
+                lengths=columns.lengths(which),
+                sizes=columns.sizes(which),
+                allowed=_visible(columns, allowed),
+            )
+
+        return self._ask(ask)
 
     def score_dense(self, query: NDArray[np.float32], ids: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the cosine of each of `ids`, NaN for those without a vector."""
@@ -119,8 +156,7 @@ class MilvusVaultIndex:
         )
         return [(int(hit["id"]), float(hit["distance"])) for hit in answer[0]]
 
-    def _terms(self, terms: Counter[str], leg: str, k: int, allowed: NDArray[np.int64] | None) -> Hits:
-        columns = self._current()
+    def _lists(self, columns: Columns, terms: Counter[str], leg: str) -> list[List]:
         answers = self._client.search(
             self._name,
             data=[collections.term_query(term) for term in terms],
@@ -129,20 +165,14 @@ class MilvusVaultIndex:
             search_params={"metric_type": "IP"},
             output_fields=["id"],
         )
-        lists = []
+        lists: list[List] = []
         for answer, weight in zip(answers, terms.values(), strict=True):
             ids = np.array([hit["id"] for hit in answer], dtype=np.int64)
             frequencies = np.array([hit["distance"] for hit in answer], dtype=np.float32)
             slots = columns.positions(ids)
             known = (slots >= 0) & (frequencies > 0)
             lists.append((slots[known], frequencies[known], weight))
-        visible = None
-        if allowed is not None:
-            visible = columns.positions(allowed)
-            visible = visible[visible >= 0]
-        which = LEGS[leg]
-        slots, scores = bm25(lists, lengths=columns.lengths(which), sizes=columns.sizes(which), allowed=visible)
-        return top_k(columns.ids[slots], scores, k)
+        return lists
 
     def _scores(self, query: NDArray[np.float32], ids: NDArray[np.int64]) -> NDArray[np.float32]:
         scores = np.full(len(ids), np.nan, np.float32)
@@ -211,6 +241,20 @@ class MilvusVaultIndex:
             except MilvusException as error:
                 self._columns = None  # What was half done is read anew.
                 raise PlatformError(Reason.UNAVAILABLE, "the index is not available", retry_after_s=1.0) from error
+
+
+def _counted(terms: Sequence[str], leg: str) -> Counter[str]:
+    if leg not in LEGS:
+        message = f"leg must be one of {', '.join(LEGS)}"
+        raise ValueError(message)
+    return Counter(terms)
+
+
+def _visible(columns: Columns, allowed: NDArray[np.int64] | None) -> NDArray[np.int64] | None:
+    if allowed is None:
+        return None
+    slots = columns.positions(allowed)
+    return slots[slots >= 0]
 
 
 def _hits(found: list[tuple[int, float]], k: int) -> Hits:

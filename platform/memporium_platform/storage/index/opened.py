@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from memporium_platform.storage.index.approximate import ApproximateIndex
-from memporium_platform.storage.index.bm25 import bm25
+from memporium_platform.storage.index.bm25 import bm25, statistics
 from memporium_platform.storage.index.columns import Columns
 from memporium_platform.storage.index.columns_file import MIN_UNITS, load_directory, save_directory
 from memporium_platform.storage.index.postings import FORMAT, Leg, Postings, term_number, unit_row
@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from memporium_platform.storage.index.bm25 import List
     from memporium_platform.storage.index.postings import Directory
-    from memporium_platform.storage.index.vault_index import Hits, IndexEntry
+    from memporium_platform.storage.index.vault_index import Hits, IndexEntry, TermStatistics
 
 LEGS = {"own": Leg.OWN, "context": Leg.CONTEXT}
 
@@ -166,17 +167,38 @@ class OpenedIndex:
             slots = np.flatnonzero(has_vector)
         return top_k(self._columns.ids[slots], self._scores(query, slots), k) if len(slots) else no_hits()
 
-    def terms(self, terms: Mapping[str, int], *, leg: str, k: int, allowed: NDArray[np.int64] | None) -> Hits:
+    def terms(
+        self,
+        terms: Mapping[str, int],
+        *,
+        leg: str,
+        k: int,
+        allowed: NDArray[np.int64] | None,
+        beside: TermStatistics | None = None,
+    ) -> Hits:
         """Return the best units by BM25."""
         which = LEGS[leg]
-        lists = [(*self._postings.lists(which, term_number(term)), weight) for term, weight in terms.items()]
         slots, scores = bm25(
-            lists,
+            self._lists(terms, which),
+            lengths=self._columns.lengths(which),
+            sizes=self._columns.sizes(which),
+            allowed=None if allowed is None else self._allowed_slots(allowed),
+            beside=beside,
+        )
+        return top_k(self._columns.ids[slots], scores, k)
+
+    def statistics(self, terms: Mapping[str, int], *, leg: str, allowed: NDArray[np.int64] | None) -> TermStatistics:
+        """Return what BM25 computes with."""
+        which = LEGS[leg]
+        return statistics(
+            self._lists(terms, which),
             lengths=self._columns.lengths(which),
             sizes=self._columns.sizes(which),
             allowed=None if allowed is None else self._allowed_slots(allowed),
         )
-        return top_k(self._columns.ids[slots], scores, k)
+
+    def _lists(self, terms: Mapping[str, int], which: Leg) -> list[List]:
+        return [(*self._postings.lists(which, term_number(term)), weight) for term, weight in terms.items()]
 
     def score(self, query: NDArray[np.float32], ids: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the cosine of each id; NaN where there is no vector."""

@@ -42,6 +42,21 @@ class Hits:
     scores: NDArray[np.float32]
 
 
+@dataclass(frozen=True, slots=True)
+class TermStatistics:
+    """What BM25 needs to know of a set of units.
+
+    Attributes:
+        units: How many of them have terms.
+        terms: How many terms they have together.
+        holding: How many of them have each of the terms that were asked for, in order.
+    """
+
+    units: int
+    terms: int
+    holding: tuple[int, ...]
+
+
 class VaultIndex(Protocol):
     """The index of one vault. Methods block: call them on a worker thread. Safe to call from several threads."""
 
@@ -58,8 +73,25 @@ class VaultIndex(Protocol):
         """Return the `k` nearest units by cosine among `allowed` (sorted ids; None: all)."""
         ...
 
-    def search_terms(self, terms: Sequence[str], *, leg: str, k: int, allowed: NDArray[np.int64] | None = None) -> Hits:
-        """Return the `k` best units by BM25 for any of `terms`; `leg` is `own` or `context`."""
+    def search_terms(
+        self,
+        terms: Sequence[str],
+        *,
+        leg: str,
+        k: int,
+        allowed: NDArray[np.int64] | None = None,
+        beside: TermStatistics | None = None,
+    ) -> Hits:
+        """Return the `k` best units by BM25 for any of `terms`; `leg` is `own` or `context`.
+
+        `beside`, of different terms: units that are not in the index and yet count for how rare a term is.
+        """
+        ...
+
+    def term_statistics(
+        self, terms: Sequence[str], *, leg: str, allowed: NDArray[np.int64] | None = None
+    ) -> TermStatistics:
+        """Return what BM25 makes of the `allowed` units, for different `terms`."""
         ...
 
     def score_dense(self, query: NDArray[np.float32], ids: NDArray[np.int64]) -> NDArray[np.float32]:
