@@ -54,7 +54,12 @@ async def build(kernel: Kernel) -> InferenceModule:
     vault = GrpcMemoryVault(kernel.channels, max_blob_bytes=settings.max_blob_bytes)
     cache = BlobCache(settings.blob_cache_bytes, policy=settings.blob_cache_policy)
     entitlements = GrpcEntitlements(kernel.channels)
-    agreements = Agreements(entitlements, on_end=cache.drop_agreement)
+
+    def unload(agreement: str) -> None:
+        cache.drop_agreement(agreement)
+        registry.drop_agreement(agreement)
+
+    agreements = Agreements(entitlements, on_end=unload)
     watermarks = Watermarks(registry, kernel.keys.derive)
     limits = Limits(max_prompt_tokens=settings.max_prompt_tokens, max_input_bytes=settings.max_input_bytes)
     servicer = InferenceServicer(

@@ -92,6 +92,10 @@ class Generator(Protocol):
         """
         ...
 
+    def drop_agreement(self, agreement: str) -> None:
+        """Forget every adapter in memory that came under an agreement."""
+        ...
+
     async def close(self) -> None:
         """Release the model."""
         ...

@@ -15,7 +15,6 @@ from memporium_services.inference.adapters.generators.tiny_random import load_ti
 from memporium_services.inference.adapters.generators.torch_engine import CausalEngine
 from memporium_services.inference.adapters.generators.transformers_local import TransformersGenerator
 from memporium_services.inference.domain.values import (
-    AdapterBlob,
     BatchLimits,
     GenerationTask,
     KvBlob,
@@ -27,25 +26,21 @@ from memporium_services.inference.domain.values import (
 
 
 class CountingModel:
-    """Answers the token after the one it gets; notes who shared a step, and what was mounted."""
+    """Answers the token after the one it gets; notes who shared a step, with which adapters."""
 
     def __init__(self):
         self.steps = []
-        self.mounts = []
+        self.adapters = []
         self.broken = False
         self.gate = threading.Event()
         self.gate.set()
 
-    def mount_adapters(self, adapters):
-        if any(adapter.key == "unfit" for adapter in adapters):
-            raise PlatformError(Reason.MODEL_MISMATCH, "does not fit")
-        self.mounts.append([adapter.key for adapter in adapters])
-
-    def step(self, tokens, caches):
+    def step(self, tokens, caches, adapters):
         assert self.gate.wait(10)
         if self.broken:
             raise RuntimeError("out of memory")
         self.steps.append(list(caches))
+        self.adapters.append(list(adapters))
         return [token + 1 for token in tokens]
 
 
@@ -68,15 +63,15 @@ async def loop_of(model):
         await asyncio.to_thread(one.close)
 
 
-def counting(name, outlet, *, tokens=5, room=10, pieces=0, adapters=()):
+def counting(name, outlet, *, tokens=5, room=10, pieces=0, adapters=None):
     """Read so many pieces, then count from 0."""
-    yield Admit(room, tuple(AdapterBlob(key, bytearray()) for key in adapters))
+    yield Admit(room)
     for _ in range(pieces):
         outlet.put("piece")
         yield None
     value = 0
     for _ in range(tokens):
-        value = yield Decode(value, name)
+        value = yield Decode(value, name, adapters)
         outlet.put(value)
 
 
@@ -129,27 +124,31 @@ async def test_no_more_than_the_limits_run_at_once(loop_of, model):
     assert {tuple(step) for step in model.steps if "big" in step} == {("big",)}
 
 
-async def test_adapters_are_not_mixed_and_nobody_overtakes(loop_of, model):
+async def test_each_row_of_a_step_has_its_own_adapters(loop_of, model):
     model.gate.clear()
     batch = loop_of()
-    first = submit(batch, "plain", tokens=3)
-    second = submit(batch, "adapted", tokens=3, adapters=["x"])
-    third = submit(batch, "plain too", tokens=3)
+    outlets = [submit(batch, name, tokens=3, adapters=name.upper()) for name in "abc"]
     await asyncio.sleep(0.05)
     model.gate.set()
-    for outlet in (first, second, third):
+    for outlet in outlets:
         assert await rest(outlet) == [1, 2, 3]
-    assert all(len(step) == 1 for step in model.steps)
-    assert [step[0] for step in model.steps] == ["plain"] * 3 + ["adapted"] * 3 + ["plain too"] * 3
-    assert model.mounts == [["x"], []]
+    assert max(len(step) for step in model.steps) == 3
+    for step, adapters in zip(model.steps, model.adapters, strict=True):
+        assert [name.upper() for name in step] == adapters
 
 
-async def test_an_adapter_that_does_not_fit_ends_its_request_alone(loop_of):
+async def test_a_request_that_cannot_go_on_ends_alone(loop_of):
     batch = loop_of()
-    unfit = submit(batch, "a", adapters=["unfit"])
+
+    def unfit():
+        yield Admit(1)
+        raise PlatformError(Reason.MODEL_MISMATCH, "does not fit")
+
+    outlet = Outlet(asyncio.get_running_loop())
+    batch.submit(unfit(), outlet)
     fine = submit(batch, "b", tokens=2)
     with pytest.raises(PlatformError) as caught:
-        await rest(unfit)
+        await rest(outlet)
     assert caught.value.reason is Reason.MODEL_MISMATCH
     assert await rest(fine) == [1, 2]
 
@@ -230,7 +229,7 @@ async def test_many_tenants_with_their_own_memory_get_the_tokens_that_they_get_a
     engine = generator._engine
     widths = []
     step = CausalEngine.step
-    engine.step = lambda tokens, caches: widths.append(len(tokens)) or step(engine, tokens, caches)
+    engine.step = lambda tokens, *rest: widths.append(len(tokens)) or step(engine, tokens, *rest)
     together = await asyncio.gather(*(texts(generator, task) for task in tasks))
     await generator.close()
     assert engine.batches

@@ -165,7 +165,9 @@ class Generation:
         assert memory.blob is not None  # noqa: S101 - checked by _check_model
         what = memory.parameter
         data = await self._blob(memory, tenant)
-        return AdapterBlob(f"{tenant}/{memory.blob.sha256}", data, what.rank, what.alpha, what.target_modules)
+        agreements = frozenset(licence.agreement for licence in memory.licences)
+        key = f"{tenant}/{memory.blob.sha256}"
+        return AdapterBlob(key, data, what.rank, what.alpha, what.target_modules, agreements)
 
     async def _blob(self, memory: UsedMemory, tenant: str) -> bytearray:
         assert memory.blob is not None  # noqa: S101 - checked by _check_model

@@ -78,6 +78,11 @@ class Registry:
         infos += [running.generator.info for running in self._generators.values()]
         return sorted((info for info in infos if kind is None or info.kind is kind), key=lambda info: info.name)
 
+    def drop_agreement(self, agreement: str) -> None:
+        """Have every model forget the adapters that came under an agreement."""
+        for running in self._generators.values():
+            running.generator.drop_agreement(agreement)
+
     async def close(self) -> None:
         """Release every model."""
         for batcher in self._embedders.values():

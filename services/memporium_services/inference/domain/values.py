@@ -156,6 +156,7 @@ class AdapterBlob:
     rank: int = 8
     alpha: float = 16.0
     target_modules: tuple[str, ...] = ()
+    agreements: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ A request is a generator. It yields `Admit` before it uses the model, None after
 for each token, for which it gets the logits after it. In each round one request that reads gets one piece, in turn, and
 all that write get one token in one step of the model; so a long prompt holds the others up for a piece at most, and who
 comes late need not wait until a batch is through (Yu et al., Orca, OSDI 2022; Agrawal et al., Sarathi-Serve, OSDI
-2024).
+2024). What is mounted is each row's own, so nobody waits for others to be through with another adapter.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
     from memporium_services.inference.adapters.generators.outlet import Outlet
-    from memporium_services.inference.domain.values import AdapterBlob
 
 # How soon a slow reader that has caught up, or one that has gone, is noticed while nothing else goes on.
 _POLL_S = 0.01
@@ -29,34 +28,25 @@ _POLL_S = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Admit:
-    """Wait for room of so many tokens, and for these adapters to be mounted."""
+    """Wait for room of so many tokens."""
 
     tokens: int
-    adapters: tuple[AdapterBlob, ...] = ()
-
-    @property
-    def keys(self) -> tuple[str, ...]:
-        """What distinguishes its adapters from others."""
-        return tuple(adapter.key for adapter in self.adapters)
 
 
 @dataclass(frozen=True, slots=True)
 class Decode:
-    """Read this token behind the cache; the request goes on with the logits after it."""
+    """Read this token behind the cache, with these adapters; the request goes on with the logits after it."""
 
     token: int
     cache: Any
+    adapters: Any = None
 
 
 class BatchEngine(Protocol):
     """What the loop needs of a model."""
 
-    def mount_adapters(self, adapters: Sequence[AdapterBlob]) -> None:
-        """Make exactly these adapters active."""
-        ...
-
-    def step(self, tokens: Sequence[int], caches: Sequence[Any]) -> Sequence[Any]:
-        """Read one token behind each cache; return the logits of each."""
+    def step(self, tokens: Sequence[int], caches: Sequence[Any], adapters: Sequence[Any]) -> Sequence[Any]:
+        """Read one token behind each cache, each with adapters of its own; return the logits of each."""
         ...
 
 
@@ -87,7 +77,6 @@ class BatchLoop:
         self._incoming: queue.SimpleQueue[_Job | Callable[[], None] | None] = queue.SimpleQueue()
         self._waiting: deque[_Job] = deque()
         self._running: deque[_Job] = deque()
-        self._mounted: tuple[str, ...] = ()
         self._thread = threading.Thread(target=self._run, name=f"model-{name}", daemon=True)
         self._starting = threading.Lock()
         self._closed = False
@@ -154,23 +143,15 @@ class BatchLoop:
                 item()
 
     def _admit(self) -> None:
-        """Let in who waits, in order: who comes later with the right adapters must not overtake."""
+        """Let in who waits, in order: who comes later and needs less room must not overtake."""
         while self._waiting and len(self._running) < self._max_rows:
             job = self._waiting[0]
             used = sum(other.admit.tokens for other in self._running)
-            if self._running and (job.admit.keys != self._mounted or used + job.admit.tokens > self._max_tokens):
+            if self._running and used + job.admit.tokens > self._max_tokens:
                 return
             self._waiting.popleft()
             self._running.append(job)
-            try:
-                if job.admit.keys != self._mounted:
-                    self._mounted = ()
-                    self._engine().mount_adapters(job.admit.adapters)
-                    self._mounted = job.admit.keys
-            except Exception as err:  # noqa: BLE001 - the reader gets it
-                self._end(job, err)
-            else:
-                self._go_on(job, None)
+            self._go_on(job, None)
 
     def _read(self) -> None:
         """Let one request that reads go on by a piece, the next of them next time."""
@@ -187,7 +168,11 @@ class BatchLoop:
         if not rows:
             return
         try:
-            found = self._engine().step([wants.token for _, wants in rows], [wants.cache for _, wants in rows])
+            found = self._engine().step(
+                [wants.token for _, wants in rows],
+                [wants.cache for _, wants in rows],
+                [wants.adapters for _, wants in rows],
+            )
         except Exception as err:  # noqa: BLE001 - the readers get it
             for job, _ in rows:
                 self._end(job, err)

@@ -108,6 +108,9 @@ class OpenAiCompatibleGenerator:
             yield TextPiece(rest)
         yield Ended(state.finish, state.prompt_tokens, state.completion_tokens or state.pieces)
 
+    def drop_agreement(self, _agreement: str) -> None:
+        """Forget nothing: no adapter is held here."""
+
     async def close(self) -> None:
         """Close the connections."""
         await self._client.aclose()

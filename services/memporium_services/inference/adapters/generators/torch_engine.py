@@ -15,7 +15,7 @@ from memporium_services.inference.adapters.generators.chat import ChatFormat
 from memporium_services.inference.adapters.generators.composition import Composer
 from memporium_services.inference.adapters.generators.kv_files import open_kv, pack, token_digest
 from memporium_services.inference.adapters.generators.rotary import KeyMover
-from memporium_services.inference.adapters.generators.torch_adapters import AdapterMounts
+from memporium_services.inference.adapters.generators.torch_adapters import AdapterBank
 from memporium_services.inference.adapters.generators.torch_cache import PreallocatedCache
 from memporium_services.inference.domain.values import BuiltKv, ComposePlan
 
@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
     from memporium_services.inference.adapters.generators.kv_files import OpenKv
+    from memporium_services.inference.adapters.generators.torch_adapters import MountedAdapters
     from memporium_services.inference.adapters.generators.torch_loading import LoadedModel
-    from memporium_services.inference.domain.values import AdapterBlob, KvBlob, KvForm
+    from memporium_services.inference.domain.values import KvBlob, KvForm
 
 # Tokens that are read at once: between two pieces a cancelled call ends, and others go on.
 _PIECE_TOKENS = 512
@@ -64,7 +65,7 @@ class CausalEngine:
         self.supports_kv = kinds == {"full_attention"}
         # Tokens that end an answer.
         self.ends = _end_tokens(self._model, loaded.tokenizer)
-        self._adapters = AdapterMounts(self._model)
+        self.adapters = AdapterBank(self._model, loaded.fingerprint)
         self._composer = Composer(self._model, KeyMover(self._model))
         # Whether sequences can be decoded together.
         self.batches = (
@@ -93,6 +94,7 @@ class CausalEngine:
         capacity: int,
         kvs: Sequence[OpenKv] = (),
         plan: ComposePlan = ComposePlan(),  # noqa: B008 - frozen
+        adapters: MountedAdapters | None = None,
         piece_tokens: Callable[[], int] = lambda: _PIECE_TOKENS,
     ) -> Generator[None, None, Prefilled]:
         """Read tokens behind mounted KV caches, pausing after each piece.
@@ -102,6 +104,7 @@ class CausalEngine:
             capacity: Room of the cache, in tokens.
             kvs: What is mounted before them, in its order.
             plan: How several of them are composed.
+            adapters: Those of this request.
             piece_tokens: Asked before each piece for its size.
         """
         if len(kvs) > 1:
@@ -112,7 +115,8 @@ class CausalEngine:
             logits, start = None, 0
             while start < len(tokens):
                 piece = list(tokens[start : start + piece_tokens()])
-                logits = self._forward(piece, cache)
+                with self.adapters.on([adapters]):
+                    logits = self._forward(piece, cache)
                 start += len(piece)
                 yield
             return logits
@@ -121,15 +125,22 @@ class CausalEngine:
         logits = yield from forward(ids)
         return Prefilled(cache, logits, cached)
 
-    def step(self, tokens: Sequence[int], caches: Sequence[Any]) -> Sequence[Any]:
-        """Read one token behind each cache; return the logits of each."""
+    def step(
+        self,
+        tokens: Sequence[int],
+        caches: Sequence[Any],
+        adapters: Sequence[MountedAdapters | None] | None = None,
+    ) -> Sequence[Any]:
+        """Read one token behind each cache, each with adapters of its own or none; return the logits of each."""
+        adapters = adapters or [None] * len(tokens)
         if len(tokens) == 1 or not self.batches:
-            return [self._forward([token], cache) for token, cache in zip(tokens, caches, strict=True)]
-        return list(ragged.step(self._model, tokens, caches))
+            return [self._step(*row) for row in zip(tokens, caches, adapters, strict=True)]
+        with self.adapters.on(adapters):
+            return list(ragged.step(self._model, tokens, caches))
 
-    def mount_adapters(self, adapters: Sequence[AdapterBlob]) -> None:
-        """Make exactly these adapters active, none for an empty sequence."""
-        self._adapters.mount(adapters)
+    def _step(self, token: int, cache: Any, adapters: MountedAdapters | None) -> Any:
+        with self.adapters.on([adapters]):
+            return self._forward([token], cache)
 
     def build_kv(self, ids: Sequence[int], form: KvForm) -> Generator[int, None, BuiltKv]:
         """Read tokens, yielding how many are read; return their keys and values as a safetensors file."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 
     from memporium_services.inference.adapters.generators.choosing import Chooser
+    from memporium_services.inference.adapters.generators.torch_adapters import MountedAdapters
     from memporium_services.inference.adapters.generators.torch_engine import CausalEngine, Prefilled
     from memporium_services.inference.adapters.generators.torch_loading import LoadedModel
     from memporium_services.inference.domain.values import Sampling, TextMemory
@@ -101,10 +102,17 @@ class TransformersGenerator:
         assert result is not None  # noqa: S101 - the stream ends with it or raises
         return result
 
+    def drop_agreement(self, agreement: str) -> None:
+        """Forget every adapter that came under an agreement, after the step that is going on."""
+        engine = self._engine
+        if engine is not None:
+            with suppress(PlatformError):
+                self._batch.call(lambda: engine.adapters.drop_agreement(agreement))
+
     async def close(self) -> None:
         """Release the model, without adapters."""
         if self._engine is not None:
-            await self._on_thread(lambda: self._ready().mount_adapters(()))
+            await self._on_thread(self._engine.adapters.clear)
         await asyncio.to_thread(self._batch.close)
         self._engine = None
 
@@ -157,15 +165,18 @@ class TransformersGenerator:
             raise invalid("prompt", f"has {total} tokens with its memory; at most {limit} are read, and none is cut")
         room = max(1, min(task.sampling.max_tokens, (engine.context_tokens or total * 2 + 1_000_000) - total))
         waits = time.perf_counter()
-        yield Admit(total + room, task.adapters)
+        yield Admit(total + room)
         began = time.perf_counter()
+        # Read in between the steps of others: they go on, and their rows know nothing of it.
+        adapters = engine.adapters.open(task.adapters)
         read = yield from engine.read(
-            ids, capacity=total + room, kvs=kvs, plan=task.compose, piece_tokens=self._piece_tokens
+            ids, capacity=total + room, kvs=kvs, plan=task.compose, adapters=adapters, piece_tokens=self._piece_tokens
         )
         now = time.perf_counter()
         outlet.put(PromptRead(total, read.cached_tokens, now - began, waited_s=began - waits))
         chooser = Chooser(task.sampling, watermark_keys=task.watermark_keys, before=ids[-1])
-        written, finish = yield from _write(engine, read, replace(task.sampling, max_tokens=room), chooser, outlet)
+        sampling = replace(task.sampling, max_tokens=room)
+        written, finish = yield from _write(engine, read, sampling, chooser, outlet, adapters)
         outlet.put(Ended(finish, total, written))
 
     def _build(
@@ -216,7 +227,12 @@ class TransformersGenerator:
 
 
 def _write(
-    engine: CausalEngine, read: Prefilled, sampling: Sampling, chooser: Chooser, outlet: Outlet[GenerationEvent]
+    engine: CausalEngine,
+    read: Prefilled,
+    sampling: Sampling,
+    chooser: Chooser,
+    outlet: Outlet[GenerationEvent],
+    adapters: MountedAdapters | None,
 ) -> Generator[Decode, Any, tuple[int, Finish]]:
     """Write an answer; return the number of its tokens and why it ended."""
     text, stop = TokenText(engine.chat.decode), StopWatcher(sampling.stop)
@@ -230,7 +246,7 @@ def _write(
             finish = Finish.STOP if stop.hit else Finish.END
             break
         if not last:
-            logits = yield Decode(token, read.cache)
+            logits = yield Decode(token, read.cache, adapters)
     if rest := stop.flush():
         outlet.put(TextPiece(rest))
     return written, finish
