@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 import stat
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from memporium.governance.v1.governance_service_pb2_grpc import GovernanceServic
 from memporium.vault.v1 import vault_service_pb2
 from memporium.vault.v1.vault_service_pb2_grpc import VaultServiceStub
 from memporium_services.operator_key import read_operator_key
+from support.processes import free_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -33,12 +33,6 @@ START_S = 60
 def environment(**settings: str) -> dict[str, str]:
     paths = os.pathsep.join(str(ROOT / name) for name in ("platform", "services"))
     return {**os.environ, "PYTHONPATH": paths, "MEMPORIUM_VAULT_DEFAULT_EMBEDDING_MODEL": "hashing-384", **settings}
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 @asynccontextmanager

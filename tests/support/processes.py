@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import pwd
+import random
 import signal
 import socket
 import subprocess
@@ -20,11 +21,26 @@ _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
+# Below those that the system gives to outgoing connections.
+_PORTS = range(20_000, 32_000)
+_taken: list[socket.socket] = []
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    """Return a port that nobody listens on, and that no other call, of any process of tests, returns meanwhile."""
+    for port in random.sample(_PORTS, len(_PORTS)):
+        # A name that one process at a time may hold, until it ends.
+        mine = socket.socket(socket.AF_UNIX)
+        try:
+            mine.bind(f"\0memporium-tests-{port}")
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", port))
+        except OSError:
+            mine.close()
+            continue
+        _taken.append(mine)
         return port
+    raise RuntimeError("no port is free")
 
 
 def unprivileged_user() -> str | None:
