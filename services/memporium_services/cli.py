@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import signal
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ import uvloop
 
 from memporium_platform import logs
 from memporium_platform.settings import SERVICES, PlatformSettings
+from memporium_services import collector
 from memporium_services.data_lock import hold_data
 from memporium_services.runner import Running, running
 
@@ -53,9 +53,7 @@ async def _serve(
     for number in _SIGNALS:
         loop.add_signal_handler(number, _ask_to_stop, loop, stop)
     async with running(settings, services) as platform:
-        # What start-up made stays: the collector need not look at it again and again.
-        gc.collect()
-        gc.freeze()
+        collector.settle()
         if ready is not None:
             await ready(platform)
         await stop.wait()

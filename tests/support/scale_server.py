@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import uvloop
 
+from memporium_services import collector
 from support.platform import KeyedChannel, running_platform
 from support.vaults import MODEL
 
@@ -79,6 +80,8 @@ async def _serve(data: Path, tenants: int) -> None:
     async with running_platform(("vault", "inference", "reader"), data_dir=data, tenant_calls_per_s=0) as platform:
         for number in range(max(1, tenants)):
             await platform.organisation(f"t{number}")
+        # As `memporium serve` does.
+        collector.settle()
         print(platform.address, flush=True)
         await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
 
