@@ -49,7 +49,6 @@ def columns_of(vault: VaultRow, cipher: VaultCipher, cube: Cube, row: CubeRow) -
     """Return the row with its columns as the cube says."""
     told, governed = cube.descriptive, cube.governance
     scope = governed.access_scope or _SHARED
-    agreements = sorted({licence.agreement for licence in governed.licences})
     own = row.owner if scope == selection.PRIVATE else ""
     form = content.form_of(cube.payload)
     return replace(
@@ -60,13 +59,19 @@ def columns_of(vault: VaultRow, cipher: VaultCipher, cube: Cube, row: CubeRow) -
         scope=scope,
         priority=governed.priority,
         legal_hold=governed.legal_hold,
-        licensed=bool(agreements),
-        dedup=cipher.token("content", "\0".join((cube.content_digest, str(form or row.form), own, *agreements))),
+        licensed=bool(governed.licences),
+        dedup=content_token(cipher, cube, form=form or row.form, own=own),
         event_us=content.event_us_of(cube),
         expire_us=lifespan.expire_us(
             create_us=row.create_us, ttl_s=content.ttl_s_of(cube), retention=retention_of(vault.settings)
         ),
     )
+
+
+def content_token(cipher: VaultCipher, cube: Cube, *, form: int, own: str) -> str:
+    """Return the keyed digest of a cube that exact duplicates share; `own`: the owner of a private one, else ""."""
+    agreements = sorted({licence.agreement for licence in cube.governance.licences})
+    return cipher.token("content", "\0".join((cube.content_digest, str(form), own, *agreements)))
 
 
 def words_of(cipher: VaultCipher, cube_id: str, cube: Cube, fingerprint: int, *, same: str) -> list[TermRow]:
@@ -80,7 +85,7 @@ def words_of(cipher: VaultCipher, cube_id: str, cube: Cube, fingerprint: int, *,
         (selection.SOURCE, told.source),
         (selection.PERSONA, told.persona),
         (selection.LANGUAGE, told.language),
-        *((selection.CLAIM, key) for fact in cube.payload.plaintext.mem_cell.facts for key in _claimed(fact)),
+        *((selection.CLAIM, key) for fact in cube.payload.plaintext.mem_cell.facts for key in claimed(fact)),
     }
     rows = [TermRow(cube_id, kind, cipher.token(kind, word)) for kind, word in sorted(words) if word]
     rows += [TermRow(cube_id, selection.SAME, same)] if same else []
@@ -116,7 +121,7 @@ def same_token(cipher: VaultCipher, cube: Cube, owner: str) -> str:
     return cipher.token(selection.SAME, "\0".join((own, cube.descriptive.persona, when, *agreements, "", *said)))
 
 
-def _claimed(fact: AtomicFact) -> Iterator[str]:
+def claimed(fact: AtomicFact) -> Iterator[str]:
     """Yield by what a fact's claims are found: the subject, and the subject with the attribute."""
     for claim in fact.claims:
         yield claim.subject.casefold()
@@ -136,6 +141,8 @@ def unit_works(
     language: str,
     drafts: Sequence[UnitDraft],
     vectors: NDArray[np.float16] | None,
+    *,
+    analysed: bool = True,
 ) -> tuple[tuple[UnitWork, ...], list[str]]:
     """Return the units ready to be stored, and all analysed terms of the cube in order.
 
@@ -145,12 +152,13 @@ def unit_works(
         language: Of the text.
         drafts: The units.
         vectors: (units, d) float16, rows of unit length; None: not embedded.
+        analysed: False where nobody asks for the terms: the index will read the units back.
     """
     works: list[UnitWork] = []
     all_terms: list[str] = []
     for ordinal, draft in enumerate(drafts):
         vector = None if vectors is None else vectors[ordinal]
-        terms = terms_of(draft.indexed, language)
+        terms = terms_of(draft.indexed, language) if analysed else []
         all_terms += terms
         row = UnitRow(
             cube_id=cube_id,
@@ -164,7 +172,7 @@ def unit_works(
             UnitWork(
                 row=row,
                 terms=cipher.terms(terms),
-                context_terms=cipher.terms(terms_of(draft.context, language)) if draft.context else (),
+                context_terms=cipher.terms(terms_of(draft.context, language)) if analysed and draft.context else (),
                 vector=None if vector is None else vector.astype(np.float32),
             )
         )

@@ -55,7 +55,12 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a new cube comes from: its author and times, and the kind of its first version."""
+    """Where a new cube comes from: its author and times, and the kind of its first version.
+
+    Attributes:
+        analysed: Whether the terms for the index are wanted with the draft.
+        compared: Whether later cubes are to be told as duplicates of this one; not where nobody else writes.
+    """
 
     author: str
     now_us: int
@@ -63,11 +68,21 @@ class Origin:
     reason: str = ""
     state: State = State.GENERATED
     import_id: str = ""
+    analysed: bool = True
+    compared: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A cube to be made; `vectors` one a unit, or None: to be embedded. The rest: as before, in a restore."""
+    """A cube to be made.
+
+    Attributes:
+        vectors: One a unit; None: to be embedded.
+        owner: As it was before, in a restore; so are `create_us`, `state` and `frozen`.
+        units: Its units, where they are known.
+        stored: Its payload's bytes, where they are known; the cube has the digest of them then.
+        simhash: Told from the same text elsewhere; 0: to be told here.
+    """
 
     cube_id: str
     cube: Cube
@@ -77,6 +92,9 @@ class Wanted:
     create_us: int = 0
     state: int = 0
     frozen: bool = False
+    units: list[UnitDraft] | None = None
+    stored: bytes = b""
+    simhash: int = 0
 
 
 async def vectors_for(
@@ -134,7 +152,7 @@ async def draft_cubes(
     Raises:
         PlatformError: INVALID_FIELD, and what the embedder raises.
     """
-    units = [content.units_of(one.cube) for one in wanted]
+    units = [content.units_of(one.cube) if one.units is None else one.units for one in wanted]
     for one, drafts in zip(wanted, units, strict=True):
         content.check_units(drafts, rt.settings, field=one.field)
     vectors = await vectors_for(rt, vault, units, [one.vectors for one in wanted])
@@ -158,12 +176,15 @@ def _draft(
     origin: Origin,
 ) -> Draft:
     cube, cube_id, uid = one.cube, one.cube_id or rt.new_id(), rt.new_id()
-    stored = content.payload_bytes(cube.payload)
-    cube.content_digest = content.digest_of(stored)
+    stored = one.stored
+    if not stored:
+        stored = content.payload_bytes(cube.payload)
+        cube.content_digest = content.digest_of(stored)
     if drafts:
         cube.behavioural.embedding_model = vault.embedding_model
-    units, own_terms = unit_works(cipher, cube_id, cube.descriptive.language, drafts, vectors)
-    fingerprint = simhash(own_terms)
+    analysed = origin.analysed or not one.simhash
+    units, own_terms = unit_works(cipher, cube_id, cube.descriptive.language, drafts, vectors, analysed=analysed)
+    fingerprint = one.simhash or simhash(own_terms)
     keys = tuple(cipher.object_name("blob", blob.sha256) for blob in content.blobs_of(cube.payload))
     row = columns_of(
         vault,
@@ -192,7 +213,7 @@ def _draft(
             import_id=origin.import_id,
         ),
     )
-    same = same_token(cipher, cube, row.owner)
+    same = same_token(cipher, cube, row.owner) if origin.compared else ""
     row_meta = cipher.seal(codec.meta_of(cube), "meta", uid, 1)
     return Draft(
         cube=cube,
@@ -209,8 +230,8 @@ def _draft(
             note_sealed=cipher.seal(origin.reason.encode(), "note", uid, 1) if origin.reason else b"",
         ),
         payload=PayloadRow(cube_id, 1, cipher.seal(stored, "payload", uid, 1)),
-        terms=tuple(words_of(cipher, cube_id, cube, fingerprint, same=same)),
-        band_tokens=band_tokens(cipher, fingerprint),
+        terms=tuple(words_of(cipher, cube_id, cube, fingerprint if origin.compared else 0, same=same)),
+        band_tokens=band_tokens(cipher, fingerprint) if origin.compared else (),
         units=units,
         blob_keys=keys,
         same=same,

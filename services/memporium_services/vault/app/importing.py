@@ -23,6 +23,8 @@ from memporium_services.vault.ports import VaultDelta
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from memporium.cube.v1.cube_pb2 import Cube
+    from memporium_platform.storage.index.vault_index import IndexEntry
     from memporium_services.vault.app.cipher import VaultCipher
     from memporium_services.vault.app.drafting import Draft
     from memporium_services.vault.app.runtime import Runtime
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
     from memporium_services.vault.ports import Store
 
 _PAGE = 1000
+# Units of an import whose index entries stay in memory until they are public: some 35 MB. Of a larger one they are read
+# back, piece by piece, which costs a fifth more.
+KEPT_UNITS = 16_384
 
 
 @dataclass(slots=True)
@@ -42,6 +47,7 @@ class Import:
         ids: Ids that cubes of the import asked for.
         kept: Ids of cubes that were there already, unchanged.
         objects: Keys of objects that cubes of dead imports have left.
+        entries: What is to be indexed, batch by batch, as long as it fits; the index reads the rest back.
     """
 
     import_id: str
@@ -55,12 +61,20 @@ class Import:
     size_bytes: int = 0
     units: int = 0
     context_units: int = 0
+    entries: tuple[tuple[IndexEntry, ...], ...] | None = ()
 
     def copy(self) -> Import:
         """Return a copy: a transaction may run twice, so it works on one of its own."""
         return replace(
             self, staged=set(self.staged), changed=dict(self.changed), ids=set(self.ids), kept=set(self.kept)
         )
+
+    def note_entries(self, entries: Sequence[IndexEntry]) -> None:
+        """Keep what is to be indexed, or let go of all of it where it becomes too much."""
+        if self.entries is not None and self.units + len(entries) <= KEPT_UNITS:
+            self.entries += (tuple(entries),)
+        else:
+            self.entries = None
 
     @property
     def cubes(self) -> int:
@@ -84,7 +98,7 @@ def stage(
     for draft in drafts:
         holder = taken.get(draft.row.cube_id)
         same = known.get(draft.row.dedup)
-        if same is not None and (not work.replaces or _same_words(vault, cipher, same, draft)):
+        if same is not None and (not work.replaces or same_words(vault, cipher, same, draft.cube)):
             work.kept.add(same.cube_id)
             work.deduplicated += 1
         elif same is not None or (holder is not None and not holder.import_id):
@@ -136,7 +150,8 @@ def insert_staged(store: Store, vault: VaultRow, drafts: Sequence[Draft], work: 
     for draft in drafts:
         store.refer(vault.uid, draft.row.cube_id, draft.blob_keys)
     works = [unit for draft in drafts for unit in draft.units]
-    store.insert_units(vault, [unit.row for unit in works])
+    ids = store.insert_units(vault, [unit.row for unit in works])
+    work.note_entries([unit.entry(unit_id) for unit, unit_id in zip(works, ids, strict=True)])
     work.staged.update(draft.row.cube_id for draft in drafts)
     work.units += len(works)
     work.context_units += sum(unit.row.has_context for unit in works)
@@ -192,8 +207,10 @@ def publish(store: Store, vault: VaultRow, work: Import, *, now_us: int) -> Publ
     if not indexed:
         return Published(removed, revision, None, cubes, gone)
     store.add_task(vault.uid, IndexTask(revision, tuple(upserts), removed.unit_ids))
-    # Read back from the store, piece by piece: an import may be far larger than memory should hold.
-    return Published(removed, revision, Waiting(-1, (), ()), cubes, gone)
+    if work.entries is None:
+        return Published(removed, revision, Waiting(-1, (), ()), cubes, gone)
+    entries = [entry for batch in work.entries for entry in batch]
+    return Published(removed, revision, Waiting(vault.index_revision, entries, removed.unit_ids), cubes, gone)
 
 
 def _demand_free(store: Store, vault: VaultRow, ids: Sequence[str], leaving: Sequence[CubeRow]) -> None:
@@ -204,28 +221,39 @@ def _demand_free(store: Store, vault: VaultRow, ids: Sequence[str], leaving: Seq
 
 def _overtaken(vault: VaultRow) -> PlatformError:
     return PlatformError(
-        Reason.CONFLICT, "other cubes have taken the ids of the import", metadata={"resource": vault.name}
+        Reason.CONFLICT, "the vault was changed by others during the import", metadata={"resource": vault.name}
     )
 
 
 def _leaving(store: Store, vault: VaultRow, work: Import) -> list[CubeRow]:
-    """Return the cubes that the new release does not have as they are."""
+    """Return the cubes that the new release does not have as they are.
+
+    Raises:
+        PlatformError: CONFLICT, where a cube that the release has as it is has gone meanwhile.
+    """
     everything = Selection(states=(1, 2, 3, 4, 5))
     leaving: list[CubeRow] = []
     after: tuple[object, str] | None = None
+    seen = 0
     while True:
         rows = store.select(vault.uid, everything, order="name", after=after, limit=_PAGE)
-        leaving += [row for row in rows if row.cube_id not in work.kept]
+        gone = [row for row in rows if row.cube_id not in work.kept]
+        leaving += gone
+        seen += len(rows) - len(gone)
         if len(rows) < _PAGE:
-            return leaving
+            break
         after = (rows[-1].cube_id, rows[-1].cube_id)
+    if seen != len(work.kept):
+        # What was found to be there already has gone since: with the rest alone the release would not be whole.
+        raise _overtaken(vault)
+    return leaving
 
 
-def _same_words(vault: VaultRow, cipher: VaultCipher, row: CubeRow, draft: Draft) -> bool:
+def same_words(vault: VaultRow, cipher: VaultCipher, row: CubeRow, cube: Cube) -> bool:
     """Return whether the cube that is there says of itself what the new one says."""
     old = codec.cube_of(vault, row, cipher).descriptive
     new = type(old)()
-    new.CopyFrom(draft.cube.descriptive)
+    new.CopyFrom(cube.descriptive)
     for told in (old, new):
         told.ClearField("create_time")
         told.ClearField("update_time")

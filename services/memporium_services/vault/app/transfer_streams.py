@@ -7,24 +7,22 @@ by the sweep.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import orjson
 
-from memporium_platform import audit, idempotency, names
-from memporium_services.vault.app import content
-from memporium_services.vault.app.drafting import Origin, Wanted, draft_cubes, matrix
+from memporium_platform import audit, idempotency
+from memporium_services.vault.app.arriving import There, choose, look_at, there
+from memporium_services.vault.app.drafting import Origin, draft_cubes
 from memporium_services.vault.app.importing import Import, drop_hidden, publish, stage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    import numpy as np
-    from numpy.typing import NDArray
     from sqlalchemy import Connection
 
-    from memporium.cube.v1.cube_pb2 import Cube
     from memporium.vault.v1.cubes_pb2 import PortableCube
     from memporium.vault.v1.vault_service_pb2 import ImportCubesHeader
     from memporium_platform.call import Call
@@ -33,7 +31,7 @@ if TYPE_CHECKING:
     from memporium_services.vault.app.follower import IndexFollower, Waiting
     from memporium_services.vault.app.forgetting import Forgetting
     from memporium_services.vault.app.runtime import Runtime
-    from memporium_services.vault.domain.rows import CubeRow, Removed, VaultRow
+    from memporium_services.vault.domain.rows import Removed, VaultRow
 
 
 @dataclass(slots=True)
@@ -138,43 +136,25 @@ class TransferStreams:
         work: Import,
         counts: Imported,
     ) -> list[Draft]:
-        rt = self._rt
-        same_model = header.embedding_model == vault.embedding_model
-        wanted: list[Wanted] = []
-        free = await self._free_ids(vault, cubes, work)
-        for place, portable in enumerate(cubes):
-            cube, place_name = portable.cube, f"batch.cubes[{place}].cube"
-            content.check_cube(cube, rt.settings, field=place_name)
-            if header.HasField("licence") and all(
-                one.agreement != header.licence.agreement for one in cube.governance.licences
-            ):
-                cube.governance.licences.append(header.licence)
-            units = len(content.units_of(cube))
-            vectors = None
-            if same_model and len(portable.unit_vectors) == units:
-                vectors = matrix(
-                    portable.unit_vectors, count=units, dimensions=vault.dimensions, field=f"{place_name}.unit_vectors"
-                )
-            counts.embedded += 0 if vectors is not None else units
-            cube_id = free.pop(place, "")
-            wanted.append(_wanted(cube_id, cube, vectors, place_name, restore=header.restore))
+        rt, author = self._rt, call.principal.name
+        arrived = await asyncio.to_thread(look_at, rt, cipher, header, cubes, author=author)
+        found = There({})
+        # An empty vault has nothing of what comes; what an unfinished import has staged does not count.
+        if vault.cubes:
+            found = await rt.db.read(lambda conn: there(rt.store(conn), vault, arrived, replaces=work.replaces))
+        wanted = await asyncio.to_thread(choose, vault, cipher, header, arrived, found=found, work=work)
+        counts.embedded += sum(len(one.units or ()) for one in wanted if one.vectors is None)
         origin = Origin(
-            call.principal.name, rt.now_us(), change="import", reason=header.reason, import_id=work.import_id
+            author,
+            rt.now_us(),
+            change="import",
+            reason=header.reason,
+            import_id=work.import_id,
+            analysed=work.entries is not None,
+            # A pack is read-only: nothing will ever be told as a duplicate of its cubes.
+            compared=not vault.agreement,
         )
         return await draft_cubes(rt, vault, cipher, wanted, origin)
-
-    async def _free_ids(self, vault: VaultRow, cubes: Sequence[PortableCube], work: Import) -> dict[int, str]:
-        """Return, by place, the ids that cubes may keep; where a release is replaced, those of the old one too."""
-        asked: dict[str, int] = {}
-        for place, portable in enumerate(cubes):
-            found = names.CUBE.match(portable.cube.name)
-            if found and found["cube"] not in work.ids:
-                asked.setdefault(found["cube"], place)
-        taken: dict[str, CubeRow] = {}
-        if not work.replaces:
-            taken = await self._rt.db.read(lambda conn: self._rt.store(conn).cubes(vault.uid, list(asked)))
-        work.ids.update(asked)
-        return {place: cube_id for cube_id, place in asked.items() if cube_id not in taken}
 
     async def _drop(self, vault: VaultRow, work: Import) -> None:
         """Remove what an import has staged."""
@@ -182,20 +162,3 @@ class TransferStreams:
         if staged:
             rt = self._rt
             await rt.db.write(lambda conn: drop_hidden(rt.store(conn), vault.uid, staged, work.import_id))
-
-
-def _wanted(cube_id: str, cube: Cube, vectors: NDArray[np.float32] | None, field: str, *, restore: bool) -> Wanted:
-    """Return what is to be made of an incoming cube; a restore keeps owner, time and state."""
-    if not restore:
-        return Wanted(cube_id, cube, vectors, field)
-    governed = cube.governance
-    return Wanted(
-        cube_id,
-        cube,
-        vectors,
-        field,
-        owner=governed.owner,
-        create_us=content.moment_us(cube.descriptive.create_time),
-        state=governed.state,
-        frozen=governed.frozen,
-    )

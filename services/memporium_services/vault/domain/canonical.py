@@ -59,18 +59,26 @@ _FRONTED = re.compile(
     r"^((?:in|on|at|since|until|by|during|before|after|from) [^,;:.?!]{1,60}), (?!and |or |but )(.+)$"
 )
 # `A` inside a sentence may be a name: Plan A. After such a word it is none, in titles and in capitals.
-_CAPITAL_ARTICLE = re.compile(
-    r"\b(with|in|of|for|to|at|by|from|is|was|are|were|has|have|had|as|on|and|or|into|about|like|not) an? "
-    r"(?!few\b|little\b|lot\b|couple\b)(?=[^\W\d_])",
-    re.IGNORECASE,
+_INNER_ARTICLE = re.compile(r" an? (?!few\b|little\b|lot\b|couple\b)(?=[^\W\d_])", re.IGNORECASE)
+_BEFORE_ARTICLE = re.compile(
+    r"\b(?:with|in|of|for|to|at|by|from|is|was|are|were|has|have|had|as|on|and|or|into|about|like|not)$", re.IGNORECASE
 )
+# Characters that decide about the word before: those of the longest, and one more.
+_BEFORE = 6
 _ARTICLE = re.compile(r"(?:\b(?:[Tt]he|THE|an?)|^(?:An?|AN)) (?!few\b|little\b|lot\b|couple\b)")
 _QUOTES = str.maketrans({"\u2019": "'", "\u2018": "'", "\u201c": '"', "\u201d": '"', "\u00ab": '"', "\u00bb": '"'})
 # A number with what belongs to it; a word; any symbol that is no ordinary punctuation.
 _TOKEN = re.compile(
     r"[+-]?\d+(?:[.,:/-]\d+)*|[^\W\d_]+(?:[\w+#'-]*[\w+#])?|[^\s\w.,;:!'\"()\[\]\u2013\u2014\u2026*_`-]|\w+"
 )
+# The same in texts of ASCII alone, where classes of few characters are found much faster.
+_ASCII_TOKEN = re.compile(
+    r"[+-]?[0-9]+(?:[.,:/-][0-9]+)*|[a-z]+(?:[\w+#'-]*[\w+#])?|[^\s\w.,;:!'\"()\[\]*`-]|\w+", re.ASCII
+)
 _END = re.compile(r"(?<=[.!?])[\"')\]]*\s+|\n+")
+# What a sentence has that one of the contractions may be in.
+_CONTRACTED = re.compile(r"n't\b|'(?:m|re|ve|ll|s)\b|cannot")
+_FORMS = _WORDS | {word: str(number) for word, number in _NUMBERS.items()}
 
 
 def canonical(text: str) -> str:
@@ -80,10 +88,14 @@ def canonical(text: str) -> str:
 
 
 def _sentence(part: str) -> str:
-    words = _CAPITAL_ARTICLE.sub(r"\1 ", " ".join(part.split()).strip(" \"'(["))
-    words = _ARTICLE.sub("", words).casefold()
-    words = _INTRODUCTION.sub("", words)
+    words = " ".join(part.split()).strip(" \"'([")
     # Looking for what each pattern cannot do without is much cheaper than the pattern, and most sentences lack it.
+    lower = words.lower()
+    if " a " in lower or " an " in lower:
+        words = _INNER_ARTICLE.sub(_without_article, words)
+    if "the " in lower or "a " in lower or "an " in lower:
+        words = _ARTICLE.sub("", words)
+    words = _INTRODUCTION.sub("", words.casefold())
     if "19" in words or "20" in words:
         for pattern in _DATES:
             words = pattern.sub(_as_date, words)
@@ -93,16 +105,17 @@ def _sentence(part: str) -> str:
         if fronted:
             asks = "?" if words.endswith("?") else ""
             words = f"{fronted[2].rstrip('.!? ')} {fronted[1]}{asks}"
-    if "'" in words or "cannot" in words:
+    if _CONTRACTED.search(words):
         for contraction, written in _CONTRACTIONS:
             words = contraction.sub(written, words)
-    return " ".join(_form(token) for token in _TOKEN.findall(words))
+    tokens = (_ASCII_TOKEN if words.isascii() else _TOKEN).findall(words)
+    return " ".join([_FORMS.get(token, token) for token in tokens])
+
+
+def _without_article(found: re.Match[str]) -> str:
+    before = found.string[max(0, found.start() - _BEFORE) : found.start()]
+    return " " if _BEFORE_ARTICLE.search(before) else found.group()
 
 
 def _as_date(found: re.Match[str]) -> str:
     return f"{found['year']}-{_MONTHS[found['month']]:02}-{int(found['day']):02}"
-
-
-def _form(token: str) -> str:
-    word = _WORDS.get(token, token)
-    return str(_NUMBERS.get(word, word))
