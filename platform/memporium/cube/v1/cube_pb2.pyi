@@ -11,6 +11,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from memporium.common.v1 import digest_pb2 as _digest_pb2
+from memporium.cube.v1 import adapter_pb2 as _adapter_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -290,6 +291,8 @@ class _FormationPathEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Formati
     """By rules alone."""
     FORMATION_PATH_MODEL: _FormationPath.ValueType  # 2
     """A language model wrote more: prose, facts or both, held against the turns."""
+    FORMATION_PATH_PROBE: _FormationPath.ValueType  # 3
+    """Asked out of an adapter: what it was sure of."""
 
 class FormationPath(_FormationPath, metaclass=_FormationPathEnumTypeWrapper):
     """How the text of an episode was made."""
@@ -300,6 +303,8 @@ FORMATION_PATH_RULES: FormationPath.ValueType  # 1
 """By rules alone."""
 FORMATION_PATH_MODEL: FormationPath.ValueType  # 2
 """A language model wrote more: prose, facts or both, held against the turns."""
+FORMATION_PATH_PROBE: FormationPath.ValueType  # 3
+"""Asked out of an adapter: what it was sure of."""
 Global___FormationPath: _TypeAlias = FormationPath  # noqa: Y015
 
 @_typing.final
@@ -535,6 +540,7 @@ class MemCell(_message.Message):
     FORESIGHT_FIELD_NUMBER: _builtins.int
     SOURCES_FIELD_NUMBER: _builtins.int
     FORMATION_FIELD_NUMBER: _builtins.int
+    PROBE_FIELD_NUMBER: _builtins.int
     episode: _builtins.str
     """The episode in prose."""
     @_builtins.property
@@ -553,6 +559,10 @@ class MemCell(_message.Message):
     def formation(self) -> Global___Formation:
         """How it was made; absent: by rules."""
 
+    @_builtins.property
+    def probe(self) -> _adapter_pb2.ProbeReport:
+        """What was measured where it was asked out of an adapter."""
+
     def __init__(
         self,
         *,
@@ -561,10 +571,11 @@ class MemCell(_message.Message):
         foresight: _abc.Iterable[Global___Foresight] | None = ...,
         sources: _abc.Iterable[Global___SourceSpan] | None = ...,
         formation: Global___Formation | None = ...,
+        probe: _adapter_pb2.ProbeReport | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["formation", b"formation"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["formation", b"formation", "probe", b"probe"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["episode", b"episode", "facts", b"facts", "foresight", b"foresight", "formation", b"formation", "sources", b"sources"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["episode", b"episode", "facts", b"facts", "foresight", b"foresight", "formation", b"formation", "probe", b"probe", "sources", b"sources"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -748,6 +759,7 @@ class Parameter(_message.Message):
     TARGET_MODULES_FIELD_NUMBER: _builtins.int
     BLOB_FIELD_NUMBER: _builtins.int
     SOURCE_CUBES_FIELD_NUMBER: _builtins.int
+    REPORT_FIELD_NUMBER: _builtins.int
     base_model_fingerprint: _builtins.str
     """Fingerprint of the base model: mounts on no other."""
     rank: _builtins.int
@@ -766,6 +778,10 @@ class Parameter(_message.Message):
     def source_cubes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Cubes whose content was trained, in order."""
 
+    @_builtins.property
+    def report(self) -> _adapter_pb2.AdapterReport:
+        """What was measured of it; absent: nothing."""
+
     def __init__(
         self,
         *,
@@ -775,10 +791,11 @@ class Parameter(_message.Message):
         target_modules: _abc.Iterable[_builtins.str] | None = ...,
         blob: _digest_pb2.Digest | None = ...,
         source_cubes: _abc.Iterable[_builtins.str] | None = ...,
+        report: _adapter_pb2.AdapterReport | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["blob", b"blob"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["blob", b"blob", "report", b"report"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alpha", b"alpha", "base_model_fingerprint", b"base_model_fingerprint", "blob", b"blob", "rank", b"rank", "source_cubes", b"source_cubes", "target_modules", b"target_modules"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alpha", b"alpha", "base_model_fingerprint", b"base_model_fingerprint", "blob", b"blob", "rank", b"rank", "report", b"report", "source_cubes", b"source_cubes", "target_modules", b"target_modules"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

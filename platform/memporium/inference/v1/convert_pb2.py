@@ -24,10 +24,11 @@ _sym_db = _symbol_database.Default()
 
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
+from memporium.cube.v1 import adapter_pb2 as memporium_dot_cube_dot_v1_dot_adapter__pb2
 from memporium.cube.v1 import cube_pb2 as memporium_dot_cube_dot_v1_dot_cube__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$memporium/inference/v1/convert.proto\x12\x16memporium.inference.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cmemporium/cube/v1/cube.proto\"|\n\x12\x43onversionProgress\x12\x36\n\x05stage\x18\x01 \x01(\x0e\x32\'.memporium.inference.v1.ConversionStage\x12\x11\n\tcompleted\x18\x02 \x01(\x03\x12\r\n\x05total\x18\x03 \x01(\x03\x12\x0c\n\x04loss\x18\x04 \x01(\x01\"\xd4\x01\n\x16\x42uildActivationRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x13\n\x05\x63ubes\x18\x03 \x03(\tB\x04\xe2\x41\x01\x02\x12\r\n\x05model\x18\x04 \x01(\t\x12\x0f\n\x07\x63ube_id\x18\x05 \x01(\t\x12\r\n\x05title\x18\x06 \x01(\t\x12\x0c\n\x04tags\x18\x07 \x03(\t\x12\x0e\n\x06reason\x18\x08 \x01(\t\x12.\n\x05\x64type\x18\t \x01(\x0e\x32\x1f.memporium.inference.v1.KvDtype\"\x7f\n\x15\x42uildActivationResult\x12%\n\x04\x63ube\x18\x01 \x01(\x0b\x32\x17.memporium.cube.v1.Cube\x12/\n\x0c\x63ompute_time\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06reused\x18\x03 \x01(\x08\"\xa3\x01\n\x17\x42uildActivationResponse\x12>\n\x08progress\x18\x01 \x01(\x0b\x32*.memporium.inference.v1.ConversionProgressH\x00\x12?\n\x06result\x18\x02 \x01(\x0b\x32-.memporium.inference.v1.BuildActivationResultH\x00\x42\x07\n\x05\x65vent\"c\n\x0fTrainingOptions\x12\x0c\n\x04rank\x18\x01 \x01(\x05\x12\r\n\x05\x61lpha\x18\x02 \x01(\x02\x12\x0e\n\x06\x65pochs\x18\x03 \x01(\x05\x12\x15\n\rlearning_rate\x18\x04 \x01(\x02\x12\x0c\n\x04seed\x18\x05 \x01(\x04\"\xdd\x01\n\x15TrainParameterRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x13\n\x05\x63ubes\x18\x03 \x03(\tB\x04\xe2\x41\x01\x02\x12\r\n\x05model\x18\x04 \x01(\t\x12\x0f\n\x07\x63ube_id\x18\x05 \x01(\t\x12\r\n\x05title\x18\x06 \x01(\t\x12\x0c\n\x04tags\x18\x07 \x03(\t\x12\x0e\n\x06reason\x18\x08 \x01(\t\x12\x38\n\x07options\x18\t \x01(\x0b\x32\'.memporium.inference.v1.TrainingOptions\"\xe7\x01\n\x14TrainParameterResult\x12%\n\x04\x63ube\x18\x01 \x01(\x0b\x32\x17.memporium.cube.v1.Cube\x12\x13\n\x0bloss_before\x18\x02 \x01(\x01\x12\x12\n\nloss_after\x18\x03 \x01(\x01\x12\x10\n\x08\x65xamples\x18\x04 \x01(\x05\x12\x1d\n\x15question_answer_pairs\x18\x05 \x01(\x05\x12\r\n\x05steps\x18\x06 \x01(\x05\x12/\n\x0c\x63ompute_time\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06reused\x18\x08 \x01(\x08\"\xa1\x01\n\x16TrainParameterResponse\x12>\n\x08progress\x18\x01 \x01(\x0b\x32*.memporium.inference.v1.ConversionProgressH\x00\x12>\n\x06result\x18\x02 \x01(\x0b\x32,.memporium.inference.v1.TrainParameterResultH\x00\x42\x07\n\x05\x65vent*\xce\x01\n\x0f\x43onversionStage\x12 \n\x1c\x43ONVERSION_STAGE_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x43ONVERSION_STAGE_READING\x10\x01\x12\x1c\n\x18\x43ONVERSION_STAGE_WAITING\x10\x02\x12\x1e\n\x1a\x43ONVERSION_STAGE_COMPUTING\x10\x03\x12\x1f\n\x1b\x43ONVERSION_STAGE_EVALUATING\x10\x04\x12\x1c\n\x18\x43ONVERSION_STAGE_STORING\x10\x05*}\n\x07KvDtype\x12\x18\n\x14KV_DTYPE_UNSPECIFIED\x10\x00\x12\x14\n\x10KV_DTYPE_FLOAT16\x10\x01\x12\x15\n\x11KV_DTYPE_BFLOAT16\x10\x02\x12\x11\n\rKV_DTYPE_INT8\x10\x03\x12\x18\n\x14KV_DTYPE_FLOAT8_E4M3\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$memporium/inference/v1/convert.proto\x12\x16memporium.inference.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fmemporium/cube/v1/adapter.proto\x1a\x1cmemporium/cube/v1/cube.proto\"|\n\x12\x43onversionProgress\x12\x36\n\x05stage\x18\x01 \x01(\x0e\x32\'.memporium.inference.v1.ConversionStage\x12\x11\n\tcompleted\x18\x02 \x01(\x03\x12\r\n\x05total\x18\x03 \x01(\x03\x12\x0c\n\x04loss\x18\x04 \x01(\x01\"\xd4\x01\n\x16\x42uildActivationRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x13\n\x05\x63ubes\x18\x03 \x03(\tB\x04\xe2\x41\x01\x02\x12\r\n\x05model\x18\x04 \x01(\t\x12\x0f\n\x07\x63ube_id\x18\x05 \x01(\t\x12\r\n\x05title\x18\x06 \x01(\t\x12\x0c\n\x04tags\x18\x07 \x03(\t\x12\x0e\n\x06reason\x18\x08 \x01(\t\x12.\n\x05\x64type\x18\t \x01(\x0e\x32\x1f.memporium.inference.v1.KvDtype\"\x7f\n\x15\x42uildActivationResult\x12%\n\x04\x63ube\x18\x01 \x01(\x0b\x32\x17.memporium.cube.v1.Cube\x12/\n\x0c\x63ompute_time\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06reused\x18\x03 \x01(\x08\"\xa3\x01\n\x17\x42uildActivationResponse\x12>\n\x08progress\x18\x01 \x01(\x0b\x32*.memporium.inference.v1.ConversionProgressH\x00\x12?\n\x06result\x18\x02 \x01(\x0b\x32-.memporium.inference.v1.BuildActivationResultH\x00\x42\x07\n\x05\x65vent\"\x97\x01\n\x0fTrainingOptions\x12\x0c\n\x04rank\x18\x01 \x01(\x05\x12\r\n\x05\x61lpha\x18\x02 \x01(\x02\x12\x0e\n\x06\x65pochs\x18\x03 \x01(\x05\x12\x15\n\rlearning_rate\x18\x04 \x01(\x02\x12\x0c\n\x04seed\x18\x05 \x01(\x04\x12\x32\n\x06limits\x18\x06 \x01(\x0b\x32\".memporium.cube.v1.AdmissionLimits\"\xdd\x01\n\x15TrainParameterRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x13\n\x05\x63ubes\x18\x03 \x03(\tB\x04\xe2\x41\x01\x02\x12\r\n\x05model\x18\x04 \x01(\t\x12\x0f\n\x07\x63ube_id\x18\x05 \x01(\t\x12\r\n\x05title\x18\x06 \x01(\t\x12\x0c\n\x04tags\x18\x07 \x03(\t\x12\x0e\n\x06reason\x18\x08 \x01(\t\x12\x38\n\x07options\x18\t \x01(\x0b\x32\'.memporium.inference.v1.TrainingOptions\"\xfe\x01\n\x14TrainParameterResult\x12%\n\x04\x63ube\x18\x01 \x01(\x0b\x32\x17.memporium.cube.v1.Cube\x12\x13\n\x0bloss_before\x18\x02 \x01(\x01\x12\x12\n\nloss_after\x18\x03 \x01(\x01\x12\x10\n\x08\x65xamples\x18\x04 \x01(\x05\x12\x1d\n\x15question_answer_pairs\x18\x05 \x01(\x05\x12\r\n\x05steps\x18\x06 \x01(\x05\x12/\n\x0c\x63ompute_time\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06reused\x18\x08 \x01(\x08\x12\x15\n\rresumed_steps\x18\t \x01(\x05\"\xa1\x01\n\x16TrainParameterResponse\x12>\n\x08progress\x18\x01 \x01(\x0b\x32*.memporium.inference.v1.ConversionProgressH\x00\x12>\n\x06result\x18\x02 \x01(\x0b\x32,.memporium.inference.v1.TrainParameterResultH\x00\x42\x07\n\x05\x65vent*\xce\x01\n\x0f\x43onversionStage\x12 \n\x1c\x43ONVERSION_STAGE_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x43ONVERSION_STAGE_READING\x10\x01\x12\x1c\n\x18\x43ONVERSION_STAGE_WAITING\x10\x02\x12\x1e\n\x1a\x43ONVERSION_STAGE_COMPUTING\x10\x03\x12\x1f\n\x1b\x43ONVERSION_STAGE_EVALUATING\x10\x04\x12\x1c\n\x18\x43ONVERSION_STAGE_STORING\x10\x05*}\n\x07KvDtype\x12\x18\n\x14KV_DTYPE_UNSPECIFIED\x10\x00\x12\x14\n\x10KV_DTYPE_FLOAT16\x10\x01\x12\x15\n\x11KV_DTYPE_BFLOAT16\x10\x02\x12\x11\n\rKV_DTYPE_INT8\x10\x03\x12\x18\n\x14KV_DTYPE_FLOAT8_E4M3\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,24 +43,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TRAINPARAMETERREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\002'
   _globals['_TRAINPARAMETERREQUEST'].fields_by_name['cubes']._loaded_options = None
   _globals['_TRAINPARAMETERREQUEST'].fields_by_name['cubes']._serialized_options = b'\342A\001\002'
-  _globals['_CONVERSIONSTAGE']._serialized_start=1519
-  _globals['_CONVERSIONSTAGE']._serialized_end=1725
-  _globals['_KVDTYPE']._serialized_start=1727
-  _globals['_KVDTYPE']._serialized_end=1852
-  _globals['_CONVERSIONPROGRESS']._serialized_start=159
-  _globals['_CONVERSIONPROGRESS']._serialized_end=283
-  _globals['_BUILDACTIVATIONREQUEST']._serialized_start=286
-  _globals['_BUILDACTIVATIONREQUEST']._serialized_end=498
-  _globals['_BUILDACTIVATIONRESULT']._serialized_start=500
-  _globals['_BUILDACTIVATIONRESULT']._serialized_end=627
-  _globals['_BUILDACTIVATIONRESPONSE']._serialized_start=630
-  _globals['_BUILDACTIVATIONRESPONSE']._serialized_end=793
-  _globals['_TRAININGOPTIONS']._serialized_start=795
-  _globals['_TRAININGOPTIONS']._serialized_end=894
-  _globals['_TRAINPARAMETERREQUEST']._serialized_start=897
-  _globals['_TRAINPARAMETERREQUEST']._serialized_end=1118
-  _globals['_TRAINPARAMETERRESULT']._serialized_start=1121
-  _globals['_TRAINPARAMETERRESULT']._serialized_end=1352
-  _globals['_TRAINPARAMETERRESPONSE']._serialized_start=1355
-  _globals['_TRAINPARAMETERRESPONSE']._serialized_end=1516
+  _globals['_CONVERSIONSTAGE']._serialized_start=1628
+  _globals['_CONVERSIONSTAGE']._serialized_end=1834
+  _globals['_KVDTYPE']._serialized_start=1836
+  _globals['_KVDTYPE']._serialized_end=1961
+  _globals['_CONVERSIONPROGRESS']._serialized_start=192
+  _globals['_CONVERSIONPROGRESS']._serialized_end=316
+  _globals['_BUILDACTIVATIONREQUEST']._serialized_start=319
+  _globals['_BUILDACTIVATIONREQUEST']._serialized_end=531
+  _globals['_BUILDACTIVATIONRESULT']._serialized_start=533
+  _globals['_BUILDACTIVATIONRESULT']._serialized_end=660
+  _globals['_BUILDACTIVATIONRESPONSE']._serialized_start=663
+  _globals['_BUILDACTIVATIONRESPONSE']._serialized_end=826
+  _globals['_TRAININGOPTIONS']._serialized_start=829
+  _globals['_TRAININGOPTIONS']._serialized_end=980
+  _globals['_TRAINPARAMETERREQUEST']._serialized_start=983
+  _globals['_TRAINPARAMETERREQUEST']._serialized_end=1204
+  _globals['_TRAINPARAMETERRESULT']._serialized_start=1207
+  _globals['_TRAINPARAMETERRESULT']._serialized_end=1461
+  _globals['_TRAINPARAMETERRESPONSE']._serialized_start=1464
+  _globals['_TRAINPARAMETERRESPONSE']._serialized_end=1625
 # @@protoc_insertion_point(module_scope)

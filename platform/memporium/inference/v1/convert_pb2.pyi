@@ -9,6 +9,7 @@ from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from memporium.cube.v1 import adapter_pb2 as _adapter_pb2
 from memporium.cube.v1 import cube_pb2 as _cube_pb2
 import builtins as _builtins
 import sys
@@ -258,6 +259,7 @@ class TrainingOptions(_message.Message):
     EPOCHS_FIELD_NUMBER: _builtins.int
     LEARNING_RATE_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
+    LIMITS_FIELD_NUMBER: _builtins.int
     rank: _builtins.int
     """Rank of the deltas, 1 to 64; default 8."""
     alpha: _builtins.float
@@ -268,6 +270,10 @@ class TrainingOptions(_message.Message):
     """Step size of AdamW; default 0.001."""
     seed: _builtins.int
     """Seed of initialisation and order; default 0 is a seed as any other."""
+    @_builtins.property
+    def limits(self) -> _adapter_pb2.AdmissionLimits:
+        """Limits of admission; what is absent is the server's."""
+
     def __init__(
         self,
         *,
@@ -276,10 +282,11 @@ class TrainingOptions(_message.Message):
         epochs: _builtins.int = ...,
         learning_rate: _builtins.float = ...,
         seed: _builtins.int = ...,
+        limits: _adapter_pb2.AdmissionLimits | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alpha", b"alpha", "epochs", b"epochs", "learning_rate", b"learning_rate", "rank", b"rank", "seed", b"seed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alpha", b"alpha", "epochs", b"epochs", "learning_rate", b"learning_rate", "limits", b"limits", "rank", b"rank", "seed", b"seed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -287,7 +294,9 @@ Global___TrainingOptions: _TypeAlias = TrainingOptions  # noqa: Y015
 
 @_typing.final
 class TrainParameterRequest(_message.Message):
-    """Asks for a parameter cube."""
+    """Asks for a parameter cube. A call that was cut off goes on from its last checkpoint when it is repeated with the same
+    request or cube id.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -359,6 +368,7 @@ class TrainParameterResult(_message.Message):
     STEPS_FIELD_NUMBER: _builtins.int
     COMPUTE_TIME_FIELD_NUMBER: _builtins.int
     REUSED_FIELD_NUMBER: _builtins.int
+    RESUMED_STEPS_FIELD_NUMBER: _builtins.int
     loss_before: _builtins.float
     """Mean loss on the examples before training, in nats a token."""
     loss_after: _builtins.float
@@ -371,9 +381,11 @@ class TrainParameterResult(_message.Message):
     """Optimiser steps."""
     reused: _builtins.bool
     """True: an earlier call with this request id made it; the figures are then zero."""
+    resumed_steps: _builtins.int
+    """Steps that an earlier call had done, from whose checkpoint this one went on."""
     @_builtins.property
     def cube(self) -> _cube_pb2.Cube:
-        """The cube."""
+        """The cube; `payload.parameter.report` has what was measured, and whether it is admitted."""
 
     @_builtins.property
     def compute_time(self) -> _duration_pb2.Duration:
@@ -390,10 +402,11 @@ class TrainParameterResult(_message.Message):
         steps: _builtins.int = ...,
         compute_time: _duration_pb2.Duration | None = ...,
         reused: _builtins.bool = ...,
+        resumed_steps: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["compute_time", b"compute_time", "cube", b"cube"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["compute_time", b"compute_time", "cube", b"cube", "examples", b"examples", "loss_after", b"loss_after", "loss_before", b"loss_before", "question_answer_pairs", b"question_answer_pairs", "reused", b"reused", "steps", b"steps"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["compute_time", b"compute_time", "cube", b"cube", "examples", b"examples", "loss_after", b"loss_after", "loss_before", b"loss_before", "question_answer_pairs", b"question_answer_pairs", "resumed_steps", b"resumed_steps", "reused", b"reused", "steps", b"steps"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from memporium.inference.v1 import convert_pb2 as _convert_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -170,13 +171,26 @@ class TrainParameter(_message.Message):
     VAULT_FIELD_NUMBER: _builtins.int
     CUBES_FIELD_NUMBER: _builtins.int
     MODEL_FIELD_NUMBER: _builtins.int
+    OPTIONS_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
+    TAGS_FIELD_NUMBER: _builtins.int
     vault: _builtins.str
     """Vault to put the LoRA memory in."""
     model: _builtins.str
     """Model; empty: the default."""
+    title: _builtins.str
+    """Title of the LoRA memory; empty: made from those of the cubes."""
     @_builtins.property
     def cubes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Cubes to train on, in order."""
+
+    @_builtins.property
+    def options(self) -> _convert_pb2.TrainingOptions:
+        """How to train, and the limits of admission."""
+
+    @_builtins.property
+    def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Tags of the LoRA memory."""
 
     def __init__(
         self,
@@ -184,10 +198,13 @@ class TrainParameter(_message.Message):
         vault: _builtins.str = ...,
         cubes: _abc.Iterable[_builtins.str] | None = ...,
         model: _builtins.str = ...,
+        options: _convert_pb2.TrainingOptions | None = ...,
+        title: _builtins.str = ...,
+        tags: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["options", b"options"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cubes", b"cubes", "model", b"model", "vault", b"vault"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cubes", b"cubes", "model", b"model", "options", b"options", "tags", b"tags", "title", b"title", "vault", b"vault"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
+from google.protobuf.json_format import ParseDict
+
 from memporium.cube.v1 import cube_pb2
 from memporium.inference.v1 import convert_pb2
 from memporium.inference.v1.inference_service_pb2_grpc import InferenceServiceStub
@@ -67,9 +69,15 @@ class GrpcServices:
         return await self._converted(self._inference.BuildActivation(request), report)
 
     async def train_parameter(self, spec: Mapping[str, Any], request_id: str, report: Report) -> Mapping[str, str]:
-        """Train LoRA memory."""
+        """Train LoRA memory; an attempt after a crash goes on from the last checkpoint, by the request's id."""
         request = convert_pb2.TrainParameterRequest(
-            parent=spec["vault"], cubes=spec["cubes"], model=spec.get("model", ""), request_id=request_id
+            parent=spec["vault"],
+            cubes=spec["cubes"],
+            model=spec.get("model", ""),
+            title=spec.get("title", ""),
+            tags=spec.get("tags", ()),
+            options=ParseDict(spec.get("options", {}), convert_pb2.TrainingOptions()),
+            request_id=request_id,
         )
         return await self._converted(self._inference.TrainParameter(request), report)
 
