@@ -1,17 +1,19 @@
 """Policies: how much a memory deserves its place in a tier. Pure; the time is passed in.
 
 A policy sees every access, also to what is not held, and gives each memory a value; the tier gives up the least. A new
-policy is a class with a name and these methods, and one line in `catalogue`.
+policy is a class with a name and these methods, and one line in `catalogue`, or an entry point of another package.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 # Accesses count half after so many seconds.
 _HALF_LIFE_S = 3600.0
+# Memories that a policy remembers, held or not; beyond it those that count least are forgotten.
+_MOST_KEYS = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +48,21 @@ class Policy(Protocol):
         """Whether what was just used is held in any case; otherwise only in the place of what is worth less."""
         ...
 
-    def used(self, item: Item, now: float) -> None:
-        """Take note of a use; `now` in seconds, never decreasing."""
+    def used(self, item: Item, now: float, agent: str = "") -> None:
+        """Take note of a use by an agent; `now` in seconds, never decreasing."""
         ...
 
     def value(self, item: Item, now: float) -> float:
         """Return what holding the memory is worth, per byte where size matters to the policy."""
+        ...
+
+
+@runtime_checkable
+class Foreseeing(Protocol):
+    """A policy that can say what a memory is worth which is brought in ahead of its use."""
+
+    def foreseen(self, item: Item, now: float) -> float:
+        """Return what holding the memory is expected to be worth, by the same measure for all."""
         ...
 
 
@@ -65,9 +76,13 @@ class LeastRecentlyUsed:
         """Know of no use."""
         self._last: dict[str, float] = {}
 
-    def used(self, item: Item, now: float) -> None:
+    def used(self, item: Item, now: float, agent: str = "") -> None:  # noqa: ARG002
         """Take note of the time."""
+        self._last.pop(item.key, None)
         self._last[item.key] = now
+        if len(self._last) > _MOST_KEYS:
+            # A dictionary keeps the order in which it was written: the first was used longest ago.
+            del self._last[next(iter(self._last))]
 
     def value(self, item: Item, now: float) -> float:
         """Return minus the seconds since the last use."""
@@ -81,15 +96,33 @@ class DecayedUses:
         """Decay so."""
         self._rate = math.log(2.0) / half_life_s
         self._counts: dict[str, tuple[float, float]] = {}
+        self._total, self._since = 0.0, 0.0
+
+    def __contains__(self, key: str) -> bool:
+        """Say whether it was ever used, as far as is remembered."""
+        return key in self._counts
 
     def add(self, key: str, now: float) -> None:
         """Count a use."""
         self._counts[key] = (self.count(key, now) + 1.0, now)
+        self._total, self._since = self.total(now) + 1.0, now
+        if len(self._counts) > _MOST_KEYS:
+            keep = sorted(self._counts, key=lambda one: -self.count(one, now))[: _MOST_KEYS // 2]
+            self._counts = {one: self._counts[one] for one in keep}
 
     def count(self, key: str, now: float) -> float:
         """Return the decayed number of uses."""
-        count, since = self._counts.get(key, (0.0, now))
-        return count * math.exp(-self._rate * (now - since))
+        found = self._counts.get(key)
+        return found[0] * math.exp(-self._rate * (now - found[1])) if found else 0.0
+
+    def total(self, now: float) -> float:
+        """Return the decayed number of uses of all."""
+        return self._total * math.exp(-self._rate * (now - self._since))
+
+    def share(self, key: str, now: float) -> float:
+        """Return the decayed share of all uses; 0 where there is none."""
+        total = self.total(now)
+        return self.count(key, now) / total if total > 0.0 else 0.0
 
     def rate(self, key: str, now: float) -> float:
         """Return uses a second that would give this count if they went on for ever."""
@@ -106,7 +139,7 @@ class LeastFrequentlyUsed:
         """Decay so."""
         self._uses = DecayedUses(half_life_s)
 
-    def used(self, item: Item, now: float) -> None:
+    def used(self, item: Item, now: float, agent: str = "") -> None:  # noqa: ARG002
         """Count the use."""
         self._uses.add(item.key, now)
 
@@ -126,7 +159,7 @@ class LabelMatch:
         self._interest = DecayedUses(half_life_s)
         self._last = LeastRecentlyUsed()
 
-    def used(self, item: Item, now: float) -> None:
+    def used(self, item: Item, now: float, agent: str = "") -> None:  # noqa: ARG002
         """Take note of the labels and the time."""
         for label in item.labels:
             self._interest.add(label, now)
@@ -151,7 +184,7 @@ class SemanticMatch:
         self._since = 0.0
         self._last = LeastRecentlyUsed()
 
-    def used(self, item: Item, now: float) -> None:
+    def used(self, item: Item, now: float, agent: str = "") -> None:  # noqa: ARG002
         """Move the centre of interest towards the memory."""
         self._last.used(item, now)
         if not item.vector:

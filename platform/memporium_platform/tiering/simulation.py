@@ -62,7 +62,7 @@ def replay(
     ahead: set[str] = set()
     for access in trace:
         uses += 1
-        hit, driven_out = tier.use(access.item, access.at)
+        hit, driven_out = tier.use(access.item, access.at, access.agent)
         if hit:
             hits += 1
             saved += access.item.saved_s
@@ -71,7 +71,7 @@ def replay(
         ahead.difference_update(driven_out)
         for item in predict(access) if predict is not None else ():
             if item.key not in tier.held:
-                ahead.difference_update(tier.admit(item, access.at))
+                ahead.difference_update(tier.prefetch(item, access.at))
                 if item.key in tier.held:
                     fetched += 1
                     ahead.add(item.key)

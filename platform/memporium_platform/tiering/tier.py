@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from memporium_platform.tiering.policies import Foreseeing
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from memporium_platform.tiering.policies import Item, Policy
 
 # A newcomer must be worth so much more than what it drives out: two that are alike would take turns otherwise.
@@ -21,25 +25,37 @@ class Tier:
         self.held: dict[str, Item] = {}
         self.size_bytes = 0
 
-    def use(self, item: Item, now: float) -> tuple[bool, list[str]]:
-        """Use a memory; return whether it was held before, and who was driven out.
+    def use(self, item: Item, now: float, agent: str = "") -> tuple[bool, list[str]]:
+        """Use a memory, as an agent; return whether it was held before, and who was driven out.
 
         Afterwards it is held unless it is greater than the budget, or worth less than what it would drive out.
         """
-        self._policy.used(item, now)
+        self._policy.used(item, now, agent)
         if item.key in self.held:
             return True, []
         return False, self.admit(item, now)
 
     def admit(self, item: Item, now: float) -> list[str]:
         """Hold a memory where there is room or it is worth it; return who was driven out."""
+        return self._admit(item, now, self._policy.value, gated=not self._policy.admits_all)
+
+    def prefetch(self, item: Item, now: float) -> list[str]:
+        """Hold a memory that nobody has asked for yet; return who was driven out.
+
+        A policy that foresees is asked whether it is worth it, also where it holds whatever was just used.
+        """
+        if isinstance(self._policy, Foreseeing):
+            return self._admit(item, now, self._policy.foreseen, gated=True)
+        return self.admit(item, now)
+
+    def _admit(self, item: Item, now: float, value: Callable[[Item, float], float], *, gated: bool) -> list[str]:
         if item.size_bytes > self._budget or item.key in self.held:
             return []
-        victims = self._victims(item.size_bytes - (self._budget - self.size_bytes), now)
-        if victims and not self._policy.admits_all:
+        victims = self._victims(item.size_bytes - (self._budget - self.size_bytes), now, value)
+        if victims and gated:
             # By the byte: compared as wholes, a large memory would keep out two small ones that save more together.
-            worth = sum(self._policy.value(one, now) * one.size_bytes for one in victims)
-            if self._policy.value(item, now) < _HYSTERESIS * worth / sum(one.size_bytes for one in victims):
+            worth = sum(value(one, now) * one.size_bytes for one in victims)
+            if value(item, now) < _HYSTERESIS * worth / sum(one.size_bytes for one in victims):
                 return []
         for one in victims:
             self.drop(one.key)
@@ -53,11 +69,11 @@ class Tier:
         if item is not None:
             self.size_bytes -= item.size_bytes
 
-    def _victims(self, needed: int, now: float) -> list[Item]:
+    def _victims(self, needed: int, now: float, value: Callable[[Item, float], float]) -> list[Item]:
         if needed <= 0:
             return []
         found: list[Item] = []
-        for item in sorted(self.held.values(), key=lambda one: self._policy.value(one, now)):
+        for item in sorted(self.held.values(), key=lambda one: value(one, now)):
             found.append(item)
             needed -= item.size_bytes
             if needed <= 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import random
 
 import pytest
 from hypothesis import given, settings
@@ -11,8 +12,9 @@ from hypothesis import strategies as st
 
 from memporium_platform.tiering import traces
 from memporium_platform.tiering.catalogue import POLICIES
-from memporium_platform.tiering.policies import Item, LeastFrequentlyUsed, LeastRecentlyUsed
-from memporium_platform.tiering.prediction import Successors
+from memporium_platform.tiering.expected import ExpectedSavings
+from memporium_platform.tiering.policies import DecayedUses, Item, LeastFrequentlyUsed, LeastRecentlyUsed
+from memporium_platform.tiering.prediction import Habits, NextNeeds, Successors
 from memporium_platform.tiering.simulation import Access, best_possible, replay
 from memporium_platform.tiering.tier import Tier
 
@@ -174,3 +176,57 @@ def test_the_hybrid_follows_recency_where_that_saves_more():
     hybrid = replay(uses(keys), POLICIES["hybrid"](20), budget_bytes=20)
     recency = replay(uses(keys), LeastRecentlyUsed(), budget_bytes=20)
     assert hybrid.saved_s > 0.9 * recency.saved_s > 300
+
+
+def bursts(rounds):
+    """Agents that come in no order, each asking twelve times for its own four memories."""
+    chance = random.Random(5)
+    for turn in range(rounds):
+        agent = chance.choice("uvwxyz")
+        for step in range(12):
+            key = chance.choice("abcd")
+            yield Access(float(turn * 12 + step), item(f"{agent}-{key}", labels=frozenset({agent})), agent)
+
+
+def test_who_asks_says_more_than_what_was_asked_most():
+    trace = list(bursts(60))
+    context = replay(trace, ExpectedSavings(), budget_bytes=40)
+    counts = replay(trace, ExpectedSavings(context=False), budget_bytes=40)
+    assert context.saved_s > counts.saved_s
+
+
+def test_an_agent_that_comes_back_finds_its_memories():
+    trace = list(bursts(60))
+    alone = replay(trace, POLICIES["hybrid"](40), budget_bytes=40)
+    ahead = replay(trace, POLICIES["hybrid"](40), budget_bytes=40, predict=NextNeeds())
+    assert ahead.saved_s > alone.saved_s
+    assert ahead.prefetched_used / ahead.prefetched > 0.5
+
+
+def test_habits_name_what_one_agent_uses_and_nothing_of_others():
+    habits = Habits(most=2)
+    for agent, key in (("x", "a"), ("x", "a"), ("x", "b"), ("y", "c"), ("y", "c")):
+        habits(Access(0.0, item(key), agent))
+    assert [one.key for one in habits(Access(1.0, item("b"), "x"))] == ["a"]
+    assert habits(Access(1.0, item("a"), "")) == []
+
+
+def test_counts_of_all_decay_as_those_of_each():
+    uses_ = DecayedUses(10.0)
+    uses_.add("a", 0.0)
+    uses_.add("b", 10.0)
+    assert uses_.total(10.0) == pytest.approx(1.5)
+    assert uses_.share("b", 20.0) == pytest.approx(1 / 1.5)
+    assert DecayedUses(1.0).share("a", 5.0) == 0.0
+
+
+def test_what_is_remembered_of_memories_is_bounded(monkeypatch):
+    monkeypatch.setattr("memporium_platform.tiering.policies._MOST_KEYS", 10)
+    counts, recency = DecayedUses(10.0), LeastRecentlyUsed()
+    for index in range(100):
+        counts.add(f"once-{index}", index)
+        counts.add("often", index)
+        recency.used(item(f"once-{index}"), index)
+    assert "often" in counts
+    assert len(counts._counts) <= 11
+    assert len(recency._last) == 10
