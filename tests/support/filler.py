@@ -42,7 +42,8 @@ _PARENTS = {
         "CreateStatement": "agreement", "ListStatements": "agreement",
     },
     "governance": {"CreateApiKey": "principal", "ListApiKeys": "principal"},
-    "scheduler": {"PlanPlacement": "vault"},
+    "scheduler": {"PlanPlacement": "vault", "PlanConversions": "vault"},
+    "inference": {"ReadTierTrace": "org", "GetTierUsage": "org"},
 }  # fmt: skip
 _PARENT = {"vault": "vault", "reader": "vault", "inference": "vault"}
 _ACTIONS = ["vault.cubes.get", "governance.log.query", "a.b.c"]

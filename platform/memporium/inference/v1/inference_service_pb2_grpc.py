@@ -7,6 +7,7 @@ from memporium.inference.v1 import convert_pb2 as memporium_dot_inference_dot_v1
 from memporium.inference.v1 import embed_pb2 as memporium_dot_inference_dot_v1_dot_embed__pb2
 from memporium.inference.v1 import generate_pb2 as memporium_dot_inference_dot_v1_dot_generate__pb2
 from memporium.inference.v1 import inference_service_pb2 as memporium_dot_inference_dot_v1_dot_inference__service__pb2
+from memporium.inference.v1 import tier_pb2 as memporium_dot_inference_dot_v1_dot_tier__pb2
 from memporium.inference.v1 import watermark_pb2 as memporium_dot_inference_dot_v1_dot_watermark__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -70,6 +71,16 @@ class InferenceServiceStub:
                 request_serializer=memporium_dot_inference_dot_v1_dot_watermark__pb2.DetectWatermarkRequest.SerializeToString,
                 response_deserializer=memporium_dot_inference_dot_v1_dot_watermark__pb2.DetectWatermarkResponse.FromString,
                 _registered_method=True)
+        self.ReadTierTrace = channel.unary_stream(
+                '/memporium.inference.v1.InferenceService/ReadTierTrace',
+                request_serializer=memporium_dot_inference_dot_v1_dot_tier__pb2.ReadTierTraceRequest.SerializeToString,
+                response_deserializer=memporium_dot_inference_dot_v1_dot_tier__pb2.ReadTierTraceResponse.FromString,
+                _registered_method=True)
+        self.GetTierUsage = channel.unary_unary(
+                '/memporium.inference.v1.InferenceService/GetTierUsage',
+                request_serializer=memporium_dot_inference_dot_v1_dot_tier__pb2.GetTierUsageRequest.SerializeToString,
+                response_deserializer=memporium_dot_inference_dot_v1_dot_tier__pb2.GetTierUsageResponse.FromString,
+                _registered_method=True)
         self.ListModels = channel.unary_unary(
                 '/memporium.inference.v1.InferenceService/ListModels',
                 request_serializer=memporium_dot_inference_dot_v1_dot_inference__service__pb2.ListModelsRequest.SerializeToString,
@@ -130,6 +141,20 @@ class InferenceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReadTierTrace(self, request, context):
+        """Streams the recorded uses of an organisation's memories, oldest first, without anything that they say.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetTierUsage(self, request, context):
+        """Tells how the tier of tensors in host memory serves an organisation, and how well it foresees.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListModels(self, request, context):
         """Lists the models.
         """
@@ -176,6 +201,16 @@ def add_InferenceServiceServicer_to_server(servicer, server):
                     servicer.DetectWatermark,
                     request_deserializer=memporium_dot_inference_dot_v1_dot_watermark__pb2.DetectWatermarkRequest.FromString,
                     response_serializer=memporium_dot_inference_dot_v1_dot_watermark__pb2.DetectWatermarkResponse.SerializeToString,
+            ),
+            'ReadTierTrace': grpc.unary_stream_rpc_method_handler(
+                    servicer.ReadTierTrace,
+                    request_deserializer=memporium_dot_inference_dot_v1_dot_tier__pb2.ReadTierTraceRequest.FromString,
+                    response_serializer=memporium_dot_inference_dot_v1_dot_tier__pb2.ReadTierTraceResponse.SerializeToString,
+            ),
+            'GetTierUsage': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetTierUsage,
+                    request_deserializer=memporium_dot_inference_dot_v1_dot_tier__pb2.GetTierUsageRequest.FromString,
+                    response_serializer=memporium_dot_inference_dot_v1_dot_tier__pb2.GetTierUsageResponse.SerializeToString,
             ),
             'ListModels': grpc.unary_unary_rpc_method_handler(
                     servicer.ListModels,
@@ -352,6 +387,60 @@ class InferenceService:
             '/memporium.inference.v1.InferenceService/DetectWatermark',
             memporium_dot_inference_dot_v1_dot_watermark__pb2.DetectWatermarkRequest.SerializeToString,
             memporium_dot_inference_dot_v1_dot_watermark__pb2.DetectWatermarkResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReadTierTrace(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/memporium.inference.v1.InferenceService/ReadTierTrace',
+            memporium_dot_inference_dot_v1_dot_tier__pb2.ReadTierTraceRequest.SerializeToString,
+            memporium_dot_inference_dot_v1_dot_tier__pb2.ReadTierTraceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetTierUsage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memporium.inference.v1.InferenceService/GetTierUsage',
+            memporium_dot_inference_dot_v1_dot_tier__pb2.GetTierUsageRequest.SerializeToString,
+            memporium_dot_inference_dot_v1_dot_tier__pb2.GetTierUsageResponse.FromString,
             options,
             channel_credentials,
             insecure,

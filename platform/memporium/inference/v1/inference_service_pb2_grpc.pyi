@@ -9,6 +9,7 @@ from memporium.inference.v1 import convert_pb2 as _convert_pb2
 from memporium.inference.v1 import embed_pb2 as _embed_pb2
 from memporium.inference.v1 import generate_pb2 as _generate_pb2
 from memporium.inference.v1 import inference_service_pb2 as _inference_service_pb2
+from memporium.inference.v1 import tier_pb2 as _tier_pb2
 from memporium.inference.v1 import watermark_pb2 as _watermark_pb2
 import abc as _abc_1
 import grpc as _grpc
@@ -53,6 +54,10 @@ class InferenceServiceStub:
     """Counts the tokens of texts as a model reads them."""
     DetectWatermark: _grpc.UnaryUnaryMultiCallable[_watermark_pb2.DetectWatermarkRequest, _watermark_pb2.DetectWatermarkResponse]
     """Tells a provider whether a text was written with memory under its agreements whose terms ask for a watermark."""
+    ReadTierTrace: _grpc.UnaryStreamMultiCallable[_tier_pb2.ReadTierTraceRequest, _tier_pb2.ReadTierTraceResponse]
+    """Streams the recorded uses of an organisation's memories, oldest first, without anything that they say."""
+    GetTierUsage: _grpc.UnaryUnaryMultiCallable[_tier_pb2.GetTierUsageRequest, _tier_pb2.GetTierUsageResponse]
+    """Tells how the tier of tensors in host memory serves an organisation, and how well it foresees."""
     ListModels: _grpc.UnaryUnaryMultiCallable[_inference_service_pb2.ListModelsRequest, _inference_service_pb2.ListModelsResponse]
     """Lists the models."""
     GetCapabilities: _grpc.UnaryUnaryMultiCallable[_inference_service_pb2.GetCapabilitiesRequest, _inference_service_pb2.GetCapabilitiesResponse]
@@ -79,6 +84,10 @@ class InferenceServiceAsyncStub(InferenceServiceStub):
     """Counts the tokens of texts as a model reads them."""
     DetectWatermark: _aio.UnaryUnaryMultiCallable[_watermark_pb2.DetectWatermarkRequest, _watermark_pb2.DetectWatermarkResponse]  # type: ignore[assignment]
     """Tells a provider whether a text was written with memory under its agreements whose terms ask for a watermark."""
+    ReadTierTrace: _aio.UnaryStreamMultiCallable[_tier_pb2.ReadTierTraceRequest, _tier_pb2.ReadTierTraceResponse]  # type: ignore[assignment]
+    """Streams the recorded uses of an organisation's memories, oldest first, without anything that they say."""
+    GetTierUsage: _aio.UnaryUnaryMultiCallable[_tier_pb2.GetTierUsageRequest, _tier_pb2.GetTierUsageResponse]  # type: ignore[assignment]
+    """Tells how the tier of tensors in host memory serves an organisation, and how well it foresees."""
     ListModels: _aio.UnaryUnaryMultiCallable[_inference_service_pb2.ListModelsRequest, _inference_service_pb2.ListModelsResponse]  # type: ignore[assignment]
     """Lists the models."""
     GetCapabilities: _aio.UnaryUnaryMultiCallable[_inference_service_pb2.GetCapabilitiesRequest, _inference_service_pb2.GetCapabilitiesResponse]  # type: ignore[assignment]
@@ -138,6 +147,22 @@ class InferenceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_watermark_pb2.DetectWatermarkResponse, _abc.Awaitable[_watermark_pb2.DetectWatermarkResponse]]:
         """Tells a provider whether a text was written with memory under its agreements whose terms ask for a watermark."""
+
+    @_abc_1.abstractmethod
+    def ReadTierTrace(
+        self,
+        request: _tier_pb2.ReadTierTraceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_tier_pb2.ReadTierTraceResponse], _abc.AsyncIterator[_tier_pb2.ReadTierTraceResponse]]:
+        """Streams the recorded uses of an organisation's memories, oldest first, without anything that they say."""
+
+    @_abc_1.abstractmethod
+    def GetTierUsage(
+        self,
+        request: _tier_pb2.GetTierUsageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tier_pb2.GetTierUsageResponse, _abc.Awaitable[_tier_pb2.GetTierUsageResponse]]:
+        """Tells how the tier of tensors in host memory serves an organisation, and how well it foresees."""
 
     @_abc_1.abstractmethod
     def ListModels(

@@ -10,6 +10,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from memporium.inference.v1 import convert_pb2 as _convert_pb2
+from memporium.scheduler.v1 import conversion_pb2 as _conversion_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -49,6 +50,8 @@ class _JobKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_JobKind.Value
     """Restores a backup into a vault."""
     JOB_KIND_DELIVER_CUBES: _JobKind.ValueType  # 10
     """Copies memories of a vault into another one."""
+    JOB_KIND_CONVERT_MEMORIES: _JobKind.ValueType  # 11
+    """Moves memories between text, KV and LoRA by how they are used."""
 
 class JobKind(_JobKind, metaclass=_JobKindEnumTypeWrapper):
     """What a job does."""
@@ -75,6 +78,8 @@ JOB_KIND_LOAD_BUNDLE: JobKind.ValueType  # 9
 """Restores a backup into a vault."""
 JOB_KIND_DELIVER_CUBES: JobKind.ValueType  # 10
 """Copies memories of a vault into another one."""
+JOB_KIND_CONVERT_MEMORIES: JobKind.ValueType  # 11
+"""Moves memories between text, KV and LoRA by how they are used."""
 Global___JobKind: _TypeAlias = JobKind  # noqa: Y015
 
 class _JobState:
@@ -254,12 +259,15 @@ class PlaceMemories(_message.Message):
     STRATEGY_FIELD_NUMBER: _builtins.int
     BUDGET_BYTES_FIELD_NUMBER: _builtins.int
     LABELS_FIELD_NUMBER: _builtins.int
+    QUERY_FIELD_NUMBER: _builtins.int
     vault: _builtins.str
     """Vault whose memories are placed."""
     strategy: _builtins.str
     """Strategy; empty: `lru`."""
     budget_bytes: _builtins.int
     """Bytes that the hot tier may hold."""
+    query: _builtins.str
+    """Question or topic for the strategy `semantic`."""
     @_builtins.property
     def labels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Labels for the strategy `label`."""
@@ -271,10 +279,11 @@ class PlaceMemories(_message.Message):
         strategy: _builtins.str = ...,
         budget_bytes: _builtins.int = ...,
         labels: _abc.Iterable[_builtins.str] | None = ...,
+        query: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["budget_bytes", b"budget_bytes", "labels", b"labels", "strategy", b"strategy", "vault", b"vault"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["budget_bytes", b"budget_bytes", "labels", b"labels", "query", b"query", "strategy", b"strategy", "vault", b"vault"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -452,6 +461,34 @@ class DeliverCubes(_message.Message):
 Global___DeliverCubes: _TypeAlias = DeliverCubes  # noqa: Y015
 
 @_typing.final
+class ConvertMemories(_message.Message):
+    """Arguments of CONVERT_MEMORIES: what `PlanConversions` proposes is done, one conversion after the other."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VAULT_FIELD_NUMBER: _builtins.int
+    RULES_FIELD_NUMBER: _builtins.int
+    vault: _builtins.str
+    """The vault."""
+    @_builtins.property
+    def rules(self) -> _conversion_pb2.ConversionRules:
+        """What counts as stable and frequent, and how much may be made."""
+
+    def __init__(
+        self,
+        *,
+        vault: _builtins.str = ...,
+        rules: _conversion_pb2.ConversionRules | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rules", b"rules"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rules", b"rules", "vault", b"vault"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConvertMemories: _TypeAlias = ConvertMemories  # noqa: Y015
+
+@_typing.final
 class JobSpec(_message.Message):
     """What to do, one of the kinds."""
 
@@ -467,6 +504,7 @@ class JobSpec(_message.Message):
     RUN_PIPELINE_FIELD_NUMBER: _builtins.int
     LOAD_BUNDLE_FIELD_NUMBER: _builtins.int
     DELIVER_CUBES_FIELD_NUMBER: _builtins.int
+    CONVERT_MEMORIES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def sweep_vaults(self) -> Global___SweepVaults:
         """Expire, purge, archive, repair."""
@@ -507,6 +545,10 @@ class JobSpec(_message.Message):
     def deliver_cubes(self) -> Global___DeliverCubes:
         """Copy into another vault."""
 
+    @_builtins.property
+    def convert_memories(self) -> Global___ConvertMemories:
+        """Move between text, KV and LoRA."""
+
     def __init__(
         self,
         *,
@@ -520,12 +562,13 @@ class JobSpec(_message.Message):
         run_pipeline: Global___RunPipeline | None = ...,
         load_bundle: Global___LoadBundle | None = ...,
         deliver_cubes: Global___DeliverCubes | None = ...,
+        convert_memories: Global___ConvertMemories | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["build_activation", b"build_activation", "consolidate", b"consolidate", "deliver_cubes", b"deliver_cubes", "deliver_release", b"deliver_release", "dump_vault", b"dump_vault", "kind", b"kind", "load_bundle", b"load_bundle", "place_memories", b"place_memories", "run_pipeline", b"run_pipeline", "sweep_vaults", b"sweep_vaults", "train_parameter", b"train_parameter"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["build_activation", b"build_activation", "consolidate", b"consolidate", "convert_memories", b"convert_memories", "deliver_cubes", b"deliver_cubes", "deliver_release", b"deliver_release", "dump_vault", b"dump_vault", "kind", b"kind", "load_bundle", b"load_bundle", "place_memories", b"place_memories", "run_pipeline", b"run_pipeline", "sweep_vaults", b"sweep_vaults", "train_parameter", b"train_parameter"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["build_activation", b"build_activation", "consolidate", b"consolidate", "deliver_cubes", b"deliver_cubes", "deliver_release", b"deliver_release", "dump_vault", b"dump_vault", "kind", b"kind", "load_bundle", b"load_bundle", "place_memories", b"place_memories", "run_pipeline", b"run_pipeline", "sweep_vaults", b"sweep_vaults", "train_parameter", b"train_parameter"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["build_activation", b"build_activation", "consolidate", b"consolidate", "convert_memories", b"convert_memories", "deliver_cubes", b"deliver_cubes", "deliver_release", b"deliver_release", "dump_vault", b"dump_vault", "kind", b"kind", "load_bundle", b"load_bundle", "place_memories", b"place_memories", "run_pipeline", b"run_pipeline", "sweep_vaults", b"sweep_vaults", "train_parameter", b"train_parameter"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["sweep_vaults", "build_activation", "train_parameter", "deliver_release", "place_memories", "dump_vault", "consolidate", "run_pipeline", "load_bundle", "deliver_cubes"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["sweep_vaults", "build_activation", "train_parameter", "deliver_release", "place_memories", "dump_vault", "consolidate", "run_pipeline", "load_bundle", "deliver_cubes", "convert_memories"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from memporium.cube.v1 import cube_pb2 as memporium_dot_cube_dot_v1_dot_cube__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&memporium/scheduler/v1/placement.proto\x12\x16memporium.scheduler.v1\x1a\x1cmemporium/cube/v1/cube.proto\"-\n\x08Strategy\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\"\xb0\x01\n\tPlacement\x12\x0c\n\x04\x63ube\x18\x01 \x01(\t\x12\x34\n\x0c\x63urrent_tier\x18\x02 \x01(\x0e\x32\x1e.memporium.cube.v1.StorageTier\x12,\n\x04tier\x18\x03 \x01(\x0e\x32\x1e.memporium.cube.v1.StorageTier\x12\r\n\x05score\x18\x04 \x01(\x01\x12\x12\n\nsize_bytes\x18\x05 \x01(\x03\x12\x0e\n\x06reason\x18\x06 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&memporium/scheduler/v1/placement.proto\x12\x16memporium.scheduler.v1\x1a\x1cmemporium/cube/v1/cube.proto\"M\n\x08Strategy\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x0e\n\x06origin\x18\x03 \x01(\t\x12\x0e\n\x06policy\x18\x04 \x01(\x08\"\xb0\x01\n\tPlacement\x12\x0c\n\x04\x63ube\x18\x01 \x01(\t\x12\x34\n\x0c\x63urrent_tier\x18\x02 \x01(\x0e\x32\x1e.memporium.cube.v1.StorageTier\x12,\n\x04tier\x18\x03 \x01(\x0e\x32\x1e.memporium.cube.v1.StorageTier\x12\r\n\x05score\x18\x04 \x01(\x01\x12\x12\n\nsize_bytes\x18\x05 \x01(\x03\x12\x0e\n\x06reason\x18\x06 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,7 +33,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'memporium.scheduler.v1.plac
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_STRATEGY']._serialized_start=96
-  _globals['_STRATEGY']._serialized_end=141
-  _globals['_PLACEMENT']._serialized_start=144
-  _globals['_PLACEMENT']._serialized_end=320
+  _globals['_STRATEGY']._serialized_end=173
+  _globals['_PLACEMENT']._serialized_start=176
+  _globals['_PLACEMENT']._serialized_end=352
 # @@protoc_insertion_point(module_scope)

@@ -354,12 +354,15 @@ class PlanPlacementRequest(_message.Message):
     STRATEGY_FIELD_NUMBER: _builtins.int
     BUDGET_BYTES_FIELD_NUMBER: _builtins.int
     LABELS_FIELD_NUMBER: _builtins.int
+    QUERY_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """Vault, `orgs/{org}/vaults/{vault}`."""
     strategy: _builtins.str
     """Strategy; empty: `lru`."""
     budget_bytes: _builtins.int
     """Bytes that the hot tier may hold."""
+    query: _builtins.str
+    """Question or topic for the strategy `semantic`."""
     @_builtins.property
     def labels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Labels for the strategy `label`."""
@@ -371,10 +374,11 @@ class PlanPlacementRequest(_message.Message):
         strategy: _builtins.str = ...,
         budget_bytes: _builtins.int = ...,
         labels: _abc.Iterable[_builtins.str] | None = ...,
+        query: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["budget_bytes", b"budget_bytes", "labels", b"labels", "parent", b"parent", "strategy", b"strategy"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["budget_bytes", b"budget_bytes", "labels", b"labels", "parent", b"parent", "query", b"query", "strategy", b"strategy"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

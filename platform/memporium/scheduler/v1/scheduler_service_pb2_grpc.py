@@ -3,9 +3,11 @@
 import grpc
 import warnings
 
+from memporium.scheduler.v1 import conversion_pb2 as memporium_dot_scheduler_dot_v1_dot_conversion__pb2
 from memporium.scheduler.v1 import pipeline_calls_pb2 as memporium_dot_scheduler_dot_v1_dot_pipeline__calls__pb2
 from memporium.scheduler.v1 import schedule_pb2 as memporium_dot_scheduler_dot_v1_dot_schedule__pb2
 from memporium.scheduler.v1 import scheduler_service_pb2 as memporium_dot_scheduler_dot_v1_dot_scheduler__service__pb2
+from memporium.scheduler.v1 import tier_pb2 as memporium_dot_scheduler_dot_v1_dot_tier__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -71,6 +73,21 @@ class SchedulerServiceStub:
                 '/memporium.scheduler.v1.SchedulerService/PlanPlacement',
                 request_serializer=memporium_dot_scheduler_dot_v1_dot_scheduler__service__pb2.PlanPlacementRequest.SerializeToString,
                 response_deserializer=memporium_dot_scheduler_dot_v1_dot_scheduler__service__pb2.PlanPlacementResponse.FromString,
+                _registered_method=True)
+        self.PlanConversions = channel.unary_unary(
+                '/memporium.scheduler.v1.SchedulerService/PlanConversions',
+                request_serializer=memporium_dot_scheduler_dot_v1_dot_conversion__pb2.PlanConversionsRequest.SerializeToString,
+                response_deserializer=memporium_dot_scheduler_dot_v1_dot_conversion__pb2.PlanConversionsResponse.FromString,
+                _registered_method=True)
+        self.UndoConversion = channel.unary_unary(
+                '/memporium.scheduler.v1.SchedulerService/UndoConversion',
+                request_serializer=memporium_dot_scheduler_dot_v1_dot_conversion__pb2.UndoConversionRequest.SerializeToString,
+                response_deserializer=memporium_dot_scheduler_dot_v1_dot_conversion__pb2.UndoConversionResponse.FromString,
+                _registered_method=True)
+        self.SimulateTier = channel.unary_unary(
+                '/memporium.scheduler.v1.SchedulerService/SimulateTier',
+                request_serializer=memporium_dot_scheduler_dot_v1_dot_tier__pb2.SimulateTierRequest.SerializeToString,
+                response_deserializer=memporium_dot_scheduler_dot_v1_dot_tier__pb2.SimulateTierResponse.FromString,
                 _registered_method=True)
         self.CreatePipeline = channel.unary_unary(
                 '/memporium.scheduler.v1.SchedulerService/CreatePipeline',
@@ -197,6 +214,27 @@ class SchedulerServiceServicer:
 
     def PlanPlacement(self, request, context):
         """Says which memories of a vault a strategy would keep hot within a budget; changes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PlanConversions(self, request, context):
+        """Says which memories of a vault should move between text, KV and LoRA, and why; changes nothing and counts no use.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UndoConversion(self, request, context):
+        """Undoes a conversion: the KV or LoRA memory expires, and the text alone is used again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SimulateTier(self, request, context):
+        """Says what each strategy would have saved on the recorded uses of an organisation's memories.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -345,6 +383,21 @@ def add_SchedulerServiceServicer_to_server(servicer, server):
                     servicer.PlanPlacement,
                     request_deserializer=memporium_dot_scheduler_dot_v1_dot_scheduler__service__pb2.PlanPlacementRequest.FromString,
                     response_serializer=memporium_dot_scheduler_dot_v1_dot_scheduler__service__pb2.PlanPlacementResponse.SerializeToString,
+            ),
+            'PlanConversions': grpc.unary_unary_rpc_method_handler(
+                    servicer.PlanConversions,
+                    request_deserializer=memporium_dot_scheduler_dot_v1_dot_conversion__pb2.PlanConversionsRequest.FromString,
+                    response_serializer=memporium_dot_scheduler_dot_v1_dot_conversion__pb2.PlanConversionsResponse.SerializeToString,
+            ),
+            'UndoConversion': grpc.unary_unary_rpc_method_handler(
+                    servicer.UndoConversion,
+                    request_deserializer=memporium_dot_scheduler_dot_v1_dot_conversion__pb2.UndoConversionRequest.FromString,
+                    response_serializer=memporium_dot_scheduler_dot_v1_dot_conversion__pb2.UndoConversionResponse.SerializeToString,
+            ),
+            'SimulateTier': grpc.unary_unary_rpc_method_handler(
+                    servicer.SimulateTier,
+                    request_deserializer=memporium_dot_scheduler_dot_v1_dot_tier__pb2.SimulateTierRequest.FromString,
+                    response_serializer=memporium_dot_scheduler_dot_v1_dot_tier__pb2.SimulateTierResponse.SerializeToString,
             ),
             'CreatePipeline': grpc.unary_unary_rpc_method_handler(
                     servicer.CreatePipeline,
@@ -612,6 +665,87 @@ class SchedulerService:
             '/memporium.scheduler.v1.SchedulerService/PlanPlacement',
             memporium_dot_scheduler_dot_v1_dot_scheduler__service__pb2.PlanPlacementRequest.SerializeToString,
             memporium_dot_scheduler_dot_v1_dot_scheduler__service__pb2.PlanPlacementResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PlanConversions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memporium.scheduler.v1.SchedulerService/PlanConversions',
+            memporium_dot_scheduler_dot_v1_dot_conversion__pb2.PlanConversionsRequest.SerializeToString,
+            memporium_dot_scheduler_dot_v1_dot_conversion__pb2.PlanConversionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UndoConversion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memporium.scheduler.v1.SchedulerService/UndoConversion',
+            memporium_dot_scheduler_dot_v1_dot_conversion__pb2.UndoConversionRequest.SerializeToString,
+            memporium_dot_scheduler_dot_v1_dot_conversion__pb2.UndoConversionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SimulateTier(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memporium.scheduler.v1.SchedulerService/SimulateTier',
+            memporium_dot_scheduler_dot_v1_dot_tier__pb2.SimulateTierRequest.SerializeToString,
+            memporium_dot_scheduler_dot_v1_dot_tier__pb2.SimulateTierResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -5,9 +5,11 @@ Durable jobs, and what is placed where (MemScheduler)."""
 
 from collections import abc as _abc
 from grpc import aio as _aio
+from memporium.scheduler.v1 import conversion_pb2 as _conversion_pb2
 from memporium.scheduler.v1 import pipeline_calls_pb2 as _pipeline_calls_pb2
 from memporium.scheduler.v1 import schedule_pb2 as _schedule_pb2
 from memporium.scheduler.v1 import scheduler_service_pb2 as _scheduler_service_pb2
+from memporium.scheduler.v1 import tier_pb2 as _tier_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -49,6 +51,12 @@ class SchedulerServiceStub:
     """Lists the strategies."""
     PlanPlacement: _grpc.UnaryUnaryMultiCallable[_scheduler_service_pb2.PlanPlacementRequest, _scheduler_service_pb2.PlanPlacementResponse]
     """Says which memories of a vault a strategy would keep hot within a budget; changes nothing."""
+    PlanConversions: _grpc.UnaryUnaryMultiCallable[_conversion_pb2.PlanConversionsRequest, _conversion_pb2.PlanConversionsResponse]
+    """Says which memories of a vault should move between text, KV and LoRA, and why; changes nothing and counts no use."""
+    UndoConversion: _grpc.UnaryUnaryMultiCallable[_conversion_pb2.UndoConversionRequest, _conversion_pb2.UndoConversionResponse]
+    """Undoes a conversion: the KV or LoRA memory expires, and the text alone is used again."""
+    SimulateTier: _grpc.UnaryUnaryMultiCallable[_tier_pb2.SimulateTierRequest, _tier_pb2.SimulateTierResponse]
+    """Says what each strategy would have saved on the recorded uses of an organisation's memories."""
     CreatePipeline: _grpc.UnaryUnaryMultiCallable[_pipeline_calls_pb2.CreatePipelineRequest, _pipeline_calls_pb2.CreatePipelineResponse]
     """Keeps a pipeline; its references, types and order are looked at first."""
     GetPipeline: _grpc.UnaryUnaryMultiCallable[_pipeline_calls_pb2.GetPipelineRequest, _pipeline_calls_pb2.GetPipelineResponse]
@@ -101,6 +109,12 @@ class SchedulerServiceAsyncStub(SchedulerServiceStub):
     """Lists the strategies."""
     PlanPlacement: _aio.UnaryUnaryMultiCallable[_scheduler_service_pb2.PlanPlacementRequest, _scheduler_service_pb2.PlanPlacementResponse]  # type: ignore[assignment]
     """Says which memories of a vault a strategy would keep hot within a budget; changes nothing."""
+    PlanConversions: _aio.UnaryUnaryMultiCallable[_conversion_pb2.PlanConversionsRequest, _conversion_pb2.PlanConversionsResponse]  # type: ignore[assignment]
+    """Says which memories of a vault should move between text, KV and LoRA, and why; changes nothing and counts no use."""
+    UndoConversion: _aio.UnaryUnaryMultiCallable[_conversion_pb2.UndoConversionRequest, _conversion_pb2.UndoConversionResponse]  # type: ignore[assignment]
+    """Undoes a conversion: the KV or LoRA memory expires, and the text alone is used again."""
+    SimulateTier: _aio.UnaryUnaryMultiCallable[_tier_pb2.SimulateTierRequest, _tier_pb2.SimulateTierResponse]  # type: ignore[assignment]
+    """Says what each strategy would have saved on the recorded uses of an organisation's memories."""
     CreatePipeline: _aio.UnaryUnaryMultiCallable[_pipeline_calls_pb2.CreatePipelineRequest, _pipeline_calls_pb2.CreatePipelineResponse]  # type: ignore[assignment]
     """Keeps a pipeline; its references, types and order are looked at first."""
     GetPipeline: _aio.UnaryUnaryMultiCallable[_pipeline_calls_pb2.GetPipelineRequest, _pipeline_calls_pb2.GetPipelineResponse]  # type: ignore[assignment]
@@ -192,6 +206,30 @@ class SchedulerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_scheduler_service_pb2.PlanPlacementResponse, _abc.Awaitable[_scheduler_service_pb2.PlanPlacementResponse]]:
         """Says which memories of a vault a strategy would keep hot within a budget; changes nothing."""
+
+    @_abc_1.abstractmethod
+    def PlanConversions(
+        self,
+        request: _conversion_pb2.PlanConversionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_conversion_pb2.PlanConversionsResponse, _abc.Awaitable[_conversion_pb2.PlanConversionsResponse]]:
+        """Says which memories of a vault should move between text, KV and LoRA, and why; changes nothing and counts no use."""
+
+    @_abc_1.abstractmethod
+    def UndoConversion(
+        self,
+        request: _conversion_pb2.UndoConversionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_conversion_pb2.UndoConversionResponse, _abc.Awaitable[_conversion_pb2.UndoConversionResponse]]:
+        """Undoes a conversion: the KV or LoRA memory expires, and the text alone is used again."""
+
+    @_abc_1.abstractmethod
+    def SimulateTier(
+        self,
+        request: _tier_pb2.SimulateTierRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tier_pb2.SimulateTierResponse, _abc.Awaitable[_tier_pb2.SimulateTierResponse]]:
+        """Says what each strategy would have saved on the recorded uses of an organisation's memories."""
 
     @_abc_1.abstractmethod
     def CreatePipeline(
