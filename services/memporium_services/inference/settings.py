@@ -45,6 +45,11 @@ class InferenceSettings(BaseSettings):
     compute_dtype: str = Field(
         "float32", pattern="^(float32|bfloat16|float16)$", description="Numbers that local generators compute in."
     )
+    cpu_products: Literal["auto", "mkl"] = Field(
+        "auto",
+        description="Library that multiplies float32 matrices of local generators on a CPU: auto takes oneDNN on "
+        "processors that MKL does not use fully, mkl never does.",
+    )
     torch_threads: int = Field(1, ge=1, description="Threads of torch; on shared cores more is slower.")
     onnx_threads: int = Field(1, ge=1, description="Threads of the embedder.")
 

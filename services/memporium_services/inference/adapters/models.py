@@ -39,7 +39,13 @@ def build_registry(settings: InferenceSettings, data_dir: Path) -> Registry:
     generators: dict[str, RunningGenerator] = {}
     limits = BatchLimits(settings.max_batch, settings.max_batch_tokens)
     for name, load in _local(settings, data_dir).items():
-        generator = TransformersGenerator(name, load, threads=settings.torch_threads, limits=limits)
+        generator = TransformersGenerator(
+            name,
+            load,
+            threads=settings.torch_threads,
+            limits=limits,
+            quick_products=settings.cpu_products == "auto",
+        )
         generators[name] = _running(generator, PeftTrainer(name, load), settings)
     for name, remote in settings.remote_models.items():
         generators[name] = _running(

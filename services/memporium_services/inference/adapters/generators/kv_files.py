@@ -56,6 +56,12 @@ class Stored:
         if self.scale is not None:
             room.mul_(self.scale.to(room))
 
+    def write_head_into(self, head: int, room: Any) -> None:
+        """Write one head's numbers into a tensor of (tokens, head size), as `write_into`."""
+        room.copy_(self.numbers[head])
+        if self.scale is not None:
+            room.mul_(self.scale[head].to(room))
+
 
 @dataclass(frozen=True, slots=True)
 class OpenKv:
@@ -132,6 +138,11 @@ def open_kv(blob: KvBlob, *, fingerprint: str, shape: tuple[int, int, int]) -> O
     if len(ids) != blob.token_count or any(tuple(one.numbers.shape) != expected for pair in found for one in pair):
         raise PlatformError(Reason.INTEGRITY_FAILURE, "the KV memory has another shape than its cube says")
     return OpenKv(tuple(ids.tolist()), tuple(found))
+
+
+def as_float16(exact: Any) -> Stored:
+    """Return a tensor as a file of 16 bits a number keeps it."""
+    return _stored(exact, KvForm.FLOAT16, _TOKEN_DIM)
 
 
 def token_digest(ids: Sequence[int]) -> str:

@@ -14,6 +14,8 @@ from transformers.cache_utils import Cache
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
+from memporium_services.inference.adapters.generators.shared_prefix import Behind, attend
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -47,17 +49,23 @@ class _RaggedCache(Cache):  # type: ignore[misc]
 
 
 def _attention(module: Any, query: Any, key: Any, value: Any, attention_mask: Any, **kwargs: Any) -> tuple[Any, Any]:
-    """Attend as usual, or row by row where the keys are those of rows."""
+    """Attend as usual; row by row where the keys are those of rows; where they lie behind a shared prefix."""
+    if isinstance(key, Behind):
+        scaling = kwargs.get("scaling")
+        return attend(query, key, value, attention_mask, query.shape[-1] ** -0.5 if scaling is None else scaling), None
     if not isinstance(key, list):
         return sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)  # type: ignore[no-any-return]
     window = kwargs.get("sliding_window") or 0
     found = [
-        sdpa_attention_forward(
-            module, query[index : index + 1], keys[:, :, -window:], values[:, :, -window:], None, **kwargs
-        )[0]
+        _attention(module, query[index : index + 1], _last(keys, window), _last(values, window), None, **kwargs)[0]
         for index, (keys, values) in enumerate(zip(key, value, strict=True))
     ]
     return torch.cat(found), None
+
+
+def _last(tensor: Any, count: int) -> Any:
+    """Return the last positions of keys or values; all for 0. No model with a window has a shared prefix."""
+    return tensor if isinstance(tensor, Behind) else tensor[:, :, -count:]
 
 
 AttentionInterface.register(_NAME, _attention)

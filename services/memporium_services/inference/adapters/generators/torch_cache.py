@@ -1,7 +1,8 @@
 """A KV cache with its memory set aside at once, so that neither a mounted prefix nor a step of decoding is copied.
 
-`DynamicLayer` concatenates: each step copies everything before it. Here a layer has room for the whole generation; a
-mounted prefix is converted into its beginning in one pass, and each step writes only its own keys and values.
+`DynamicLayer` concatenates: each step copies everything before it. Here a layer has room for the whole generation, and
+each step writes only its own keys and values. A mounted prefix stays where it is stored, before that room, where the
+model's attention can read it there (`shared_prefix`); else it is converted into the room's beginning in one pass.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from transformers.cache_utils import Cache, DynamicLayer
+
+from memporium_services.inference.adapters.generators.shared_prefix import Behind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,69 +25,92 @@ class EnoughLayersError(Exception):
 
 
 class _PreallocatedLayer(DynamicLayer):  # type: ignore[misc]
-    """One layer's keys and values, (1, heads, capacity, head size); the first `length` positions are in use."""
+    """One layer's keys and values, (1, heads, capacity, head size), behind a prefix or not.
 
-    def __init__(self, room: Any) -> None:
+    Attributes:
+        length: Positions in use, with those of the prefix.
+        keys: Those in use, (1, heads, positions, head size); behind a prefix, without it.
+        values: As `keys`.
+    """
+
+    def __init__(self, room: Any, prefix: tuple[Stored, Stored] | None) -> None:
         super().__init__()
         self._keys, self._values = room
-        self.length = 0
+        self._prefix = prefix
+        self._begin = prefix[0].tokens if prefix is not None else 0
+        self.length = self._begin
         self.places: Any = None
         self.last = False
         self.dtype, self.device = self._keys.dtype, self._keys.device
         self.is_initialized = True
-        self._show()
+        self._show(0)
 
     def mount(self, keys: Stored, values: Stored) -> tuple[Any, Any]:
         """Write stored keys and values behind the others; return where they lie now, (heads, tokens, head size)."""
-        end = self.length + keys.tokens
-        here = self._keys[0, :, self.length : end], self._values[0, :, self.length : end]
+        start = self.length - self._begin
+        end = start + keys.tokens
+        here = self._keys[0, :, start:end], self._values[0, :, start:end]
         keys.write_into(here[0])
         values.write_into(here[1])
-        self.length = end
-        self._show()
+        self._show(end)
         return here
 
     def update(self, key_states: Any, value_states: Any, *_args: Any, **_kwargs: Any) -> tuple[Any, Any]:
         """Write the new keys and values, behind the others or at `places`; return all of them."""
         if self.places is not None:
-            self._keys[:, :, self.places] = key_states
-            self._values[:, :, self.places] = value_states
+            self._keys[:, :, self.places - self._begin] = key_states
+            self._values[:, :, self.places - self._begin] = value_states
             if self.last:
                 raise EnoughLayersError
-            return self.keys, self.values
-        end = self.length + key_states.shape[-2]
-        self._keys[:, :, self.length : end] = key_states
-        self._values[:, :, self.length : end] = value_states
-        self.length = end
-        self._show()
-        return self.keys, self.values
+            return self._all()
+        start = self.length - self._begin
+        end = start + key_states.shape[-2]
+        self._keys[:, :, start:end] = key_states
+        self._values[:, :, start:end] = value_states
+        self._show(end)
+        return self._all()
 
     def get_seq_length(self) -> int:
         """Return the number of positions in use."""
         return self.length
 
-    def _show(self) -> None:
-        self.keys, self.values = self._keys[:, :, : self.length], self._values[:, :, : self.length]
+    def _all(self) -> tuple[Any, Any]:
+        if self._prefix is None:
+            return self.keys, self.values
+        return Behind(self._prefix[0], self.keys), Behind(self._prefix[1], self.values)
+
+    def _show(self, end: int) -> None:
+        self.length = self._begin + end
+        self.keys, self.values = self._keys[:, :, :end], self._values[:, :, :end]
 
 
 class PreallocatedCache(Cache):  # type: ignore[misc]
     """A cache of such layers."""
 
-    def __init__(self, shape: tuple[int, int, int], capacity: int, *, like: Any) -> None:
+    def __init__(
+        self,
+        shape: tuple[int, int, int],
+        capacity: int,
+        *,
+        like: Any,
+        prefix: Sequence[tuple[Stored, Stored]] | None = None,
+    ) -> None:
         """Set room aside.
 
         Args:
             shape: Layers, KV heads, head size.
-            capacity: Tokens.
+            capacity: Tokens, without those of the prefix.
             like: A tensor whose type and device the cache has.
+            prefix: What stands before, stored keys and values of each layer; it is read where it lies.
         """
         layers, heads, head_size = shape
         super().__init__(
             layers=[
                 _PreallocatedLayer(
-                    torch.empty((2, 1, heads, capacity, head_size), dtype=like.dtype, device=like.device)
+                    torch.empty((2, 1, heads, capacity, head_size), dtype=like.dtype, device=like.device),
+                    prefix[index] if prefix is not None else None,
                 )
-                for _ in range(layers)
+                for index in range(layers)
             ]
         )
 

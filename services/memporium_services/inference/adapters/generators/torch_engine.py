@@ -10,10 +10,11 @@ import torch
 from transformers import DynamicCache
 
 from memporium_platform.errors import PlatformError, Reason
-from memporium_services.inference.adapters.generators import ragged
+from memporium_services.inference.adapters.generators import ragged, shared_prefix
 from memporium_services.inference.adapters.generators.chat import ChatFormat
 from memporium_services.inference.adapters.generators.composition import Composer
-from memporium_services.inference.adapters.generators.kv_files import open_kv, pack, token_digest
+from memporium_services.inference.adapters.generators.cpu_kernels import hasten
+from memporium_services.inference.adapters.generators.kv_files import as_float16, open_kv, pack, token_digest
 from memporium_services.inference.adapters.generators.rotary import KeyMover
 from memporium_services.inference.adapters.generators.torch_adapters import AdapterBank
 from memporium_services.inference.adapters.generators.torch_cache import PreallocatedCache
@@ -22,7 +23,7 @@ from memporium_services.inference.domain.values import BuiltKv, ComposePlan
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
-    from memporium_services.inference.adapters.generators.kv_files import OpenKv
+    from memporium_services.inference.adapters.generators.kv_files import OpenKv, Stored
     from memporium_services.inference.adapters.generators.torch_adapters import MountedAdapters
     from memporium_services.inference.adapters.generators.torch_loading import LoadedModel
     from memporium_services.inference.domain.values import KvBlob, KvForm
@@ -49,11 +50,13 @@ class Prefilled:
 class CausalEngine:
     """A loaded model. Not thread-safe: one thread owns it."""
 
-    def __init__(self, loaded: LoadedModel) -> None:
-        """Run this model."""
+    def __init__(self, loaded: LoadedModel, *, quick_products: bool = True) -> None:
+        """Run this model; with `quick_products`, multiply by the library that is fastest on this processor."""
         self.loaded = loaded
         self.chat = ChatFormat(loaded.tokenizer)
         self._model = loaded.model
+        if quick_products:
+            hasten(self._model)
         config = self._model.config.get_text_config()
         heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
         head_size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
@@ -71,6 +74,8 @@ class CausalEngine:
         self.batches = (
             self.supports_kv and ragged.prepare(self._model) and ragged.works(self._model, self._cache, self._forward)
         )
+        # Whether a mounted KV cache is read where it lies, without a copy for each request.
+        self.shares = self.batches and shared_prefix.works(self._model, self._cache, self._forward, as_float16)
 
     @property
     def dtype_name(self) -> str:
@@ -109,7 +114,9 @@ class CausalEngine:
         """
         if len(kvs) > 1:
             self._composer.check(plan)
-        cache = self._cache(capacity)
+        shared = kvs[:1] if self.shares else ()
+        cached = sum(len(kv.ids) for kv in shared)
+        cache = self._cache(capacity - cached, shared[0].layers if shared else None)
 
         def forward(tokens: Sequence[int]) -> Generator[None, None, Any]:
             logits, start = None, 0
@@ -121,7 +128,7 @@ class CausalEngine:
                 yield
             return logits
 
-        cached = (yield from self._composer.mount(cache, kvs, plan, forward)) if kvs else 0
+        cached += yield from self._composer.mount(cache, kvs[len(shared) :], plan, forward)
         logits = yield from forward(ids)
         return Prefilled(cache, logits, cached)
 
@@ -176,11 +183,11 @@ class CausalEngine:
             out = self._model(input_ids=piece, past_key_values=cache, use_cache=True, logits_to_keep=1)
             return out.logits[0, -1]
 
-    def _cache(self, capacity: int) -> Any:
+    def _cache(self, capacity: int, prefix: Sequence[tuple[Stored, Stored]] | None = None) -> Any:
         if not self.supports_kv:
             return DynamicCache(config=self._model.config)
         with torch.inference_mode():
-            return PreallocatedCache(self.shape, capacity, like=next(self._model.parameters()))
+            return PreallocatedCache(self.shape, capacity, like=next(self._model.parameters()), prefix=prefix)
 
 
 def _no_kv() -> PlatformError:

@@ -55,8 +55,18 @@ class TransformersGenerator:
         *,
         threads: int = 1,
         limits: BatchLimits = BatchLimits(),  # noqa: B008 - frozen
+        quick_products: bool = True,
     ) -> None:
-        """Load by `load` at first use; `threads` is torch's number of threads (of the whole process)."""
+        """Load by `load` at first use.
+
+        Args:
+            name: The model's name.
+            load: Loads it.
+            threads: torch's number of threads (of the whole process).
+            limits: How much it works on at once.
+            quick_products: Multiply by the library that is fastest on this processor.
+        """
+        self._quick_products = quick_products
         self._load = load
         self._threads = threads
         self._engine: CausalEngine | None = None
@@ -133,7 +143,7 @@ class TransformersGenerator:
                     metadata={"model": self.info.name},
                 ) from err
             torch.set_num_threads(self._threads)
-            engine = CausalEngine(self._load())
+            engine = CausalEngine(self._load(), quick_products=self._quick_products)
             self.info = replace(
                 self.info,
                 fingerprint=engine.loaded.fingerprint,
