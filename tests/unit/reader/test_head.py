@@ -8,22 +8,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memporium_services.reader.domain.candidates import Candidate
-from memporium_services.reader.domain.head import covering, lifted
+from memporium_services.reader.domain.head import covering, held, lifted
 from memporium_services.reader.domain.question import Kind, Question
 from memporium_services.reader.domain.ranking import Levers, rank
 
 
 def test_a_group_covers_what_its_statements_hold_together_and_rare_words_count_more():
     words = [frozenset({"pottery"}), frozenset({"kiln"}), frozenset({"pottery"}), frozenset({"rain"})]
-    found = covering(["a", "a", "b", "b"], words, {"pottery", "kiln", "glaze"})
+    found = covering(["a", "a", "b", "b"], *held(words, {"pottery", "kiln", "glaze"}))
     assert found[0] == found[1] == pytest.approx(1.0)
     assert found[2] == found[3]
     assert 0 < found[2] < 0.5
 
 
 def test_nothing_asked_for_is_covered_by_nothing():
-    assert not covering(["a"], [frozenset({"rain"})], {"kiln"}).any()
-    assert not covering([], [], {"kiln"}).any()
+    assert not covering(["a"], *held([frozenset({"rain"})], {"kiln"})).any()
+    assert not covering([], *held([], {"kiln"})).any()
 
 
 @given(

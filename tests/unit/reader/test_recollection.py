@@ -182,7 +182,7 @@ def test_nearly_equal_statements_stand_back():
 def test_feedback_counts_the_words_of_the_best():
     found = [candidate(f"{word} bread", ordinal=number) for number, word in enumerate(["rye"] * 3 + ["oak"] * 9)]
     scores = np.array([1.0] * 3 + [0.0] * 9)
-    gained = features.feedback(features.words_of(found), analyse("bread", NOW), scores)
+    gained = features.feedback(features.words_of([one.said for one in found]), analyse("bread", NOW), scores)
     assert gained[0] > gained[-1]
 
 

@@ -249,15 +249,15 @@ def _speakers(candidates: Sequence[Candidate]) -> list[str]:
 def _focused(candidates: Sequence[Candidate], found: Found) -> tuple[Candidate, ...]:
     """Return the candidates with their cosine to the question without names."""
     focus = {one.key: one.legs.get("dense") for one in found.candidates}
-    return tuple(replace(one, focus=focus.get(one.key)) for one in candidates)
+    return tuple(one._replace(focus=focus.get(one.key)) for one in candidates)
 
 
 def _joined(candidates: Sequence[Candidate], found: Found) -> tuple[Candidate, ...]:
     """Return the candidates with what a further search brought."""
     scores = {one.key: one.score for one in found.candidates}
     known = {one.key for one in candidates}
-    kept = [replace(one, further=max(one.further, scores.get(one.key, 0.0))) for one in candidates]
-    new = [replace(one, legs={}, further=one.score, round=2) for one in found.candidates if one.key not in known]
+    kept = [one._replace(further=max(one.further, scores.get(one.key, 0.0))) for one in candidates]
+    new = [one._replace(legs={}, further=one.score, round=2) for one in found.candidates if one.key not in known]
     return (*kept, *new)
 
 
@@ -286,7 +286,11 @@ def _order(weighed: _Weighed, levers: Levers) -> list[int]:
 
 def _fit(settled: Settled, asked: Asked) -> tuple[tuple[int, ...], Context]:
     marks = marks_of(settled)
-    entries = [replace(entry_of(settled.candidates[index]), marks=marks.get(index, ())) for index in settled.order]
+    entries = [entry_of(settled.candidates[index]) for index in settled.order]
+    if marks:
+        entries = [
+            replace(entry, marks=marks.get(index, ())) for index, entry in zip(settled.order, entries, strict=True)
+        ]
     # What was put first for what it claims is worth the most, whatever its score.
     worth = sorted(map(float, settled.ranked.scores), reverse=True)
     context = compose(entries, budget_tokens=asked.budget_tokens, limit=asked.limit, worth=worth)

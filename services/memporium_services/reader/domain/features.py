@@ -85,68 +85,56 @@ def period_match(candidates: Sequence[Candidate], question: Question) -> NDArray
     return np.array([float(time is not None and start <= time < end) for time in times])
 
 
-def asking(candidates: Sequence[Candidate]) -> NDArray[np.float64]:
+def asking(said: Sequence[str]) -> NDArray[np.float64]:
     """Return the share of a statement's stems that stand in questions: who asks does not tell."""
-    found = np.zeros(len(candidates))
-    for index, one in enumerate(candidates):
-        said = one.said
-        if "?" not in said and "\uff1f" not in said:
+    found = np.zeros(len(said))
+    for index, one in enumerate(said):
+        if "?" not in one and "\uff1f" not in one:
             continue
-        counts = [(len(terms(sentence)), is_question(sentence)) for sentence in sentences(said)]
+        counts = [(len(terms(sentence)), is_question(sentence)) for sentence in sentences(one)]
         total = sum(count for count, _asks in counts)
         found[index] = sum(count for count, asks in counts if asks) / total if total else 1.0
     return found
 
 
-def timed(candidates: Sequence[Candidate], question: Question) -> NDArray[np.float64]:
+def timed(said: Sequence[str], question: Question) -> NDArray[np.float64]:
     """Return 1 where the question asks for a time and the statement has words for one."""
     if question.kind is not Kind.TIME:
-        return np.zeros(len(candidates))
-    return np.array([float(_TIME_WORDS.search(one.said) is not None) for one in candidates])
+        return np.zeros(len(said))
+    return np.array([float(_TIME_WORDS.search(one) is not None) for one in said])
 
 
-def telling(candidates: Sequence[Candidate], question: Question, names: Sequence[str]) -> NDArray[np.float64]:
+def telling(said: Sequence[str], question: Question, names: Sequence[str]) -> NDArray[np.float64]:
     """Return 1 where a question about a person meets a statement in the first person: people tell of themselves."""
     if not names and not question.asker:
-        return np.zeros(len(candidates))
-    return np.array([float(_FIRST_PERSON.search(one.said) is not None) for one in candidates])
+        return np.zeros(len(said))
+    return np.array([float(_FIRST_PERSON.search(one) is not None) for one in said])
 
 
-def words_of(candidates: Sequence[Candidate]) -> list[frozenset[str]]:
+def words_of(said: Sequence[str]) -> list[frozenset[str]]:
     """Return the stems of each statement."""
-    return [frozenset(terms(one.said)) for one in candidates]
+    return [frozenset(terms(one)) for one in said]
 
 
 def substance(words: Sequence[frozenset[str]]) -> NDArray[np.float64]:
     """Return how much each statement says, by its stems: "Wow, thanks!" says nothing."""
-    shares = np.array([len(one) / _SUBSTANCE_TERMS for one in words])
+    shares = np.fromiter(map(len, words), np.float64, len(words)) / _SUBSTANCE_TERMS
     full: NDArray[np.float64] = (2 * np.minimum(1.0, 2 * shares) + np.minimum(1.0, shares)) / 3
     return full
 
 
-def answering(
-    candidates: Sequence[Candidate], scores: NDArray[np.float64], asks: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return how well the statement right before matches, as far as that is a question: this one answers it."""
-    place = {one.key: index for index, one in enumerate(candidates)}
-    found = np.zeros(len(candidates))
-    for index, one in enumerate(candidates):
-        before = place.get((one.cube, one.ordinal - 1))
-        if before is not None:
-            found[index] = scores[before] * asks[before]
-    return found
+def beside(candidates: Sequence[Candidate]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the places of the statements right before and right after each one in its cube; -1: not among them."""
+    keys = [(one.cube, one.ordinal) for one in candidates]
+    place = {key: index for index, key in enumerate(keys)}
+    before, after = ([place.get((cube, ordinal + step), -1) for cube, ordinal in keys] for step in (-1, 1))
+    return np.array(before, dtype=np.int64), np.array(after, dtype=np.int64)
 
 
-def neighbours(candidates: Sequence[Candidate], scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the sum of the scores of the statements right before and after in the same cube."""
-    place = {one.key: index for index, one in enumerate(candidates)}
-    found = np.zeros(len(candidates))
-    for index, one in enumerate(candidates):
-        for step in (-1, 1):
-            beside = place.get((one.cube, one.ordinal + step))
-            if beside is not None:
-                found[index] += scores[beside]
-    return found
+def at(scores: NDArray[np.float64], places: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the scores at places; 0 for -1."""
+    # What stands last is what -1 takes.
+    return np.append(scores, 0.0)[places]
 
 
 def group_best(keys: Sequence[Hashable], scores: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -163,7 +151,8 @@ def feedback(words: Sequence[frozenset[str]], question: Question, scores: NDArra
     expansion = expansion_terms(words, question, scores)
     if not expansion:
         return np.zeros(len(words))
-    held = [sum([expansion[term] for term in one if term in expansion]) for one in words]
+    # Exact sums: in which order a set gives its words differs from one start of the process to the next.
+    held = [math.fsum([expansion[term] for term in one if term in expansion]) for one in words]
     return scale(np.array(held, dtype=np.float64))
 
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Hashable, Sequence
+    from collections.abc import Collection, Hashable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -21,29 +22,36 @@ if TYPE_CHECKING:
 HEAD = 8
 
 
+def held(words: Sequence[frozenset[str]], asked: Collection[str]) -> tuple[list[frozenset[str]], dict[str, float]]:
+    """Return which of the asked stems each statement holds, and the rarity of those that any holds.
+
+    Args:
+        words: The stems of each.
+        asked: The stems asked for.
+    """
+    wanted = frozenset(asked)
+    found = [wanted & one for one in words]
+    spread = Counter(chain.from_iterable(found))
+    return found, {word: math.log(1 + len(words) / count) for word, count in sorted(spread.items())}
+
+
 def covering(
-    groups: Sequence[Hashable], words: Sequence[frozenset[str]], asked: Collection[str]
+    groups: Sequence[Hashable], found: Sequence[frozenset[str]], rarity: Mapping[str, float]
 ) -> NDArray[np.float64]:
     """Return for each statement how much of the question its group holds: the share of the stems, by their rarity.
 
     Args:
         groups: The group of each statement, for instance its episode.
-        words: The stems of each.
-        asked: The stems asked for.
+        found: The asked stems that each holds.
+        rarity: Of each stem that any holds.
     """
-    wanted = frozenset(asked)
-    holding = [not wanted.isdisjoint(one) for one in words]
-    spread = Counter(word for one, holds in zip(words, holding, strict=True) if holds for word in one if word in wanted)
-    rarity = {word: math.log(1 + len(words) / count) for word, count in spread.items()}
-    total = sum(rarity.values())
+    total = math.fsum(rarity.values())
     if not total:
         return np.zeros(len(groups))
-    held: dict[Hashable, set[str]] = {}
-    for group, one, holds in zip(groups, words, holding, strict=True):
-        found = held.setdefault(group, set())
-        if holds:
-            found.update([word for word in one if word in rarity])
-    share = {group: sum(rarity[word] for word in found) / total for group, found in held.items()}
+    of_group: dict[Hashable, frozenset[str]] = {}
+    for group, one in zip(groups, found, strict=True):
+        of_group[group] = of_group.get(group, one) | one
+    share = {group: math.fsum([rarity[word] for word in some]) / total for group, some in of_group.items()}
     return np.array([share[group] for group in groups])
 
 

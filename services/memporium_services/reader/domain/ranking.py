@@ -108,19 +108,21 @@ def rank(
         weights: How much each part counts.
     """
     weights = weights or Weights()
-    legs, words = _legs(candidates), features.words_of(candidates)
+    said = [one.said for one in candidates]
+    legs, words, asks = _legs(candidates), features.words_of(said), features.asking(said)
     leg_weights = _leg_weights(legs, weights, adaptive=levers.adaptive_fusion)
     zeros = np.zeros(len(candidates))
     base = sum((leg_weights[name] * scores for name, scores in legs.items()), zeros)
     analysis = zeros
     if levers.query_analysis:
-        analysis = _analysis(candidates, question, names, weights) + weights.substance * features.substance(words)
+        analysis = _analysis(candidates, question, names, weights, said, asks)
+        analysis = analysis + weights.substance * features.substance(words)
     first = base + analysis
     if levers.feedback:
         analysis = analysis + weights.feedback * features.feedback(words, question, first)
     if levers.decomposition or levers.second_round:
         analysis = analysis + weights.further * np.array([one.further for one in candidates])
-    beside = _beside(candidates, legs, weights) if levers.neighbours else zeros
+    beside = _beside(candidates, legs, weights, asks) if levers.neighbours else zeros
     session = _session(candidates, legs, first, weights) if levers.session_scores else zeros
     scores = base + analysis + beside + session
     if levers.session_scores:
@@ -132,10 +134,15 @@ def rank(
 
 
 def _beside(
-    candidates: Sequence[Candidate], legs: Mapping[str, NDArray[np.float64]], weights: Weights
+    candidates: Sequence[Candidate],
+    legs: Mapping[str, NDArray[np.float64]],
+    weights: Weights,
+    asks: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    answering = features.answering(candidates, legs["focus"], features.asking(candidates))
-    return weights.neighbours * features.neighbours(candidates, legs[DENSE]) + weights.answering * answering
+    """Return what the statements right before and after say for each, the more where it answers the one before."""
+    before, after = features.beside(candidates)
+    around = features.at(legs[DENSE], before) + features.at(legs[DENSE], after)
+    return weights.neighbours * around + weights.answering * features.at(legs["focus"] * asks, before)
 
 
 def _session(
@@ -154,8 +161,9 @@ def _covering(
     candidates: Sequence[Candidate], question: Question, names: Sequence[str], words: Sequence[frozenset[str]]
 ) -> NDArray[np.float64]:
     asked = frozenset(question.terms).difference(*(terms(name) for name in names))
-    by_session = head.covering([(one.mount, one.source or one.cube) for one in candidates], words, asked)
-    return by_session + head.covering([one.cube for one in candidates], words, asked)
+    held, rarity = head.held(words, asked)
+    by_session = head.covering([(one.mount, one.source or one.cube) for one in candidates], held, rarity)
+    return by_session + head.covering([one.cube for one in candidates], held, rarity)
 
 
 def _legs(candidates: Sequence[Candidate]) -> dict[str, NDArray[np.float64]]:
@@ -180,12 +188,17 @@ def _leg_weights(legs: Mapping[str, NDArray[np.float64]], weights: Weights, *, a
 
 
 def _analysis(
-    candidates: Sequence[Candidate], question: Question, names: Sequence[str], weights: Weights
+    candidates: Sequence[Candidate],
+    question: Question,
+    names: Sequence[str],
+    weights: Weights,
+    said: Sequence[str],
+    asks: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     return (
         weights.speaker * features.speaker_match(candidates, question, names)
         + weights.period * features.period_match(candidates, question)
-        - weights.asking * features.asking(candidates)
-        + weights.timed * features.timed(candidates, question)
-        + weights.telling * features.telling(candidates, question, names)
+        - weights.asking * asks
+        + weights.timed * features.timed(said, question)
+        + weights.telling * features.telling(said, question, names)
     )

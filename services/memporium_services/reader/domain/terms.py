@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+import threading
 
 import snowballstemmer
 
 _WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)?")
+# The same in a text of ASCII in lower case, where it is found twice as fast.
+_ASCII_WORD = re.compile(r"[a-z0-9]+(?:'[a-z0-9]+)?")
 _STOP_WORDS = frozenset(
     # ruff: noqa: SIM905 - a list of words
     "a about above after again all also am an and any are as at be been before being both but by can could did do does "
@@ -50,10 +52,27 @@ COMMON = frozenset(
     "yet yours".split()
 )
 _STEMMER = snowballstemmer.stemmer("english")
+_STEMMING = threading.Lock()
 _LONGEST = 64
+# Some 12 MB of words.
+_MOST_STEMS = 100_000
 
 
-@lru_cache(maxsize=100_000)
+class _Stems(dict[str, str]):
+    """Stems of words met before; "" of stop words. To look one up takes half the time of a cached call."""
+
+    def __missing__(self, word: str) -> str:
+        # The stemmer works on a text of its own: one word at a time.
+        with _STEMMING:
+            if len(self) >= _MOST_STEMS:
+                self.clear()
+            stem = self[word] = _stem(word)
+        return stem
+
+
+_STEMS = _Stems()
+
+
 def _stem(word: str) -> str:
     bare = word.replace("\u2019", "'")
     head = bare.split("'", 1)[0]
@@ -62,11 +81,17 @@ def _stem(word: str) -> str:
     return str(_STEMMER.stemWord(head[:_LONGEST]))
 
 
+def _words(text: str) -> list[str]:
+    """Return the words of a text in lower case."""
+    lower = text.lower()
+    return (_ASCII_WORD if lower.isascii() else _WORD).findall(lower)
+
+
 def terms(text: str) -> list[str]:
     """Return the stems of a text in order, with repeats."""
-    return [stem for word in _WORD.findall(text.lower()) if (stem := _stem(word))]
+    return list(filter(None, map(_STEMS.__getitem__, _words(text))))
 
 
 def words_and_stems(text: str) -> list[tuple[str, str]]:
     """Return the words of a text that are no stop words, in lower case, each with its stem."""
-    return [(word, stem) for word in _WORD.findall(text.lower()) if (stem := _stem(word))]
+    return [(word, stem) for word in _words(text) if (stem := _STEMS[word])]
