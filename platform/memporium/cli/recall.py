@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from memporium.cli import _recollection
 from memporium.cli._context import Session, session
-from memporium.cli._moment import moment
+from memporium.cli._moment import moment, read_at
 from memporium.cli._output import as_dict, line, print_json, print_json_line
 from memporium.inference.v1 import generate_pb2
 from memporium.reader.v1 import recall_pb2, remember_pb2
@@ -42,7 +42,7 @@ Limit = Annotated[int, typer.Option(help="Most results.", min=1)]
 def register(app: typer.Typer) -> None:
     """Add the commands to the root."""
     app.command(epilog="Example: memporium remember handbook ./docs --tag office")(remember)
-    app.command(epilog="Example: memporium search handbook 'printer jams' --explain")(search)
+    app.command(epilog="Example: memporium search handbook 'printer jams' --time 2026-01-31T12:00:00Z")(search)
     app.command(epilog="Example: memporium recall handbook 'How do I fix the printer?' --context")(recall)
     app.command(epilog="Example: memporium generate 'Where is the code?' --mount orgs/acme/vaults/notes/cubes/CUBE")(
         generate
@@ -88,8 +88,10 @@ def search(
     tag: Annotated[list[str], typer.Option(help="Only memories with all of these labels.")] = [],
     limit: Limit = 10,
     explain: Annotated[bool, typer.Option(help="Show each leg's score and rank.")] = False,
+    revision: Annotated[int, typer.Option(help="What the vault held at this revision, without mounts.")] = 0,
+    time: Annotated[str, typer.Option(help="What the vault held at this time (ISO 8601), without mounts.")] = "",
 ) -> None:
-    """Search a vault and its mounts."""
+    """Search a vault and its mounts, or what the vault held at an earlier revision or time."""
     run = session(context)
     if mode not in _MODES:
         raise typer.BadParameter(f"must be one of {', '.join(_MODES)}", param_hint="--mode")
@@ -101,6 +103,7 @@ def search(
         filter=cubes_pb2.CubeFilter(tags_all=tag),
         limit=limit,
         explain=explain,
+        **read_at(revision, time),
     ):
         found.MergeFrom(response)
     if run.as_json:

@@ -105,6 +105,7 @@ def search_of(request: vault_service_pb2.SearchCubesRequest) -> SearchAsked:
     """
     if request.limit < 0:
         raise invalid("limit", "must not be negative")
+    moment = read_moment(request)
     return SearchAsked(
         query=request.query,
         vector=vector_of(request.query_vector) if request.HasField("query_vector") else None,
@@ -113,10 +114,27 @@ def search_of(request: vault_service_pb2.SearchCubesRequest) -> SearchAsked:
         weights=weights_of(request.weights) if request.HasField("weights") else None,
         limit=min(request.limit or DEFAULT_LIMIT, MAX_LIMIT),
         group_by_cube=request.group_by_cube,
-        include_mounts=request.include_mounts if request.HasField("include_mounts") else True,
+        include_mounts=mounts_of(request, moment),
         full=request.view == FULL,
         explain=request.explain,
+        moment=moment,
     )
+
+
+def read_moment(request: Any) -> Moment:
+    """Return as of when a request reads."""
+    return Moment(request.read_revision, time_us(request, "read_time"))
+
+
+def mounts_of(request: Any, moment: Moment) -> bool:
+    """Return whether mounts are searched: of now, unless the request says otherwise; of the past, never.
+
+    Raises:
+        PlatformError: INVALID_FIELD.
+    """
+    if moment.given and request.include_mounts:
+        raise invalid("include_mounts", "of the past, a vault is searched by itself")
+    return not moment.given and (not request.HasField("include_mounts") or request.include_mounts)
 
 
 async def listed(cubes: Cubes, call: Call, request: vault_service_pb2.ListCubesRequest) -> Found:
@@ -126,7 +144,7 @@ async def listed(cubes: Cubes, call: Call, request: vault_service_pb2.ListCubesR
         PlatformError: INVALID_FIELD and what the app raises.
     """
     selection, full = selection_of(request.filter), request.view == FULL
-    moment = Moment(request.read_revision, time_us(request, "read_time"))
+    moment = read_moment(request)
     if not moment.given:
         return await cubes.list(
             call,
@@ -204,6 +222,7 @@ def search_messages(found: SearchFound, *, explain: bool) -> Iterator[vault_serv
     summary = message.summary
     summary.revision, summary.candidates = found.revision, found.candidates
     summary.embed_us, summary.index_us, summary.total_us = found.embed_us, found.index_us, found.total_us
+    summary.past_units = found.past_units
     for leg, weight in found.weights.items():
         setattr(summary.weights, leg, weight)
     summary.licences.extend(used(found.uses, [hit.cube for hit in found.hits]))

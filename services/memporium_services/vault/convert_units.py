@@ -38,11 +38,13 @@ def asked(request: search_pb2.SearchUnitsRequest) -> UnitsAsked:
         )
         for one in request.queries
     ]
+    moment = convert.read_moment(request)
     return UnitsAsked(
         queries=tuple(queries),
         selection=convert.selection_of(request.filter),
         limit=min(request.limit or DEFAULT_LIMIT, MAX_LIMIT),
-        include_mounts=request.include_mounts if request.HasField("include_mounts") else True,
+        include_mounts=convert.mounts_of(request, moment),
+        moment=moment,
     )
 
 
@@ -78,6 +80,7 @@ def messages(found: UnitsFound) -> Iterator[search_pb2.SearchUnitsResponse]:
     summary = message.summary
     summary.revision, summary.candidates = found.revision, found.candidates
     summary.embed_us, summary.index_us, summary.total_us = found.embed_us, found.index_us, found.total_us
+    summary.past_units = found.past_units
     if found.uses:
         cubes = {id(hit.cube): hit.cube for hits in found.rankings for hit in hits}
         summary.licences.extend(convert.used(found.uses, list(cubes.values())))

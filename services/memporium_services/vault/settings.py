@@ -23,6 +23,9 @@ class VaultSettings(BaseSettings):
     opened_bytes: int = Field(
         64 << 20, ge=0, description="Memory for units and metadata in clear, so that searches need not open them anew."
     )
+    max_past_cubes: int = Field(
+        20_000, ge=1, description="Cubes that may have changed since the moment as of which a vault is searched."
+    )
     use_flush_s: float = Field(2.0, gt=0, description="How often counted uses are written, seconds.")
     changes_kept: int = Field(100_000, ge=100, description="Revisions that a watch can start from.")
     tasks_kept: int = Field(10_000, ge=1, description="Revisions that a lagging index can catch up from.")

@@ -330,6 +330,18 @@ class Times(RuleBasedStateMachine):
         if revision:
             self.compare(self.run(_held(self.place, self.vault, read_revision=revision)), self.model.at(revision))
 
+    @rule(data=st.data(), mode=st.sampled_from([1, 2, 3, 4]))
+    @precondition(lambda self: max(self.model.past) > 1)
+    def search_the_past(self, data: st.DataObject, mode: int) -> None:
+        revision = data.draw(st.integers(1, max(self.model.past)))
+        asked = {"mode": mode, "limit": 1000, "read_revision": revision, "view": 2}
+        found = self.run(search(self.place.stub, self.vault, "which note says it", **asked))
+        # By the filter alone, archived cubes are found, too.
+        then = {one: cube for one, cube in self.model.at(revision).items() if mode == 1 or cube.state in LIVE}
+        self.compare({hit.cube.name.rpartition("/")[2]: hit.cube for hit in found.hits}, then)
+        assert len(found.hits) == len(then)
+        assert all(hit.unit.text in {"", then[hit.cube.name.rpartition("/")[2]].text} for hit in found.hits)
+
     @rule(data=st.data())
     @precondition(lambda self: max(self.model.past) > 2)
     def branch(self, data: st.DataObject) -> None:
@@ -341,6 +353,12 @@ class Times(RuleBasedStateMachine):
         branch = self.run(_awaited(self.place.stub.CreateVault(request))).vault.name
         held, then = self.run(_held(self.place, branch)), self.model.at(revision)
         assert {one: text_of(cube) for one, cube in held.items()} == {one: cube.text for one, cube in then.items()}
+        word = "abcdefgh"[revision % 8] * 5
+        scores = [
+            {hit.unit.text: hit.score for hit in self.run(search(self.place.stub, where, f"says {word}", **asked)).hits}
+            for where, asked in ((branch, {"limit": 1000}), (self.vault, {"limit": 1000, "read_revision": revision}))
+        ]
+        assert scores[0] == pytest.approx(scores[1], abs=1e-5)
         self.run(_awaited(self.place.stub.DeleteVault(api.DeleteVaultRequest(name=branch, erase=True))))
 
     @invariant()

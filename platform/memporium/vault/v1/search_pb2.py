@@ -23,12 +23,13 @@ _sym_db = _symbol_database.Default()
 
 
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from memporium.cube.v1 import cube_pb2 as memporium_dot_cube_dot_v1_dot_cube__pb2
 from memporium.vault.v1 import cubes_pb2 as memporium_dot_vault_dot_v1_dot_cubes__pb2
 from memporium.vault.v1 import vault_pb2 as memporium_dot_vault_dot_v1_dot_vault__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fmemporium/vault/v1/search.proto\x12\x12memporium.vault.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1cmemporium/cube/v1/cube.proto\x1a\x1ememporium/vault/v1/cubes.proto\x1a\x1ememporium/vault/v1/vault.proto\"X\n\x08LegScore\x12\x0b\n\x03leg\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x01\x12\x12\n\nnormalised\x18\x03 \x01(\x01\x12\x0e\n\x06weight\x18\x04 \x01(\x01\x12\x0c\n\x04rank\x18\x05 \x01(\x05\"\x88\x02\n\tSearchHit\x12%\n\x04\x63ube\x18\x01 \x01(\x0b\x32\x17.memporium.cube.v1.Cube\x12&\n\x04unit\x18\x02 \x01(\x0b\x32\x18.memporium.vault.v1.Unit\x12\r\n\x05score\x18\x03 \x01(\x01\x12*\n\x04legs\x18\x04 \x03(\x0b\x32\x1c.memporium.vault.v1.LegScore\x12\x0c\n\x04rank\x18\x05 \x01(\x05\x12\r\n\x05mount\x18\x06 \x01(\t\x12\x11\n\tagreement\x18\x07 \x01(\t\x12\x13\n\x0b\x61ttribution\x18\x08 \x01(\t\x12,\n\nmore_units\x18\t \x03(\x0b\x32\x18.memporium.vault.v1.Unit\"`\n\x0cMountRefusal\x12\r\n\x05mount\x18\x01 \x01(\t\x12\r\n\x05vault\x18\x02 \x01(\t\x12\x11\n\tagreement\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x0f\n\x07message\x18\x05 \x01(\t\"\xcf\x01\n\rSearchSummary\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12\x12\n\ncandidates\x18\x02 \x01(\x03\x12/\n\x07weights\x18\x03 \x01(\x0b\x32\x1e.memporium.vault.v1.LegWeights\x12\x10\n\x08\x65mbed_us\x18\x04 \x01(\x03\x12\x10\n\x08index_us\x18\x05 \x01(\x03\x12\x10\n\x08total_us\x18\x06 \x01(\x03\x12\x31\n\x08licences\x18\x07 \x03(\x0b\x32\x1f.memporium.vault.v1.UsedLicence\"\x8f\x01\n\tUnitQuery\x12\r\n\x05query\x18\x01 \x01(\t\x12\x30\n\x0cquery_vector\x18\x02 \x01(\x0b\x32\x1a.memporium.vault.v1.Vector\x12,\n\x04mode\x18\x03 \x01(\x0e\x32\x1e.memporium.vault.v1.SearchMode\x12\x13\n\x0bscores_only\x18\x04 \x01(\x08\"\xcf\x01\n\x12SearchUnitsRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x34\n\x07queries\x18\x02 \x03(\x0b\x32\x1d.memporium.vault.v1.UnitQueryB\x04\xe2\x41\x01\x02\x12.\n\x06\x66ilter\x18\x03 \x01(\x0b\x32\x1e.memporium.vault.v1.CubeFilter\x12\r\n\x05limit\x18\x04 \x01(\x05\x12\x1b\n\x0einclude_mounts\x18\x05 \x01(\x08H\x00\x88\x01\x01\x42\x11\n\x0f_include_mounts\"\x95\x01\n\x08UnitCube\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x33\n\x0b\x64\x65scriptive\x18\x03 \x01(\x0b\x32\x1e.memporium.cube.v1.Descriptive\x12\r\n\x05mount\x18\x04 \x01(\t\x12\x11\n\tagreement\x18\x05 \x01(\t\x12\x13\n\x0b\x61ttribution\x18\x06 \x01(\t\"P\n\x07UnitHit\x12\x0c\n\x04\x63ube\x18\x01 \x01(\x05\x12\x0f\n\x07ordinal\x18\x02 \x01(\x05\x12&\n\x04unit\x18\x03 \x01(\x0b\x32\x18.memporium.vault.v1.Unit\"7\n\tLegColumn\x12\x0b\n\x03leg\x18\x01 \x01(\t\x12\x0e\n\x06scores\x18\x02 \x03(\x01\x12\r\n\x05ranks\x18\x03 \x03(\x05\"\x84\x01\n\x0bUnitRanking\x12\r\n\x05query\x18\x01 \x01(\x05\x12)\n\x04hits\x18\x02 \x03(\x0b\x32\x1b.memporium.vault.v1.UnitHit\x12\x0e\n\x06scores\x18\x03 \x03(\x01\x12+\n\x04legs\x18\x04 \x03(\x0b\x32\x1d.memporium.vault.v1.LegColumn\"\xdd\x01\n\x13SearchUnitsResponse\x12+\n\x05\x63ubes\x18\x01 \x03(\x0b\x32\x1c.memporium.vault.v1.UnitCube\x12\x31\n\x08rankings\x18\x02 \x03(\x0b\x32\x1f.memporium.vault.v1.UnitRanking\x12\x32\n\x08refusals\x18\x03 \x03(\x0b\x32 .memporium.vault.v1.MountRefusal\x12\x32\n\x07summary\x18\x04 \x01(\x0b\x32!.memporium.vault.v1.SearchSummary*\x8c\x01\n\nSearchMode\x12\x1b\n\x17SEARCH_MODE_UNSPECIFIED\x10\x00\x12\x14\n\x10SEARCH_MODE_TAGS\x10\x01\x12\x19\n\x15SEARCH_MODE_FULL_TEXT\x10\x02\x12\x18\n\x14SEARCH_MODE_SEMANTIC\x10\x03\x12\x16\n\x12SEARCH_MODE_HYBRID\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fmemporium/vault/v1/search.proto\x12\x12memporium.vault.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cmemporium/cube/v1/cube.proto\x1a\x1ememporium/vault/v1/cubes.proto\x1a\x1ememporium/vault/v1/vault.proto\"X\n\x08LegScore\x12\x0b\n\x03leg\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x01\x12\x12\n\nnormalised\x18\x03 \x01(\x01\x12\x0e\n\x06weight\x18\x04 \x01(\x01\x12\x0c\n\x04rank\x18\x05 \x01(\x05\"\x88\x02\n\tSearchHit\x12%\n\x04\x63ube\x18\x01 \x01(\x0b\x32\x17.memporium.cube.v1.Cube\x12&\n\x04unit\x18\x02 \x01(\x0b\x32\x18.memporium.vault.v1.Unit\x12\r\n\x05score\x18\x03 \x01(\x01\x12*\n\x04legs\x18\x04 \x03(\x0b\x32\x1c.memporium.vault.v1.LegScore\x12\x0c\n\x04rank\x18\x05 \x01(\x05\x12\r\n\x05mount\x18\x06 \x01(\t\x12\x11\n\tagreement\x18\x07 \x01(\t\x12\x13\n\x0b\x61ttribution\x18\x08 \x01(\t\x12,\n\nmore_units\x18\t \x03(\x0b\x32\x18.memporium.vault.v1.Unit\"`\n\x0cMountRefusal\x12\r\n\x05mount\x18\x01 \x01(\t\x12\r\n\x05vault\x18\x02 \x01(\t\x12\x11\n\tagreement\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x0f\n\x07message\x18\x05 \x01(\t\"\xe3\x01\n\rSearchSummary\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12\x12\n\ncandidates\x18\x02 \x01(\x03\x12/\n\x07weights\x18\x03 \x01(\x0b\x32\x1e.memporium.vault.v1.LegWeights\x12\x10\n\x08\x65mbed_us\x18\x04 \x01(\x03\x12\x10\n\x08index_us\x18\x05 \x01(\x03\x12\x10\n\x08total_us\x18\x06 \x01(\x03\x12\x31\n\x08licences\x18\x07 \x03(\x0b\x32\x1f.memporium.vault.v1.UsedLicence\x12\x12\n\npast_units\x18\x08 \x01(\x03\"\x8f\x01\n\tUnitQuery\x12\r\n\x05query\x18\x01 \x01(\t\x12\x30\n\x0cquery_vector\x18\x02 \x01(\x0b\x32\x1a.memporium.vault.v1.Vector\x12,\n\x04mode\x18\x03 \x01(\x0e\x32\x1e.memporium.vault.v1.SearchMode\x12\x13\n\x0bscores_only\x18\x04 \x01(\x08\"\x95\x02\n\x12SearchUnitsRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x34\n\x07queries\x18\x02 \x03(\x0b\x32\x1d.memporium.vault.v1.UnitQueryB\x04\xe2\x41\x01\x02\x12.\n\x06\x66ilter\x18\x03 \x01(\x0b\x32\x1e.memporium.vault.v1.CubeFilter\x12\r\n\x05limit\x18\x04 \x01(\x05\x12\x1b\n\x0einclude_mounts\x18\x05 \x01(\x08H\x00\x88\x01\x01\x12-\n\tread_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rread_revision\x18\x07 \x01(\x03\x42\x11\n\x0f_include_mounts\"\x95\x01\n\x08UnitCube\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x33\n\x0b\x64\x65scriptive\x18\x03 \x01(\x0b\x32\x1e.memporium.cube.v1.Descriptive\x12\r\n\x05mount\x18\x04 \x01(\t\x12\x11\n\tagreement\x18\x05 \x01(\t\x12\x13\n\x0b\x61ttribution\x18\x06 \x01(\t\"P\n\x07UnitHit\x12\x0c\n\x04\x63ube\x18\x01 \x01(\x05\x12\x0f\n\x07ordinal\x18\x02 \x01(\x05\x12&\n\x04unit\x18\x03 \x01(\x0b\x32\x18.memporium.vault.v1.Unit\"7\n\tLegColumn\x12\x0b\n\x03leg\x18\x01 \x01(\t\x12\x0e\n\x06scores\x18\x02 \x03(\x01\x12\r\n\x05ranks\x18\x03 \x03(\x05\"\x84\x01\n\x0bUnitRanking\x12\r\n\x05query\x18\x01 \x01(\x05\x12)\n\x04hits\x18\x02 \x03(\x0b\x32\x1b.memporium.vault.v1.UnitHit\x12\x0e\n\x06scores\x18\x03 \x03(\x01\x12+\n\x04legs\x18\x04 \x03(\x0b\x32\x1d.memporium.vault.v1.LegColumn\"\xdd\x01\n\x13SearchUnitsResponse\x12+\n\x05\x63ubes\x18\x01 \x03(\x0b\x32\x1c.memporium.vault.v1.UnitCube\x12\x31\n\x08rankings\x18\x02 \x03(\x0b\x32\x1f.memporium.vault.v1.UnitRanking\x12\x32\n\x08refusals\x18\x03 \x03(\x0b\x32 .memporium.vault.v1.MountRefusal\x12\x32\n\x07summary\x18\x04 \x01(\x0b\x32!.memporium.vault.v1.SearchSummary*\x8c\x01\n\nSearchMode\x12\x1b\n\x17SEARCH_MODE_UNSPECIFIED\x10\x00\x12\x14\n\x10SEARCH_MODE_TAGS\x10\x01\x12\x19\n\x15SEARCH_MODE_FULL_TEXT\x10\x02\x12\x18\n\x14SEARCH_MODE_SEMANTIC\x10\x03\x12\x16\n\x12SEARCH_MODE_HYBRID\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,28 +40,28 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SEARCHUNITSREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\002'
   _globals['_SEARCHUNITSREQUEST'].fields_by_name['queries']._loaded_options = None
   _globals['_SEARCHUNITSREQUEST'].fields_by_name['queries']._serialized_options = b'\342A\001\002'
-  _globals['_SEARCHMODE']._serialized_start=1854
-  _globals['_SEARCHMODE']._serialized_end=1994
-  _globals['_LEGSCORE']._serialized_start=182
-  _globals['_LEGSCORE']._serialized_end=270
-  _globals['_SEARCHHIT']._serialized_start=273
-  _globals['_SEARCHHIT']._serialized_end=537
-  _globals['_MOUNTREFUSAL']._serialized_start=539
-  _globals['_MOUNTREFUSAL']._serialized_end=635
-  _globals['_SEARCHSUMMARY']._serialized_start=638
-  _globals['_SEARCHSUMMARY']._serialized_end=845
-  _globals['_UNITQUERY']._serialized_start=848
-  _globals['_UNITQUERY']._serialized_end=991
-  _globals['_SEARCHUNITSREQUEST']._serialized_start=994
-  _globals['_SEARCHUNITSREQUEST']._serialized_end=1201
-  _globals['_UNITCUBE']._serialized_start=1204
-  _globals['_UNITCUBE']._serialized_end=1353
-  _globals['_UNITHIT']._serialized_start=1355
-  _globals['_UNITHIT']._serialized_end=1435
-  _globals['_LEGCOLUMN']._serialized_start=1437
-  _globals['_LEGCOLUMN']._serialized_end=1492
-  _globals['_UNITRANKING']._serialized_start=1495
-  _globals['_UNITRANKING']._serialized_end=1627
-  _globals['_SEARCHUNITSRESPONSE']._serialized_start=1630
-  _globals['_SEARCHUNITSRESPONSE']._serialized_end=1851
+  _globals['_SEARCHMODE']._serialized_start=1977
+  _globals['_SEARCHMODE']._serialized_end=2117
+  _globals['_LEGSCORE']._serialized_start=215
+  _globals['_LEGSCORE']._serialized_end=303
+  _globals['_SEARCHHIT']._serialized_start=306
+  _globals['_SEARCHHIT']._serialized_end=570
+  _globals['_MOUNTREFUSAL']._serialized_start=572
+  _globals['_MOUNTREFUSAL']._serialized_end=668
+  _globals['_SEARCHSUMMARY']._serialized_start=671
+  _globals['_SEARCHSUMMARY']._serialized_end=898
+  _globals['_UNITQUERY']._serialized_start=901
+  _globals['_UNITQUERY']._serialized_end=1044
+  _globals['_SEARCHUNITSREQUEST']._serialized_start=1047
+  _globals['_SEARCHUNITSREQUEST']._serialized_end=1324
+  _globals['_UNITCUBE']._serialized_start=1327
+  _globals['_UNITCUBE']._serialized_end=1476
+  _globals['_UNITHIT']._serialized_start=1478
+  _globals['_UNITHIT']._serialized_end=1558
+  _globals['_LEGCOLUMN']._serialized_start=1560
+  _globals['_LEGCOLUMN']._serialized_end=1615
+  _globals['_UNITRANKING']._serialized_start=1618
+  _globals['_UNITRANKING']._serialized_end=1750
+  _globals['_SEARCHUNITSRESPONSE']._serialized_start=1753
+  _globals['_SEARCHUNITSRESPONSE']._serialized_end=1974
 # @@protoc_insertion_point(module_scope)

@@ -6,6 +6,7 @@ Search: which legs, what is found, and why."""
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from memporium.cube.v1 import cube_pb2 as _cube_pb2
@@ -205,8 +206,9 @@ class SearchSummary(_message.Message):
     INDEX_US_FIELD_NUMBER: _builtins.int
     TOTAL_US_FIELD_NUMBER: _builtins.int
     LICENCES_FIELD_NUMBER: _builtins.int
+    PAST_UNITS_FIELD_NUMBER: _builtins.int
     revision: _builtins.int
-    """Revision of the vault that was searched; everything written before is in it."""
+    """Revision of the vault that was searched; everything written before is in it. 0: as of a time."""
     candidates: _builtins.int
     """Number of units that were ranked."""
     embed_us: _builtins.int
@@ -215,6 +217,8 @@ class SearchSummary(_message.Message):
     """Time in the index, in microseconds."""
     total_us: _builtins.int
     """Time of the whole call, in microseconds."""
+    past_units: _builtins.int
+    """Units that have changed since the moment that was asked for, and were made anew from the versions of then."""
     @_builtins.property
     def weights(self) -> _vault_pb2.LegWeights:
         """Weights that were used."""
@@ -233,10 +237,11 @@ class SearchSummary(_message.Message):
         index_us: _builtins.int = ...,
         total_us: _builtins.int = ...,
         licences: _abc.Iterable[_cubes_pb2.UsedLicence] | None = ...,
+        past_units: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["weights", b"weights"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates", b"candidates", "embed_us", b"embed_us", "index_us", b"index_us", "licences", b"licences", "revision", b"revision", "total_us", b"total_us", "weights", b"weights"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates", b"candidates", "embed_us", b"embed_us", "index_us", b"index_us", "licences", b"licences", "past_units", b"past_units", "revision", b"revision", "total_us", b"total_us", "weights", b"weights"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -289,12 +294,16 @@ class SearchUnitsRequest(_message.Message):
     FILTER_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
     INCLUDE_MOUNTS_FIELD_NUMBER: _builtins.int
+    READ_TIME_FIELD_NUMBER: _builtins.int
+    READ_REVISION_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """The vault: `orgs/{org}/vaults/{vault}`."""
     limit: _builtins.int
     """At most so many results a question; 0: 10; more than 1,000 counts as 1,000."""
     include_mounts: _builtins.bool
-    """False: only the vault itself; absent: mounts too."""
+    """False: only the vault itself; absent: mounts too, unless the search is of the past."""
+    read_revision: _builtins.int
+    """As of this revision of the vault; 0: now. Not together with `read_time`."""
     @_builtins.property
     def queries(self) -> _containers.RepeatedCompositeFieldContainer[Global___UnitQuery]:
         """The questions, 1 to 8; each is answered by itself."""
@@ -302,6 +311,12 @@ class SearchUnitsRequest(_message.Message):
     @_builtins.property
     def filter(self) -> _cubes_pb2.CubeFilter:
         """Which cubes and units may be found; applied before ranking."""
+
+    @_builtins.property
+    def read_time(self) -> _timestamp_pb2.Timestamp:
+        """As of this time: what the vault itself held then, with the content and state of then. What was forgotten or purged
+        since is gone from the past, too; licences are asked as they are now. Absent: now.
+        """
 
     def __init__(
         self,
@@ -311,10 +326,12 @@ class SearchUnitsRequest(_message.Message):
         filter: _cubes_pb2.CubeFilter | None = ...,
         limit: _builtins.int = ...,
         include_mounts: _builtins.bool | None = ...,
+        read_time: _timestamp_pb2.Timestamp | None = ...,
+        read_revision: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_include_mounts", b"_include_mounts", "filter", b"filter", "include_mounts", b"include_mounts"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_include_mounts", b"_include_mounts", "filter", b"filter", "include_mounts", b"include_mounts", "read_time", b"read_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_include_mounts", b"_include_mounts", "filter", b"filter", "include_mounts", b"include_mounts", "limit", b"limit", "parent", b"parent", "queries", b"queries"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_include_mounts", b"_include_mounts", "filter", b"filter", "include_mounts", b"include_mounts", "limit", b"limit", "parent", b"parent", "queries", b"queries", "read_revision", b"read_revision", "read_time", b"read_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__include_mounts: _TypeAlias = _typing.Literal["include_mounts"]  # noqa: Y015
     _WhichOneofArgType__include_mounts: _TypeAlias = _typing.Literal["_include_mounts", b"_include_mounts"]  # noqa: Y015

@@ -1857,6 +1857,8 @@ class SearchCubesRequest(_message.Message):
     GROUP_BY_CUBE_FIELD_NUMBER: _builtins.int
     INCLUDE_MOUNTS_FIELD_NUMBER: _builtins.int
     VIEW_FIELD_NUMBER: _builtins.int
+    READ_TIME_FIELD_NUMBER: _builtins.int
+    READ_REVISION_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """The vault: `orgs/{org}/vaults/{vault}`."""
     query: _builtins.str
@@ -1870,9 +1872,11 @@ class SearchCubesRequest(_message.Message):
     group_by_cube: _builtins.bool
     """True: one result a cube."""
     include_mounts: _builtins.bool
-    """False: only the vault itself; absent: mounts too."""
+    """False: only the vault itself; absent: mounts too, unless the search is of the past."""
     view: _cubes_pb2.CubeView.ValueType
     """How much is returned; default: without payloads."""
+    read_revision: _builtins.int
+    """As of this revision of the vault; 0: now. Not together with `read_time`."""
     @_builtins.property
     def query_vector(self) -> _cubes_pb2.Vector:
         """Embedding of the query by the vault's model; absent: the vault embeds."""
@@ -1884,6 +1888,12 @@ class SearchCubesRequest(_message.Message):
     @_builtins.property
     def weights(self) -> _vault_pb2.LegWeights:
         """Weights for mode HYBRID; absent: the vault's."""
+
+    @_builtins.property
+    def read_time(self) -> _timestamp_pb2.Timestamp:
+        """As of this time: what the vault itself held then, with the content and state of then. What was forgotten or purged
+        since is gone from the past, too; licences are asked as they are now. Absent: now.
+        """
 
     def __init__(
         self,
@@ -1899,10 +1909,12 @@ class SearchCubesRequest(_message.Message):
         group_by_cube: _builtins.bool = ...,
         include_mounts: _builtins.bool | None = ...,
         view: _cubes_pb2.CubeView.ValueType = ...,
+        read_time: _timestamp_pb2.Timestamp | None = ...,
+        read_revision: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_include_mounts", b"_include_mounts", "filter", b"filter", "include_mounts", b"include_mounts", "query_vector", b"query_vector", "weights", b"weights"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_include_mounts", b"_include_mounts", "filter", b"filter", "include_mounts", b"include_mounts", "query_vector", b"query_vector", "read_time", b"read_time", "weights", b"weights"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_include_mounts", b"_include_mounts", "explain", b"explain", "filter", b"filter", "group_by_cube", b"group_by_cube", "include_mounts", b"include_mounts", "limit", b"limit", "mode", b"mode", "parent", b"parent", "query", b"query", "query_vector", b"query_vector", "view", b"view", "weights", b"weights"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_include_mounts", b"_include_mounts", "explain", b"explain", "filter", b"filter", "group_by_cube", b"group_by_cube", "include_mounts", b"include_mounts", "limit", b"limit", "mode", b"mode", "parent", b"parent", "query", b"query", "query_vector", b"query_vector", "read_revision", b"read_revision", "read_time", b"read_time", "view", b"view", "weights", b"weights"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__include_mounts: _TypeAlias = _typing.Literal["include_mounts"]  # noqa: Y015
     _WhichOneofArgType__include_mounts: _TypeAlias = _typing.Literal["_include_mounts", b"_include_mounts"]  # noqa: Y015

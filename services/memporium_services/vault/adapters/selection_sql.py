@@ -52,6 +52,10 @@ def on_cubes(vault_uid: str, chosen: Selection, tokens: Callable[[str, str], str
             found.append(column >= low)
         if high is not None:
             found.append(column < high)
+    if chosen.newest_revision:
+        found.append(_C.revision <= chosen.newest_revision)
+    if chosen.newest_us is not None:
+        found.append(_C.update_us <= chosen.newest_us)
     if chosen.min_priority:
         found.append(_C.priority >= chosen.min_priority)
     any_of = (

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from memporium_platform.errors import invalid
 from memporium_services.vault.app import codec, content
+from memporium_services.vault.app.columns import claimed
 from memporium_services.vault.app.reading import load_payloads, reader_of
 from memporium_services.vault.domain.matching import Told, admits
 from memporium_services.vault.domain.replay import condition_after
@@ -42,6 +43,9 @@ class Moment:
     def given(self) -> bool:
         """Whether it is another than now."""
         return self.revision != 0 or self.time_us is not None
+
+
+NOW = Moment()
 
 
 def moment_of(vault: VaultRow, moment: Moment, *, field: str) -> Moment:
@@ -117,7 +121,7 @@ async def list_as_of(
         for row in rows:
             cube = codec.cube_of(vault, row, cipher, payload=payloads.get(row.cube_id))
             hidden = reader and cube.governance.access_scope == PRIVATE and row.owner != reader
-            if hidden or not admits(selection, _told(row, cube)):
+            if hidden or not admits(selection, told_of(row, cube)):
                 continue
             found.append((row, cube))
             if len(found) > limit:
@@ -125,7 +129,8 @@ async def list_as_of(
     return found
 
 
-def _told(row: CubeRow, cube: Cube) -> Told:
+def told_of(row: CubeRow, cube: Cube) -> Told:
+    """Return what filters ask of a cube, payload included, whose row is of the same moment."""
     told, governed = cube.descriptive, cube.governance
     units = content.units_of(cube)
     own = content.event_us_of(cube)
@@ -141,6 +146,7 @@ def _told(row: CubeRow, cube: Cube) -> Told:
             "languages": [told.language],
             "cube_ids": [row.cube_id],
             "agreements": [licence.agreement for licence in governed.licences],
+            "claims": {key for fact in cube.payload.plaintext.mem_cell.facts for key in claimed(fact)},
         },
         {
             "states": row.state,

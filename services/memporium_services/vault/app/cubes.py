@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from memporium_platform.errors import invalid, not_found
 from memporium_platform.paging import page_size
 from memporium_services.vault.app import codec
-from memporium_services.vault.app.as_of import Moment, list_as_of, moment_of, row_then
+from memporium_services.vault.app.as_of import NOW, Moment, list_as_of, moment_of, row_then
 from memporium_services.vault.app.changing import Edit
 from memporium_services.vault.app.licensing import (
     READ,
@@ -47,9 +47,6 @@ if TYPE_CHECKING:
     from memporium_services.vault.domain.rows import CubeRow, VaultRow
     from memporium_services.vault.domain.selection import Selection
     from memporium_services.vault.ports import GrantedUse
-
-
-NOW = Moment()
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from memporium_services.vault.app.writing import (
     keep_quota,
     note_licences,
 )
+from memporium_services.vault.domain.lifecycle import Condition, State, searchable
 from memporium_services.vault.domain.rows import ChangeRow, IndexTask, Removed
 from memporium_services.vault.domain.selection import Selection
 from memporium_services.vault.ports import VaultDelta
@@ -46,6 +47,7 @@ class Import:
         changed: Cubes that take the place, and the id, of others: written with the publication.
         ids: Ids that cubes of the import asked for.
         kept: Ids of cubes that were there already, unchanged.
+        resting: Ids of cubes that come archived or expired: they are stored, and not indexed.
         objects: Keys of objects that cubes of dead imports have left.
         entries: What is to be indexed, batch by batch, as long as it fits; the index reads the rest back.
     """
@@ -56,6 +58,7 @@ class Import:
     changed: dict[str, Draft] = field(default_factory=dict)
     ids: set[str] = field(default_factory=set)
     kept: set[str] = field(default_factory=set)
+    resting: set[str] = field(default_factory=set)
     objects: tuple[str, ...] = ()
     deduplicated: int = 0
     size_bytes: int = 0
@@ -66,7 +69,12 @@ class Import:
     def copy(self) -> Import:
         """Return a copy: a transaction may run twice, so it works on one of its own."""
         return replace(
-            self, staged=set(self.staged), changed=dict(self.changed), ids=set(self.ids), kept=set(self.kept)
+            self,
+            staged=set(self.staged),
+            changed=dict(self.changed),
+            ids=set(self.ids),
+            kept=set(self.kept),
+            resting=set(self.resting),
         )
 
     def note_entries(self, entries: Sequence[IndexEntry]) -> None:
@@ -151,10 +159,18 @@ def insert_staged(store: Store, vault: VaultRow, drafts: Sequence[Draft], work: 
         store.refer(vault.uid, draft.row.cube_id, draft.blob_keys)
     works = [unit for draft in drafts for unit in draft.units]
     ids = store.insert_units(vault, [unit.row for unit in works])
-    work.note_entries([unit.entry(unit_id) for unit, unit_id in zip(works, ids, strict=True)])
+    work.resting.update(draft.row.cube_id for draft in drafts if not _indexed(draft))
+    entries = [
+        unit.entry(unit_id) for unit, unit_id in zip(works, ids, strict=True) if unit.row.cube_id not in work.resting
+    ]
+    work.note_entries(entries)
     work.staged.update(draft.row.cube_id for draft in drafts)
     work.units += len(works)
     work.context_units += sum(unit.row.has_context for unit in works)
+
+
+def _indexed(draft: Draft) -> bool:
+    return searchable(Condition(State(draft.row.state)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +207,7 @@ def publish(store: Store, vault: VaultRow, work: Import, *, now_us: int) -> Publ
         context_units=work.context_units - removed.context_units,
         dimensions=0 if vault.dimensions else dimensions,
     )
-    upserts = store.unit_ids(vault.uid, sorted(work.staged))
+    upserts = store.unit_ids(vault.uid, sorted(work.staged - work.resting))
     indexed = bool(upserts or removed.unit_ids)
     if not work.staged and not leaving:
         return Published(removed, vault.revision, None, 0, 0)

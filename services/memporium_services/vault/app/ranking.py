@@ -112,18 +112,23 @@ class Ranking:
         empty = Candidates(vault, mount, np.zeros(0, np.int64), {}, {})
         if vault.units == 0 or vault.dimensions == 0:
             return empty
-        index = self._indexes.open(vault.uid, dimensions=vault.dimensions)
-        if index.revision < vault.index_revision:
+        index = self.index_of(vault)
+        if index is None:
             return None
-        allowed = self._allowed_units(store, vault, asked.selection)
+        allowed = self.allowed(store, vault, asked.selection)
         if allowed is not None and len(allowed) == 0:
             return empty
-        legs, terms = _legs(vault, cipher, asked)
+        legs, terms = legs_of(vault, cipher, asked)
         started = time.perf_counter_ns()
         found = search_legs(index, legs, terms, asked.vector, asked.count, allowed)
         return Candidates(vault, mount, *found, index_us=(time.perf_counter_ns() - started) // 1000)
 
-    def _allowed_units(self, store: Store, vault: VaultRow, selection: Selection) -> NDArray[np.int64] | None:
+    def index_of(self, vault: VaultRow) -> VaultIndex | None:
+        """Return a vault's index; None: it is behind and must be repaired first."""
+        index = self._indexes.open(vault.uid, dimensions=vault.dimensions)
+        return None if index.revision < vault.index_revision else index
+
+    def allowed(self, store: Store, vault: VaultRow, selection: Selection) -> NDArray[np.int64] | None:
         """Return the units that may be found, sorted; None: all that are indexed."""
         if selection.unconditional and not store.hides_something(vault.uid, selection):
             return None
@@ -141,7 +146,7 @@ class Ranking:
         return known
 
 
-def _legs(vault: VaultRow, cipher: VaultCipher, asked: Question) -> tuple[list[str], list[str]]:
+def legs_of(vault: VaultRow, cipher: VaultCipher, asked: Question) -> tuple[list[str], list[str]]:
     """Return the legs that the vault and the question have, and the keyed terms to ask for."""
     words: dict[str, None] = {}
     for language in dict.fromkeys(("", *asked.selection.languages)):

@@ -11,6 +11,7 @@ from dataclasses import replace
 from operator import methodcaller
 from typing import TYPE_CHECKING, NamedTuple
 
+from memporium_services.vault.app.past_search import at_moment
 from memporium_services.vault.app.ranking import HYBRID, SEMANTIC, TAGS, Candidates, Question, Ranked, Ranking, rank
 from memporium_services.vault.app.reading import assemble, reader_of
 from memporium_services.vault.app.runtime import bind
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from memporium_platform.call import Call
     from memporium_services.vault.app.follower import IndexFollower
+    from memporium_services.vault.app.past_search import PastSearch
     from memporium_services.vault.app.runtime import Runtime
     from memporium_services.vault.app.search_sources import Source
     from memporium_services.vault.app.uses import UseRecorder
@@ -43,14 +45,18 @@ class _Looked(NamedTuple):
     ranked: list[Ranked]
     weights: Mapping[str, float]
     rows: HitRows
+    past_units: int = 0
 
 
 class Search:
     """Finds cubes."""
 
-    def __init__(self, rt: Runtime, ranking: Ranking, follower: IndexFollower, uses: UseRecorder) -> None:
-        """Work on these ports."""
+    def __init__(
+        self, rt: Runtime, ranking: Ranking, follower: IndexFollower, uses: UseRecorder, *, past: PastSearch
+    ) -> None:
+        """Work on these ports; `past` searches earlier moments."""
         self._rt = rt
+        self._past = past
         self._ranking = ranking
         self._follower = follower
         self._uses = uses
@@ -59,21 +65,24 @@ class Search:
         """Search a vault and its mounts.
 
         Raises:
-            PlatformError: INVALID_FIELD, NOT_FOUND, LICENCE_* (a licensed vault searched directly), and what the
-                embedder raises.
+            PlatformError: INVALID_FIELD, NOT_FOUND, LICENCE_* (a licensed vault searched directly), of the past
+                FAILED_PRECONDITION and CONFLICT, and what the embedder raises.
         """
         started = time.perf_counter_ns()
         check_asked(asked)
         sources, refusals = await open_sources(self._rt, call, parent, include_mounts=asked.include_mounts)
         try:
             selection = replace(asked.selection, reader=reader_of(call), now_us=self._rt.now_us())
+            past = 0
             asked = replace(asked, selection=selection)
+            if asked.moment.given:
+                asked = at_moment(sources[0].vault, asked)
             if asked.mode == TAGS:
                 hits, count = await self._by_filter(sources, asked), 0
                 weights: Mapping[str, float] = {}
                 embed_us = index_us = 0
             else:
-                hits, count, weights, embed_us, index_us = await self._ranked(sources, asked)
+                hits, count, weights, embed_us, index_us, past = await self._ranked(sources, asked)
             hits, uses = await settle_licences(self._rt, call, sources, hits, refusals)
         except BaseException:
             await release_sources(sources)
@@ -82,23 +91,25 @@ class Search:
         return SearchFound(
             hits=hits,
             refusals=refusals,
-            revision=sources[0].vault.revision if sources else 0,
+            revision=asked.moment.revision if asked.moment.given else sources[0].vault.revision,
             candidates=count,
             weights=weights,
             embed_us=embed_us,
             index_us=index_us,
             total_us=(time.perf_counter_ns() - started) // 1000,
             uses=uses,
+            past_units=past,
         )
 
     async def _ranked(
         self, sources: Sequence[Source], asked: SearchAsked
-    ) -> tuple[list[Hit], int, Mapping[str, float], int, int]:
+    ) -> tuple[list[Hit], int, Mapping[str, float], int, int, int]:
         vectors, embed_us = await self._query_vectors(sources, asked)
         looked = await self._look(sources, asked, vectors)
         hits = await hits_of(self._rt, sources, looked.ranked, looked.rows, looked.weights, asked)
         index_us = sum(one.index_us for one in looked.candidates)
-        return hits, sum(len(one.unit_ids) for one in looked.candidates), looked.weights, embed_us, index_us
+        count = sum(len(one.unit_ids) for one in looked.candidates)
+        return hits, count, looked.weights, embed_us, index_us, looked.past_units
 
     async def _look(
         self, sources: Sequence[Source], asked: SearchAsked, vectors: Mapping[str, NDArray[np.float32]]
@@ -114,6 +125,10 @@ class Search:
             selection=asked.selection,
             count=max(rt.settings.leg_candidates, 2 * wanted),
         )
+        if asked.moment.given:
+            mine = replace(question, vector=vectors.get(sources[0].vault.embedding_model))
+            past = await self._past.cubes(sources[0], asked.moment, mine, limit=wanted, weights=given, full=asked.full)
+            return _Looked([past.candidates], past.ranked, past.weights, past.rows, past.past_units)
 
         def look(conn: Connection) -> _Looked | VaultRow:
             found = []
@@ -140,7 +155,7 @@ class Search:
         own_model = sources[0].vault.embedding_model
         vectors: dict[str, NDArray[np.float32]] = {}
         spent_us = 0
-        models = {source.vault.embedding_model for source in sources if source.vault.units}
+        models = {source.vault.embedding_model for source in sources if source.vault.units or asked.moment.given}
         if asked.mode not in {SEMANTIC, HYBRID}:
             return {}, 0
         if asked.vector is not None:
@@ -157,20 +172,13 @@ class Search:
         rt = self._rt
         hits: list[Hit] = []
         for source in sources:
-            rows = await rt.db.read(
-                bind(
-                    rt,
-                    methodcaller(
-                        "select",
-                        source.vault.uid,
-                        asked.selection,
-                        order="create_time",
-                        after=None,
-                        limit=asked.limit,
-                    ),
-                    source.cipher.token,
+            if asked.moment.given:
+                rows = await self._past.listed(source, asked.moment, asked.selection, limit=asked.limit)
+            else:
+                select = methodcaller(
+                    "select", source.vault.uid, asked.selection, order="create_time", after=None, limit=asked.limit
                 )
-            )
+                rows = await rt.db.read(bind(rt, select, source.cipher.token))
             cubes = await assemble(rt, source.vault, rows, source.cipher, full=asked.full)
             hits += [
                 Hit(cube, None, 1.0, mount=source.mount, form=row.form, given_bytes=row.size_bytes if asked.full else 0)

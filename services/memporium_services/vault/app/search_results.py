@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from memporium_platform.errors import invalid
+from memporium_services.vault.app.as_of import NOW, Moment
 from memporium_services.vault.app.ranking import HYBRID, SEMANTIC, TAGS
 from memporium_services.vault.domain.selection import Selection
 
@@ -38,6 +39,7 @@ class SearchAsked:
     include_mounts: bool = True
     full: bool = False
     explain: bool = False
+    moment: Moment = NOW
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,7 @@ class SearchFound:
     index_us: int
     total_us: int
     uses: list[GrantedUse]
+    past_units: int = 0
 
 
 def check_asked(asked: SearchAsked, *, field: str = "") -> None:

@@ -18,6 +18,7 @@ from memporium_services.vault.app.forgetting import MAX_FORGET_CUBES, Forgetting
 from memporium_services.vault.app.history import History
 from memporium_services.vault.app.merging import Merging
 from memporium_services.vault.app.mounts import Mounts
+from memporium_services.vault.app.past_search import PastSearch
 from memporium_services.vault.app.ranking import Ranking
 from memporium_services.vault.app.relations import Relations
 from memporium_services.vault.app.search import Search
@@ -50,8 +51,9 @@ class VaultApp:
         self.creating = Creating(rt, self.follower)
         self.cubes = Cubes(rt, self.changer, self.uses)
         ranking = Ranking(rt.indexes)
-        self.search = Search(rt, ranking, self.follower, self.uses)
-        self.unit_search = UnitSearch(rt, ranking, self.follower, self.uses)
+        past = PastSearch(rt, ranking, self.follower)
+        self.search = Search(rt, ranking, self.follower, self.uses, past=past)
+        self.unit_search = UnitSearch(rt, ranking, self.follower, self.uses, past=past)
         self.watch = Watch(rt, self.wakers)
         self.updating = Updating(rt, self.changer)
         self.merging = Merging(rt, self.follower)

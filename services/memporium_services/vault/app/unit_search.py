@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from memporium_platform.errors import invalid
+from memporium_services.vault.app.as_of import NOW, Moment
+from memporium_services.vault.app.past_search import at_moment
 from memporium_services.vault.app.ranking import HYBRID, SEMANTIC, TAGS, Candidates, Question, Ranked, Ranking, rank
 from memporium_services.vault.app.reading import reader_of
 from memporium_services.vault.app.search_hits import may_be_seen
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from memporium.vault.v1.cubes_pb2 import Unit
     from memporium_platform.call import Call
     from memporium_services.vault.app.follower import IndexFollower
+    from memporium_services.vault.app.past_search import PastSearch
     from memporium_services.vault.app.runtime import Runtime
     from memporium_services.vault.app.search_results import Refusal
     from memporium_services.vault.app.search_sources import Source
@@ -60,6 +63,7 @@ class UnitsAsked:
     selection: Selection = field(default_factory=Selection)
     limit: int = DEFAULT_LIMIT
     include_mounts: bool = True
+    moment: Moment = NOW
 
 
 class UnitHit(NamedTuple):
@@ -89,27 +93,31 @@ class UnitsFound:
     total_us: int
     licensed: Mapping[tuple[int, str], Hit] | None
     uses: list[GrantedUse]
+    past_units: int = 0
 
 
 class _Looked(NamedTuple):
     candidates: list[Candidates]
     ranked: list[list[Ranked]]
     opened: dict[str, OpenedUnits]
+    past_units: int = 0
 
 
 class UnitSearch:
     """Finds units."""
 
-    def __init__(self, rt: Runtime, ranking: Ranking, follower: IndexFollower, uses: UseRecorder) -> None:
-        """Work on these ports."""
-        self._rt, self._ranking, self._follower, self._uses = rt, ranking, follower, uses
+    def __init__(
+        self, rt: Runtime, ranking: Ranking, follower: IndexFollower, uses: UseRecorder, *, past: PastSearch
+    ) -> None:
+        """Work on these ports; `past` searches earlier moments."""
+        self._rt, self._ranking, self._follower, self._uses, self._past = rt, ranking, follower, uses, past
 
     async def search(self, call: Call, parent: str, asked: UnitsAsked) -> UnitsFound:
         """Search a vault and its mounts.
 
         Raises:
-            PlatformError: INVALID_FIELD, NOT_FOUND, LICENCE_* (a licensed vault searched directly), and what the
-                embedder raises.
+            PlatformError: INVALID_FIELD, NOT_FOUND, LICENCE_* (a licensed vault searched directly), of the past
+                FAILED_PRECONDITION and CONFLICT, and what the embedder raises.
         """
         started = time.perf_counter_ns()
         _check(asked)
@@ -117,6 +125,8 @@ class UnitSearch:
         try:
             selection = replace(asked.selection, reader=reader_of(call), now_us=self._rt.now_us())
             asked = replace(asked, selection=selection)
+            if asked.moment.given:
+                asked = at_moment(sources[0].vault, asked)
             vectors, embed_us = await self._vectors(sources, asked)
             looked = await self._look(sources, asked, vectors)
             rankings = _rankings(looked, asked)
@@ -130,13 +140,14 @@ class UnitSearch:
         return UnitsFound(
             rankings=rankings,
             refusals=refusals,
-            revision=sources[0].vault.revision,
+            revision=asked.moment.revision if asked.moment.given else sources[0].vault.revision,
             candidates=sum(len(one.unit_ids) for one in looked.candidates),
             embed_us=embed_us,
             index_us=sum(one.index_us for one in looked.candidates),
             total_us=(time.perf_counter_ns() - started) // 1000,
             licensed=licensed,
             uses=uses,
+            past_units=looked.past_units,
         )
 
     async def _vectors(
@@ -148,7 +159,9 @@ class UnitSearch:
             {own_model: one.vector} if one.vector is not None else {} for one in asked.queries
         ]
         started = time.perf_counter_ns()
-        for model in sorted({source.vault.embedding_model for source in sources if source.vault.units}):
+        for model in sorted(
+            {source.vault.embedding_model for source in sources if source.vault.units or asked.moment.given}
+        ):
             missing = [
                 place
                 for place, one in enumerate(asked.queries)
@@ -166,6 +179,8 @@ class UnitSearch:
     ) -> _Looked:
         """Rank, read and open in one visit to a reader's thread, unless an index is behind."""
         rt = self._rt
+        if asked.moment.given:
+            return await self._look_back(sources[0], asked, vectors)
 
         def look(conn: Connection) -> _Looked | VaultRow:
             every: list[Candidates] = []
@@ -201,6 +216,25 @@ class UnitSearch:
             await self._follower.repair(looked)
             looked = await rt.db.read(look)
         return looked
+
+    async def _look_back(
+        self, source: Source, asked: UnitsAsked, vectors: Sequence[Mapping[str, NDArray[np.float32]]]
+    ) -> _Looked:
+        questions = [
+            (
+                Question(
+                    mode=one.mode,
+                    query=one.query,
+                    vector=of_model.get(source.vault.embedding_model),
+                    selection=asked.selection,
+                    count=max(self._rt.settings.leg_candidates, 2 * asked.limit),
+                ),
+                one.scores_only,
+            )
+            for one, of_model in zip(asked.queries, vectors, strict=True)
+        ]
+        past = await self._past.units(source, asked.moment, questions, limit=asked.limit)
+        return _Looked(past.candidates, past.ranked, {source.vault.uid: past.opened}, past.past_units)
 
     async def _settle(
         self, call: Call, sources: Sequence[Source], rankings: Sequence[Sequence[UnitHit]], refusals: list[Refusal]

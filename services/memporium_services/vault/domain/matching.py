@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from memporium_services.vault.domain.selection import Selection
 
 
+# Fields of which a cube must have any that is asked for.
+_ANY_OF = ("entities", "roles", "sources", "owners", "personas", "languages", "cube_ids", "agreements", "claims")
+
+
 class Told:
     """What a filter may ask of a cube; times in microseconds.
 
@@ -39,7 +43,7 @@ class Told:
 def admits(selection: Selection, told: Told) -> bool:
     """Return whether the selection admits such a cube."""
     words, numbers = told.words, told.numbers
-    for field in ("entities", "roles", "sources", "owners", "personas", "languages", "cube_ids", "agreements"):
+    for field in _ANY_OF:
         asked = getattr(selection, field)
         if asked and not set(asked).intersection(words[field]):
             return False

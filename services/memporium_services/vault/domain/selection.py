@@ -21,7 +21,9 @@ class Selection:
 
     Attributes:
         reader: The principal who asks: sees PRIVATE cubes only where it owns them. "" sees all; for housekeeping.
-        now_us: Cubes whose life ended before are EXPIRED, whether or not the sweep has been there.
+        now_us: Cubes whose life ended before are EXPIRED, whether or not the sweep has been there; 0: as it was noted.
+        newest_revision: Only cubes that have not changed since this revision of the vault; 0: all.
+        newest_us: Only cubes that have not changed since this time.
     """
 
     tags_all: tuple[str, ...] = ()
@@ -51,6 +53,8 @@ class Selection:
     cube_ids: tuple[str, ...] = ()
     agreements: tuple[str, ...] = ()
     claims: tuple[str, ...] = ()
+    newest_revision: int = 0
+    newest_us: int | None = None
     reader: str = ""
     now_us: int = 0
 

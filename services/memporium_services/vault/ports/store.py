@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from memporium_services.vault.ports.past_store import PastStore
 from memporium_services.vault.ports.unit_store import UnitStore
 
 if TYPE_CHECKING:
@@ -310,7 +311,7 @@ class LicenceStates(Protocol):
         ...
 
 
-class Store(VaultStore, CubeStore, UnitStore, LicenceStates, Protocol):
+class Store(VaultStore, CubeStore, PastStore, UnitStore, LicenceStates, Protocol):
     """Everything, bound to one connection; `tokens` gives the keyed form of words for selections."""
 
     @property
