@@ -193,7 +193,11 @@ def _date_end(text: str, item: Item) -> tuple[int, str]:
 def _date(place: Place, item: Item) -> str | None:
     text = place.text
     end, year = _date_end(text, item)
-    first, second = text[item.start : item.end].replace(",", " ").split()
+    words = text[item.start : item.end].replace(",", " ").split()
+    # Two words may have more between them than blanks and a comma: a bracket, a dash.
+    if len(words) != 2:  # noqa: PLR2004 - month and day
+        return None
+    first, second = words
     month, day = (first, second) if item.variant else (second, first)
     named = month[0].isupper() and day.isdigit()
     if not named or place.word(-1)[-1:].isdigit() or text[end : end + 1] in {":", "-", "/"}:

@@ -135,3 +135,9 @@ def test_any_text_can_be_marked_and_read(text):
     assert marked(text, slots, {slot.context: slot.variant for slot in slots}.__getitem__) == text
     assert all(item.start <= item.end for item in items)
     flipped(text)
+
+
+@pytest.mark.parametrize("between", [" - ", " (", "/", " \u2014 ", ") ", ' "'])
+def test_a_month_and_a_number_with_more_than_a_blank_between_are_no_date(between):
+    _, slots = slots_of(f"She told us that it came out in May{between}5 of them went to Oslo with her.")
+    assert not [slot for slot in slots if "May" in slot.other]
