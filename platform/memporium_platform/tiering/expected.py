@@ -2,13 +2,14 @@
 
 How fast interest fades differs between tenants and changes with time, and who asks, and about what, often says more
 than what was asked most. So several predictions stand beside each other: decayed counts of several half-lives, counts
-among what carries the same labels, and counts of the agent that asks now. They are mixed by how well each has foretold,
-with some weight always shared out again so that another can take over (Herbster and Warmuth, Tracking the best expert,
-Machine Learning 32, 1998).
+among what carries the same labels, counts of the agent that asks now, and of what followed what it used last. They are
+mixed by how well each has foretold, with some weight always shared out again so that another can take over (Herbster
+and Warmuth, Tracking the best expert, Machine Learning 32, 1998).
 """
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Protocol
 
 from memporium_platform.tiering.policies import DecayedUses
@@ -26,6 +27,7 @@ _UNSEEN = 1e-3
 _PRIOR = 0.1
 # Labels whose memories are counted; beyond it those that are used least are forgotten.
 _MOST_LABELS = 1_000
+_MOST_AGENTS = 1_000
 
 
 class Prediction(Protocol):
@@ -109,6 +111,33 @@ class ByAgent:
         return self._pairs.count(f"{agent}\0{item.key}", now) / total if total > 0.0 else 0.0
 
 
+class BySuccession:
+    """What followed, for the agent that asks now, the memory that it used last."""
+
+    def __init__(self) -> None:
+        """Know of no order."""
+        self._before: OrderedDict[str, str] = OrderedDict()
+        self._starts = DecayedUses(_AGENT_HALF_LIFE_S)
+        self._pairs = DecayedUses(_AGENT_HALF_LIFE_S)
+
+    def add(self, item: Item, now: float, agent: str) -> None:
+        """Count what followed what."""
+        before = self._before.get(agent)
+        if before is not None:
+            self._starts.add(f"{agent}\0{before}", now)
+            self._pairs.add(f"{agent}\0{before}\0{item.key}", now)
+        self._before[agent] = item.key
+        self._before.move_to_end(agent)
+        if len(self._before) > _MOST_AGENTS:
+            self._before.popitem(last=False)
+
+    def chance(self, item: Item, now: float, agent: str) -> float:
+        """Return how often it followed what the agent used last."""
+        start = f"{agent}\0{self._before.get(agent, '')}"
+        total = self._starts.count(start, now)
+        return self._pairs.count(f"{start}\0{item.key}", now) / total if total > 0.0 else 0.0
+
+
 class ExpectedSavings:
     """Holds what is expected to save the most time per byte."""
 
@@ -126,7 +155,7 @@ class ExpectedSavings:
         self._shared, self._agent = shared, ""
         self._predictions: list[Prediction] = [ByCount(half_life) for half_life in _HALF_LIVES_S]
         if context:
-            self._predictions += [*(ByLabel(half_life) for half_life in _LABEL_HALF_LIVES_S), ByAgent()]
+            self._predictions += [*(ByLabel(half_life) for half_life in _LABEL_HALF_LIVES_S), ByAgent(), BySuccession()]
         self._weights = [1.0 / len(self._predictions)] * len(self._predictions)
 
     def used(self, item: Item, now: float, agent: str = "") -> None:

@@ -37,26 +37,39 @@ class Tier:
 
     def admit(self, item: Item, now: float) -> list[str]:
         """Hold a memory where there is room or it is worth it; return who was driven out."""
-        return self._admit(item, now, self._policy.value, gated=not self._policy.admits_all)
+        return self._put(item, self._place(item, now, self._policy.value, gated=not self._policy.admits_all))
 
     def prefetch(self, item: Item, now: float) -> list[str]:
-        """Hold a memory that nobody has asked for yet; return who was driven out.
+        """Hold a memory that nobody has asked for yet, where that is worth it; return who was driven out."""
+        return self._put(item, self._place_ahead(item, now))
 
-        A policy that foresees is asked whether it is worth it, also where it holds whatever was just used.
-        """
+    def worth_fetching(self, item: Item, now: float) -> bool:
+        """Say whether `prefetch` would hold it now: asked before it is fetched."""
+        return self._place_ahead(item, now) is not None
+
+    def _place_ahead(self, item: Item, now: float) -> list[Item] | None:
+        # A policy that foresees is asked whether it is worth it, also where it holds whatever was just used.
         if isinstance(self._policy, Foreseeing):
-            return self._admit(item, now, self._policy.foreseen, gated=True)
-        return self.admit(item, now)
+            return self._place(item, now, self._policy.foreseen, gated=True)
+        return self._place(item, now, self._policy.value, gated=not self._policy.admits_all)
 
-    def _admit(self, item: Item, now: float, value: Callable[[Item, float], float], *, gated: bool) -> list[str]:
+    def _place(
+        self, item: Item, now: float, value: Callable[[Item, float], float], *, gated: bool
+    ) -> list[Item] | None:
+        """Return who would give way, or None where it would not be held."""
         if item.size_bytes > self._budget or item.key in self.held:
-            return []
+            return None
         victims = self._victims(item.size_bytes - (self._budget - self.size_bytes), now, value)
         if victims and gated:
             # By the byte: compared as wholes, a large memory would keep out two small ones that save more together.
             worth = sum(value(one, now) * one.size_bytes for one in victims)
             if value(item, now) < _HYSTERESIS * worth / sum(one.size_bytes for one in victims):
-                return []
+                return None
+        return victims
+
+    def _put(self, item: Item, victims: list[Item] | None) -> list[str]:
+        if victims is None:
+            return []
         for one in victims:
             self.drop(one.key)
         self.held[item.key] = item

@@ -1,0 +1,60 @@
+"""What the tier learns from each generation: its uses for traces, and what to bring in for the next turn."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from memporium_platform.kernel import Clock
+    from memporium_services.inference.app.blob_cache import BlobCache, Figures
+    from memporium_services.inference.app.prefetch import Prefetch
+    from memporium_services.inference.app.tier_uses import RecordedUse, TierUses
+    from memporium_services.inference.domain.memory import UsedMemory
+    from memporium_services.inference.domain.values import PromptRead
+
+
+class TierWatch:
+    """Tells recorder and prefetching of each generation, and what they know to who asks."""
+
+    def __init__(self, uses: TierUses, prefetch: Prefetch, cache: BlobCache, clock: Clock) -> None:
+        """Watch with these."""
+        self._uses, self._prefetch, self._cache, self._clock = uses, prefetch, cache, clock
+
+    def mounted(self, tenant: str, principal: str, memories: Sequence[UsedMemory], *, model: str) -> None:
+        """Take note of the memories that a generation uses."""
+        if memories:
+            agent = self._uses.agent(principal)
+            self._uses.record(tenant, agent, memories, model=model, now=self._clock.now())
+
+    def read(self, model: str, event: PromptRead) -> None:
+        """Take note of how long the prompt took to read."""
+        self._uses.measured(model, event.prompt_tokens - event.cached_tokens, event.prefill_s)
+
+    def ended(self, tenant: str, principal: str, memories: Sequence[UsedMemory]) -> None:
+        """Begin to fetch for the next turn, now that this one needs nothing more."""
+        if memories:
+            self._prefetch.used(tenant, self._uses.agent(principal), memories)
+
+    def trace(self, tenant: str, most: int) -> tuple[list[RecordedUse], int]:
+        """Return the newest uses of an organisation, oldest first (0: all), and how many are not among them."""
+        return self._uses.read(tenant, most)
+
+    def usage(self, tenant: str) -> tuple[Figures, int, int]:
+        """Return how the tier serves an organisation: its figures, bytes held for it, and uses recorded."""
+        return self._cache.figures(tenant), self._cache.held_bytes(tenant), self._uses.count(tenant)
+
+    @property
+    def policy(self) -> str:
+        """The policy that rules the tier."""
+        return self._cache.policy
+
+    @property
+    def budget_bytes(self) -> int:
+        """Bytes of the tier."""
+        return self._cache.budget_bytes
+
+    async def close(self) -> None:
+        """Fetch nothing more."""
+        await self._prefetch.close()
