@@ -124,6 +124,8 @@ def recall(
     persona: Annotated[str, typer.Option(help="Only memories of this role stream; empty: all.")] = "",
     as_of: Annotated[str, typer.Option(help="Only what was said before this time (ISO 8601).")] = "",
     true_at: Annotated[str, typer.Option(help="What held at this time (ISO 8601).")] = "",
+    revision: Annotated[int, typer.Option(help="What the vault held at this revision, without mounts.")] = 0,
+    time: Annotated[str, typer.Option(help="What the vault held at this time (ISO 8601), without mounts.")] = "",
     show_context: Annotated[bool, typer.Option("--context", help="Print the text to put before a model.")] = False,
 ) -> None:
     """Recall the smallest sufficient context for a question, with its sources."""
@@ -135,6 +137,7 @@ def recall(
         budget_tokens=budget,
         filter=recall_pb2.RecallFilter(persona=persona),
         **{name: moment(given) for name, given in (("known_time", as_of), ("true_time", true_at)) if given},
+        **read_at(revision, time),
     )
     if run.as_json:
         print_json(as_dict(response))

@@ -115,6 +115,10 @@ def asked_in(request: recall_pb2.RecallRequest, now: datetime) -> Asked:
     """Return the question; `now` where it names no time."""
     options, chosen = request.options, request.filter
     switched = {name: getattr(options, name) for name in _LEVERS if options.HasField(name)}  # type: ignore[arg-type]  # names of fields
+    read_time = _time(request, "read_time", "read_time")
+    past = request.read_revision != 0 or read_time is not None
+    if past and request.include_mounts:
+        raise invalid("include_mounts", "of the past, a vault is searched by itself")
     return Asked(
         parent=request.parent,
         query=request.query,
@@ -131,6 +135,8 @@ def asked_in(request: recall_pb2.RecallRequest, now: datetime) -> Asked:
             persona=chosen.persona,
             start=_time(chosen, "event_start_time", "filter.event_start_time"),
             end=_time(chosen, "event_end_time", "filter.event_end_time"),
+            read_revision=request.read_revision,
+            read_time=read_time,
         ),
         levers=Levers(**switched),
         times=Times(_time(request, "known_time", "known_time"), _time(request, "true_time", "true_time")),

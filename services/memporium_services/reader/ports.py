@@ -62,7 +62,12 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """Which memories may be recalled."""
+    """Which memories may be recalled, and as of when.
+
+    Attributes:
+        read_revision: As of this revision of the vault; 0: now.
+        read_time: As of this time; None: now.
+    """
 
     tags_any: tuple[str, ...] = ()
     tags_all: tuple[str, ...] = ()
@@ -72,6 +77,13 @@ class Conditions:
     persona: str = ""
     start: datetime | None = None
     end: datetime | None = None
+    read_revision: int = 0
+    read_time: datetime | None = None
+
+    @property
+    def past(self) -> bool:
+        """Whether they are of an earlier moment."""
+        return self.read_revision != 0 or self.read_time is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +130,9 @@ class Vault(Protocol):
         """Return the statements nearest to a query in meaning, without what they say."""
         ...
 
-    async def prospects(self, parent: str, cubes: Sequence[str]) -> list[tuple[str, Prospect]]:
+    async def prospects(
+        self, parent: str, cubes: Sequence[str], *, conditions: Conditions
+    ) -> list[tuple[str, Prospect]]:
         """Return what cubes of the vault let expect, each with its cube's name."""
         ...
 

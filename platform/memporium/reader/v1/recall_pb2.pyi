@@ -240,6 +240,8 @@ class RecallRequest(_message.Message):
     INCLUDE_SURROUNDINGS_FIELD_NUMBER: _builtins.int
     KNOWN_TIME_FIELD_NUMBER: _builtins.int
     TRUE_TIME_FIELD_NUMBER: _builtins.int
+    READ_TIME_FIELD_NUMBER: _builtins.int
+    READ_REVISION_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """The vault, `orgs/{org}/vaults/{vault}`."""
     query: _builtins.str
@@ -249,9 +251,11 @@ class RecallRequest(_message.Message):
     limit: _builtins.int
     """Most items, up to 200; 0: 20."""
     include_mounts: _builtins.bool
-    """Whether mounted packs are searched too; absent: yes."""
+    """Whether mounted packs are searched too; absent: yes, unless the past is asked for."""
     include_surroundings: _builtins.bool
     """True: each item carries the text around it."""
+    read_revision: _builtins.int
+    """As of this revision of the vault; 0: now. Not together with `read_time`."""
     @_builtins.property
     def now(self) -> _timestamp_pb2.Timestamp:
         """The time of asking, for "last week" and for foresight; absent: the server's."""
@@ -272,6 +276,12 @@ class RecallRequest(_message.Message):
     def true_time(self) -> _timestamp_pb2.Timestamp:
         """What held at this time, by all that is known: what came true later takes no place of it; absent: the latest."""
 
+    @_builtins.property
+    def read_time(self) -> _timestamp_pb2.Timestamp:
+        """As of this time: what the vault itself held then, with the content and state of then. What was forgotten or purged
+        since is not recalled; licences and trust are as they are now. Absent: now.
+        """
+
     def __init__(
         self,
         *,
@@ -286,10 +296,12 @@ class RecallRequest(_message.Message):
         include_surroundings: _builtins.bool = ...,
         known_time: _timestamp_pb2.Timestamp | None = ...,
         true_time: _timestamp_pb2.Timestamp | None = ...,
+        read_time: _timestamp_pb2.Timestamp | None = ...,
+        read_revision: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_include_mounts", b"_include_mounts", "filter", b"filter", "include_mounts", b"include_mounts", "known_time", b"known_time", "now", b"now", "options", b"options", "true_time", b"true_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_include_mounts", b"_include_mounts", "filter", b"filter", "include_mounts", b"include_mounts", "known_time", b"known_time", "now", b"now", "options", b"options", "read_time", b"read_time", "true_time", b"true_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_include_mounts", b"_include_mounts", "budget_tokens", b"budget_tokens", "filter", b"filter", "include_mounts", b"include_mounts", "include_surroundings", b"include_surroundings", "known_time", b"known_time", "limit", b"limit", "now", b"now", "options", b"options", "parent", b"parent", "query", b"query", "true_time", b"true_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_include_mounts", b"_include_mounts", "budget_tokens", b"budget_tokens", "filter", b"filter", "include_mounts", b"include_mounts", "include_surroundings", b"include_surroundings", "known_time", b"known_time", "limit", b"limit", "now", b"now", "options", b"options", "parent", b"parent", "query", b"query", "read_revision", b"read_revision", "read_time", b"read_time", "true_time", b"true_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__include_mounts: _TypeAlias = _typing.Literal["include_mounts"]  # noqa: Y015
     _WhichOneofArgType__include_mounts: _TypeAlias = _typing.Literal["_include_mounts", b"_include_mounts"]  # noqa: Y015

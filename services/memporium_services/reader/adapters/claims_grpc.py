@@ -12,7 +12,7 @@ from memporium.vault.v1.vault_service_pb2_grpc import VaultServiceStub
 from memporium_platform.errors import Reason
 from memporium_platform.rpc.errors_client import reason_of
 from memporium_services.reader import convert_cubes as cubes
-from memporium_services.reader.adapters.vault_grpc import filter_of
+from memporium_services.reader.adapters.vault_grpc import filter_of, read_at
 from memporium_services.reader.domain.candidates import Candidate
 from memporium_services.reader.domain.trust import TrustPolicy
 from memporium_services.reader.ports_claims import MOST_CUBES
@@ -66,6 +66,7 @@ class GrpcClaims:
             include_mounts=include_mounts,
             view=cubes_pb2.CUBE_VIEW_FULL,
         )
+        read_at(request, conditions)
         hits = await self._hits(request)
         if len(hits) >= MOST_CUBES:
             # However many others claim lately, what persons themselves said is not crowded out.

@@ -105,13 +105,18 @@ class GrpcVault:
         request = search_pb2.SearchUnitsRequest(
             parent=parent, queries=queries, filter=filter_of(conditions), limit=limit, include_mounts=include_mounts
         )
+        read_at(request, conditions)
         try:
             return found_in([message async for message in self._stub.SearchUnits(request)], len(queries))
         except grpc.aio.AioRpcError as error:
             raise reason_of(error) from error
 
-    async def prospects(self, parent: str, cubes_named: Sequence[str]) -> list[tuple[str, Prospect]]:
+    async def prospects(
+        self, parent: str, cubes_named: Sequence[str], *, conditions: Conditions
+    ) -> list[tuple[str, Prospect]]:
         """Return what cubes of the vault let expect, each with its cube's name."""
+        if conditions.past:
+            return await self._prospects_then(parent, cubes_named[:_READ], conditions)
         request = vault_service_pb2.BatchGetCubesRequest(
             parent=parent, names=list(cubes_named[:_READ]), view=cubes_pb2.CUBE_VIEW_FULL
         )
@@ -120,6 +125,38 @@ class GrpcVault:
         except grpc.aio.AioRpcError as error:
             raise reason_of(error) from error
         return [(cube.name, prospect) for cube in response.cubes for prospect in cubes.prospects_of(cube)]
+
+    async def _prospects_then(
+        self, parent: str, cubes_named: Sequence[str], conditions: Conditions
+    ) -> list[tuple[str, Prospect]]:
+        """Return what cubes let expect as they were, in the given order."""
+        request = vault_service_pb2.SearchCubesRequest(
+            parent=parent,
+            mode=search_pb2.SEARCH_MODE_TAGS,
+            filter=cubes_pb2.CubeFilter(names=cubes_named),
+            limit=_READ,
+            view=cubes_pb2.CUBE_VIEW_FULL,
+        )
+        read_at(request, conditions)
+        try:
+            hits = [hit async for response in self._stub.SearchCubes(request) for hit in response.hits]
+        except grpc.aio.AioRpcError as error:
+            raise reason_of(error) from error
+        found = {hit.cube.name: hit.cube for hit in hits}
+        then = [found[name] for name in cubes_named if name in found]
+        return [(cube.name, prospect) for cube in then for prospect in cubes.prospects_of(cube)]
+
+
+def read_at(
+    request: search_pb2.SearchUnitsRequest | vault_service_pb2.SearchCubesRequest, conditions: Conditions
+) -> None:
+    """Let a search be as of the moment that the conditions name; mounts are not of the past."""
+    if not conditions.past:
+        return
+    request.include_mounts = False
+    request.read_revision = conditions.read_revision
+    if conditions.read_time is not None:
+        request.read_time.FromDatetime(conditions.read_time)
 
 
 def filter_of(conditions: Conditions) -> cubes_pb2.CubeFilter:

@@ -231,7 +231,7 @@ class Recalling:
         if not own:
             return ()
         try:
-            found = await self._vault.prospects(asked.parent, own)
+            found = await self._vault.prospects(asked.parent, own, conditions=asked.conditions)
         except PlatformError as error:
             # One who may search but not read whole cubes gets the items alone; so does one whose cube was just purged.
             if error.reason in {Reason.PERMISSION_DENIED, Reason.NOT_FOUND}:

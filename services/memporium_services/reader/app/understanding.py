@@ -100,6 +100,8 @@ class UnderstandingVault:
             parent, query, limit=limit, conditions=conditions, include_mounts=include_mounts
         )
 
-    async def prospects(self, parent: str, cubes: Sequence[str]) -> list[tuple[str, Prospect]]:
+    async def prospects(
+        self, parent: str, cubes: Sequence[str], *, conditions: Conditions
+    ) -> list[tuple[str, Prospect]]:
         """Return what cubes of the vault let expect."""
-        return await self._vault.prospects(parent, cubes)
+        return await self._vault.prospects(parent, cubes, conditions=conditions)

@@ -126,8 +126,10 @@ async def past_cubes(rt: Runtime, source: Source, keys: Sequence[Key], *, vector
     """
     uid = source.vault.uid
     state = rt.opened.state(uid)
-    kept = rt.opened.get(uid, [_place(key, vectors=vectors) for key in keys])
-    found: dict[Key, PastCube] = {key: kept[place] for key in keys if (place := _place(key, vectors=vectors)) in kept}
+    # Those with vectors serve as well where none are asked for.
+    usable = (True,) if vectors else (True, False)
+    kept = rt.opened.get(uid, [_place(key, vectors=which) for key in keys for which in usable])
+    found: dict[Key, PastCube] = {place[1:3]: one for place, one in kept.items()}  # type: ignore[index]  # places
     missing = [key for key in keys if key not in found]
     for start in range(0, len(missing), _CHUNK):
         made = await _make(rt, source, missing[start : start + _CHUNK], vectors=vectors)
