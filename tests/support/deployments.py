@@ -18,7 +18,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from memporium.client import Client
 from memporium.client.errors import MemporiumError, from_rpc_error
-from memporium.memstore.v1 import listing_pb2, offer_pb2
+from memporium.memstore.v1 import consent_pb2, listing_pb2, offer_pb2
 from memporium.memstore.v1.peer_pb2 import Peer
 from memporium.transfer.v1.transfer_service_pb2 import PullBundleRequest
 from memporium.transfer.v1.transfer_service_pb2_grpc import TransferServiceStub
@@ -175,6 +175,7 @@ class Story:
     negotiation: str = ""
     agreement: str = ""
     pack: str = ""
+    duties: tuple[str, ...] = ()
 
     def publish(self) -> None:
         """Write memories and offer them; the publisher's own business, so it is not made twice."""
@@ -183,7 +184,7 @@ class Story:
         for text in TEXTS:
             owner.vault.create_cube(parent=vault, cube=document("", text))
         public = listing_pb2.Audience(scope=listing_pb2.Audience.SCOPE_PUBLIC)
-        terms = licence("READ", "RETRIEVE", calls=20, attribution="by Press")
+        terms = licence("READ", "RETRIEVE", calls=20, attribution="by Press", duties=self.duties)
         listing = owner.memstore.create_listing(
             parent=org,
             listing_id="guide",
@@ -232,6 +233,31 @@ class Story:
                         self.pack = response.result.vault
         except grpc.RpcError as error:
             raise from_rpc_error(error) from None
+
+    def consent(self) -> None:
+        """Ask for consent to read, and give it at the provider's platform."""
+        asked = self.south.owner.memstore.request_consent(
+            parent=self.agreement, action="LICENCE_ACTION_READ", request_id=_id("consent")
+        ).consent
+        if asked.state != consent_pb2.Consent.STATE_GRANTED:
+            memstore, name = self.north.owner.memstore, self.agreement.replace("press.north", "press")
+            [there] = memstore.list_consents(parent=name).consents
+            if there.state != consent_pb2.Consent.STATE_GRANTED:
+                memstore.grant_consent(name=there.name, request_id=_id("grant"))
+        wait_for(lambda: self._consent().state == consent_pb2.Consent.STATE_GRANTED)
+
+    def _consent(self) -> consent_pb2.Consent:
+        return self.south.owner.memstore.list_consents(parent=self.agreement).consents[0]
+
+    def settle(self) -> None:
+        """Close what was used into a statement; the provider's platform signs it."""
+        self.south.owner.memstore.create_statement(parent=self.agreement, request_id=_id("settle"))
+        wait_for(lambda: [len(one.document.signatures) for one in self.statements(self.south)] == [3])
+
+    def statements(self, side: Deployment) -> list[Any]:
+        """Return the statements at one side."""
+        name = self.agreement if side is self.south else self.agreement.replace("press.north", "press")
+        return list(side.owner.memstore.list_statements(parent=name).statements)
 
     def use(self) -> int:
         """Read the pack; return how many memories there are."""

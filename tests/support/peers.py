@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import grpc
 from google.protobuf.duration_pb2 import Duration
 
 from memporium.memstore.v1 import peer_calls_pb2 as pb
@@ -127,3 +128,26 @@ async def leased(side: Side, other: str) -> None:
         return (await side.peer(other)).HasField("lease_time")
 
     await until(held)
+
+
+def home(name: str) -> str:
+    """Return what north calls something of its own that south names."""
+    return name.replace("orgs/seller.north/", "orgs/seller/")
+
+
+async def agreed(north: Side, south: Side, *, terms: Any, listing_id: str = "pack", **offer: Any) -> str:
+    """Offer at north and agree from south; return the agreement's name at south, once it is usable there."""
+    listing = await north.market.listing(listing_id)
+    made = await north.market.offer(listing.name, terms=terms, auto_agree=True, **offer)
+    talks = await south.market.request(made.name.replace("orgs/seller/", "orgs/seller.north/"), org="buyer")
+    name = str((await south.market.step(talks, "Verify", org="buyer")).agreement)
+
+    async def there() -> Any:
+        try:
+            return await south.market.get(name, org="buyer")
+        except grpc.aio.AioRpcError:
+            return None
+
+    await until(there)
+    await leased(south, "north")
+    return name

@@ -10,16 +10,16 @@ from memporium_services.memstore.adapters.peers import SchedulerQueue, TransferS
 from memporium_services.memstore.adapters.signers import KeyringSigners
 from memporium_services.memstore.adapters.store import SqlStore
 from memporium_services.memstore.app.background import Background
-from memporium_services.memstore.app.consents import Consents
 from memporium_services.memstore.app.explaining import Explaining
 from memporium_services.memstore.app.listings import Listings
 from memporium_services.memstore.app.market import Market
 from memporium_services.memstore.app.metering import Metering
 from memporium_services.memstore.app.offers import Offers
+from memporium_services.memstore.app.peering.billing import PeerStatements
+from memporium_services.memstore.app.peering.consenting import PeerConsents
 from memporium_services.memstore.app.peering.noting import AbsentSigners
 from memporium_services.memstore.app.peering.trading import PeerAgreements, PeerEntitlements, PeerNegotiations
 from memporium_services.memstore.app.releases import Releases
-from memporium_services.memstore.app.statements import Statements
 from memporium_services.memstore.app.subscriptions import Subscriptions
 from memporium_services.memstore.app.usage import UsageReports
 from memporium_services.memstore.app.watch import Watch
@@ -52,7 +52,8 @@ class MemstoreModule:
         self.peers = PeerModule(kernel, self.market, PeerSettings(), releases)
         peering, outbox = self.peers.parts.peering, self.peers.parts.outbox
         self.agreements = PeerAgreements(self.market, outbox)
-        self.entitlements = PeerEntitlements(self.market, peering.me)
+        consents = PeerConsents(self.market, peering, outbox)
+        self.entitlements = PeerEntitlements(self.market, peering.me, consents)
         self.metering = Metering(self.market)
         self.background = Background(self.market, self.agreements, self.metering, SchedulerQueue(kernel.channels))
         self._servicer = MemstoreServicer(
@@ -66,9 +67,9 @@ class MemstoreModule:
             usage=UsageReports(self.market),
             subscriptions=Subscriptions(self.market),
             watch=Watch(self.market),
-            consents=Consents(self.market),
+            consents=consents,
             explaining=Explaining(self.market),
-            statements=Statements(self.market),
+            statements=PeerStatements(self.market, peering, outbox),
             trade=self.peers.trade,
         )
 

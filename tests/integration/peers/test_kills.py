@@ -40,16 +40,19 @@ def killed_during(victim, step, delay_s):
 def test_the_story_ends_the_same_whoever_is_killed_when(tmp_path, first):
     random = Random(first)
     with two_deployments(tmp_path) as (north, south):
-        story = Story(north, south)
+        story = Story(north, south, duties=("OBTAIN_CONSENT",))
         story.publish()
         story.find()
         victims = [north, south] if first == "north" else [south, north]
-        steps = (story.request, story.agree, story.verify, story.finalize, story.pull, story.use, story.revoke)
+        made = (story.request, story.agree, story.verify, story.finalize, story.pull, story.consent)
+        steps = (*made, story.use, story.settle, story.revoke)
         for number, step in enumerate(steps):
             killed_during(victims[number % 2], step, random.random() * 0.15)
             if step == story.use:
                 wait_for(story.stated, limit_s=30)
         wait_for(lambda: story.state(south) == "REVOKED", limit_s=30)
+        ours, theirs = ([one.document.payload for one in story.statements(side)] for side in (south, north))
+        assert ours == theirs
         for side, org, agreement in (
             (north, "press", story.agreement.replace("press.north", "press")),
             (south, "globex", story.agreement),

@@ -6,11 +6,11 @@ from random import Random
 import grpc
 import pytest
 
-from memporium.memstore.v1 import agreement_pb2
+from memporium.memstore.v1 import agreement_pb2, consent_calls_pb2, offer_pb2, peer_calls_pb2, statement_calls_pb2
 from memporium.memstore.v1 import negotiation_calls_pb2 as pb
 from memporium_platform.errors import PlatformError, Reason
 from support.market import licence, refused, request_id
-from support.peers import two_sides, until
+from support.peers import agreed, home, two_sides, until
 
 State = agreement_pb2.Negotiation.State
 TALKS = 12
@@ -128,6 +128,92 @@ async def again(call):
             assert error.code() is grpc.StatusCode.UNAVAILABLE, error.details()
             await asyncio.sleep(0.05)
     raise AssertionError("never answered")
+
+
+PURPOSES = ("support", "teaching")
+PER_CALL = offer_pb2.PricePlan(
+    per_use=offer_pb2.UsePlan(price=offer_pb2.Price(currency="EUR", micros=250_000), unit="USE_UNIT_CALLS")
+)
+
+
+async def test_consents_statements_and_amendments_end_equal_whatever_is_lost(tmp_path):
+    async with two_sides(tmp_path) as (north, south):
+        terms = licence("READ", calls=None, duties=["OBTAIN_CONSENT"])
+        names = [
+            await agreed(north, south, terms=terms, listing_id=f"pack-{number}", price=PER_CALL) for number in range(2)
+        ]
+        Lossy(south.parts.calls, 7)
+        await asyncio.gather(*(live(north, south, name, Random(name)) for name in names))
+
+        async def silent():
+            return not (await south.peer("north")).waiting_messages
+
+        await until(silent, limit_s=30)
+        for name in names:
+            await until(lambda name=name: same_rest(north, south, name), limit_s=30)
+            said = await south.market.stub("buyer").ListLedger(peer_calls_pb2.ListLedgerRequest(parent=name))
+            assert {"consent-step", "consent", "settlement", "statement", "usage"} <= {one.kind for one in said.entries}
+
+
+async def live(north, south, name, random):
+    """Let an agreement live: uses, consents, statements, an amendment; both sides move at once."""
+    for turn in range(14):
+        purpose = random.choice(PURPOSES)
+        moves = [consent(south, "Request", name, purpose), use(south, name, f"{turn}", purpose)]
+        verb = random.choice(["Grant", "Grant", "Deny", "Withdraw"])
+        moves.append(decide(north, "seller", verb, home(name), purpose))
+        if turn % 4 == 1:
+            moves.append(decide(south, "buyer", "Withdraw", name, purpose))
+        if turn % 5 == 3:
+            request = statement_calls_pb2.CreateStatementRequest(parent=name, request_id=request_id())
+            moves.append(south.market.stub("buyer").CreateStatement(request))
+        if turn == 9:
+            request = statement_calls_pb2.AmendAgreementRequest(name=home(name), terms=licence(calls=7))
+            moves.append(north.market.stub("seller").AmendAgreement(request))
+        await asyncio.gather(*moves, return_exceptions=True)
+    last = statement_calls_pb2.CreateStatementRequest(parent=name)
+    await south.market.stub("buyer").CreateStatement(last)
+
+
+async def consent(south, verb, name, purpose):
+    request = consent_calls_pb2.RequestConsentRequest(parent=name, action="LICENCE_ACTION_READ", purpose=purpose)
+    return await getattr(south.market.stub("buyer"), f"{verb}Consent")(request)
+
+
+async def decide(side, org, verb, name, purpose):
+    for one in await consents(side, org, name):
+        if one.purpose == purpose:
+            request = getattr(consent_calls_pb2, f"{verb}ConsentRequest")(name=one.name)
+            await getattr(side.market.stub(org), f"{verb}Consent")(request)
+
+
+async def use(south, name, use_id, purpose):
+    await south.market.use(name, use_id, purpose=purpose)
+
+
+async def consents(side, org, name):
+    return (await side.market.stub(org).ListConsents(consent_calls_pb2.ListConsentsRequest(parent=name))).consents
+
+
+async def same_rest(north, south, name):
+    """Whether consents, statements and talks are the same on both sides."""
+    ours, theirs = await consents(south, "buyer", name), await consents(north, "seller", home(name))
+    steps = [[[step.statement for step in one.history] for one in found] for found in (ours, theirs)]
+    made = [
+        (await side.market.stub(org).ListStatements(statement_calls_pb2.ListStatementsRequest(parent=at))).statements
+        for side, org, at in ((south, "buyer", name), (north, "seller", home(name)))
+    ]
+    documents = [[one.document.payload for one in found] for found in made]
+    signed = all(len(one.document.signatures) == 3 for one in made[0])
+    talks_ = [
+        len(
+            (
+                await side.market.stub(org).ListNegotiations(pb.ListNegotiationsRequest(parent=f"orgs/{org}"))
+            ).negotiations
+        )
+        for side, org in ((south, "buyer"), (north, "seller"))
+    ]
+    return steps[0] == steps[1] and documents[0] == documents[1] and signed and talks_[0] == talks_[1]
 
 
 async def test_a_step_that_could_not_be_sent_goes_out_when_the_peer_is_back(tmp_path):

@@ -127,9 +127,11 @@ class SqlMeter:
         query = query.order_by(_USAGE.time_us.desc(), _USAGE.use_id.desc()).limit(limit)
         return [_usage_of(row) for row in self._conn.execute(query)]
 
-    def close(self, agreement: str, number: int, limit: int) -> list[Usage]:
+    def close(self, agreement: str, number: int, limit: int, *, before_us: int = 0) -> list[Usage]:
         """Put the oldest uses that stand on no statement on this one, at most `limit`; return them."""
-        open_ones = (_USAGE.agreement == agreement, _USAGE.statement == 0)
+        open_ones = [_USAGE.agreement == agreement, _USAGE.statement == 0]
+        if before_us:
+            open_ones.append(_USAGE.time_us < before_us)
         query = select(tables.usage).where(*open_ones).order_by(_USAGE.time_us, _USAGE.use_id).limit(limit)
         found = [_usage_of(row) for row in self._conn.execute(query)]
         if found:

@@ -85,7 +85,7 @@ class SqlTransaction:
         self.agreements: Rows[Agreement] = FedRows(conn, tables.agreements, body=_AGREEMENT, columns=of_agreement)
         self.peering: PeerRows = SqlPeerRows(conn)
         of_consent = _columns("name", "agreement", "provider", "consumer", "state")
-        self.consents: Rows[Consent] = EntityRows(conn, tables.consents, body=_CONSENT, columns=of_consent)
+        self.consents: Rows[Consent] = FedRows(conn, tables.consents, body=_CONSENT, columns=of_consent)
         self.subscriptions: Rows[Subscription] = EntityRows(
             conn,
             tables.subscriptions,

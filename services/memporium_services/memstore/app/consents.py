@@ -76,23 +76,12 @@ class Consents:
         signer = await self._market.signers.of(caller_org())
 
         def work(tx: Transaction, now: datetime) -> str:
-            agreement = party_agreement(tx, parent)
-            if agreement.consumer != caller_org():
-                refuse(parent)
-            if len(purpose) > _MAX_PURPOSE:
-                raise invalid("purpose", f"must have at most {_MAX_PURPOSE} characters")
-            terms = parsed_terms(tx.document(agreement.terms_sha256))
-            if not terms.has_duty(DutyKind.OBTAIN_CONSENT):
-                raise PlatformError(
-                    Reason.FAILED_PRECONDITION,
-                    "the licence asks for no consent",
-                    metadata={"resource": parent, "state": agreement.state.value},
-                )
+            agreement = askable(tx, parent, purpose)
             return ask(tx, agreement, action, purpose, signer=signer, reason=reason, now=now).name
 
-        shown = await self._market.mutate(work, _show)
+        made = await self._market.mutate(work, _show)
         self._market.events_added.fire()
-        return shown
+        return made
 
     async def ask_for(self, name: str, agreement_name: str, action: str, purpose: str) -> None:
         """Ask for the consent that a use was refused for, on behalf of whoever wanted the use; once."""
@@ -114,7 +103,7 @@ class Consents:
         signer = await self._market.signers.of(caller_org())
 
         def work(tx: Transaction, now: datetime) -> str:
-            before = _of_party(tx, name)
+            before = of_party(tx, name)
             side = before.side_of(caller_org())
             if side is None:
                 refuse(name)
@@ -125,14 +114,14 @@ class Consents:
             agreement = tx.agreements.get(before.agreement)
             if agreement is not None:
                 other = before.consumer if side is Side.PROVIDER else before.provider
-                text = f"{_told(after.action, after.purpose)}: {after.state.lower()}"
-                _tell(tx, agreement, EventKind.CONSENT_DECIDED, text, only_for=other, now=now)
+                text = f"{told(after.action, after.purpose)}: {after.state.lower()}"
+                tell(tx, agreement, EventKind.CONSENT_DECIDED, text, only_for=other, now=now)
             tx.audit(current_call(), name, {"from": before.state.value, "to": after.state.value}, now)
             return name
 
-        shown = await self._market.mutate(work, _show)
+        made = await self._market.mutate(work, _show)
         self._market.events_added.fire()
-        return shown
+        return made
 
     async def list_of(self, parent: str, *, state: str, size: int, token: str) -> Page[Shown[Consent]]:
         """Return the consents of an agreement."""
@@ -143,10 +132,27 @@ class Consents:
         def fetch(tx: Transaction) -> list[Shown[Consent]]:
             name = party_agreement(tx, parent).name
             found = tx.consents.find(limit=limit + 1, after=after, agreement=name, state=state)
-            return [_shown(tx, consent) for consent in found]
+            return [shown(tx, consent) for consent in found]
 
         found = await self._market.store.read(fetch)
-        return self._market.page(scope, found, limit, lambda shown: last_part(shown.entity.name))
+        return self._market.page(scope, found, limit, lambda one: last_part(one.entity.name))
+
+
+def askable(tx: Transaction, parent: str, purpose: str) -> Agreement:
+    """Return an agreement under which the caller's organisation may ask for consent.
+
+    Raises:
+        PlatformError: PERMISSION_DENIED, INVALID_FIELD; FAILED_PRECONDITION where the licence asks for none.
+    """
+    agreement = party_agreement(tx, parent)
+    if agreement.consumer != caller_org():
+        refuse(parent)
+    if len(purpose) > _MAX_PURPOSE:
+        raise invalid("purpose", f"must have at most {_MAX_PURPOSE} characters")
+    if not parsed_terms(tx.document(agreement.terms_sha256)).has_duty(DutyKind.OBTAIN_CONSENT):
+        metadata = {"resource": parent, "state": agreement.state.value}
+        raise PlatformError(Reason.FAILED_PRECONDITION, "the licence asks for no consent", metadata=metadata)
+    return agreement
 
 
 def ask(
@@ -176,8 +182,8 @@ def ask(
         move = move_by(call, signer, reason=reason, now=now)
         sign_step(tx, move, resource=name, sequence=1, states=("", consent.state.value, "request"))
     tx.consents.put(consent)
-    text = f"orgs/{agreement.consumer}: {_told(action, purpose)}"
-    _tell(tx, agreement, EventKind.CONSENT_REQUESTED, text, only_for=agreement.provider, now=now)
+    text = f"orgs/{agreement.consumer}: {told(action, purpose)}"
+    tell(tx, agreement, EventKind.CONSENT_REQUESTED, text, only_for=agreement.provider, now=now)
     tx.audit(call, name, {"state": consent.state.value, "agreement": agreement.name}, now)
     return consent
 
@@ -193,11 +199,13 @@ def _moved(
     return after
 
 
-def _told(action: str, purpose: str) -> str:
+def told(action: str, purpose: str) -> str:
+    """Return what a consent is about, in words."""
     return f"{action.lower().replace('_', ' ')} for {purpose or 'no purpose'}"
 
 
-def _tell(tx: Transaction, agreement: Agreement, kind: EventKind, text: str, *, only_for: str, now: datetime) -> None:
+def tell(tx: Transaction, agreement: Agreement, kind: EventKind, text: str, *, only_for: str, now: datetime) -> None:
+    """Tell one of the two sides."""
     event = MarketEvent(
         event_id=new_id(now),
         kind=kind,
@@ -211,7 +219,8 @@ def _tell(tx: Transaction, agreement: Agreement, kind: EventKind, text: str, *, 
     tx.events.append(event)
 
 
-def _of_party(tx: Transaction, name: str) -> Consent:
+def of_party(tx: Transaction, name: str) -> Consent:
+    """Return a consent that the caller's organisation is a party of."""
     consent = tx.consents.get(name, party="" if sees_all() else caller_org())
     if consent is None:
         refuse(name)
@@ -222,8 +231,9 @@ def _show(tx: Transaction, name: str) -> Shown[Consent]:
     consent = tx.consents.get(name)
     if consent is None:
         refuse(name)
-    return _shown(tx, consent)
+    return shown(tx, consent)
 
 
-def _shown(tx: Transaction, consent: Consent) -> Shown[Consent]:
+def shown(tx: Transaction, consent: Consent) -> Shown[Consent]:
+    """Return a consent with its steps."""
     return Shown(consent, steps=tuple(tx.steps(consent.name)))

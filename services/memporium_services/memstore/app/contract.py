@@ -103,11 +103,11 @@ def change_state(
     tx.agreements.put(after)
     states = (before.state.value, state.value, trigger)
     sign_step(tx, move, resource=before.name, sequence=after.sequence, states=states)
-    _tell_of_predecessors(tx, after)
+    tell_of_predecessors(tx, after)
     return after
 
 
-def _tell_of_predecessors(tx: Transaction, agreement: Agreement) -> None:
+def tell_of_predecessors(tx: Transaction, agreement: Agreement) -> None:
     """Give those that it renewed a new revision: memory that came under them stands and falls with it."""
     name = agreement.renews
     while name and (old := tx.agreements.get(name)) is not None:

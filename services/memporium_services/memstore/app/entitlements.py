@@ -87,10 +87,10 @@ class Granted:
 class Entitlements:
     """The counters' keeper."""
 
-    def __init__(self, market: Market) -> None:
-        """Work on the market."""
+    def __init__(self, market: Market, consents: Consents | None = None) -> None:
+        """Work on the market; uses that lack a consent ask for it by `consents`."""
         self._market = market
-        self._consents = Consents(market)
+        self._consents = consents or Consents(market)
 
     async def reserve(self, request: UseRequest) -> Granted:
         """Decide whether a use is permitted and take it from the quotas.

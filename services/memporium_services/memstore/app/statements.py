@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from memporium_services.memstore.ports import Signer, Transaction
 
 # Uses that one statement sums up; more wait for the next one.
-_MAX_USES = 100_000
+MAX_USES = 100_000
 _MAX_BILLED = 100_000
 
 
@@ -46,26 +46,45 @@ class Statements:
     async def create(self, parent: str) -> Shown[UsageStatement]:
         """Close what was used since the last statement; signed for the consumer and by the platform."""
         consumer = await self._market.store.read(lambda tx: party_agreement(tx, parent).consumer)
-        signers = (await self._market.signers.of(consumer), await self._market.signers.of(""))
+        signers = await self.signers_of(consumer)
 
         def work(tx: Transaction, now: datetime) -> str:
             agreement = party_agreement(tx, parent)
-            statement = _closed(tx, agreement, to_us(now))
-            payload = statement.payload
-            signed = replace(
-                statement,
-                document_sha256=tx.put_document(payload),
-                signatures=(
-                    _signature(signers[0], f"orgs/{agreement.consumer}", STATEMENT_TYPE, payload, to_us(now)),
-                    _signature(signers[1], PLATFORM_ACTOR, STATEMENT_TYPE, payload, to_us(now)),
-                ),
-            )
-            tx.statements.put(signed)
-            details = {"statement": signed.document_sha256, "uses": str(signed.uses)}
-            tx.audit(current_call(), signed.name, details, now)
-            return signed.name
+            made = self.put(tx, agreement, closed(tx, agreement, to_us(now)), signers, now)
+            tx.audit(current_call(), made.name, told(made), now)
+            return made.name
 
         return await self._market.mutate(work, _show)
+
+    async def signers_of(self, consumer: str) -> tuple[Signer, Signer]:
+        """Return who signs statements: the consumer and the platform."""
+        return await self._market.signers.of(consumer), await self._market.signers.of("")
+
+    def put(
+        self,
+        tx: Transaction,
+        agreement: Agreement,
+        statement: UsageStatement,
+        signers: tuple[Signer, Signer],
+        now: datetime,
+    ) -> UsageStatement:
+        """Keep a statement with its bytes and both signatures; return it."""
+        payload = self.payload_of(tx, agreement, statement)
+        signed = replace(
+            statement,
+            document_sha256=tx.put_document(payload),
+            signatures=(
+                _signature(signers[0], f"orgs/{agreement.consumer}", STATEMENT_TYPE, payload, to_us(now)),
+                _signature(signers[1], PLATFORM_ACTOR, STATEMENT_TYPE, payload, to_us(now)),
+            ),
+        )
+        tx.statements.put(signed)
+        return signed
+
+    def payload_of(self, tx: Transaction, agreement: Agreement, statement: UsageStatement) -> bytes:
+        """Return the bytes that are signed for a statement."""
+        del self, tx, agreement
+        return statement.payload
 
     async def get(self, name: str) -> Shown[UsageStatement]:
         """Return a statement of an agreement of the caller's organisation."""
@@ -101,12 +120,24 @@ class Statements:
         return data, _signature(signer, f"orgs/{org}", BILLING_TYPES[form], data, now_us), len(found)
 
 
-def _closed(tx: Transaction, agreement: Agreement, now_us: int) -> UsageStatement:
-    """Return the next statement, not signed, with its uses marked as standing on it."""
+def told(statement: UsageStatement) -> dict[str, str]:
+    """Return what the audit log says of a statement."""
+    return {"statement": statement.document_sha256, "uses": str(statement.uses)}
+
+
+def closed(tx: Transaction, agreement: Agreement, end_us: int, *, before_us: int = 0) -> UsageStatement:
+    """Return the next statement, not signed, with its uses marked as standing on it.
+
+    Args:
+        tx: The transaction.
+        agreement: The agreement.
+        end_us: Until when it counts.
+        before_us: Takes only uses made before; 0: all.
+    """
     last = tx.statements.last(agreement.name)
     number = 1 if last is None else last.number + 1
-    uses = tx.meter.close(agreement.name, number, _MAX_USES)
-    due = amount_owed(tx, agreement, now_us, stated=True)
+    uses = tx.meter.close(agreement.name, number, MAX_USES, before_us=before_us)
+    due = amount_owed(tx, agreement, end_us, stated=True)
     before = Price(due.currency, 0) if last is None else last.due
     return UsageStatement(
         name=f"{agreement.name}/statements/{number}",
@@ -116,7 +147,7 @@ def _closed(tx: Transaction, agreement: Agreement, now_us: int) -> UsageStatemen
         consumer=agreement.consumer,
         listing=agreement.listing,
         start_us=agreement.activate_us if last is None else last.end_us,
-        end_us=now_us,
+        end_us=end_us,
         lines=lines_of(uses),
         amount=Price(due.currency, due.micros - before.micros),
         due=due,

@@ -181,7 +181,8 @@ def _scan(tx: Transaction, name: str, after: int) -> tuple[list[MarketEvent], in
 def _may_see(tx: Transaction, name: str, org: str) -> bool:
     listing = tx.listings.get(name)
     if listing is None:
-        return False
+        # Of another platform: what is told here is told to who has an agreement on it.
+        return tx.has_agreement(name, org)
     return org == listing.org or listing.audience.includes(org, listing.org) or tx.has_agreement(name, org)
 
 

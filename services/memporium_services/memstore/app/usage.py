@@ -100,10 +100,17 @@ def balances_of(tx: Transaction, agreement: Agreement, terms: Terms, now_us: int
     return balances
 
 
+def ended_us(agreement: Agreement, now_us: int) -> int:
+    """Return until when an agreement counts by now: no longer than it lasted."""
+    ended = agreement.state not in {AgreementState.ACTIVE, AgreementState.SUSPENDED}
+    # A period that would begin at the moment of its end does not begin.
+    last_us = min(now_us, agreement.expire_us - 1) if agreement.expire_us else now_us
+    return min(last_us, agreement.update_us) if ended else last_us
+
+
 def amount_owed(tx: Transaction, agreement: Agreement, now_us: int, *, stated: bool = False) -> Price:
     """Return what is owed by the price plan until now; `stated`: for uses on statements alone."""
-    ended = agreement.state not in {AgreementState.ACTIVE, AgreementState.SUSPENDED}
-    until_us = agreement.update_us if ended else min(now_us, agreement.expire_us or now_us)
+    until_us = ended_us(agreement, now_us)
     used = 0
     if agreement.price.kind is PlanKind.PER_USE:
         used = tx.meter.total(agreement.name, start_us=0, end_us=0, stated=stated).of(agreement.price.unit)

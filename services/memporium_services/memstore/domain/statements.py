@@ -79,6 +79,11 @@ class UsageStatement:
     signatures: tuple[Signature, ...] = ()
 
     @property
+    def sequence(self) -> int:
+        """Its place among the statements of the agreement."""
+        return self.number
+
+    @property
     def total(self) -> Units:
         """Sum of all lines."""
         return _sum(line.units for line in self.lines)

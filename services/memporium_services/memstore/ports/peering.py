@@ -82,7 +82,7 @@ class PeerRows(Protocol):
         ...
 
     def due(self, now_us: int, *, limit: int) -> list[Entry]:
-        """Return messages that wait to be sent and whose time has come, oldest first, one a resource."""
+        """Return messages that wait to be sent and whose time has come, oldest first, one of a kind a resource."""
         ...
 
     def waiting(self, peer: str) -> int:

@@ -121,8 +121,11 @@ class Meter(Protocol):
         """Return the sum of metered uses; an `end_us` of 0 is no end; `stated`: of those on statements alone."""
         ...
 
-    def close(self, agreement: str, number: int, limit: int) -> list[Usage]:
-        """Put the oldest uses that stand on no statement on this one, at most `limit`; return them."""
+    def close(self, agreement: str, number: int, limit: int, *, before_us: int = 0) -> list[Usage]:
+        """Put the oldest uses that stand on no statement on this one, at most `limit`; return them.
+
+        `before_us`: only uses made before; 0: all.
+        """
         ...
 
 

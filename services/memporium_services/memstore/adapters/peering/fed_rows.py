@@ -1,4 +1,4 @@
-"""Rows of negotiations and agreements: what concerns another platform is put on its feed in the same transaction."""
+"""Rows of what two organisations share: what concerns another platform is put on its feed in the same transaction."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from memporium_services.memstore.domain.peering import names
 
 if TYPE_CHECKING:
     from memporium_services.memstore.domain.agreements import Agreement
+    from memporium_services.memstore.domain.consents import Consent
     from memporium_services.memstore.domain.negotiations import Negotiation
 
-E = TypeVar("E", bound="Negotiation | Agreement")
+E = TypeVar("E", bound="Negotiation | Agreement | Consent")
 
 
 class FedRows(EntityRows[E]):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, exists, func, or_, select
 
 from memporium_platform.storage.sql.upsert import upsert
 from memporium_services.memstore.adapters import peer_tables, tables
@@ -136,14 +136,14 @@ class SqlPeerRows:
         return found[0] if found else None
 
     def due(self, now_us: int, *, limit: int) -> list[Entry]:
-        """Return messages that wait to be sent and whose time has come, oldest first, one a resource."""
-        table = _LEDGER.c
-        query = select(_LEDGER).where(table.state == EntryState.WAITING.value, table.next_us <= now_us)
-        found: dict[tuple[str, str], Entry] = {}
-        for entry in self._entries(query.order_by(table.number).limit(limit)):
-            # Requests for new negotiations are about none yet, so none of them waits for another.
-            found.setdefault((entry.peer, entry.resource if entry.sequence else entry.sha256), entry)
-        return list(found.values())
+        """Return messages that wait to be sent and whose time has come, oldest first, one of a kind a resource."""
+        table, older = _LEDGER.c, _LEDGER.alias("older").c
+        waits = table.state == EntryState.WAITING.value
+        # Requests for new negotiations are about none yet, so none of them waits for another.
+        before = (older.peer == table.peer, older.resource == table.resource, older.kind == table.kind)
+        behind = exists().where(*before, older.state == table.state, older.number < table.number)
+        query = select(_LEDGER).where(waits, table.next_us <= now_us, or_(table.sequence == 0, ~behind))
+        return self._entries(query.order_by(table.number).limit(limit))
 
     def waiting(self, peer: str) -> int:
         """Return how many messages wait to be sent to a peer."""

@@ -11,7 +11,7 @@ from memporium.verify.merkle import ProofError, verify_consistency, verify_inclu
 from memporium.verify.note import NoteError, SignedTree, VerifierKey, verify_note
 from memporium_services.memstore.app.peering.inbox import answer_in
 from memporium_services.memstore.app.peering.peering import verify
-from memporium_services.memstore.app.peering.records import said_of
+from memporium_services.memstore.app.peering.records import ADAPTERS, said_of
 from memporium_services.memstore.domain.peering.peers import Entry, EntryState
 from memporium_services.memstore.domain.peering.speech import Said, SpeechError, key_id_of
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from memporium_services.memstore.ports.peering import LedgerThere, Proof, Proofs
 
 NOTE_TYPE = "text/vnd.c2sp.tlog-checkpoint"
-_RECORDS = frozenset({"negotiation", "agreement"})
+_RECORDS = frozenset(ADAPTERS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from memporium_services.memstore.app.peering.peering import signed_by
 from memporium_services.memstore.domain.agreements import AGREEMENT_MACHINE, Agreement
+from memporium_services.memstore.domain.consents import CONSENT_MACHINE, Consent
 from memporium_services.memstore.domain.machine import Side
 from memporium_services.memstore.domain.negotiations import NEGOTIATION_MACHINE, NegotiationState
 from memporium_services.memstore.domain.peering import names, speech
@@ -16,9 +17,10 @@ from memporium_services.memstore.domain.statement import TRANSITION_TYPE, pre_au
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
     from memporium_services.memstore.app.peering.peering import Peering
-    from memporium_services.memstore.domain.machine import Transition
+    from memporium_services.memstore.domain.machine import Machine, Transition
     from memporium_services.memstore.domain.negotiations import Negotiation
     from memporium_services.memstore.domain.peering.peers import Peer
     from memporium_services.memstore.ports import Transaction
@@ -40,7 +42,7 @@ def check_history(
     tx: Transaction,
     peering: Peering,
     peer: Peer,
-    entity: Negotiation | Agreement,
+    entity: Negotiation | Agreement | Consent,
     steps: Sequence[Transition],
     had: Sequence[Transition],
 ) -> None:
@@ -85,7 +87,7 @@ def _check_statement(step: Transition, there: str) -> None:
         raise SpeechError(f"step {step.sequence} is not what was signed")
 
 
-def _side(peering: Peering, peer: Peer, entity: Negotiation | Agreement, step: Transition) -> Side:
+def _side(peering: Peering, peer: Peer, entity: Negotiation | Agreement | Consent, step: Transition) -> Side:
     if not step.organisation:
         return Side.PLATFORM
     org = names.org_in(peering.here(step.organisation, peer.id))
@@ -96,26 +98,41 @@ def _side(peering: Peering, peer: Peer, entity: Negotiation | Agreement, step: T
     raise SpeechError(f"step {step.sequence} is of an organisation that is no party")
 
 
-def _check_move(entity: Negotiation | Agreement, step: Transition, before: str, side: Side) -> None:
+def _check_move(entity: Negotiation | Agreement | Consent, step: Transition, before: str, side: Side) -> None:
     if step.from_state != before:
         raise SpeechError(f"step {step.sequence} does not follow the one before it")
-    if isinstance(entity, Agreement):
-        if not before:
-            legal = (step.trigger, step.to_state) == ("finalize", "ACTIVE")
-        else:
-            moves = {(a.value, t, s): b.value for (a, t, s), b in AGREEMENT_MACHINE.table.items()}
-            legal = moves.get((before, step.trigger, side)) == step.to_state
-    elif not before:
-        legal = (step.trigger, step.to_state, side) in _BEGINNINGS and bool(entity.renews or step.trigger == "request")
+    if not before:
+        legal = _begins(entity, step, side)
     else:
-        moves = {(a.value, t, s): b.value for (a, t, s), b in NEGOTIATION_MACHINE.table.items()}
+        moves = {(a.value, t, s): b.value for (a, t, s), b in _machine_of(entity).table.items()}
         legal = moves.get((before, step.trigger, side)) == step.to_state
     if not legal:
         raise SpeechError(f"step {step.sequence} is not possible: {step.trigger} from {before or 'nothing'}")
 
 
+def _machine_of(entity: Negotiation | Agreement | Consent) -> Machine[Any]:
+    if isinstance(entity, Consent):
+        return CONSENT_MACHINE
+    return AGREEMENT_MACHINE if isinstance(entity, Agreement) else NEGOTIATION_MACHINE
+
+
+def _begins(entity: Negotiation | Agreement | Consent, step: Transition, side: Side) -> bool:
+    """Return whether this can be the first step."""
+    if isinstance(entity, Agreement):
+        return (step.trigger, step.to_state) == ("finalize", "ACTIVE")
+    if isinstance(entity, Consent):
+        return (step.trigger, step.to_state, side) == ("request", "REQUESTED", Side.CONSUMER)
+    known = (step.trigger, step.to_state, side) in _BEGINNINGS
+    return known and bool(entity.renews or step.trigger == "request")
+
+
 def _check_signature(
-    tx: Transaction, peer: Peer, entity: Negotiation | Agreement, step: Transition, side: Side, there: str
+    tx: Transaction,
+    peer: Peer,
+    entity: Negotiation | Agreement | Consent,
+    step: Transition,
+    side: Side,
+    there: str,
 ) -> None:
     """Demand the right signature: the platform's for its own steps and those that it made on the consumer's word."""
     message = pre_authentication_encoding(TRANSITION_TYPE, step.statement)

@@ -17,10 +17,12 @@ from memporium_platform.storage.sql.times import to_us
 from memporium_services.memstore.app.agreements import Agreements
 from memporium_services.memstore.app.market import parsed_terms
 from memporium_services.memstore.app.negotiations import Negotiations, Proposal
+from memporium_services.memstore.app.peering.asking import take_consent
 from memporium_services.memstore.app.peering.history import MESSAGES
 from memporium_services.memstore.app.peering.noting import NotingStore, PresentedSigner, PresentedSigners
 from memporium_services.memstore.app.peering.peering import say, verify
-from memporium_services.memstore.app.peering.records import entry_of, noted, record_of
+from memporium_services.memstore.app.peering.records import account_of, entry_of, noted, record_of
+from memporium_services.memstore.app.peering.settling import take_statement
 from memporium_services.memstore.app.peering.statements import UsageBook
 from memporium_services.memstore.domain.peering import names, speech
 from memporium_services.memstore.domain.peering.peers import Entry, EntryState
@@ -55,8 +57,8 @@ class Message:
     Attributes:
         said: The signed bytes.
         org: The consumer, as its own platform calls it.
-        kind: `request`, `amend`, `step`, `cancel` or `usage`.
-        resource: What it is about: an offer, a negotiation or an agreement.
+        kind: `request`, `amend`, `step`, `cancel`, `usage`, `consent-step` or `settlement`.
+        resource: What it is about: an offer, a negotiation, an agreement or a consent.
         sequence: The sequence that it answers; 0 for a request.
         trigger: The step.
         fields: Everything.
@@ -105,7 +107,7 @@ class Inbox:
         answer = answer_in(entry.answer)
         if entry.state is not EntryState.ACCEPTED:
             return answer, None
-        record = await self._peering.market.store.write(lambda tx: record_of(tx, self._peering, peer.id, entry.account))
+        record = await self._peering.market.store.write(lambda tx: record_of(tx, self._peering, peer.id, entry.result))
         return answer, record
 
     def _read(self, peer: Peer, said: Said) -> Message:
@@ -188,6 +190,10 @@ class Inbox:
             await Agreements(market).move(name, "cancel", reason=reason)
         elif message.kind == "usage" and message.trigger == "state":
             await UsageBook(market).take(name, fields)
+        elif message.kind == speech.ASKING:
+            await take_consent(market, name, message.trigger, fields, reason=reason)
+        elif message.kind == speech.SETTLING and message.trigger == "settle":
+            await take_statement(market, name, fields)
         else:
             raise invalid("message", f"{message.kind} {message.trigger} is nothing that a consumer can ask for")
 
@@ -222,7 +228,7 @@ class Inbox:
             peer=peer.id,
             sent=False,
             kind=message.kind,
-            account=about,
+            account=account_of(about),
             resource=message.resource,
             sequence=message.sequence,
             org=names.org_in(about),

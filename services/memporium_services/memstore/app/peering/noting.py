@@ -8,6 +8,7 @@ from memporium_platform.errors import PlatformError, Reason
 from memporium_services.memstore.app.peering.peering import signed_by
 from memporium_services.memstore.domain.peering import names
 from memporium_services.memstore.domain.statement import AGREEMENT_TYPE
+from memporium_services.memstore.domain.statements import STATEMENT_TYPE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from memporium_services.memstore.ports import Signer, Signers, Store, Transaction
 
 T = TypeVar("T")
+
+# What an organisation signs beside its messages.
+_PRESENTED = (AGREEMENT_TYPE.encode(), STATEMENT_TYPE.encode())
 
 
 class NotingStore:
@@ -59,12 +63,18 @@ class PresentedSigner:
         Raises:
             PlatformError: PERMISSION_DENIED, where it gave none or it is not good.
         """
-        good = AGREEMENT_TYPE.encode() in message[:200] and signed_by(
-            self._keys.signing_key, message, bytes.fromhex(self._signature)
-        )
-        if not good:
-            raise PlatformError(Reason.PERMISSION_DENIED, "the signature under the agreement's document is not good")
-        return bytes.fromhex(self._signature)
+        signature = _hexadecimal(self._signature)
+        known = any(kind in message[:200] for kind in _PRESENTED)
+        if not known or not signed_by(self._keys.signing_key, message, signature):
+            raise PlatformError(Reason.PERMISSION_DENIED, "the signature under the document is not good")
+        return signature
+
+
+def _hexadecimal(text: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        return b""
 
 
 class PresentedSigners:

@@ -15,7 +15,7 @@ from memporium_platform.names import new_id
 from memporium_platform.storage.sql.times import to_us
 from memporium_services.memstore.app.peering.inbox import PASSING, answer_out
 from memporium_services.memstore.app.peering.peering import say, verify
-from memporium_services.memstore.app.peering.records import entry_of, noted, said_of
+from memporium_services.memstore.app.peering.records import account_of, entry_of, noted, said_of
 from memporium_services.memstore.domain.peering import speech
 from memporium_services.memstore.domain.peering.peers import Entry, EntryState
 from memporium_services.memstore.domain.peering.speech import Said, SpeechError
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from memporium_services.memstore.app.peering.peering import Peering
     from memporium_services.memstore.app.peering.replicas import Replicas
     from memporium_services.memstore.domain.peering.peers import Peer
-    from memporium_services.memstore.ports import Transaction
+    from memporium_services.memstore.ports import Signer, Transaction
 
 _log = structlog.get_logger(__name__)
 _BATCH = 200
@@ -49,6 +49,7 @@ class Outbox:
         about: str,
         sequence: int,
         alongside: Callable[[Transaction], None] | None = None,
+        unasked: bool = False,
         **fields: Any,
     ) -> Entry:
         """Sign a message of an organisation here, keep it, and try to send it; return what became of it.
@@ -58,16 +59,39 @@ class Outbox:
         Args:
             peer: To whom.
             org: Who says it.
-            kind: `request`, `step`, `cancel` or `usage`.
+            kind: `request`, `amend`, `step`, `cancel`, `usage`, `consent-step` or `settlement`.
             trigger: The step that is asked for.
-            about: The offer, negotiation or agreement, by the name here.
+            about: The offer, negotiation, agreement or consent, by the name here.
             sequence: The sequence that it answers; 0 for a request.
             alongside: Changes rows in the transaction that keeps the message.
+            unasked: No caller waits for it: it is sent in the background.
             **fields: What else it says.
 
         Raises:
             PlatformError: CONFLICT, where another step is on its way from the same sequence.
         """
+        signer = await self._peering.market.signers.of(org)
+        made = self.message(signer, peer, org, kind=kind, trigger=trigger, about=about, sequence=sequence, **fields)
+        entry = made if unasked else replace(made, request_key=_request_key())
+
+        def keep(tx: Transaction) -> Entry:
+            before = _said_before(tx, entry)
+            if before is not None:
+                return before
+            if alongside is not None:
+                alongside(tx)
+            return noted(tx, entry, self._peering.market.clock.now())
+
+        kept = await self._peering.market.store.write(keep)
+        if unasked:
+            self._peering.to_send.fire()
+            return kept
+        return await self.send(peer, kept) if kept.state is EntryState.WAITING else kept
+
+    def message(
+        self, signer: Signer, peer: Peer, org: str, *, kind: str, trigger: str, about: str, sequence: int, **fields: Any
+    ) -> Entry:
+        """Return a message that waits to be sent, signed and not yet kept."""
         resource, now = self._peering.there(about, peer.id), self._peering.market.clock.now()
         payload = speech.written(
             "message",
@@ -81,27 +105,12 @@ class Outbox:
             time_us=to_us(now),
             **fields,
         )
-        said = say(await self._peering.market.signers.of(org), speech.MESSAGE_TYPE, payload)
-        entry = replace(
-            entry_of(
-                said, peer=peer.id, sent=True, kind=kind, account=about, resource=resource, sequence=sequence, org=org,
-                now=now,
-            ),
-            trigger=trigger,
-            state=EntryState.WAITING,
-            request_key=_request_key(),
+        said = say(signer, speech.MESSAGE_TYPE, payload)
+        entry = entry_of(
+            said, peer=peer.id, sent=True, kind=kind, account=account_of(about), resource=resource, sequence=sequence,
+            org=org, now=now,
         )  # fmt: skip
-
-        def keep(tx: Transaction) -> Entry:
-            before = _said_before(tx, entry)
-            if before is not None:
-                return before
-            if alongside is not None:
-                alongside(tx)
-            return noted(tx, entry, now)
-
-        kept = await self._peering.market.store.write(keep)
-        return await self.send(peer, kept) if kept.state is EntryState.WAITING else kept
+        return replace(entry, trigger=trigger, state=EntryState.WAITING)
 
     async def send(self, peer: Peer, entry: Entry) -> Entry:
         """Try to send a message that waits; return what became of it."""
@@ -116,7 +125,7 @@ class Outbox:
         here = self._peering.here(about, peer.id)
         done = replace(
             entry, state=state, reason=f"{reason}: {text}" if reason else "", answer=answer_out(answer), result=here,
-            account=here if state is EntryState.ACCEPTED else entry.account,
+            account=account_of(here) if state is EntryState.ACCEPTED else entry.account,
         )  # fmt: skip
         # The record first: whoever finds the message answered finds what came of it, too.
         if record is not None:
@@ -177,7 +186,7 @@ def _said_before(tx: Transaction, entry: Entry) -> Entry | None:
         if (before.peer, before.resource, before.trigger) != (entry.peer, entry.resource, entry.trigger):
             raise PlatformError(Reason.REQUEST_ID_REUSED, "the request id was used for another request")
         return before
-    if not entry.sequence:
+    if not entry.sequence and entry.kind != speech.ASKING:
         return None
     for other in tx.peering.at(entry.peer, entry.resource, entry.sequence, sent=True):
         if other.state is EntryState.REFUSED or other.kind != entry.kind:
@@ -208,3 +217,16 @@ def waiting(entry: Entry) -> PlatformError:
         "the same call with the same request id then returns the result"
     )
     return PlatformError(Reason.UNAVAILABLE, text, retry_after_s=1.0)
+
+
+def settled(entry: Entry) -> Entry:
+    """Return a message that was accepted.
+
+    Raises:
+        PlatformError: It was refused, or waits.
+    """
+    if entry.state is EntryState.REFUSED:
+        raise refused(entry)
+    if entry.state is EntryState.WAITING:
+        raise waiting(entry)
+    return entry

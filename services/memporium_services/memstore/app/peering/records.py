@@ -13,10 +13,12 @@ from memporium_platform.names import new_id
 from memporium_platform.storage.sql.times import to_us
 from memporium_services.memstore.app.peering.peering import say
 from memporium_services.memstore.domain.agreements import Agreement
+from memporium_services.memstore.domain.consents import Consent
 from memporium_services.memstore.domain.negotiations import Negotiation
 from memporium_services.memstore.domain.peering import names, speech
 from memporium_services.memstore.domain.peering.peers import Entry, EntryState
 from memporium_services.memstore.domain.peering.speech import Said
+from memporium_services.memstore.domain.statements import UsageStatement
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,18 +28,35 @@ if TYPE_CHECKING:
     from memporium_services.memstore.domain.machine import Transition
     from memporium_services.memstore.ports import Transaction
 
-NEGOTIATION, AGREEMENT = "negotiation", "agreement"
-ADAPTERS: Mapping[str, TypeAdapter[Any]] = {NEGOTIATION: TypeAdapter(Negotiation), AGREEMENT: TypeAdapter(Agreement)}
+NEGOTIATION, AGREEMENT, CONSENT, STATEMENT = "negotiation", "agreement", "consent", "statement"
+Recorded = Negotiation | Agreement | Consent | UsageStatement
+ADAPTERS: Mapping[str, TypeAdapter[Any]] = {
+    NEGOTIATION: TypeAdapter(Negotiation),
+    AGREEMENT: TypeAdapter(Agreement),
+    CONSENT: TypeAdapter(Consent),
+    STATEMENT: TypeAdapter(UsageStatement),
+}
+_PLACES = (("/consents/", CONSENT), ("/statements/", STATEMENT), ("/agreements/", AGREEMENT))
 
 
 def kind_of(resource: str) -> str:
     """Return which kind of record a resource has."""
-    return AGREEMENT if "/agreements/" in resource else NEGOTIATION
+    return next((kind for place, kind in _PLACES if place in resource), NEGOTIATION)
 
 
-def entity_of(tx: Transaction, resource: str) -> Negotiation | Agreement | None:
-    """Return the negotiation or agreement of a name here, or None."""
-    return tx.agreements.get(resource) if kind_of(resource) == AGREEMENT else tx.negotiations.get(resource)
+def account_of(resource: str) -> str:
+    """Return the negotiation or agreement in whose account a resource stands."""
+    return resource.partition("/consents/")[0].partition("/statements/")[0]
+
+
+def entity_of(tx: Transaction, resource: str) -> Recorded | None:
+    """Return what has this name here, or None."""
+    kind = kind_of(resource)
+    if kind == CONSENT:
+        return tx.consents.get(resource)
+    if kind == STATEMENT:
+        return tx.statements.get(resource)
+    return tx.agreements.get(resource) if kind == AGREEMENT else tx.negotiations.get(resource)
 
 
 def noted(tx: Transaction, entry: Entry, now: datetime) -> Entry:
@@ -98,7 +117,7 @@ def record_of(tx: Transaction, peering: Peering, peer: str, resource: str) -> Sa
     if known:
         return said_of(known[0])
     now = peering.market.clock.now()
-    digests = (entity.terms_sha256, entity.document_sha256)
+    digests = [getattr(entity, key, "") for key in ("terms_sha256", "document_sha256")]
     payload = speech.written(
         "record",
         platform=peering.me,
@@ -114,8 +133,8 @@ def record_of(tx: Transaction, peering: Peering, peer: str, resource: str) -> Sa
     said = say(peering.voice, speech.RECORD_TYPE, payload)
     org = names.org_in(resource)
     entry = entry_of(
-        said, peer=peer, sent=True, kind=kind, account=resource, resource=resource, sequence=entity.sequence, org=org,
-        now=now,
+        said, peer=peer, sent=True, kind=kind, account=account_of(resource), resource=resource,
+        sequence=entity.sequence, org=org, now=now,
     )  # fmt: skip
     noted(tx, entry, now)
     return said

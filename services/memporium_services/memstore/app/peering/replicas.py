@@ -12,15 +12,20 @@ import structlog
 from pydantic import ValidationError
 
 from memporium_platform.errors import PlatformError
+from memporium_services.memstore.app.contract import tell_of_predecessors
 from memporium_services.memstore.app.market import parsed_terms
+from memporium_services.memstore.app.peering.asking import check_consent, tell_decided
 from memporium_services.memstore.app.peering.history import check_history
 from memporium_services.memstore.app.peering.peering import verify
-from memporium_services.memstore.app.peering.records import ADAPTERS, entity_of, entry_of, noted
+from memporium_services.memstore.app.peering.records import ADAPTERS, Recorded, account_of, entity_of, entry_of, noted
+from memporium_services.memstore.app.peering.settling import countersigned
 from memporium_services.memstore.domain.agreements import Agreement, AgreementState
+from memporium_services.memstore.domain.consents import Consent
 from memporium_services.memstore.domain.machine import Transition
 from memporium_services.memstore.domain.peering import names, speech
 from memporium_services.memstore.domain.peering.peers import EntryState
 from memporium_services.memstore.domain.peering.speech import SpeechError
+from memporium_services.memstore.domain.statements import UsageStatement
 
 if TYPE_CHECKING:
     from memporium_services.memstore.app.peering.peering import Peering
@@ -31,10 +36,12 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger(__name__)
 _LIVING = frozenset({AgreementState.ACTIVE, AgreementState.SUSPENDED})
+# What people wrote: never a name, whatever it looks like.
+_WORDS = ("reason", "purpose")
 
 
 class Replicas:
-    """Negotiations and agreements of which a peer is the provider's platform."""
+    """Negotiations, agreements, consents and statements of which a peer is the provider's platform."""
 
     def __init__(self, peering: Peering) -> None:
         """Keep them in the market."""
@@ -55,6 +62,7 @@ class Replicas:
             return str(error)
         problem = await self._peering.market.store.write(lambda tx: self._take(tx, peer, said, fields, number))
         self._peering.market.entitlements_changed.fire()
+        self._peering.market.events_added.fire()
         if problem:
             _log.warning("peer.record_rejected", peer=peer.id, problem=problem)
         return problem
@@ -82,7 +90,7 @@ class Replicas:
         try:
             resource, sequence = speech.text(fields, "resource"), speech.number(fields, "sequence")
             kind, entity, steps, documents = self._read(peer, fields)
-            account = self._peering.here(resource, peer.id)
+            account = account_of(self._peering.here(resource, peer.id))
         except (SpeechError, ValidationError, KeyError, TypeError, ValueError) as error:
             problem = f"a record cannot be read: {error}"
             self._applied(tx, peer, number, problem=problem)
@@ -111,9 +119,7 @@ class Replicas:
         if any(each.kind == kind and each.state is EntryState.SAID for each in said):
             raise SpeechError(f"it says something else about step {sequence} of {resource} than before")
 
-    def _read(
-        self, peer: Peer, fields: dict[str, Any]
-    ) -> tuple[str, Negotiation | Agreement, list[Transition], dict[str, bytes]]:
+    def _read(self, peer: Peer, fields: dict[str, Any]) -> tuple[str, Recorded, list[Transition], dict[str, bytes]]:
         """Return what a record says, by the names here."""
         if fields["platform"] != peer.id or fields["peer"] != self._peering.me:
             raise SpeechError("it is of or for another platform")
@@ -123,7 +129,8 @@ class Replicas:
         body = fields["entity"]
         orgs = {"platform": self._peering.me, "peer": peer.id}
         parties = {side: names.org_here(body[side], **orgs) for side in ("provider", "consumer")}
-        entity: Negotiation | Agreement = ADAPTERS[kind].validate_python(names.all_here(body, **orgs) | parties)
+        words = {key: body[key] for key in _WORDS if key in body}
+        entity: Recorded = ADAPTERS[kind].validate_python(names.all_here(body, **orgs) | parties | words)
         resource = speech.text(fields, "resource")
         if entity.name != self._peering.here(resource, peer.id) or entity.sequence != fields["sequence"]:
             raise SpeechError("it contradicts itself")
@@ -140,10 +147,13 @@ class Replicas:
         self,
         tx: Transaction,
         peer: Peer,
-        entity: Negotiation | Agreement,
+        entity: Recorded,
         steps: list[Transition],
         documents: dict[str, bytes],
     ) -> None:
+        if isinstance(entity, UsageStatement):
+            tx.statements.put(countersigned(tx, peer, entity))
+            return
         known = entity_of(tx, entity.name)
         if known is not None and entity.sequence <= known.sequence:
             raise SpeechError(f"step {known.sequence} is known already")
@@ -151,18 +161,29 @@ class Replicas:
         check_history(tx, self._peering, peer, entity, steps, had)
         for content in documents.values():
             tx.put_document(content)
-        try:
-            parsed_terms(tx.document(entity.terms_sha256))
-            tx.document(entity.document_sha256)
-        except PlatformError as error:
-            raise SpeechError("a document is missing or no licence") from error
+        if not isinstance(entity, Consent):
+            _check_documents(tx, entity)
         for step in steps[len(had) :]:
             tx.add_step(step)
-        if isinstance(entity, Agreement):
+        if isinstance(entity, Consent):
+            check_consent(tx, entity)
+            tx.consents.put(entity)
+            tell_decided(tx, entity, steps[-1], self._peering.market.clock.now())
+        elif isinstance(entity, Agreement):
             _check_agreed(tx, entity)
             tx.agreements.put(_kept(tx, entity, known))
+            tell_of_predecessors(tx, entity)
         else:
             tx.negotiations.put(entity)
+
+
+def _check_documents(tx: Transaction, entity: Negotiation | Agreement) -> None:
+    """Demand that the terms and what was signed are there."""
+    try:
+        parsed_terms(tx.document(entity.terms_sha256))
+        tx.document(entity.document_sha256)
+    except PlatformError as error:
+        raise SpeechError("a document is missing or no licence") from error
 
 
 def _check_agreed(tx: Transaction, agreement: Agreement) -> None:

@@ -17,16 +17,17 @@ from memporium_services.memstore.app.entitlements import Entitlements
 from memporium_services.memstore.app.market import caller_org, refuse
 from memporium_services.memstore.app.negotiations import Negotiations
 from memporium_services.memstore.app.peering.following import require_lease
-from memporium_services.memstore.app.peering.outbox import refused, waiting
+from memporium_services.memstore.app.peering.outbox import refused, settled
 from memporium_services.memstore.domain.agreements import AGREEMENT_MACHINE, AgreementState
 from memporium_services.memstore.domain.machine import Side
 from memporium_services.memstore.domain.negotiations import NegotiationState
 from memporium_services.memstore.domain.peering import names
-from memporium_services.memstore.domain.peering.peers import Entry, EntryState
+from memporium_services.memstore.domain.peering.peers import EntryState
 from memporium_services.memstore.domain.prices import PricePlan
 from memporium_services.memstore.domain.statement import AGREEMENT_TYPE, pre_authentication_encoding
 
 if TYPE_CHECKING:
+    from memporium_services.memstore.app.consents import Consents
     from memporium_services.memstore.app.entitlements import Granted, UseRequest
     from memporium_services.memstore.app.market import Market, Shown
     from memporium_services.memstore.app.negotiations import Proposal
@@ -66,7 +67,7 @@ class PeerNegotiations(Negotiations):
             reason=reason,
             **self._proposed(proposal, peer.id),
         )
-        return await self.get(_settled(entry).result)
+        return await self.get(settled(entry).result)
 
     async def amend(self, agreement: str, proposal: Proposal, *, reason: str) -> Shown[Negotiation]:
         """Propose other terms or another price for an agreement in force, for the caller's side."""
@@ -85,7 +86,7 @@ class PeerNegotiations(Negotiations):
             reason=reason,
             **self._proposed(proposal, peer.id),
         )
-        return await self.get(_settled(entry).result)
+        return await self.get(settled(entry).result)
 
     async def counter(self, name: str, sequence: int, proposal: Proposal, *, reason: str) -> Shown[Negotiation]:
         """Propose other terms or another price."""
@@ -147,7 +148,7 @@ class PeerNegotiations(Negotiations):
         entry = await self._outbox.say(
             peer, talks.consumer, kind="step", trigger=trigger, about=name, sequence=sequence, reason=reason, **fields
         )
-        return await self.get(_settled(entry).result)
+        return await self.get(settled(entry).result)
 
     async def _known(self, name: str) -> Any:
         peer = names.peer_of(names.org_in(name))
@@ -235,9 +236,9 @@ class PeerAgreements(Agreements):
 class PeerEntitlements(Entitlements):
     """The counters' keeper; memory of another platform is used under its lease, and off that platform."""
 
-    def __init__(self, market: Market, me: str) -> None:
+    def __init__(self, market: Market, me: str, consents: Consents) -> None:
         """Work on the market of platform `me`."""
-        super().__init__(market)
+        super().__init__(market, consents)
         self._me = me
 
     async def reserve(self, request: UseRequest) -> Granted:
@@ -261,14 +262,6 @@ class PeerEntitlements(Entitlements):
         # What has ended says so, whether there is a lease or not.
         if agreement is not None and agreement.state in {AgreementState.ACTIVE, AgreementState.RENEWED}:
             require_lease(tx, name, now_us)
-
-
-def _settled(entry: Entry) -> Entry:
-    if entry.state is EntryState.REFUSED:
-        raise refused(entry)
-    if entry.state is EntryState.WAITING:
-        raise waiting(entry)
-    return entry
 
 
 def _ended(tx: Transaction, agreement: Agreement, state: AgreementState, reason: str, now_us: int) -> Agreement:

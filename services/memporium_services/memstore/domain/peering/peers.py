@@ -105,7 +105,7 @@ class Entry:
         sha256: Digest of the signed payload, hexadecimal.
         sent: Said here; False: said there.
         kind: What it is.
-        account: The negotiation or agreement that it is about, by the name here.
+        account: The negotiation or agreement that it is about, or belongs to, by the name here.
         resource: The same by the name that was signed.
         sequence: What it answers, or brings.
         trigger: Step that a message asks for.

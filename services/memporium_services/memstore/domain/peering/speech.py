@@ -16,6 +16,10 @@ STATEMENT_TYPE = "application/vnd.memporium.peer-organisation.v1+json"
 GREETING_TYPE = "application/vnd.memporium.peer-greeting.v1+json"
 CATALOGUE_TYPE = "application/vnd.memporium.peer-catalogue.v1+protobuf"
 
+# Kinds of messages about consents and about statements for billing.
+ASKING = "consent-step"
+SETTLING = "settlement"
+
 # Larger ones are not read: two documents of 64 KiB each, a long history, and room to spare.
 PAYLOAD_MAX = 1 << 20
 # How far a platform's clock may be ahead before what it certifies counts as of the future.
