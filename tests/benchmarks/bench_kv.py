@@ -1,8 +1,13 @@
-"""Time to first token with a memory in the prompt and as a mounted KV cache, by length of the memory.
+"""Time to first token with a memory in the prompt and as a mounted KV cache, by length of the memory and the query.
 
-For each length, in interleaved rounds: the memory in the prompt; the KV cache from host memory; the KV cache from a
-file; and the limit, the query alone (the same tokens as behind the memory). Wall and CPU time (one thread), medians.
-The build cost is shown with the number of uses after which it is earned back. Prints one JSON object last.
+For each pair of lengths, in interleaved rounds: the memory in the prompt; its KV cache from host memory, from a file in
+the page cache, from a file that must come from the disk, from an object store (a folder, or S3 by --objects s3); on a
+GPU also from its own memory; the limit, the query alone; and the peer, transformers itself with the memory in the
+prompt and with a `DynamicCache` made from tensors that are ready. Medians of wall and CPU time; every time goes from
+the bytes of the cache to the first token. The cost of building the cache is shown with the number of uses after which
+it is earned back. Prints one JSON object last.
+
+On a GPU: `bench_kv.py --device cuda --shape 7b --paper` (8b, 32b) with random weights, whose values no time depends on.
 """
 
 from __future__ import annotations
@@ -10,143 +15,214 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import statistics
 import sys
 import tempfile
 import time
-from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 from pydoc_data import topics
 
-from memporium_services.inference.adapters.models import SMOLLM2, build_registry
-from memporium_services.inference.domain.values import (
-    GenerationTask,
-    KvBlob,
-    Sampling,
-    Speaker,
-    TextMemory,
-    TextPiece,
-    Turn,
-)
-from memporium_services.inference.settings import InferenceSettings
+ROOT = Path(__file__).parents[2]
+sys.path[:0] = [str(ROOT / "platform"), str(ROOT / "services"), str(ROOT / "tests")]
 
-ASKED = "In one sentence: what does the text say about assignment?"
-QUESTION = (Turn(Speaker.USER, ASKED),)
-# What stands behind a memory in the models' chat format (ChatML); alone, a default system message would come first.
-ALONE = f"<|im_start|>user\n{ASKED}<|im_end|>\n<|im_start|>assistant\n"
+import torch  # noqa: E402
+
+from memporium_services.inference.adapters.generators.kv_files import Stored  # noqa: E402
+from memporium_services.inference.adapters.generators.safetensors_views import map_file  # noqa: E402
+from memporium_services.inference.adapters.generators.torch_engine import CausalEngine  # noqa: E402
+from memporium_services.inference.adapters.models import SMOLLM2, _local  # noqa: E402
+from memporium_services.inference.domain.values import KvBlob, KvForm  # noqa: E402
+from memporium_services.inference.settings import InferenceSettings  # noqa: E402
+from support.kv_peer import TransformersPeer  # noqa: E402
+from support.kv_shapes import SHAPES, random_model  # noqa: E402
+from support.objects_of_benchmarks import objects  # noqa: E402
+
+# Of text between the memory and the query.
+_GAP_TOKENS = 100
+# Contexts and queries of MemOS (arXiv 2507.03724, table of KV memory), in tokens.
+PAPER = ("583,2773,6064", "167,303,952")
 
 
-def arguments():
+def arguments(given=None):
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--lengths", default="512,1024,2048", help="memory tokens, separated by commas")
+    parser.add_argument("--contexts", default="512,1024,2048,4096", help="memory tokens, separated by commas")
+    parser.add_argument("--queries", default="25", help="query tokens, separated by commas")
+    parser.add_argument("--paper", action="store_true", help="the contexts and queries of MemOS's table")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--shape", choices=sorted(SHAPES), help="random weights of this shape; default: the model")
     parser.add_argument("--model", default=SMOLLM2)
-    parser.add_argument("--data", type=Path, help="text file of the memory; default: Python's language reference")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--dtype", default="", help="default: float32 on the CPU, bfloat16 on a GPU")
+    parser.add_argument("--products", choices=["auto", "mkl"], default="auto", help="as the setting CPU_PRODUCTS")
+    parser.add_argument("--objects", choices=["folder", "s3"], default="folder")
+    parser.add_argument("--no-peer", action="store_true")
     parser.add_argument("--data-dir", type=Path, default=Path("memporium-data"), help="where converted models lie")
     parser.add_argument("--out", type=Path)
-    parser.add_argument("--quick", action="store_true", help="one short memory")
-    given = parser.parse_args()
-    if given.quick:
-        given.lengths, given.rounds = "512", 2
-    return given
+    parser.add_argument("--quick", action="store_true", help="a tiny model, one short memory")
+    found = parser.parse_args(given)
+    found.dtype = found.dtype or ("float32" if found.device == "cpu" else "bfloat16")
+    if found.quick:
+        found.shape, found.contexts, found.queries, found.rounds = "tiny", "64", "8", 2
+    if found.paper:
+        found.contexts, found.queries = PAPER
+    return found
 
 
-async def memory_of(generator, text, tokens):
-    """Return a memory of about `tokens` tokens, as long as the text lasts."""
-    low, high = 1, min(len(text), tokens * 8)
-    while low < high:
-        middle = (low + high + 1) // 2
-        (count,) = await generator.count_tokens([text[:middle]])
-        low, high = (middle, high) if count <= tokens else (low, middle - 1)
-    return TextMemory(text[:low], "reference")
+def loaded(given):
+    if given.shape:
+        return random_model(given.shape, device=given.device, dtype=given.dtype)
+    settings = InferenceSettings(device=given.device, compute_dtype=given.dtype)
+    return _local(settings, given.data_dir)[given.model]()
 
 
-async def first_token(generator, make_task):
-    """Return (wall s, CPU s) from the task's making to its first token, and the tokens of the answer."""
-    wall, cpu = time.perf_counter(), time.process_time()
-    found, times = [], None
-    async with aclosing(generator.generate(make_task())) as events:
-        async for event in events:
-            if isinstance(event, TextPiece):
-                times = times or (time.perf_counter() - wall, time.process_time() - cpu)
-                found += event.token_ids
-    return times, found
+def driven(steps):
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
 
 
-def read(path):
-    data = bytearray(path.stat().st_size)
-    with path.open("rb") as file:
-        file.readinto(data)
-    return data
+class Bench:
+    """One model, and the ways to its first token."""
+
+    def __init__(self, given, store):
+        torch.set_num_threads(InferenceSettings().torch_threads)
+        model = loaded(given)
+        self.peer = None if given.no_peer else TransformersPeer(model.model)
+        self.engine = CausalEngine(model, quick_products=given.products == "auto")
+        self.store, self.on_gpu = store, given.device != "cpu"
+        needed = sum(max(map(int, lengths.split(","))) for lengths in (given.contexts, given.queries)) + _GAP_TOKENS
+        text = "\n\n".join(topics.topics.values())[: needed * 8]
+        self.ids = model.tokenizer(text, add_special_tokens=False)["input_ids"][:needed]
+
+    def first(self, ids, kv=None):
+        """Return the first token behind what is mounted and `ids`."""
+        capacity = len(ids) + (len(kv.ids) if kv else 0) + 1
+        read = driven(self.engine.read(ids, capacity=capacity, kvs=(kv,) if kv else ()))
+        return int(read.logits.argmax())
+
+    def mounted(self, blob, query):
+        return self.first(query, self.engine.open_kv(blob))
+
+    async def from_store(self, blob, query):
+        data, end = bytearray(len(blob.data)), 0
+        async for piece in self.store.get("kv"):
+            data[end : end + len(piece)] = piece
+            end += len(piece)
+        return self.mounted(replace(blob, data=data), query)
+
+    def from_disk(self, path, blob, query, *, cold=False):
+        if cold:
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        return self.mounted(replace(blob, data=map_file(path)), query)
+
+    async def clock(self, way):
+        """Return (wall s, CPU s) and the token."""
+        self.wait()
+        wall, cpu = time.perf_counter(), time.process_time()
+        token = way()
+        if asyncio.iscoroutine(token):
+            token = await token
+        self.wait()
+        return (time.perf_counter() - wall, time.process_time() - cpu), token
+
+    def wait(self):
+        if self.on_gpu:
+            torch.cuda.synchronize()
+
+    def on_device(self, kv):
+        """Return an opened cache with its numbers in the GPU's memory."""
+        device = self.engine.loaded.model.device
+
+        def moved(one):
+            return Stored(one.numbers.to(device), None if one.scale is None else one.scale.to(device))
+
+        return replace(kv, layers=tuple((moved(keys), moved(values)) for keys, values in kv.layers))
 
 
-async def measure(generator, memory, rounds, folder):
-    sampling = Sampling(max_tokens=8)
-    built = await generator.build_kv([memory], progress=lambda _done, _total: None)
+async def measure(bench, context, query_tokens, rounds, folder):
+    begin = context + _GAP_TOKENS
+    memory, query = bench.ids[:context], bench.ids[begin : begin + query_tokens]
+    built = driven(bench.engine.build_kv(memory, KvForm.FLOAT16))
+    blob = KvBlob(bytearray(built.data), built.token_ids_sha256, built.token_count)
     path = folder / "kv.safetensors"
     path.write_bytes(built.data)
-    data = bytearray(built.data)
-
-    def mounted(blob):
-        return GenerationTask(sampling, QUESTION, kvs=(KvBlob(blob, built.token_ids_sha256, built.token_count),))
-
-    cases = {
-        "prompt": lambda: GenerationTask(sampling, QUESTION, memories=(memory,)),
-        "kv_memory": lambda: mounted(data),
-        "kv_disk": lambda: mounted(read(path)),
-        "query_alone": lambda: GenerationTask(sampling, prompt=ALONE),
+    await bench.store.put("kv", built.data, size_bytes=len(built.data))
+    ways = {
+        "prompt": lambda: bench.first([*memory, *query]),
+        "kv_memory": lambda: bench.mounted(blob, query),
+        "kv_disk": lambda: bench.from_disk(path, blob, query),
+        "kv_disk_cold": lambda: bench.from_disk(path, blob, query, cold=True),
+        "kv_objects": lambda: bench.from_store(blob, query),
+        "query_alone": lambda: bench.first(query),
     }
-    taken, answers = {name: [] for name in cases}, {}
-    for make_task in cases.values():
-        await first_token(generator, make_task)
-    for _ in range(rounds):
-        for name, make_task in cases.items():
-            times, answers[name] = await first_token(generator, make_task)
+    if bench.on_gpu:
+        resident = bench.on_device(bench.engine.open_kv(blob))
+        ways["kv_gpu"] = lambda: bench.first(query, resident)
+    if bench.peer is not None:
+        bench.peer.keep(memory)
+        ways["peer_prompt"] = lambda: bench.peer.prompt([*memory, *query])
+        ways["peer_kv"] = lambda: bench.peer.mounted(query)
+    taken, tokens = {name: [] for name in ways}, {}
+    for _ in range(rounds + 1):
+        for name, way in ways.items():
+            times, tokens[name] = await bench.clock(way)
             taken[name].append(times)
-    wall = {name: statistics.median(times[0] for times in found) for name, found in taken.items()}
-    cpu = {name: statistics.median(times[1] for times in found) for name, found in taken.items()}
-    saved = cpu["prompt"] - cpu["kv_memory"]
+    # The first round warms up.
+    wall = {name: statistics.median(times[0] for times in found[1:]) for name, found in taken.items()}
+    cpu = {name: statistics.median(times[1] for times in found[1:]) for name, found in taken.items()}
+    spent = wall if bench.on_gpu else cpu
+    best = spent["kv_gpu"] if bench.on_gpu else spent["kv_memory"]
+    saved = spent["prompt"] - best
     return {
         "memory_tokens": built.token_count,
-        "wall_ms": {name: round(value * 1000, 1) for name, value in wall.items()},
-        "cpu_ms": {name: round(value * 1000, 1) for name, value in cpu.items()},
-        "speedup_memory": round(cpu["prompt"] / cpu["kv_memory"], 1),
-        "speedup_disk": round(cpu["prompt"] / cpu["kv_disk"], 1),
-        "speedup_limit": round(cpu["prompt"] / cpu["query_alone"], 1),
-        "same_tokens": answers["prompt"] == answers["kv_memory"] == answers["kv_disk"],
+        "query_tokens": query_tokens,
+        "wall_ms": {name: round(value * 1000, 2) for name, value in wall.items()},
+        "cpu_ms": {name: round(value * 1000, 2) for name, value in cpu.items()},
+        "gain": {name: round(spent["prompt"] / value, 1) for name, value in spent.items() if name != "prompt"},
+        "saving": round(saved / spent["prompt"], 4),
+        "gain_over_peer": round(spent["peer_prompt"] / best, 1) if bench.peer else None,
+        "same_tokens": len({token for name, token in tokens.items() if name != "query_alone"}) == 1,
         "kv_bytes": len(built.data),
         "build_ms": round(built.compute_s * 1000, 1),
-        "break_even_uses": round(built.compute_s / saved, 2) if saved > 0 else None,
+        "break_even_uses": round(built.compute_s / (wall["prompt"] - wall["kv_memory"]), 2),
     }
 
 
-async def main():
-    given = arguments()
-    registry = build_registry(InferenceSettings(default_generator=given.model), given.data_dir)
-    generator = registry.generator(given.model).generator
-    await generator.load()
-    text = given.data.read_text() if given.data else "\n\n".join(topics.topics.values())
+async def main(given):
     rows = []
-    with tempfile.TemporaryDirectory() as folder:
-        for length in (int(part) for part in given.lengths.split(",")):
-            row = await measure(generator, await memory_of(generator, text, length), given.rounds, Path(folder))
-            rows.append(row)
-            sys.stderr.write(f"{row}\n")
-    (query,) = await generator.count_tokens([ALONE])
-    await registry.close()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        async with objects(given.objects, folder) as store:
+            bench = Bench(given, store)
+            for context in (int(part) for part in given.contexts.split(",")):
+                for query in (int(part) for part in given.queries.split(",")):
+                    row = await measure(bench, context, query, given.rounds, folder)
+                    rows.append(row)
+                    sys.stderr.write(f"{row}\n")
     result = {
         "benchmark": "kv",
-        "model": given.model,
-        "fingerprint": generator.info.fingerprint,
-        "torch_threads": InferenceSettings().torch_threads,
-        "query_tokens": query,
+        "model": given.shape or given.model,
+        "fingerprint": bench.engine.loaded.fingerprint,
+        "device": torch.cuda.get_device_name() if bench.on_gpu else "cpu",
+        "dtype": given.dtype,
+        "products": given.products,
+        "shares": bench.engine.shares,
+        "torch_threads": torch.get_num_threads(),
+        "objects": given.objects,
         "rounds": given.rounds,
         "rows": rows,
     }
     if given.out:
         given.out.write_text(json.dumps(result, indent=1))
     print(json.dumps(result))
+    return result
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(main(arguments()))

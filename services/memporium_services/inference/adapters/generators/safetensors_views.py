@@ -8,12 +8,16 @@ since the bytes may come from another organisation.
 from __future__ import annotations
 
 import json
+import mmap
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from memporium_platform.errors import PlatformError, Reason
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _HEADER_LENGTH_BYTES = 8
 # The format's own limit.
@@ -38,7 +42,19 @@ class TensorFile:
     metadata: dict[str, str]
 
 
-def view(data: bytearray) -> TensorFile:
+def map_file(path: Path) -> mmap.mmap:
+    """Return a file's bytes as they lie in the page cache, without reading them; for `view`, which reads what is used.
+
+    The mapping is private: should anything write to it, the file stays as it is.
+    """
+    with path.open("rb") as file:
+        found = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+    # Read ahead from the disk while the header is looked at.
+    found.madvise(mmap.MADV_WILLNEED)
+    return found
+
+
+def view(data: bytearray | mmap.mmap) -> TensorFile:
     """Return the tensors in `data`.
 
     Raises:
@@ -50,7 +66,7 @@ def view(data: bytearray) -> TensorFile:
         raise PlatformError(Reason.INTEGRITY_FAILURE, "the blob is no valid safetensors file") from err
 
 
-def _parse(data: bytearray) -> TensorFile:
+def _parse(data: bytearray | mmap.mmap) -> TensorFile:
     if len(data) < _HEADER_LENGTH_BYTES:
         raise ValueError("too short")
     header_bytes = int.from_bytes(data[:_HEADER_LENGTH_BYTES], "little")
@@ -63,7 +79,7 @@ def _parse(data: bytearray) -> TensorFile:
     return TensorFile(tensors, metadata)
 
 
-def _tensor(data: bytearray, begin: int, entry: dict[str, Any]) -> Any:
+def _tensor(data: bytearray | mmap.mmap, begin: int, entry: dict[str, Any]) -> Any:
     dtype, shape = _DTYPES[entry["dtype"]], [int(size) for size in entry["shape"]]
     first, last = (int(offset) for offset in entry["data_offsets"])
     count = 1
