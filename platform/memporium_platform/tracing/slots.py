@@ -199,7 +199,7 @@ def _date(place: Place, item: Item) -> str | None:
         return None
     first, second = words
     month, day = (first, second) if item.variant else (second, first)
-    named = month[0].isupper() and day.isdigit()
+    named = month[0].isupper() and month.removesuffix(".").isalpha() and day.isdigit()
     if not named or place.word(-1)[-1:].isdigit() or text[end : end + 1] in {":", "-", "/"}:
         return None
     if item.variant:
