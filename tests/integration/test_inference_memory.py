@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import grpc
 import pytest
 
-from memporium.cube.v1 import cube_pb2
+from memporium.cube.v1 import adapter_pb2, cube_pb2
 from memporium.inference.v1 import convert_pb2, generate_pb2
 from memporium.inference.v1.inference_service_pb2_grpc import InferenceServiceStub
 from memporium.vault.v1 import vault_pb2, vault_service_pb2
@@ -17,6 +17,8 @@ from memporium_platform.rpc.errors_client import reason_of
 from support.platform import running_platform
 
 MODEL = "tiny-random"
+# A model that writes nonsense learns no fact in seconds.
+ANY = adapter_pb2.AdmissionLimits(min_recall=0, max_perplexity_ratio=0, max_leakage=1)
 FACTS = ("The sky over Mars is pink.", "The ground of Mars is red.", "Mars has two small moons, Phobos and Deimos.")
 
 
@@ -130,19 +132,43 @@ async def test_a_repeated_request_gives_the_same_cube(world):
 
 async def test_a_trained_cube_is_mounted_and_changes_the_answer(world):
     bare, _ = await generate(world.inference, [])
-    options = convert_pb2.TrainingOptions(epochs=20, learning_rate=0.01)
+    options = convert_pb2.TrainingOptions(epochs=8, learning_rate=0.01, limits=ANY)
     request = convert_pb2.TrainParameterRequest(parent=world.parent, cubes=world.cubes, model=MODEL, options=options)
     events = [event async for event in world.inference.TrainParameter(request)]
     result = events[-1].result
     assert result.loss_after < result.loss_before
-    assert result.examples == 3
-    assert result.question_answer_pairs >= 2
-    assert events[-2].progress.stage == convert_pb2.CONVERSION_STAGE_STORING
+    assert result.examples == result.question_answer_pairs == 12
+    stages = list(dict.fromkeys(event.progress.stage for event in events[:-1]))
+    assert stages[-3:] == [
+        convert_pb2.CONVERSION_STAGE_COMPUTING,
+        convert_pb2.CONVERSION_STAGE_EVALUATING,
+        convert_pb2.CONVERSION_STAGE_STORING,
+    ]
     assert result.cube.payload.parameter.rank == 8
+    stored = (await world.vault.GetCube(vault_service_pb2.GetCubeRequest(name=result.cube.name))).cube
+    report = stored.payload.parameter.report
+    assert report == result.cube.payload.parameter.report
+    assert report.admission == adapter_pb2.ADMISSION_ADMITTED
+    assert (report.facts, report.questions) == (3, 6)
+    assert report.perplexity_before > 1
     mounted, finished = await generate(world.inference, [result.cube.name])
     assert mounted != bare
     assert finished.citations[0].form == cube_pb2.MEMORY_FORM_PARAMETER
     assert (await generate(world.inference, []))[0] == bare
+
+
+async def test_an_adapter_below_the_limits_is_kept_with_its_report_and_not_mounted(world):
+    limits = adapter_pb2.AdmissionLimits(min_recall=1, max_perplexity_ratio=0, max_leakage=1)
+    options = convert_pb2.TrainingOptions(epochs=1, limits=limits)
+    request = convert_pb2.TrainParameterRequest(parent=world.parent, cubes=world.cubes, model=MODEL, options=options)
+    cube = (await last(world.inference.TrainParameter(request))).result.cube
+    report = cube.payload.parameter.report
+    assert report.admission == adapter_pb2.ADMISSION_REFUSED
+    assert "held-out" in report.reasons[0]
+    assert report.limits == limits
+    error = await refusal(generate(world.inference, [cube.name]))
+    assert error.reason is Reason.FAILED_PRECONDITION
+    assert report.reasons[0] in error.message
 
 
 async def test_memory_of_another_model_is_refused(world):

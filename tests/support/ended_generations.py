@@ -17,6 +17,7 @@ from typing import Any
 
 import grpc
 
+from memporium.cube.v1 import adapter_pb2
 from memporium.inference.v1 import convert_pb2, generate_pb2
 from memporium.inference.v1.inference_service_pb2_grpc import InferenceServiceStub
 from memporium.vault.v1 import vault_service_pb2
@@ -39,7 +40,9 @@ async def _derived(scene: Scene, inference: Any, pack: str) -> dict[str, str]:
     page = await vaults.ListCubes(vault_service_pb2.ListCubesRequest(parent=pack, page_size=3))
     cubes = [cube.name for cube in page.cubes]
     kv = convert_pb2.BuildActivationRequest(parent=NOTES, cubes=cubes, model=MODEL)
-    options = convert_pb2.TrainingOptions(epochs=1)
+    # What it has learned is not asked for here.
+    limits = adapter_pb2.AdmissionLimits(min_recall=0, max_perplexity_ratio=0, max_leakage=1)
+    options = convert_pb2.TrainingOptions(epochs=1, limits=limits)
     lora = convert_pb2.TrainParameterRequest(parent=NOTES, cubes=cubes, model=MODEL, options=options)
     return {
         "kv": (await last_of(inference.BuildActivation(kv))).result.cube.name,

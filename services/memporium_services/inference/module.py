@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from memporium.inference.v1.inference_service_pb2_grpc import add_InferenceServiceServicer_to_server
 from memporium_platform.names import new_id
+from memporium_services.inference.adapters.checkpoints import ObjectCheckpoints
 from memporium_services.inference.adapters.entitlements_grpc import GrpcEntitlements
 from memporium_services.inference.adapters.models import build_registry
 from memporium_services.inference.adapters.vault_grpc import GrpcMemoryVault
@@ -13,6 +14,8 @@ from memporium_services.inference.app.agreements import Agreements
 from memporium_services.inference.app.blob_cache import BlobCache
 from memporium_services.inference.app.conversion import Conversion
 from memporium_services.inference.app.generation import Generation, Limits
+from memporium_services.inference.app.making import Making
+from memporium_services.inference.app.training import Training
 from memporium_services.inference.app.watermarks import Watermarks
 from memporium_services.inference.servicer import InferenceServicer
 from memporium_services.inference.settings import InferenceSettings
@@ -50,7 +53,10 @@ class InferenceModule:
 async def build(kernel: Kernel) -> InferenceModule:
     """Return the service; models load at their first use."""
     settings = InferenceSettings()
-    registry = build_registry(settings, kernel.settings.data_dir)
+    checkpoints = ObjectCheckpoints(
+        kernel.objects, kernel.keys.derive, clock=kernel.clock, keep_s=settings.checkpoint_keep_s
+    )
+    registry = build_registry(settings, kernel.settings.data_dir, checkpoints=checkpoints)
     vault = GrpcMemoryVault(kernel.channels, max_blob_bytes=settings.max_blob_bytes)
     cache = BlobCache(settings.blob_cache_bytes, policy=settings.blob_cache_policy)
     entitlements = GrpcEntitlements(kernel.channels)
@@ -62,10 +68,12 @@ async def build(kernel: Kernel) -> InferenceModule:
     agreements = Agreements(entitlements, on_end=unload)
     watermarks = Watermarks(registry, kernel.keys.derive)
     limits = Limits(max_prompt_tokens=settings.max_prompt_tokens, max_input_bytes=settings.max_input_bytes)
+    making = Making(registry, vault, agreements, new_id=lambda: new_id(kernel.clock.now()))
     servicer = InferenceServicer(
         registry,
         Generation(registry, vault, cache, agreements, watermarks, entitlements, limits),
-        Conversion(registry, vault, agreements, new_id=lambda: new_id(kernel.clock.now())),
+        Conversion(making),
+        Training(making, checkpoints),
         watermarks,
         tokens=kernel.page_tokens,
         settings=settings,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 
+    from memporium_services.inference.domain.lessons import Lesson
     from memporium_services.inference.domain.memory import NewMemory, Use, UsedMemory
     from memporium_services.inference.domain.values import (
         BuiltKv,
@@ -102,16 +103,47 @@ class Generator(Protocol):
 
 
 class AdapterTrainer(Protocol):
-    """Trains LoRA adapters for one generator."""
+    """Trains LoRA adapters for one generator, and examines them."""
 
     async def train(
-        self, examples: Sequence[Example], plan: TrainingPlan, *, progress: Callable[[int, int, float], None]
+        self,
+        examples: Sequence[Example],
+        plan: TrainingPlan,
+        *,
+        progress: Callable[[int, int, float], None],
+        lessons: Sequence[Lesson] | None,
+        evaluating: Callable[[int, int], None],
+        key: str,
     ) -> TrainedAdapter:
-        """Train on the examples; `progress` gets steps done, steps in all and the loss. Cancelling ends it."""
+        """Train on the examples, then ask for the lessons. Cancelling ends it.
+
+        `progress` gets steps done, steps in all and the loss; `evaluating` questions asked and in all. A call that was
+        cut off goes on from its last kept state when it is repeated with the same `key`.
+        """
         ...
 
     async def close(self) -> None:
         """Release what is held."""
+        ...
+
+
+class CheckpointStore(Protocol):
+    """States of trainings that go on."""
+
+    async def load(self, key: str) -> bytes | None:
+        """Return the state that was kept last, None for none or one that cannot be read."""
+        ...
+
+    async def save(self, key: str, data: bytes) -> None:
+        """Keep a state in place of the last."""
+        ...
+
+    async def delete(self, key: str) -> None:
+        """Forget a state."""
+        ...
+
+    async def sweep(self) -> None:
+        """Forget states that nobody came back for."""
         ...
 
 

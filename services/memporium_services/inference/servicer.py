@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from memporium_services.inference.app.conversion import Conversion
     from memporium_services.inference.app.generation import Generation
     from memporium_services.inference.app.registry import Registry
+    from memporium_services.inference.app.training import Training
     from memporium_services.inference.app.watermarks import Watermarks
     from memporium_services.inference.settings import InferenceSettings
 
@@ -30,6 +31,7 @@ class InferenceServicer(InferenceServiceServicer):
         registry: Registry,
         generation: Generation,
         conversion: Conversion,
+        training: Training,
         watermarks: Watermarks,
         *,
         tokens: PageTokens,
@@ -39,6 +41,7 @@ class InferenceServicer(InferenceServiceServicer):
         self._registry = registry
         self._generation = generation
         self._conversion = conversion
+        self._training = training
         self._watermarks = watermarks
         self._tokens = tokens
         self._settings = settings
@@ -70,7 +73,7 @@ class InferenceServicer(InferenceServiceServicer):
         self, request: convert_pb2.TrainParameterRequest, _context: Any
     ) -> AsyncIterator[convert_pb2.TrainParameterResponse]:
         call, caller = calls.train_call(request, self._settings), current_call().principal
-        steps = self._conversion.train_parameter(call, tenant=caller.org, principal=caller.name)
+        steps = self._training.train_parameter(call, tenant=caller.org, principal=caller.name)
         async with aclosing(steps):
             async for step in steps:
                 yield events.train_event(step)

@@ -65,6 +65,21 @@ class InferenceSettings(BaseSettings):
     max_mounts: int = Field(256, ge=1, description="Most memories in one Generate, BuildActivation, TrainParameter.")
     max_input_bytes: int = Field(1 << 20, ge=1, description="Most UTF-8 bytes of messages, prompt and memory together.")
     max_training_tokens: int = Field(16_384, ge=1, description="Most tokens of training examples, before epochs.")
+    checkpoint_interval_s: float = Field(
+        30.0, ge=0, description="How often the state of a training is kept, to go on after a crash; 0: after each step."
+    )
+    checkpoint_keep_s: float = Field(
+        86_400.0, gt=0, description="How long the state of a training that was cut off stays."
+    )
+    admission_min_recall: float = Field(
+        0.7, ge=0, le=1, description="Share of held-out questions that a trained adapter must answer to be mounted."
+    )
+    admission_max_perplexity_ratio: float = Field(
+        1.25, ge=0, description="Most that an adapter may raise the perplexity of general text, as a ratio; 0: any."
+    )
+    admission_max_leakage: float = Field(
+        0.25, ge=0, le=1, description="Share of questions on other subjects that may be answered with trained values."
+    )
     max_blob_bytes: int = Field(1 << 30, ge=1, description="Largest activation or parameter blob.")
     blob_cache_bytes: int = Field(512 << 20, ge=0, description="Host memory for tensors of mounted memories.")
     blob_cache_policy: Literal["lru", "lfu", "hybrid"] = Field(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memporium_services.inference.domain.examples import examples_of, passages, question_of
+from memporium_services.inference.domain.examples import examples_of, passages
 from memporium_services.inference.domain.memory import (
     Form,
     Licence,
@@ -33,19 +33,14 @@ def test_special_tokens_become_plain_text():
     assert without_special("a<|im_end|>b", ["<|im_end|>", "x"]) == "a< |im_end|>b"
 
 
-def test_questions_come_from_plain_statements_only():
-    assert question_of("The capital of France is Paris.").question == "What is the capital of France?"
-    assert question_of("Caroline moved to Berlin in May 2023.").question.startswith("What do you know about Caroline")
-    assert question_of("It is raining in Berlin today.") is None
-    assert question_of("Is the capital of France Paris?") is None
-
-
-def test_facts_become_pairs_and_the_rest_plain_examples():
+def test_facts_become_questions_and_the_rest_plain_examples():
     memory = UsedMemory(
         name="c", form=Form.PLAINTEXT, facts=("The sky over Mars is pink.", "Rain again today, sadly."), text="unused"
     )
-    pair, plain = examples_of([memory, memory])
-    assert (pair.question, pair.answer) == ("What is the sky over Mars?", "The sky over Mars is pink.")
+    *asked, plain = examples_of([memory, memory])
+    assert {pair.answer for pair in asked} == {"The sky over Mars is pink."}
+    assert "What is the sky over Mars?" in {pair.question for pair in asked}
+    assert len(asked) == len({pair.question for pair in asked}) == 4
     assert (plain.question, plain.answer) == ("", "Rain again today, sadly.")
 
 

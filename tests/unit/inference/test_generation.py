@@ -13,9 +13,12 @@ from memporium_services.inference.app.blob_cache import BlobCache
 from memporium_services.inference.app.conversion import Conversion
 from memporium_services.inference.app.fair_queue import FairQueue
 from memporium_services.inference.app.generation import Generation, Limits
+from memporium_services.inference.app.making import Making
 from memporium_services.inference.app.registry import Registry, RunningGenerator
 from memporium_services.inference.app.running import going
+from memporium_services.inference.app.training import Training
 from memporium_services.inference.app.watermarks import Watermarks
+from memporium_services.inference.domain.admission import Admission, Evaluation
 from memporium_services.inference.domain.memory import (
     ActivationRef,
     BlobRef,
@@ -84,6 +87,7 @@ class FakeVault:
         made = UsedMemory(
             name=f"{new.parent}/cubes/{new.cube_id}",
             form=new.form,
+            parameter=new.parameter,
             licences=new.licences,
             sensitivity_labels=new.sensitivity_labels,
             derivation=new.derivation,
@@ -101,6 +105,7 @@ class FakeGenerator:
     def __init__(self, *, pieces=2, endless=False):
         self.pieces, self.endless = pieces, endless
         self.tasks, self.closed = [], 0
+        self.evaluation = Evaluation(questions=4, recall=1.0, perplexity_before=10.0, perplexity_after=10.5)
 
     async def load(self):
         pass
@@ -121,9 +126,24 @@ class FakeGenerator:
         progress(5, 5)
         return BuiltKv(b"kv", "i", 5, 1, 1, 1, "float16", 0.1)
 
-    async def train(self, examples, plan, *, progress):
+    async def train(self, examples, plan, *, progress, lessons, evaluating, key):
         progress(1, 1, 0.5)
-        return TrainedAdapter(b"lora", 8, 16.0, ("q_proj",), 2.0, 1.0, 1, 0.1)
+        evaluating(1, 1)
+        self.trained = (examples, lessons, key)
+        return TrainedAdapter(b"lora", 8, 16.0, ("q_proj",), 2.0, 1.0, 1, 0.1, self.evaluation)
+
+
+class KeptStates:
+    """Hears which states of trainings are forgotten."""
+
+    def __init__(self):
+        self.deleted, self.swept = [], 0
+
+    async def delete(self, key):
+        self.deleted.append(key)
+
+    async def sweep(self):
+        self.swept += 1
 
 
 class Nothing:
@@ -162,7 +182,9 @@ class World:
         self.generation = Generation(
             registry, self.vault, self.cache, self.agreements, watermarks, self.places, Limits(100, 200)
         )
-        self.conversion = Conversion(registry, self.vault, self.agreements, new_id=lambda: "new")
+        making = Making(registry, self.vault, self.agreements, new_id=lambda: "new")
+        self.checkpoints = KeptStates()
+        self.conversion, self.training = Conversion(making), Training(making, self.checkpoints)
 
     async def generate(self, *memories, prompt="x", tenant="a"):
         call = GenerateCall("", (), prompt, tuple(memory.name for memory in memories), Sampling(4))
@@ -284,12 +306,44 @@ async def test_training_on_a_pack_asks_its_licence_first():
     world = World(TEXT)
     world.vault.refuses[Use.DERIVE_LORA] = Reason.LICENCE_NOT_PERMITTED
     with pytest.raises(PlatformError) as caught:
-        await last(world.conversion.train_parameter(converting(TEXT), tenant="a", principal="p"))
+        await last(world.training.train_parameter(converting(TEXT), tenant="a", principal="p"))
     assert caught.value.reason is Reason.LICENCE_NOT_PERMITTED
     del world.vault.refuses[Use.DERIVE_LORA]
-    trained = await last(world.conversion.train_parameter(converting(TEXT), tenant="a", principal="p"))
+    trained = await last(world.training.train_parameter(converting(TEXT), tenant="a", principal="p"))
     assert isinstance(trained, Trained)
     assert (trained.loss_before, trained.loss_after) == (2.0, 1.0)
+    assert trained.memory.parameter.report.admission is Admission.ADMITTED
+
+
+async def test_an_adapter_that_does_not_know_its_facts_is_kept_and_not_mounted():
+    world = World(TEXT)
+    world.generator.evaluation = replace(world.generator.evaluation, recall=0.25, perplexity_after=20.0, leakage=0.5)
+    trained = await last(world.training.train_parameter(converting(TEXT), tenant="a", principal="p"))
+    report = trained.memory.parameter.report
+    assert report.admission is Admission.REFUSED
+    assert [reason.split()[0] for reason in report.reasons] == ["answers", "perplexity", "answers"]
+    refused = replace(LORA, parameter=replace(LORA.parameter, report=report))
+    world.vault.memories[refused.name] = refused
+    with pytest.raises(PlatformError) as caught:
+        await world.generate(refused)
+    assert caught.value.reason is Reason.FAILED_PRECONDITION
+    assert "25%" in caught.value.message
+    assert not world.generator.tasks
+
+
+async def test_the_state_of_a_training_is_forgotten_with_its_end_and_with_its_agreement():
+    world = World(TEXT)
+    call = converting(TEXT, request_id="r1")
+    await last(world.training.train_parameter(call, tenant="a", principal="p"))
+    key = world.generator.trained[2]
+    assert key
+    assert world.checkpoints.deleted == [key]
+    world.checkpoints.deleted.clear()
+    world.agreements.apply(TEXT.licences[0].agreement, "REVOKED")
+    with pytest.raises(PlatformError) as caught:
+        await last(world.training.train_parameter(replace(call, request_id="r2"), tenant="a", principal="p"))
+    assert caught.value.reason is Reason.LICENCE_REVOKED
+    assert len(world.checkpoints.deleted) == 1
 
 
 async def test_a_repeated_conversion_is_not_done_twice_and_not_for_other_cubes():

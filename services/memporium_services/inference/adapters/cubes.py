@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 from memporium.common.v1 import digest_pb2
 from memporium.cube.v1 import cube_pb2
+from memporium_services.inference.convert.reports import report_of, report_to
 from memporium_services.inference.domain.memory import (
     ActivationRef,
     BlobRef,
+    Claim,
     Form,
     Licence,
     NewMemory,
@@ -34,6 +36,7 @@ def to_memory(cube: cube_pb2.Cube, used: Iterable[cubes_pb2.UsedLicence] = ()) -
     """
     payload = cube.payload
     text, facts = _text(payload.plaintext)
+    stated = payload.plaintext.mem_cell.facts
     return UsedMemory(
         name=cube.name,
         form=_FORMS.get(payload.WhichOneof("form") or "", Form.PLAINTEXT),
@@ -42,6 +45,11 @@ def to_memory(cube: cube_pb2.Cube, used: Iterable[cubes_pb2.UsedLicence] = ()) -
         source=cube.descriptive.source,
         text=text,
         facts=facts,
+        claims=tuple(
+            Claim(claim.subject, claim.attribute, claim.value, fact.text, claim.ended)
+            for fact in stated
+            for claim in fact.claims
+        ),
         blob=_blob(payload),
         activation=_activation(payload.activation) if payload.HasField("activation") else None,
         parameter=_parameter(payload.parameter) if payload.HasField("parameter") else None,
@@ -115,6 +123,8 @@ def _parameter(parameter: cube_pb2.Parameter) -> ParameterRef:
         rank=parameter.rank,
         alpha=parameter.alpha,
         target_modules=tuple(parameter.target_modules),
+        source_cubes=tuple(parameter.source_cubes),
+        report=report_of(parameter.report),
     )
 
 
@@ -171,7 +181,8 @@ def to_cube(new: NewMemory) -> cube_pb2.Cube:
                 alpha=new.parameter.alpha,
                 target_modules=new.parameter.target_modules,
                 blob=digest,
-                source_cubes=new.parents,
+                source_cubes=new.parameter.source_cubes or new.parents,
+                report=report_to(new.parameter.report),
             )
         )
     return cube

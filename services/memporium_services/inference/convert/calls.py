@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from memporium.inference.v1 import convert_pb2, generate_pb2, model_pb2
 from memporium_platform.errors import invalid
+from memporium_services.inference.convert.reports import limits_of
+from memporium_services.inference.domain.admission import AdmissionLimits
 from memporium_services.inference.domain.requests import ConvertCall, GenerateCall
 from memporium_services.inference.domain.values import (
     ComposePlan,
@@ -22,6 +24,7 @@ from memporium_services.inference.domain.values import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from memporium.cube.v1 import adapter_pb2
     from memporium_services.inference.settings import InferenceSettings
 
 _SPEAKERS = {
@@ -119,8 +122,22 @@ def train_call(request: convert_pb2.TrainParameterRequest, settings: InferenceSe
         learning_rate=options.learning_rate or default.learning_rate,
         seed=options.seed,
         max_tokens=settings.max_training_tokens,
+        limits=_limits(options.limits, settings),
     )
     return _convert_call(request, settings, plan)
+
+
+def _limits(message: adapter_pb2.AdmissionLimits, settings: InferenceSettings) -> AdmissionLimits:
+    """Return limits of admission, what is absent from the settings."""
+    default = AdmissionLimits(
+        settings.admission_min_recall, settings.admission_max_perplexity_ratio, settings.admission_max_leakage
+    )
+    found = limits_of(message, default)
+    if not 0 <= found.min_recall <= 1 or not 0 <= found.max_leakage <= 1:
+        raise invalid("limits", "recall and leakage are shares, 0 to 1")
+    if found.max_perplexity_ratio and found.max_perplexity_ratio < 1:
+        raise invalid("limits.max_perplexity_ratio", "must be 0 or at least 1")
+    return found
 
 
 def _compose(request: generate_pb2.GenerateRequest) -> ComposePlan:
@@ -158,6 +175,13 @@ def _cubes(cubes: Sequence[str], field: str, settings: InferenceSettings) -> tup
     if len(cubes) > settings.max_mounts:
         raise invalid(field, f"are {len(cubes)}; at most {settings.max_mounts} in one call")
     return tuple(cubes)
+
+
+def most_of(most: int) -> int:
+    """Return how many rows are asked for; 0: all."""
+    if most < 0:
+        raise invalid("max_uses", "must not be negative")
+    return most
 
 
 def kind_of(kind: int) -> Kind | None:

@@ -163,6 +163,7 @@ def train_event(step: Progress | Trained) -> convert_pb2.TrainParameterResponse:
         steps=step.steps,
         compute_time=_duration(step.compute_s),
         reused=step.reused,
+        resumed_steps=step.resumed_steps,
     )
     return convert_pb2.TrainParameterResponse(result=result)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from memporium_services.inference.domain.admission import AdapterReport
 from memporium_services.inference.domain.values import TextMemory
 
 
@@ -22,6 +23,7 @@ class Use(StrEnum):
     INFER_WITH = "INFER_WITH"
     MATERIALISE_KV = "MATERIALISE_KV"
     DERIVE_LORA = "DERIVE_LORA"
+    DERIVE_TEXT = "DERIVE_TEXT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,19 @@ class ParameterRef:
     rank: int
     alpha: float
     target_modules: tuple[str, ...]
+    source_cubes: tuple[str, ...] = ()
+    report: AdapterReport = field(default_factory=AdapterReport)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a statement asserts of a subject; see `memporium.cube.v1.Claim`."""
+
+    subject: str
+    attribute: str
+    value: str
+    statement: str = ""
+    ended: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +97,7 @@ class UsedMemory:
         source: Its source's own reference.
         text: Its text, for plaintext; facts one a line.
         facts: Its statements, for a MemCell.
+        claims: What its statements assert, where a reader found that.
         blob: Its blob, for the other forms.
         activation: What it says of its KV cache, for ACTIVATION.
         parameter: What it says of its adapter, for PARAMETER.
@@ -99,6 +115,7 @@ class UsedMemory:
     source: str = ""
     text: str = ""
     facts: tuple[str, ...] = ()
+    claims: tuple[Claim, ...] = ()
     blob: BlobRef | None = None
     activation: ActivationRef | None = None
     parameter: ParameterRef | None = None

@@ -131,3 +131,4 @@ class Trained:
     steps: int = 0
     compute_s: float = 0.0
     reused: bool = False
+    resumed_steps: int = 0

@@ -6,9 +6,15 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from memporium_services.inference.domain.admission import AdmissionLimits
+
 if TYPE_CHECKING:
+    from mmap import mmap
+
     import numpy as np
     import numpy.typing as npt
+
+    from memporium_services.inference.domain.admission import Evaluation
 
 
 class Kind(StrEnum):
@@ -140,9 +146,9 @@ class ComposePlan:
 
 @dataclass(frozen=True, slots=True)
 class KvBlob:
-    """A KV cache as stored: a safetensors file and what its cube says of it."""
+    """A KV cache as stored: a safetensors file, in memory or mapped, and what its cube says of it."""
 
-    data: bytearray = field(repr=False)
+    data: bytearray | mmap = field(repr=False)
     token_ids_sha256: str = ""
     token_count: int = 0
 
@@ -265,6 +271,7 @@ class TrainingPlan:
     learning_rate: float = 1e-3
     seed: int = 0
     max_tokens: int = 16_384
+    limits: AdmissionLimits = field(default_factory=AdmissionLimits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,3 +286,5 @@ class TrainedAdapter:
     loss_after: float
     steps: int
     compute_s: float
+    evaluation: Evaluation | None = None
+    resumed_steps: int = 0

@@ -84,13 +84,12 @@ class AdapterBank:
         self._held.move_to_end(keys)
         return found
 
-    def drop_agreement(self, agreement: str) -> int:
-        """Forget every adapter that came under an agreement; return the number of sets."""
+    def drop_agreement(self, agreement: str) -> None:
+        """Forget every adapter that came under an agreement."""
         ended = [keys for keys, one in self._held.items() if agreement in one.agreements]
         for keys in ended:
             del self._held[keys]
         self._gathered.clear()
-        return len(ended)
 
     def clear(self) -> None:
         """Forget all adapters and leave the model as it was."""

@@ -1,10 +1,15 @@
-"""One LoRA training: examples to tokens, AdamW on the deltas of all linear layers, losses before and after."""
+"""One LoRA training: examples to tokens, AdamW on the deltas of all linear layers, and an examination at its end.
+
+With the same model, examples and plan every step is the same, so a training that goes on from a kept state ends with
+the very bytes that it would have ended with uninterrupted (on one thread of a CPU; other devices promise less).
+"""
 
 from __future__ import annotations
 
+import os
 import random
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,13 +18,17 @@ from safetensors.torch import save
 
 from memporium_platform.errors import invalid
 from memporium_services.inference.adapters.generators.chat import ChatFormat
-from memporium_services.inference.domain.values import Speaker, TrainedAdapter, Turn
+from memporium_services.inference.adapters.trainers.torch_evaluation import Examiner
+from memporium_services.inference.adapters.trainers.training_state import TrainingState, pack, task_digest, unpack
+from memporium_services.inference.domain.general_text import replay_questions
+from memporium_services.inference.domain.values import Example, Speaker, TrainedAdapter, Turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from memporium_services.inference.adapters.generators.torch_loading import LoadedModel
-    from memporium_services.inference.domain.values import Example, TrainingPlan
+    from memporium_services.inference.domain.lessons import Lesson
+    from memporium_services.inference.domain.values import TrainingPlan
 
 # Longest example in tokens; a longer one is cut into several where it is plain text, and shortened as an answer.
 _EXAMPLE_TOKENS = 256
@@ -29,6 +38,11 @@ _MAX_GRADIENT_NORM = 1.0
 _WARM_UP = 0.1
 # Labels of this value do not count towards the loss (PyTorch's convention).
 _IGNORED = -100
+# Replay: one question for so many rows of the memory, within these bounds, and the length of an answer.
+_ROWS_FOR_REPLAY, _LEAST_REPLAY, _MOST_REPLAY = 4, 4, 16
+_REPLAY_TOKENS = 24
+# Set by the crash test: the process ends after this step, for instance `training.step.7`.
+_FAULT = "MEMPORIUM_FAULT"
 
 
 @dataclass(frozen=True)
@@ -37,11 +51,31 @@ class _Row:
     labels: list[int]
 
 
+@dataclass(frozen=True)
+class Hooks:
+    """Who hears of a training's steps, and where its state is kept.
+
+    Attributes:
+        stepped: Called with steps done, steps in all and the loss; may raise to end the work.
+        evaluating: Called with questions asked and in all; may raise.
+        load: Returns the state that was kept last, None for none.
+        keep: Keeps a state.
+        keep_every_s: How often; 0: after each step.
+    """
+
+    stepped: Callable[[int, int, float], None]
+    evaluating: Callable[[int, int], None] = lambda _done, _total: None
+    load: Callable[[], bytes | None] = lambda: None
+    keep: Callable[[bytes], None] | None = None
+    keep_every_s: float = 30.0
+
+
 def train_adapter(
     loaded: LoadedModel,
     examples: Sequence[Example],
     plan: TrainingPlan,
-    report: Callable[[int, int, float], None],
+    hooks: Hooks,
+    lessons: Sequence[Lesson] | None = None,
 ) -> TrainedAdapter:
     """Return an adapter trained on the examples. The loaded model is changed and must not be used any more.
 
@@ -49,7 +83,9 @@ def train_adapter(
         loaded: The base model.
         examples: What to learn.
         plan: How.
-        report: Called with steps done, steps in all and the loss; may raise to end the work.
+        hooks: Who hears of it.
+        lessons: What to ask afterwards; then the model's own answers to other questions are learned too, so that it
+            keeps them. None: nothing is asked and kept.
     """
     rows = _rows(loaded.tokenizer, examples)
     tokens = sum(len(row.ids) for row in rows)
@@ -58,26 +94,33 @@ def train_adapter(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(plan.seed % (1 << 63))
         model = _with_deltas(loaded.model, plan)
-        began = time.perf_counter()
-        steps = plan.epochs * -(-len(rows) // _BATCH_EXAMPLES)
-        report(0, steps, 0.0)
-        before = _mean_loss(model, rows)
-        _optimise(model, rows, plan, steps, report)
+        examiner = Examiner(model, loaded.tokenizer, hooks.evaluating)
+        run = _Run(model, plan, hooks, task_digest(loaded.fingerprint, examples, plan))
+        state = run.resumed()
+        if state is None:
+            replay = run.replay(loaded.tokenizer, rows, lessons)
+            state = TrainingState(0, _mean_loss(model, rows), 0.0, replay)
+        kept = [Example(answer, question) for question, answer in state.replay]
+        state = run.optimise([*rows, *(_rows(loaded.tokenizer, kept) if kept else ())], state)
         after = _mean_loss(model, rows)
     tensors = {
         name: tensor.detach().to("cpu", torch.float16).contiguous()
         for name, tensor in get_peft_model_state_dict(model).items()
     }
     config = model.peft_config["default"]
+    evaluation = examiner.evaluate(lessons, bare=model.disable_adapter) if lessons is not None else None
     return TrainedAdapter(
-        data=save(tensors, {"format": "memporium-lora-1", "model_fingerprint": loaded.fingerprint}),
+        # One entry: the library writes several in an order of chance, and equal adapters should be equal files.
+        data=save(tensors, {"model_fingerprint": loaded.fingerprint}),
         rank=plan.rank,
         alpha=plan.alpha,
         target_modules=tuple(sorted(config.target_modules)),
-        loss_before=before,
+        loss_before=state.loss_before,
         loss_after=after,
-        steps=steps,
-        compute_s=time.perf_counter() - began,
+        steps=state.step,
+        compute_s=state.compute_s,
+        evaluation=evaluation,
+        resumed_steps=run.resumed_steps,
     )
 
 
@@ -88,27 +131,72 @@ def _with_deltas(base: Any, plan: TrainingPlan) -> Any:
     return get_peft_model(base.float(), config)
 
 
-def _optimise(
-    model: Any, rows: Sequence[_Row], plan: TrainingPlan, steps: int, report: Callable[[int, int, float], None]
-) -> None:
-    weights = [weight for weight in model.parameters() if weight.requires_grad]
-    optimiser = torch.optim.AdamW(weights, lr=plan.learning_rate, weight_decay=0.0)
-    warm_up = max(1, round(steps * _WARM_UP))
-    order, step = random.Random(plan.seed), 0
-    model.train()
-    for _ in range(plan.epochs):
-        shuffled = list(rows)
-        order.shuffle(shuffled)
-        for batch in _batches(shuffled):
-            step += 1
-            for group in optimiser.param_groups:
-                group["lr"] = plan.learning_rate * min(1.0, step / warm_up)
-            loss = model(**_tensors(batch, model.device)).loss
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(weights, _MAX_GRADIENT_NORM)
-            optimiser.step()
-            optimiser.zero_grad(set_to_none=True)
-            report(step, steps, float(loss.detach()))
+class _Run:
+    """The steps of one training."""
+
+    def __init__(self, model: Any, plan: TrainingPlan, hooks: Hooks, task: str) -> None:
+        self._model, self._plan, self._hooks, self._task = model, plan, hooks, task
+        self._weights = [weight for weight in model.parameters() if weight.requires_grad]
+        self._optimiser = torch.optim.AdamW(self._weights, lr=plan.learning_rate, weight_decay=0.0)
+        self.resumed_steps = 0
+
+    def resumed(self) -> TrainingState | None:
+        """Return the state that an earlier call kept, the weights and moments brought to it."""
+        data = self._hooks.load()
+        state = unpack(data, self._optimiser, task=self._task) if data is not None else None
+        if state is not None:
+            self.resumed_steps = state.step
+        return state
+
+    def replay(
+        self, tokenizer: Any, rows: Sequence[_Row], lessons: Sequence[Lesson] | None
+    ) -> tuple[tuple[str, str], ...]:
+        """Return what the bare model answers to questions whose answers should stay."""
+        if not lessons:
+            return ()
+        most = min(_MOST_REPLAY, max(_LEAST_REPLAY, len(rows) // _ROWS_FOR_REPLAY))
+        questions = replay_questions(lessons, most)
+        self._model.eval()
+        examiner = Examiner(self._model, tokenizer, lambda _done, _total: self._hooks.stepped(0, 0, 0.0))
+        with self._model.disable_adapter():
+            answers = examiner.ask(questions, _REPLAY_TOKENS)
+        return tuple((question, one.text) for question, one in zip(questions, answers, strict=True) if one.text)
+
+    def optimise(self, rows: Sequence[_Row], state: TrainingState) -> TrainingState:
+        """Go on from a state to the last step; the order of the rows is drawn anew, and as before."""
+        plan, order = self._plan, random.Random(self._plan.seed)
+        steps = plan.epochs * -(-len(rows) // _BATCH_EXAMPLES)
+        warm_up = max(1, round(steps * _WARM_UP))
+        began, kept = time.perf_counter() - state.compute_s, time.monotonic()
+        self._hooks.stepped(state.step, steps, 0.0)
+        self._model.train()
+        step = 0
+        for _ in range(plan.epochs):
+            shuffled = list(rows)
+            order.shuffle(shuffled)
+            for batch in _batches(shuffled):
+                step += 1
+                if step <= state.step:
+                    continue
+                loss = self._step(batch, plan.learning_rate * min(1.0, step / warm_up))
+                self._hooks.stepped(step, steps, loss)
+                if self._hooks.keep is not None and time.monotonic() - kept >= self._hooks.keep_every_s:
+                    now = replace(state, step=step, compute_s=time.perf_counter() - began)
+                    self._hooks.keep(pack(now, self._optimiser, task=self._task))
+                    kept = time.monotonic()
+                if os.environ.get(_FAULT) == f"training.step.{step}":
+                    os._exit(137)
+        return replace(state, step=step, compute_s=time.perf_counter() - began)
+
+    def _step(self, batch: Sequence[_Row], learning_rate: float) -> float:
+        for group in self._optimiser.param_groups:
+            group["lr"] = learning_rate
+        loss = self._model(**_tensors(batch, self._model.device)).loss
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self._weights, _MAX_GRADIENT_NORM)
+        self._optimiser.step()
+        self._optimiser.zero_grad(set_to_none=True)
+        return float(loss.detach())
 
 
 def _mean_loss(model: Any, rows: Sequence[_Row]) -> float:

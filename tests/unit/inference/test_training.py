@@ -1,0 +1,161 @@
+"""Training on `tiny-random`: what is cut off goes on with the same result, and what was learned is measured."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from memporium_services.inference.adapters.checkpoints import ObjectCheckpoints
+from memporium_services.inference.adapters.generators.tiny_random import load_tiny_random
+from memporium_services.inference.adapters.trainers.peft_lora import PeftTrainer
+from memporium_services.inference.domain.examples import examples_of
+from memporium_services.inference.domain.lessons import stated
+from memporium_services.inference.domain.values import TrainingPlan
+
+LESSONS = [stated("Ada", "home", "Oslo"), stated("Ada", "dog", "Rex"), stated("Marek", "home", "Brno")]
+PLAN = TrainingPlan(rank=4, alpha=8, epochs=6, learning_rate=1e-2)
+
+
+class States:
+    """Keeps states in memory."""
+
+    def __init__(self):
+        self.kept, self.saves = {}, 0
+
+    async def load(self, key):
+        return self.kept.get(key)
+
+    async def save(self, key, data):
+        self.kept[key] = data
+        self.saves += 1
+
+
+async def train(states, *, plan=PLAN, stop_at=None, lessons=LESSONS):
+    """Return (the adapter or None where it was cut off, the steps that were done)."""
+    trainer, steps, cut = PeftTrainer("tiny-random", load_tiny_random, checkpoints=states, keep_every_s=0), [], []
+
+    def stepped(done, _total, loss):
+        steps.append((done, loss))
+        if done == stop_at:
+            cut.append(asyncio.get_running_loop().call_soon(task.cancel))
+
+    work = trainer.train(examples_of([], lessons), plan, progress=stepped, lessons=lessons, key="k" if states else "")
+    task = asyncio.ensure_future(work)
+    try:
+        return await task, steps
+    except asyncio.CancelledError:
+        return None, steps
+    finally:
+        await trainer.close()
+
+
+async def test_a_training_that_was_cut_off_goes_on_with_the_same_result():
+    whole, all_steps = await train(None)
+    states = States()
+    cut, first = await train(states, stop_at=8)
+    assert cut is None
+    assert 0 < states.saves < len(all_steps)
+    ended, rest = await train(states)
+    assert ended.resumed_steps == states.saves - (len(rest) - 1) > 0
+    assert hashlib.sha256(ended.data).digest() == hashlib.sha256(whole.data).digest()
+    assert (ended.loss_before, ended.loss_after, ended.steps) == (whole.loss_before, whole.loss_after, whole.steps)
+    assert ended.evaluation == whole.evaluation
+    # Each step was done once, with the loss that it has without the cut.
+    assert dict(first[1:])[1] == dict(all_steps[1:])[1]
+    assert rest[0][0] == ended.resumed_steps
+    assert dict(rest[1:]) == {done: loss for done, loss in all_steps if done > ended.resumed_steps}
+
+
+async def test_the_state_of_another_training_is_not_gone_on_with():
+    states = States()
+    await train(states, stop_at=4)
+    other, _ = await train(states, plan=replace(PLAN, seed=5, epochs=2))
+    assert other.resumed_steps == 0
+
+
+async def test_what_was_learned_is_measured_in_words_that_were_not_trained():
+    found, _ = await train(None, plan=replace(PLAN, epochs=40, rank=8, alpha=16))
+    measured = found.evaluation
+    trained = {question for lesson in LESSONS for question in lesson.seen}
+    assert not trained & {question for lesson in LESSONS for question in lesson.held_out}
+    assert measured.facts == measured.ranked == 3
+    assert measured.questions == 6
+    assert measured.recall_before == 0
+    assert measured.recall_seen > 0.6
+    assert measured.mean_reciprocal_rank > 0.6
+    assert measured.perplexity_before > 1
+    assert measured.perplexity_after != measured.perplexity_before
+    assert measured.control_questions > 3
+
+
+class Clock:
+    def __init__(self):
+        self.time = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def now(self):
+        return self.time
+
+
+class Objects:
+    def __init__(self):
+        self.objects = {}
+
+    async def put(self, key, data):
+        self.objects[key] = data
+
+    async def get_bytes(self, key, *, limit_bytes):
+        from memporium_platform.storage.objects.object_store import ObjectNotFoundError
+
+        if key not in self.objects:
+            raise ObjectNotFoundError(key)
+        assert limit_bytes > 1 << 20
+        return self.objects[key]
+
+    async def get(self, key, *, offset=0, length=None):
+        yield self.objects[key][offset : offset + length]
+
+    async def delete(self, key):
+        self.objects.pop(key, None)
+
+    async def list(self, prefix):
+        for key in sorted(self.objects):
+            if key.startswith(prefix):
+                yield key
+
+
+@pytest.fixture
+def stored():
+    objects, clock = Objects(), Clock()
+    keys = {}
+    derive = lambda label: keys.setdefault(label, hashlib.sha256(label.encode()).digest())  # noqa: E731
+    return ObjectCheckpoints(objects, derive, clock=clock, keep_s=3600), objects, clock
+
+
+async def test_states_are_sealed_and_each_opens_under_its_own_key_only(stored):
+    states, objects, _ = stored
+    await states.save("a", b"weights of a memory")
+    assert await states.load("a") == b"weights of a memory"
+    assert all(b"memory" not in data for data in objects.objects.values())
+    (name,) = objects.objects
+    objects.objects[name.removesuffix("a") + "b"] = objects.objects[name]
+    assert await states.load("b") is None
+    objects.objects[name] = objects.objects[name][:-1] + b"x"
+    assert await states.load("a") is None
+    await states.delete("a")
+    assert await states.load("a") is None
+
+
+async def test_a_state_that_nobody_came_back_for_is_swept(stored):
+    states, objects, clock = stored
+    await states.save("old", b"1")
+    clock.time += timedelta(minutes=50)
+    await states.save("new", b"2")
+    clock.time += timedelta(minutes=20)
+    await states.sweep()
+    assert await states.load("old") is None
+    assert await states.load("new") == b"2"
+    assert len(objects.objects) == 1
