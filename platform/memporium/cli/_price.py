@@ -17,17 +17,30 @@ _UNITS = {"call": "CALLS", "memory": "MEMORIES", "token": "TOKENS", "byte": "BYT
 _SECONDS = {"hour": 3600, "day": 86_400}
 
 
-def plan(price: str, trial: str, sample: str) -> offer_pb2.PricePlan:
+_EVERY = ("hour", "day", "month", "year", "agreement")
+
+
+def plan(price: str, trial: str, sample: str, statements: str = "") -> offer_pb2.PricePlan:
     """Return the price plan in words; free where nothing is given.
 
     Args:
         price: For each use or period; "": none.
         trial: How long it may be tried; "": no trial.
         sample: Release that is tried; "": the whole pack.
+        statements: At the ends of which periods statements are made by themselves; "": as the plan says.
 
     Raises:
         typer.BadParameter: It is not a price, or several plans at once.
     """
+    made = _plan(price, trial, sample)
+    if statements:
+        if statements not in _EVERY:
+            raise typer.BadParameter(f"{statements} must be one of {', '.join(_EVERY)}", param_hint="--statements")
+        made.statements = terms_pb2.QuotaPeriod.Value(f"QUOTA_PERIOD_{statements.upper()}")
+    return made
+
+
+def _plan(price: str, trial: str, sample: str) -> offer_pb2.PricePlan:
     if price and trial:
         raise typer.BadParameter("give a price or a trial", param_hint="--trial")
     if sample and not trial:

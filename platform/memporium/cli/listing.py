@@ -124,6 +124,13 @@ def offer(
     ] = "",
     trial: Annotated[str, typer.Option(help="Free of charge for this long, for instance '14 days'.")] = "",
     of_sample: Annotated[str, typer.Option("--sample", help="Full name of the sample release that is tried.")] = "",
+    statements: Annotated[
+        str,
+        typer.Option(
+            help="State what was used at the end of each hour, day, month or year, or of the agreement; "
+            "empty: each period that is paid for, or each month."
+        ),
+    ] = "",
     audience: Audience = [],
 ) -> None:
     """Offer a listing under terms: free of charge, for a price, or as a trial."""
@@ -131,7 +138,7 @@ def offer(
     proposed = offer_pb2.Offer(
         title=offer_id,
         terms=_terms.read(terms) if terms else None,
-        price=_price.plan(price, trial, of_sample),
+        price=_price.plan(price, trial, of_sample, statements),
         audience=_audience([run.parent(org) for org in audience]),
         auto_agree=auto_agree,
     )

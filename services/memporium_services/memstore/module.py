@@ -10,6 +10,7 @@ from memporium_services.memstore.adapters.peers import SchedulerQueue, TransferS
 from memporium_services.memstore.adapters.signers import KeyringSigners
 from memporium_services.memstore.adapters.store import SqlStore
 from memporium_services.memstore.app.background import Background
+from memporium_services.memstore.app.closing import Closing
 from memporium_services.memstore.app.explaining import Explaining
 from memporium_services.memstore.app.listings import Listings
 from memporium_services.memstore.app.market import Market
@@ -55,7 +56,10 @@ class MemstoreModule:
         consents = PeerConsents(self.market, peering, outbox)
         self.entitlements = PeerEntitlements(self.market, peering.me, consents)
         self.metering = Metering(self.market)
-        self.background = Background(self.market, self.agreements, self.metering, SchedulerQueue(kernel.channels))
+        statements = PeerStatements(self.market, peering, outbox)
+        self.closing = Closing(self.market, statements)
+        queue = SchedulerQueue(kernel.channels)
+        self.background = Background(self.market, self.agreements, self.metering, self.closing, queue)
         self._servicer = MemstoreServicer(
             listings=Listings(self.market),
             releases=releases,
@@ -69,7 +73,7 @@ class MemstoreModule:
             watch=Watch(self.market),
             consents=consents,
             explaining=Explaining(self.market),
-            statements=PeerStatements(self.market, peering, outbox),
+            statements=statements,
             trade=self.peers.trade,
         )
 

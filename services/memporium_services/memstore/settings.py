@@ -21,6 +21,9 @@ class MemstoreSettings(BaseSettings):
     )
     keepalive_s: float = Field(15.0, gt=0, description="Longest silence of a stream.")
     timer_s: float = Field(0.5, gt=0, description="Longest wait between two looks for agreements that have expired.")
+    statements_every_s: float = Field(
+        0.0, ge=0, description="Make statements every so many seconds; 0: at the ends of the periods of the offers."
+    )
     delivery_retry_s: float = Field(
         5.0, gt=0, description="Wait before a delivery is handed to the scheduler again; doubles up to an hour."
     )

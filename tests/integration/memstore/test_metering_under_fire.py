@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 from memporium_platform.licence.check import check_terms
 from memporium_services.memstore.adapters import tables
 from support.market import licence
-from support.meter_worker import TTL_S, agree, entitlements_on, open_store, use_once
+from support.meter_worker import AGREEMENT, EVERY_S, TTL_S, agree, entitlements_on, open_store, use_once
 from support.servers import postgres_server, postgres_url  # noqa: F401 - fixtures
 
 TESTS = Path(__file__).parents[2]
@@ -99,7 +99,28 @@ async def test_processes_that_are_killed_neither_oversell_nor_lose_a_use(tmp_pat
     assert (used, reserved) == (LIMIT, 0)
     assert len(uses) == len(set(uses)) == LIMIT
     assert set(told) <= set(uses)
+    await asyncio.sleep(EVERY_S)
+    await meter.close_due()
+    await _check_statements(store)
     await store.close()
+
+
+async def _check_statements(store):
+    """Demand that each use stands on one statement, and that no statement is missing or there twice."""
+
+    def fetch(tx):
+        usage = tables.usage.c
+        standing = dict(tx._conn.execute(select(usage.statement, func.count()).group_by(usage.statement)).all())
+        return tx.statements.of_agreement(AGREEMENT, after=0, limit=10_000), standing
+
+    statements, standing = await store.read(fetch)
+    assert [one.number for one in statements] == list(range(1, len(statements) + 1))
+    assert {one.number: one.uses for one in statements} == standing
+    ends = [one.end_us for one in statements]
+    assert ends == sorted(set(ends))
+    assert all(end % int(EVERY_S * 1e6) == 0 for end in ends)
+    assert len(statements) > 1
+    assert sum(one.amount.micros for one in statements) == LIMIT * 1_000_000
 
 
 async def test_sixty_four_clients_get_exactly_what_there_is(tmp_path, database_url):

@@ -118,6 +118,17 @@ async def test_a_statement_waits_while_the_other_platform_is_away_and_comes_afte
     assert [one.uses for one in await listed(north, home(name), "seller")] == [1, 0]
 
 
+async def test_a_period_that_ends_makes_one_on_both_without_anybodys_call(tmp_path, monkeypatch):
+    monkeypatch.setenv("MEMPORIUM_MEMSTORE_STATEMENTS_EVERY_S", "0.5")
+    async with two_sides(tmp_path) as (north, south):
+        name = await agreed(north, south, terms=licence(calls=None), price=PER_CALL)
+        for number in range(2):
+            await south.market.use(name, f"a{number}")
+            found = await settled(south, name, number + 1)
+        assert [one.uses for one in found] == [1, 1]
+        assert [one.sha256 for one in await listed(north, home(name), "seller")] == [one.sha256 for one in found]
+
+
 CHANGES = {
     "less_owed": lambda told: told["due"].update(micros=0) or told["amount"].update(micros=0),
     "sum": lambda told: told["amount"].update(micros=1),

@@ -4,6 +4,7 @@ import pytest
 import typer
 
 from memporium.cli._price import plan
+from memporium.memstore.v1 import terms_pb2
 
 
 def test_prices_in_words():
@@ -31,3 +32,12 @@ def test_prices_in_words():
 def test_what_is_no_price_is_wrong_use(given):
     with pytest.raises(typer.BadParameter):
         plan(*given)
+
+
+def test_statements_are_made_as_often_as_is_said():
+    assert not plan("9 EUR a month", "", "").statements
+    made = plan("0.25 EUR a call", "", "", "month")
+    assert made.statements == terms_pb2.QUOTA_PERIOD_MONTH
+    assert plan("", "", "", "agreement").statements == terms_pb2.QUOTA_PERIOD_AGREEMENT
+    with pytest.raises(typer.BadParameter, match="must be one of hour, day"):
+        plan("", "", "", "weekly")

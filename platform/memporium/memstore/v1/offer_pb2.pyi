@@ -166,6 +166,12 @@ class PricePlan(_message.Message):
     PER_PERIOD_FIELD_NUMBER: _builtins.int
     PER_USE_FIELD_NUMBER: _builtins.int
     TRIAL_FIELD_NUMBER: _builtins.int
+    STATEMENTS_FIELD_NUMBER: _builtins.int
+    statements: _terms_pb2.QuotaPeriod.ValueType
+    """At the ends of which calendar periods (UTC) usage statements are made by themselves; `QUOTA_PERIOD_AGREEMENT`: once,
+    after the agreement has ended. Not given: a plan by time states each of its periods, a plan by use each month, others
+    never.
+    """
     @_builtins.property
     def free(self) -> Global___FreePlan:
         """Nothing."""
@@ -189,10 +195,11 @@ class PricePlan(_message.Message):
         per_period: Global___PeriodPlan | None = ...,
         per_use: Global___UsePlan | None = ...,
         trial: Global___TrialPlan | None = ...,
+        statements: _terms_pb2.QuotaPeriod.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["free", b"free", "per_period", b"per_period", "per_use", b"per_use", "plan", b"plan", "trial", b"trial"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["free", b"free", "per_period", b"per_period", "per_use", b"per_use", "plan", b"plan", "trial", b"trial"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["free", b"free", "per_period", b"per_period", "per_use", b"per_use", "plan", b"plan", "statements", b"statements", "trial", b"trial"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_plan: _TypeAlias = _typing.Literal["free", "per_period", "per_use", "trial"]  # noqa: Y015
     _WhichOneofArgType_plan: _TypeAlias = _typing.Literal["plan", b"plan"]  # noqa: Y015

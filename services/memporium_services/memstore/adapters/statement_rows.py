@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import or_, select
+from sqlalchemy import delete, or_, select
 
+from memporium_platform.storage.sql.upsert import upsert
 from memporium_services.memstore.adapters import tables
 from memporium_services.memstore.adapters.entity_rows import Body, EntityRows
 from memporium_services.memstore.domain.statements import UsageStatement
@@ -48,6 +49,26 @@ class SqlStatements(EntityRows[UsageStatement]):
         if end_us:
             query = query.where(table.end_us < end_us)
         return self._all(query.order_by(table.end_us, table.name).limit(limit))
+
+    def due(self, now_us: int, *, limit: int) -> list[str]:
+        """Return agreements whose next statement is due, the longest due first."""
+        table = tables.statement_dues.c
+        query = select(table.agreement).where(table.due_us <= now_us).order_by(table.due_us, table.agreement)
+        return list(self._conn.execute(query.limit(limit)).scalars())
+
+    def next_due(self, agreement: str) -> int | None:
+        """Return when the next statement of an agreement is due; 0: not told yet; None: never."""
+        table = tables.statement_dues.c
+        return self._conn.execute(select(table.due_us).where(table.agreement == agreement)).scalar_one_or_none()
+
+    def set_due(self, agreement: str, due_us: int | None) -> None:
+        """Say when the next statement of an agreement is due; None: never."""
+        table = tables.statement_dues
+        if due_us is None:
+            self._conn.execute(delete(table).where(table.c.agreement == agreement))
+            return
+        row = {"agreement": agreement, "due_us": due_us}
+        self._conn.execute(upsert(table, row, index_elements=["agreement"], set_=["due_us"]))
 
     def _all(self, query: Select[Any]) -> list[UsageStatement]:
         return [_BODY.read(text) for text in self._conn.execute(query).scalars()]

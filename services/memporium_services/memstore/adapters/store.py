@@ -14,7 +14,7 @@ from memporium_services.memstore.adapters import tables
 from memporium_services.memstore.adapters.entity_rows import Body, EntityRows, visible
 from memporium_services.memstore.adapters.event_rows import SUBSCRIPTION, SqlEvents
 from memporium_services.memstore.adapters.meter_rows import SqlMeter
-from memporium_services.memstore.adapters.peering.fed_rows import FedRows
+from memporium_services.memstore.adapters.peering.fed_rows import AgreementRows, FedRows
 from memporium_services.memstore.adapters.peering.rows import SqlPeerRows
 from memporium_services.memstore.adapters.sequence_rows import next_number
 from memporium_services.memstore.adapters.statement_rows import SqlStatements
@@ -82,7 +82,7 @@ class SqlTransaction:
         of_talks = _columns("name", "provider", "consumer", "listing")
         self.negotiations: Rows[Negotiation] = FedRows(conn, tables.negotiations, body=_NEGOTIATION, columns=of_talks)
         of_agreement = _columns("name", "provider", "consumer", "listing", "state", "revision", "expire_us")
-        self.agreements: Rows[Agreement] = FedRows(conn, tables.agreements, body=_AGREEMENT, columns=of_agreement)
+        self.agreements: Rows[Agreement] = AgreementRows(conn, tables.agreements, body=_AGREEMENT, columns=of_agreement)
         self.peering: PeerRows = SqlPeerRows(conn)
         of_consent = _columns("name", "agreement", "provider", "consumer", "state")
         self.consents: Rows[Consent] = FedRows(conn, tables.consents, body=_CONSENT, columns=of_consent)

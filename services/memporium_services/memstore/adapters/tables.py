@@ -130,6 +130,15 @@ statements = Table(
     Index("ix_statements_consumer", "consumer", "end_us"),
 )
 
+# When the next statement of an agreement is made by itself; 0: not told yet. Written with the agreement.
+statement_dues = Table(
+    "statement_dues",
+    metadata,
+    Column("agreement", Text, primary_key=True),
+    Column("due_us", BigInteger, nullable=False),
+    Index("ix_statement_dues_due_us", "due_us"),
+)
+
 transitions = Table(
     "transitions",
     metadata,

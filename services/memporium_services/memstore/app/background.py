@@ -1,4 +1,4 @@
-"""What the marketplace does by itself: expiry, reservations that nobody came back for, deliveries."""
+"""What the marketplace does by itself: expiry, reservations that nobody came back for, statements, deliveries."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from memporium_services.memstore.app.agreements import Agreements
+    from memporium_services.memstore.app.closing import Closing
     from memporium_services.memstore.app.market import Market
     from memporium_services.memstore.app.metering import Metering
     from memporium_services.memstore.domain.subscriptions import Delivery
@@ -28,14 +29,17 @@ _LONGEST_WAIT_S = 3600.0
 class Background:
     """The timers."""
 
-    def __init__(self, market: Market, agreements: Agreements, metering: Metering, queue: DeliveryQueue) -> None:
+    def __init__(
+        self, market: Market, agreements: Agreements, metering: Metering, closing: Closing, queue: DeliveryQueue
+    ) -> None:
         """Work on the market; deliveries go to `queue`."""
         self._market, self._agreements, self._metering, self._queue = market, agreements, metering, queue
+        self._closing = closing
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         """Begin."""
-        for work in (self._agreements.expire_due, self._metering.sweep, self.deliver_due):
+        for work in (self._agreements.expire_due, self._metering.sweep, self._closing.close_due, self.deliver_due):
             self._tasks.append(asyncio.create_task(self._repeat(work), name=f"memstore.{work.__name__}"))
 
         self._tasks.append(asyncio.create_task(self._follow_events(), name="memstore.follow_events"))

@@ -56,6 +56,9 @@ class Statements:
 
         return await self._market.mutate(work, _show)
 
+    def announce(self) -> None:
+        """Let what was made be sent to whom it concerns."""
+
     async def signers_of(self, consumer: str) -> tuple[Signer, Signer]:
         """Return who signs statements: the consumer and the platform."""
         return await self._market.signers.of(consumer), await self._market.signers.of("")
@@ -137,7 +140,8 @@ def closed(tx: Transaction, agreement: Agreement, end_us: int, *, before_us: int
     last = tx.statements.last(agreement.name)
     number = 1 if last is None else last.number + 1
     uses = tx.meter.close(agreement.name, number, MAX_USES, before_us=before_us)
-    due = amount_owed(tx, agreement, end_us, stated=True)
+    # What begins at its end is on the next one.
+    due = amount_owed(tx, agreement, end_us - 1, stated=True)
     before = Price(due.currency, 0) if last is None else last.due
     return UsageStatement(
         name=f"{agreement.name}/statements/{number}",

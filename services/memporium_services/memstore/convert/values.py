@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf.duration_pb2 import Duration
@@ -132,6 +133,11 @@ def plan_in(message: offer_pb2.PricePlan, field: str) -> PricePlan:
         plan = PricePlan(PlanKind.TRIAL, duration_s=trial.duration.seconds, release=trial.release)
     else:
         plan = PricePlan()
+    if message.statements:
+        every = PERIODS.get(message.statements)
+        if every is None:
+            raise invalid(f"{field}.statements", "is not known")
+        plan = replace(plan, statements=every)
     return check_plan(plan, field)
 
 
@@ -150,6 +156,8 @@ def plan_out(plan: PricePlan) -> offer_pb2.PricePlan:
         message.trial.CopyFrom(offer_pb2.TrialPlan(duration=Duration(seconds=plan.duration_s), release=plan.release))
     else:
         message.free.SetInParent()
+    if plan.statements is not None:
+        message.statements = period_out(plan.statements)
     return message
 
 

@@ -42,6 +42,7 @@ class PricePlan:
         cap: For PER_USE: at most this in all; None: no cap.
         duration_s: For TRIAL: seconds from activation.
         release: For TRIAL: the sample; "": the whole.
+        statements: How often statements are made by themselves; AGREEMENT: once it has ended; None: as the plan says.
     """
 
     kind: PlanKind = PlanKind.FREE
@@ -51,6 +52,20 @@ class PricePlan:
     cap: Price | None = None
     duration_s: int = 0
     release: str = ""
+    statements: Period | None = None
+
+    @property
+    def statement_period(self) -> Period | None:
+        """At the ends of which periods statements are made by themselves; None: never.
+
+        A price for a period is stated for each, a price for uses each month, and what is free not at all, unless the
+        plan says otherwise.
+        """
+        if self.statements is not None:
+            return self.statements
+        if self.kind is PlanKind.PER_PERIOD:
+            return self.period
+        return Period.MONTH if self.kind is PlanKind.PER_USE else None
 
 
 def check_plan(plan: PricePlan, field: str) -> PricePlan:

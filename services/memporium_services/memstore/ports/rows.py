@@ -144,6 +144,18 @@ class StatementRows(Rows["UsageStatement"], Protocol):
         """Return the statements in which an organisation is a party, by time; an `end_us` of 0 is no end."""
         ...
 
+    def due(self, now_us: int, *, limit: int) -> list[str]:
+        """Return agreements whose next statement is due, the longest due first."""
+        ...
+
+    def next_due(self, agreement: str) -> int | None:
+        """Return when the next statement of an agreement is due; 0: not told yet; None: never."""
+        ...
+
+    def set_due(self, agreement: str, due_us: int | None) -> None:
+        """Say when the next statement of an agreement is due; None: never."""
+        ...
+
 
 class EventRows(Protocol):
     """Events, the cursors of subscriptions, and deliveries that wait."""

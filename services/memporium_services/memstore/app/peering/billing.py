@@ -33,8 +33,12 @@ class PeerStatements(Statements):
     async def create(self, parent: str) -> Shown[UsageStatement]:
         """Close what was used since the last statement; the provider's platform signs it when it has it."""
         made = await super().create(parent)
-        self._peering.to_send.fire()
+        self.announce()
         return made
+
+    def announce(self) -> None:
+        """Let what was made be sent to whom it concerns."""
+        self._peering.to_send.fire()
 
     def put(
         self,

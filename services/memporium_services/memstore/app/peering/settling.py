@@ -130,7 +130,7 @@ def _check_amount(agreement: Agreement, statement: UsageStatement, before: Price
     """Demand that no less is owed than by the price plan, and that the amount is what came to be owed since."""
     plan = agreement.price
     used = sum(units.of(plan.unit) for units in sums.values()) if plan.kind is PlanKind.PER_USE else 0
-    until_us = ended_us(agreement, statement.end_us)
+    until_us = ended_us(agreement, statement.end_us - 1)
     owed = amount_due(plan, used=used, start_us=agreement.activate_us, until_us=until_us)
     due, micros = statement.due, before.micros if before is not None else 0
     since = Price(due.currency, due.micros - micros)
