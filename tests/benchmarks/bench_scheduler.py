@@ -2,8 +2,10 @@
 
 Traces: Zipf, shifting interests, Zipf broken by scans; with `--data`, LoCoMo dialogues replayed as many agents: each
 question uses the memories of the sessions that hold its evidence; with `--trace`, a recorded one (JSON lines). For each
-budget: hit rate, seconds of prefill saved, their share of what a tier that knows the future achieves at least, and
-prefetching with its precision. Prints one JSON object last.
+budget: hit rate, seconds of prefill saved, their share of what a tier that knows the future achieves at least and of the
+limit above that, and prefetching with its precision. Beside them a tier that knows how popular each memory is in each
+phase (or, in dialogues, with whom the talk is just now) but not what chance will draw: no policy that is not told the
+future can count on more. Prints one JSON object last.
 """
 
 from __future__ import annotations
@@ -14,14 +16,17 @@ import random
 import re
 import sys
 import time
+from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 
 from memporium_platform.tiering import traces
 from memporium_platform.tiering.catalogue import POLICIES
-from memporium_platform.tiering.prediction import Successors
+from memporium_platform.tiering.prediction import NextNeeds
 from memporium_platform.tiering.simulation import Access, best_possible, replay
 
+# Uses after which interests shift in the trace of that name.
+_PHASE = 400
 _EVIDENCE = re.compile(r"D(\d+):\d+")
 
 
@@ -75,24 +80,62 @@ def dialogues(path, seed, *, copies=4, gap_s=20.0):
             del left[name]
 
 
-def measured(trace, budget):
+class Popularity:
+    """Knows how often each memory is used in each phase, or by each agent, of the trace; not when."""
+
+    name, admits_all = "popularity", False
+
+    def __init__(self, trace, phase):
+        self._phase, self._index, self._group = phase, -1, ""
+        self._agents = any(access.agent for access in trace)
+        self._counts = {}
+        for index, access in enumerate(trace):
+            self._counts.setdefault(self._of(index, access.agent), Counter())[access.item.key] += 1
+        self._totals = {group: counts.total() for group, counts in self._counts.items()}
+
+    def _of(self, index, agent):
+        # Copies of a dialogue differ in their last sign alone.
+        return agent.rpartition("-")[0] if self._agents else index // self._phase
+
+    def used(self, item, now, agent=""):
+        self._index += 1
+        self._group = self._of(self._index, agent)
+
+    def value(self, item, now):
+        share = self._counts[self._group][item.key] / self._totals[self._group]
+        if self._agents:
+            # A burst has nine questions on average; then somebody else asks.
+            others = sum(self._counts[one][item.key] / self._totals[one] for one in self._counts)
+            share = 0.9 * share + 0.1 * others / len(self._counts)
+        return share * item.saved_s / max(1, item.size_bytes)
+
+
+def measured(trace, budget, phase):
     achievable, limit = best_possible(trace, budget_bytes=budget)
     rows = {}
+    informed = replay(trace, Popularity(trace, phase), budget_bytes=budget).saved_s
     for name, make in POLICIES.items():
         began = time.process_time()
         found = replay(trace, make(budget), budget_bytes=budget)
         spent = time.process_time() - began
-        ahead = replay(trace, make(budget), budget_bytes=budget, predict=Successors())
+        ahead = replay(trace, make(budget), budget_bytes=budget, predict=NextNeeds())
         rows[name] = {
             "hit_rate": round(found.hits / found.uses, 3),
             "saved_s": round(found.saved_s, 1),
             "of_the_future": round(found.saved_s / achievable, 3) if achievable else None,
+            "of_the_limit": round(found.saved_s / limit, 3) if limit else None,
             "us_a_use": round(spent / found.uses * 1e6, 1),
             "with_prefetch_saved_s": round(ahead.saved_s, 1),
+            "with_prefetch_of_the_future": round(ahead.saved_s / achievable, 3) if achievable else None,
             "prefetched": ahead.prefetched,
             "prefetch_precision": round(ahead.prefetched_used / ahead.prefetched, 3) if ahead.prefetched else None,
         }
-    return {"achievable_s": round(achievable, 1), "limit_s": round(limit, 1), "policies": rows}
+    return {
+        "achievable_s": round(achievable, 1),
+        "limit_s": round(limit, 1),
+        "popularity_of_the_future": round(informed / achievable, 3) if achievable else None,
+        "policies": rows,
+    }
 
 
 def main():
@@ -112,7 +155,8 @@ def main():
     for name, trace in known.items():
         assert all(one.at <= other.at for one, other in pairwise(trace))
         bytes_of_all = sum({access.item.key: access.item.size_bytes for access in trace}.values())
-        rows = {share: measured(trace, int(bytes_of_all * float(share))) for share in given.budgets.split(",")}
+        phase = _PHASE if name == "shifting" else len(trace)
+        rows = {share: measured(trace, int(bytes_of_all * float(share)), phase) for share in given.budgets.split(",")}
         result["traces"][name] = {"uses": len(trace), "gb_of_all": round(bytes_of_all / 1e9, 2), "budgets": rows}
         sys.stderr.write(f"{name} done\n")
     if given.out:

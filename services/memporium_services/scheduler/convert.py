@@ -11,7 +11,9 @@ from memporium.cube.v1 import cube_pb2
 from memporium.scheduler.v1 import job_pb2, placement_pb2
 from memporium_platform.errors import invalid
 from memporium_platform.names import JOB, ORG
+from memporium_platform.tiering.catalogue import plugins
 from memporium_services.scheduler.domain.jobs import Job, JobKind, JobState
+from memporium_services.scheduler.domain.strategies import STRATEGIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -67,6 +69,20 @@ def job_out(job: Job) -> job_pb2.Job:
     arguments.SetInParent()
     ParseDict(dict(job.spec), arguments, ignore_unknown_fields=True)
     return made
+
+
+def strategies_out() -> list[placement_pb2.Strategy]:
+    """Return every strategy by name: those of placement, and the policies of other packages."""
+    own = [
+        placement_pb2.Strategy(name=one.name, description=one.description, policy=one.name in plugins())
+        for one in STRATEGIES.values()
+    ]
+    others = [
+        placement_pb2.Strategy(name=one.name, description=one.description, origin=one.origin, policy=True)
+        for one in plugins().values()
+        if one.name not in STRATEGIES
+    ]
+    return sorted([*own, *others], key=lambda one: one.name)
 
 
 def placement_out(placement: Placement) -> placement_pb2.Placement:

@@ -14,10 +14,12 @@ from memporium_platform.call import service_principal
 from memporium_platform.errors import PlatformError
 from memporium_services.scheduler.adapters.dbos_queue import DbosQueue
 from memporium_services.scheduler.adapters.grpc_memory import GrpcMemory
+from memporium_services.scheduler.adapters.grpc_moves import GrpcMoves
 from memporium_services.scheduler.adapters.grpc_services import GrpcServices
 from memporium_services.scheduler.adapters.job_rows import SqlJobRows
 from memporium_services.scheduler.adapters.pipeline_rows import SqlPipelineRows
 from memporium_services.scheduler.adapters.schedule_rows import SqlScheduleRows
+from memporium_services.scheduler.app.conversions import Conversions
 from memporium_services.scheduler.app.execution import Execution
 from memporium_services.scheduler.app.firing import Firing
 from memporium_services.scheduler.app.jobs import Jobs, Signals
@@ -26,6 +28,7 @@ from memporium_services.scheduler.app.placement import Placements
 from memporium_services.scheduler.app.running import Running
 from memporium_services.scheduler.app.schedules import Schedules
 from memporium_services.scheduler.app.sealing import Sealer
+from memporium_services.scheduler.app.simulations import Simulations
 from memporium_services.scheduler.domain.jobs import Job, JobKind
 from memporium_services.scheduler.servicer import SchedulerServicer
 from memporium_services.scheduler.settings import SchedulerSettings
@@ -57,7 +60,8 @@ class SchedulerModule:
         self._database, self._settings, self._rows = database, settings, SqlJobRows()
         self._queue = DbosQueue(dbos_url(kernel.settings), settings=settings)
         signals, services = Signals(), GrpcServices(kernel.channels)
-        placements = Placements(services, clock=kernel.clock)
+        placements, moves = Placements(services, clock=kernel.clock), GrpcMoves(kernel.channels)
+        conversions = Conversions(moves, services, clock=kernel.clock)
         shared: dict[str, Any] = {"clock": kernel.clock, "signals": signals, "settings": settings}
         jobs = Jobs(database, self._rows, queue=self._queue, **shared)
         sealer = Sealer(kernel.keys.derive("scheduler.pipelines"))
@@ -67,7 +71,13 @@ class SchedulerModule:
         )
         pipelines = Pipelines(database, jobs, self._rows, rows, sealer=sealer, clock=kernel.clock)
         self._execution = Execution(
-            database, self._rows, services=services, placements=placements, running=running, **shared
+            database,
+            self._rows,
+            services=services,
+            placements=placements,
+            conversions=conversions,
+            running=running,
+            **shared,
         )
         times = SqlScheduleRows(sealer)
         schedules = Schedules(database, times, services=services, pipelines=pipelines, clock=kernel.clock)
@@ -81,7 +91,9 @@ class SchedulerModule:
             clock=kernel.clock,
             settings=settings,
         )
-        self._servicer = SchedulerServicer(jobs, placements, pipelines, schedules, kernel.page_tokens)
+        self._servicer = SchedulerServicer(
+            jobs, placements, pipelines, schedules, conversions, Simulations(moves), kernel.page_tokens
+        )
         self._tasks: list[asyncio.Task[None]] = []
 
     def add_to(self, server: Any) -> None:

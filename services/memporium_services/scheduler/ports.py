@@ -167,6 +167,10 @@ class Services(Protocol):
         """Return the memories of a vault for placement, and whether there are more."""
         ...
 
+    async def similarities(self, vault: str, query: str) -> Mapping[str, float]:
+        """Return how near the memories of a vault are to a question, 0 to 1, those that are near."""
+        ...
+
     async def move(self, cube: str, *, hot: bool, request_id: str, reason: str) -> bool:
         """Move a memory to a tier; False where its state does not allow it."""
         ...

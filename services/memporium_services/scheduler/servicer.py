@@ -4,26 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from memporium.scheduler.v1 import placement_pb2
 from memporium.scheduler.v1 import scheduler_service_pb2 as pb
 from memporium.scheduler.v1.scheduler_service_pb2_grpc import SchedulerServiceServicer
 from memporium_platform.paging import PageTokens, page_size
 from memporium_services.scheduler import convert
 from memporium_services.scheduler.domain.jobs import JobKind
-from memporium_services.scheduler.domain.strategies import STRATEGIES
+from memporium_services.scheduler.servicer_conversions import ConversionMethods
 from memporium_services.scheduler.servicer_pipelines import PipelineMethods
 from memporium_services.scheduler.servicer_schedules import ScheduleMethods
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from memporium_services.scheduler.app.conversions import Conversions
     from memporium_services.scheduler.app.jobs import Jobs
     from memporium_services.scheduler.app.pipelines import Pipelines
     from memporium_services.scheduler.app.placement import Placements
     from memporium_services.scheduler.app.schedules import Schedules
+    from memporium_services.scheduler.app.simulations import Simulations
 
 
-class SchedulerServicer(PipelineMethods, ScheduleMethods, SchedulerServiceServicer):
+class SchedulerServicer(PipelineMethods, ScheduleMethods, ConversionMethods, SchedulerServiceServicer):
     """Serves `memporium.scheduler.v1.SchedulerService`."""
 
     def __init__(
@@ -32,9 +33,12 @@ class SchedulerServicer(PipelineMethods, ScheduleMethods, SchedulerServiceServic
         placements: Placements,
         pipelines: Pipelines,
         schedules: Schedules,
+        conversions: Conversions,
+        simulations: Simulations,
         page_tokens: PageTokens,
     ) -> None:
-        """Serve jobs, placements, pipelines and schedules."""
+        """Serve jobs, placements, pipelines, schedules, conversions and simulations."""
+        self._conversions, self._simulations = conversions, simulations
         self._jobs, self._placements, self._tokens = jobs, placements, page_tokens
         self._pipelines, self._schedules = pipelines, schedules
 
@@ -70,14 +74,17 @@ class SchedulerServicer(PipelineMethods, ScheduleMethods, SchedulerServiceServic
     async def ListStrategies(self, request: pb.ListStrategiesRequest, context: Any) -> pb.ListStrategiesResponse:
         scope, limit = "scheduler.strategies", page_size(request.page_size)
         start = int(self._tokens.open(scope, request.page_token).get("start", 0))
-        named = sorted(STRATEGIES.values(), key=lambda one: one.name)
-        shown = [placement_pb2.Strategy(name=one.name, description=one.description) for one in named]
+        shown = convert.strategies_out()
         more = self._tokens.seal(scope, {"start": start + limit}) if len(shown) > start + limit else ""
         return pb.ListStrategiesResponse(strategies=shown[start : start + limit], next_page_token=more)
 
     async def PlanPlacement(self, request: pb.PlanPlacementRequest, context: Any) -> pb.PlanPlacementResponse:
         decided, truncated = await self._placements.plan(
-            request.parent, strategy=request.strategy, budget_bytes=request.budget_bytes, labels=request.labels
+            request.parent,
+            strategy=request.strategy,
+            budget_bytes=request.budget_bytes,
+            labels=request.labels,
+            query=request.query,
         )
         hot_bytes = sum(one.candidate.size_bytes for one in decided if one.hot)
         placements = [convert.placement_out(one) for one in decided]

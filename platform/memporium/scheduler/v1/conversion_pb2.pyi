@@ -51,7 +51,9 @@ Global___ConversionTarget: _TypeAlias = ConversionTarget  # noqa: Y015
 
 @_typing.final
 class ConversionRules(_message.Message):
-    """What counts as stable and frequent, and how much may be made. A zero takes the default."""
+    """What counts as stable and frequent, and how much may be made. A number of zero and a time that is absent take the
+    default; a time of zero means at once.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -234,7 +234,7 @@ class SchedulerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SimulateTier(self, request, context):
-        """Says what each strategy would have saved on the recorded uses of an organisation's memories.
+        """Says what each strategy would have saved on the recorded uses of an organisation's memories, the newest 4,000.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

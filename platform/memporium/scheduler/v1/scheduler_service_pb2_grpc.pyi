@@ -56,7 +56,7 @@ class SchedulerServiceStub:
     UndoConversion: _grpc.UnaryUnaryMultiCallable[_conversion_pb2.UndoConversionRequest, _conversion_pb2.UndoConversionResponse]
     """Undoes a conversion: the KV or LoRA memory expires, and the text alone is used again."""
     SimulateTier: _grpc.UnaryUnaryMultiCallable[_tier_pb2.SimulateTierRequest, _tier_pb2.SimulateTierResponse]
-    """Says what each strategy would have saved on the recorded uses of an organisation's memories."""
+    """Says what each strategy would have saved on the recorded uses of an organisation's memories, the newest 4,000."""
     CreatePipeline: _grpc.UnaryUnaryMultiCallable[_pipeline_calls_pb2.CreatePipelineRequest, _pipeline_calls_pb2.CreatePipelineResponse]
     """Keeps a pipeline; its references, types and order are looked at first."""
     GetPipeline: _grpc.UnaryUnaryMultiCallable[_pipeline_calls_pb2.GetPipelineRequest, _pipeline_calls_pb2.GetPipelineResponse]
@@ -114,7 +114,7 @@ class SchedulerServiceAsyncStub(SchedulerServiceStub):
     UndoConversion: _aio.UnaryUnaryMultiCallable[_conversion_pb2.UndoConversionRequest, _conversion_pb2.UndoConversionResponse]  # type: ignore[assignment]
     """Undoes a conversion: the KV or LoRA memory expires, and the text alone is used again."""
     SimulateTier: _aio.UnaryUnaryMultiCallable[_tier_pb2.SimulateTierRequest, _tier_pb2.SimulateTierResponse]  # type: ignore[assignment]
-    """Says what each strategy would have saved on the recorded uses of an organisation's memories."""
+    """Says what each strategy would have saved on the recorded uses of an organisation's memories, the newest 4,000."""
     CreatePipeline: _aio.UnaryUnaryMultiCallable[_pipeline_calls_pb2.CreatePipelineRequest, _pipeline_calls_pb2.CreatePipelineResponse]  # type: ignore[assignment]
     """Keeps a pipeline; its references, types and order are looked at first."""
     GetPipeline: _aio.UnaryUnaryMultiCallable[_pipeline_calls_pb2.GetPipelineRequest, _pipeline_calls_pb2.GetPipelineResponse]  # type: ignore[assignment]
@@ -229,7 +229,7 @@ class SchedulerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _tier_pb2.SimulateTierRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_tier_pb2.SimulateTierResponse, _abc.Awaitable[_tier_pb2.SimulateTierResponse]]:
-        """Says what each strategy would have saved on the recorded uses of an organisation's memories."""
+        """Says what each strategy would have saved on the recorded uses of an organisation's memories, the newest 4,000."""
 
     @_abc_1.abstractmethod
     def CreatePipeline(

@@ -16,11 +16,12 @@ from memporium.reader.v1 import scenes_pb2
 from memporium.reader.v1.reader_service_pb2_grpc import ReaderServiceStub
 from memporium.transfer.v1 import bundle_pb2, transfer_pb2, transfer_service_pb2
 from memporium.transfer.v1.transfer_service_pb2_grpc import TransferServiceStub
-from memporium.vault.v1 import cubes_pb2, vault_service_pb2
+from memporium.vault.v1 import cubes_pb2, search_pb2, vault_service_pb2
 from memporium.vault.v1.vault_service_pb2_grpc import VaultServiceStub
 from memporium_platform.errors import PlatformError, Reason
 from memporium_services.scheduler.adapters.grpc_delivery import deliver
 from memporium_services.scheduler.adapters.peer_errors import peer_errors
+from memporium_services.scheduler.domain.conversions import saved_s
 from memporium_services.scheduler.domain.strategies import Candidate
 
 if TYPE_CHECKING:
@@ -64,7 +65,12 @@ class GrpcServices:
     async def build_activation(self, spec: Mapping[str, Any], request_id: str, report: Report) -> Mapping[str, str]:
         """Build KV memory."""
         request = convert_pb2.BuildActivationRequest(
-            parent=spec["vault"], cubes=spec["cubes"], model=spec.get("model", ""), request_id=request_id
+            parent=spec["vault"],
+            cubes=spec["cubes"],
+            model=spec.get("model", ""),
+            tags=spec.get("tags", ()),
+            reason=spec.get("reason", ""),
+            request_id=request_id,
         )
         return await self._converted(self._inference.BuildActivation(request), report)
 
@@ -76,6 +82,7 @@ class GrpcServices:
             model=spec.get("model", ""),
             title=spec.get("title", ""),
             tags=spec.get("tags", ()),
+            reason=spec.get("reason", ""),
             options=ParseDict(spec.get("options", {}), convert_pb2.TrainingOptions()),
             request_id=request_id,
         )
@@ -238,6 +245,20 @@ class GrpcServices:
                     return found[:limit], False
         return found[:limit], True
 
+    async def similarities(self, vault: str, query: str) -> Mapping[str, float]:
+        """Return how near the memories of a vault are to a question, those that are near."""
+        asked = search_pb2.UnitQuery(query=query, mode=search_pb2.SEARCH_MODE_SEMANTIC, scores_only=True)
+        request = search_pb2.SearchUnitsRequest(parent=vault, queries=[asked], limit=_PAGE, include_mounts=False)
+        cubes: list[str] = []
+        found: dict[str, float] = {}
+        with peer_errors():
+            async for response in self._vault.SearchUnits(request):
+                cubes += [cube.name for cube in response.cubes]
+                for ranking in response.rankings:
+                    for hit, score in zip(ranking.hits, ranking.scores, strict=True):
+                        found[cubes[hit.cube]] = max(score, found.get(cubes[hit.cube], 0.0))
+        return found
+
     async def move(self, cube: str, *, hot: bool, request_id: str, reason: str) -> bool:
         """Move a memory to a tier; False where its state does not allow it."""
         try:
@@ -269,4 +290,6 @@ def _candidate(cube: cube_pb2.Cube) -> Candidate:
         priority=cube.governance.priority,
         labels=frozenset(cube.descriptive.tags),
         pinned=cube.governance.frozen or cube.governance.legal_hold,
+        saved_s=saved_s(cube.behavioural.lineage.derivation, cube.payload_bytes),
+        title=cube.descriptive.title,
     )

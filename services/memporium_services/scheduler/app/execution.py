@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from memporium_platform.kernel import Clock
     from memporium_platform.storage.sql.database import Database
+    from memporium_services.scheduler.app.conversions import Conversions
     from memporium_services.scheduler.app.jobs import Signals
     from memporium_services.scheduler.app.placement import Placements
     from memporium_services.scheduler.app.running import Running
@@ -37,6 +38,7 @@ class Execution:
         *,
         services: Services,
         placements: Placements,
+        conversions: Conversions,
         running: Running,
         clock: Clock,
         signals: Signals,
@@ -44,7 +46,7 @@ class Execution:
     ) -> None:
         """Work on a database with the other services."""
         self._database, self._rows, self._services = database, rows, services
-        self._running = running
+        self._running, self._conversions = running, conversions
         self._placements, self._clock, self._signals, self._settings = placements, clock, signals, settings
 
     async def attempt(self, org: str, job_id: str) -> float | None:
@@ -83,6 +85,7 @@ class Execution:
             JobKind.DELIVER_CUBES: lambda: services.deliver_cubes(job, report),
             JobKind.CONSOLIDATE: lambda: services.consolidate(job.spec, report),
             JobKind.PLACE_MEMORIES: lambda: self._placements.apply(job, report),
+            JobKind.CONVERT_MEMORIES: lambda: self._conversions.apply(job, report),
             JobKind.RUN_PIPELINE: lambda: self._running.attempt(job, report),
         }
         return await kinds[job.kind]()

@@ -32,6 +32,7 @@ class JobKind(StrEnum):
     RUN_PIPELINE = "run_pipeline"
     LOAD_BUNDLE = "load_bundle"
     DELIVER_CUBES = "deliver_cubes"
+    CONVERT_MEMORIES = "convert_memories"
 
 
 class JobState(StrEnum):

@@ -56,7 +56,7 @@ def cube_of(vault: VaultRow, row: CubeRow, cipher: VaultCipher, *, payload: byte
     cube.name = f"{vault.name}/cubes/{row.cube_id}"
     cube.uid = row.uid
     cube.etag = etag(row.version, row.revision)
-    cube.revision = row.revision
+    cube.revision, cube.payload_bytes = row.revision, row.size_bytes
     set_time(cube.descriptive.create_time, row.create_us)
     set_time(cube.descriptive.update_time, row.update_us)
     governed, used = cube.governance, cube.behavioural
