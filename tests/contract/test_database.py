@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
-from sqlalchemy import Connection, insert, select, text, update
+from sqlalchemy import Boolean, Connection, bindparam, case, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from memporium_platform.errors import PlatformError, Reason
 from memporium_platform.storage.sql import upsert
+from memporium_platform.storage.sql.by_keys import RowsByKeys
 from memporium_platform.storage.sql.migrate import SchemaError
 from memporium_platform.storage.sql.open_database import open_database
 from memporium_platform.storage.sql.postgres import open_postgres
@@ -305,3 +306,24 @@ async def test_a_server_that_is_away_is_told_without_its_words(tmp_path: Path) -
             assert failure.value.retry_after_s
             assert "password" not in failure.value.message
         await opened.close()
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 64, 65, 1200])
+async def test_rows_by_keys_are_those_of_the_list_whatever_its_length(database: Database, count: int) -> None:
+    of_value = RowsByKeys(
+        lambda keys: select(
+            counters.c.name, case((counters.c.value > 500, True), else_=False).cast(Boolean).label("late")
+        ).where(counters.c.name.in_(keys), counters.c.value >= bindparam("least"), counters.c.value != 7)
+    )
+    every = [f"n{number}" for number in range(1300)]
+    await database.write(
+        lambda connection: (
+            connection.execute(insert(counters), [{"name": name, "value": number} for number, name in enumerate(every)])
+            and None
+        )
+    )
+    asked = [*every[:count], "nobody"]
+    for least in (0, 2):
+        found = await database.read(lambda connection, least=least: list(of_value.rows(connection, asked, least=least)))
+        assert {tuple(row) for row in found} == {(f"n{n}", n > 500) for n in range(least, count) if n != 7}
+        assert all(type(row[1]) is bool for row in found)

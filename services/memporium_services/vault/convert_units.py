@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from memporium.vault.v1 import search_pb2
 from memporium_platform.errors import invalid
@@ -14,6 +15,7 @@ from memporium_services.vault.app.unit_search import UnitQuery, UnitsAsked
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from memporium_services.vault.app.ranking import Candidates
     from memporium_services.vault.app.unit_search import UnitHit, UnitsFound
 
 _MESSAGE_BYTES = 1 << 20
@@ -70,12 +72,13 @@ def messages(found: UnitsFound) -> Iterator[search_pb2.SearchUnitsResponse]:
                 yield message
                 message, size, written = search_pb2.SearchUnitsResponse(), 0, place
                 ranking = message.rankings.add(query=number)
-            cube = places.get(hit.place)
+            key, unit = hit.place, hit.unit
+            cube = places.get(key)
             if cube is None:
-                cube = places[hit.place] = len(places)
+                cube = places[key] = len(places)
                 size += _add_cube(message, hit, found)
-            ranking.hits.add(cube=cube, ordinal=hit.found.ordinal, unit=hit.unit)
-            size += _HIT_BYTES + (hit.unit.ByteSize() if hit.unit is not None else 0)
+            ranking.hits.add(cube=cube, ordinal=hit.found.ordinal, unit=unit)
+            size += _HIT_BYTES + (unit.ByteSize() if unit is not None else 0)
         _add_scores(ranking, hits[written:])
     summary = message.summary
     summary.revision, summary.candidates = found.revision, found.candidates
@@ -102,16 +105,21 @@ def _add_cube(message: search_pb2.SearchUnitsResponse, hit: UnitHit, found: Unit
 
 
 def _add_scores(ranking: search_pb2.UnitRanking, hits: Sequence[UnitHit]) -> None:
+    """Add the scores of hits as columns; hits of one vault at once."""
     ranking.scores.extend([hit.ranked.score for hit in hits])
-    for leg in sorted({leg for hit in hits for leg in hit.ranked.candidates.scores}):
-        column = ranking.legs.add(leg=leg)
-        for hit in hits:
-            candidates = hit.ranked.candidates
-            if leg not in candidates.scores:
-                column.scores.append(0.0)
-                column.ranks.append(-1)
-                continue
-            score = float(candidates.scores[leg][hit.ranked.place])
-            # Not a number: the unit has no vector.
-            column.scores.append(0.0 if math.isnan(score) else score)
-            column.ranks.append(candidates.ranks[leg].get(hit.ranked.unit_id, 0))
+    found: dict[int, tuple[Candidates, list[int], list[int]]] = {}
+    for place, hit in enumerate(hits):
+        candidates = hit.ranked.candidates
+        _, places, rows = found.setdefault(id(candidates), (candidates, [], []))
+        places.append(place)
+        rows.append(hit.ranked.place)
+    for leg in sorted({leg for candidates, _, _ in found.values() for leg in candidates.scores}):
+        scores, ranks = np.zeros(len(hits)), np.full(len(hits), -1)
+        for candidates, places, rows in found.values():
+            if leg in candidates.scores:
+                of_hits = candidates.scores[leg][rows]
+                # Not a number: the unit has no vector.
+                scores[places] = np.where(np.isnan(of_hits), 0.0, of_hits)
+                of_leg = candidates.ranks[leg]
+                ranks[places] = [of_leg.get(unit_id, 0) for unit_id in candidates.unit_ids[rows].tolist()]
+        ranking.legs.add(leg=leg, scores=scores.tolist(), ranks=ranks.tolist())

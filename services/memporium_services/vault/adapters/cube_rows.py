@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Select, and_, bindparam, select
 
+from memporium_platform.storage.sql.by_keys import RowsByKeys
 from memporium_services.vault.adapters.tables import CUBES, PAYLOADS, VAULTS, VERSIONS
 from memporium_services.vault.domain.lifecycle import State
-from memporium_services.vault.domain.rows import CubeRow, Located, PayloadRow, VaultRow
+from memporium_services.vault.domain.rows import CubeRow, DescribedCube, Located, PayloadRow, VaultRow
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,6 +54,13 @@ WITH_META = select(*_CUBE_COLUMNS).join_from(CUBES, VERSIONS, _NEWEST)
 _OF_VAULT = WITH_META.where(CUBES.c.vault_uid == bindparam("vault_uid"))
 CUBES_BY_ID = _OF_VAULT.where(CUBES.c.cube_id.in_(bindparam("cube_ids", expanding=True)))
 SEEN_CUBES_BY_ID = CUBES_BY_ID.where(CUBES.c.import_id == "")
+DESCRIBED_CUBES = RowsByKeys(
+    lambda keys: (
+        select(*((VERSIONS if name == "meta_sealed" else CUBES).c[name] for name in DescribedCube._fields))
+        .join_from(CUBES, VERSIONS, _NEWEST)
+        .where(CUBES.c.vault_uid == bindparam("vault_uid"), CUBES.c.cube_id.in_(keys), CUBES.c.import_id == "")
+    )
+)
 CUBES_BY_DEDUP = _OF_VAULT.where(
     CUBES.c.dedup.in_(bindparam("tokens", expanding=True)),
     CUBES.c.state != int(State.EXPIRED),

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, bindparam, delete, func, insert, or_, select, tuple_, update
 
+from memporium_platform.storage.sql.by_keys import RowsByKeys
 from memporium_services.vault.adapters.cube_rows import (
     CUBES_BY_DEDUP,
     CUBES_BY_ID,
+    DESCRIBED_CUBES,
     SEEN_CUBES_BY_ID,
     WITH_META,
     cube_of,
@@ -22,7 +24,15 @@ from memporium_services.vault.adapters.selection_sql import has_unit, on_cubes, 
 from memporium_services.vault.adapters.sql_vaults import in_chunks
 from memporium_services.vault.adapters.tables import CUBE_TERMS, CUBES, PAYLOADS, VERSIONS
 from memporium_services.vault.domain.lifecycle import State
-from memporium_services.vault.domain.rows import Banded, CubeRow, PayloadRow, TermRow, UsedCube, VersionRow
+from memporium_services.vault.domain.rows import (
+    Banded,
+    CubeRow,
+    DescribedCube,
+    PayloadRow,
+    TermRow,
+    UsedCube,
+    VersionRow,
+)
 from memporium_services.vault.domain.selection import BAND, SAME, TAG
 
 if TYPE_CHECKING:
@@ -57,10 +67,10 @@ _RECORD_USE = _SAVE_CUBE.values(
     last_use_us=bindparam("new_last_use"),
     uses=bindparam("new_uses"),
 )
-_USED = select(*(CUBES.c[name] for name in UsedCube._fields)).where(
-    CUBES.c.vault_uid == bindparam("vault_uid"),
-    CUBES.c.cube_id.in_(bindparam("cube_ids", expanding=True)),
-    CUBES.c.import_id == "",
+_USED = RowsByKeys(
+    lambda keys: select(*(CUBES.c[name] for name in UsedCube._fields)).where(
+        CUBES.c.vault_uid == bindparam("vault_uid"), CUBES.c.cube_id.in_(keys), CUBES.c.import_id == ""
+    )
 )
 _DELETE_TERMS = delete(CUBE_TERMS).where(
     CUBE_TERMS.c.vault_uid == bindparam("of_vault"), CUBE_TERMS.c.cube_id == bindparam("of_cube")
@@ -131,6 +141,10 @@ class SqlCubes:
         self.conn.execute(_INSERT_VERSION, [_version_values(row) | of_vault for row in versions])
         self.conn.execute(_INSERT_PAYLOAD, [_payload_values(row) | of_vault for row in payloads])
         self._insert_terms(vault_uid, terms)
+
+    def described_cubes(self, vault_uid: str, cube_ids: Sequence[str]) -> list[DescribedCube]:
+        """Return what describes cubes, by id as far as they are there, in no order."""
+        return [DescribedCube(*row) for row in DESCRIBED_CUBES.rows(self.conn, cube_ids, vault_uid=vault_uid)]
 
     def cubes(self, vault_uid: str, cube_ids: Sequence[str], *, hidden: bool = False) -> dict[str, CubeRow]:
         """Return cubes by id; those of unfinished imports only where `hidden`."""
@@ -297,11 +311,7 @@ class SqlCubes:
 
     def used_cubes(self, vault_uid: str, cube_ids: Sequence[str]) -> list[UsedCube]:
         """Return how cubes were used, as far as they are there."""
-        found: list[UsedCube] = []
-        for some in in_chunks(cube_ids):
-            rows = self.conn.execute(_USED, {"vault_uid": vault_uid, "cube_ids": some})
-            found += [UsedCube(*row) for row in rows]
-        return found
+        return [UsedCube(*row) for row in _USED.rows(self.conn, cube_ids, vault_uid=vault_uid)]
 
     def record_uses(self, vault_uid: str, rows: Sequence[UsedCube]) -> None:
         """Write how cubes were used; makes no version and no revision."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sqlalchemy import bindparam, delete, exists, insert, or_, select, update
 
+from memporium_platform.storage.sql.by_keys import RowsByKeys
 from memporium_platform.storage.sql.upsert import upsert
 from memporium_services.vault.adapters.plain import values_of
 from memporium_services.vault.adapters.selection_sql import on_cubes, on_units
@@ -35,20 +36,25 @@ _TAKE_IDS = (
     .returning(VAULTS.c.next_unit)
 )
 _INSERT_UNIT, _INSERT_TASK = insert(UNITS), insert(INDEX_TASKS)
-_OF_VAULT = select(UNITS).where(UNITS.c.vault_uid == bindparam("vault_uid"))
-_UNITS_BY_ID = _OF_VAULT.where(UNITS.c.unit_id.in_(bindparam("unit_ids", expanding=True)))
-_FOUND_UNITS = (
-    select(
-        UNITS.c.unit_id,
-        UNITS.c.cube_id,
-        UNITS.c.ordinal,
-        *(CUBES.c[name] for name in FoundUnit._fields[FoundUnit._fields.index("uid") :]),
+_OF_VAULT = select(*(UNITS.c[field.name] for field in fields(UnitRow))).where(
+    UNITS.c.vault_uid == bindparam("vault_uid")
+)
+_BODIES = RowsByKeys(
+    lambda keys: select(UNITS.c.unit_id, UNITS.c.body_sealed).where(
+        UNITS.c.vault_uid == bindparam("vault_uid"), UNITS.c.unit_id.in_(keys)
     )
-    .join(CUBES, (CUBES.c.vault_uid == UNITS.c.vault_uid) & (CUBES.c.cube_id == UNITS.c.cube_id))
-    .where(
-        UNITS.c.vault_uid == bindparam("vault_uid"),
-        UNITS.c.unit_id.in_(bindparam("unit_ids", expanding=True)),
-        CUBES.c.import_id == "",
+)
+_UNITS_BY_ID = RowsByKeys(lambda keys: _OF_VAULT.where(UNITS.c.unit_id.in_(keys)))
+_FOUND_UNITS = RowsByKeys(
+    lambda keys: (
+        select(
+            UNITS.c.unit_id,
+            UNITS.c.cube_id,
+            UNITS.c.ordinal,
+            *(CUBES.c[name] for name in FoundUnit._fields[FoundUnit._fields.index("uid") :]),
+        )
+        .join(CUBES, (CUBES.c.vault_uid == UNITS.c.vault_uid) & (CUBES.c.cube_id == UNITS.c.cube_id))
+        .where(UNITS.c.vault_uid == bindparam("vault_uid"), UNITS.c.unit_id.in_(keys), CUBES.c.import_id == "")
     )
 )
 _UNITS_OF = _OF_VAULT.where(UNITS.c.cube_id.in_(bindparam("cube_ids", expanding=True))).order_by(
@@ -67,16 +73,8 @@ _HIDES_FROM_ALL, _HIDES_FROM_READER = select(_HAS_OVERDUE), select(or_(_HAS_OVER
 _unit_values = values_of(UnitRow, "unit_id")
 
 
-def _unit(row: Row[Any]) -> UnitRow:
-    return UnitRow(
-        cube_id=row.cube_id,
-        ordinal=row.ordinal,
-        role=row.role,
-        event_us=row.event_us,
-        has_context=row.has_context,
-        body_sealed=row.body_sealed,
-        unit_id=row.unit_id,
-    )
+def _unit(row: Sequence[Any]) -> UnitRow:
+    return UnitRow(*row)
 
 
 def _blob(row: Row[Any]) -> BlobRow:
@@ -121,19 +119,16 @@ class SqlUnits:
 
     def units(self, vault_uid: str, unit_ids: Sequence[int]) -> dict[int, UnitRow]:
         """Return units by id."""
-        found: dict[int, UnitRow] = {}
-        for some in in_chunks(unit_ids):
-            rows = self.conn.execute(_UNITS_BY_ID, {"vault_uid": vault_uid, "unit_ids": some})
-            found.update((row.unit_id, _unit(row)) for row in rows)
-        return found
+        rows = _UNITS_BY_ID.rows(self.conn, unit_ids, vault_uid=vault_uid)
+        return {unit.unit_id: unit for unit in map(_unit, rows)}
+
+    def unit_bodies(self, vault_uid: str, unit_ids: Sequence[int]) -> dict[int, bytes]:
+        """Return the sealed bodies of units by id."""
+        return {row[0]: row[1] for row in _BODIES.rows(self.conn, unit_ids, vault_uid=vault_uid)}
 
     def found_units(self, vault_uid: str, unit_ids: Sequence[int]) -> list[FoundUnit]:
         """Return units by id with their cubes' visibility, as far as they are there, in no order."""
-        found: list[FoundUnit] = []
-        for some in in_chunks(unit_ids):
-            rows = self.conn.execute(_FOUND_UNITS, {"vault_uid": vault_uid, "unit_ids": some})
-            found += [FoundUnit(*row) for row in rows]
-        return found
+        return [FoundUnit(*row) for row in _FOUND_UNITS.rows(self.conn, unit_ids, vault_uid=vault_uid)]
 
     def units_of(self, vault_uid: str, cube_ids: Sequence[str]) -> list[UnitRow]:
         """Return the cubes' units, each cube's in order."""

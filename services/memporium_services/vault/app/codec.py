@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from memporium_services.vault.app.cipher import VaultCipher
     from memporium_services.vault.app.content import UnitDraft
-    from memporium_services.vault.domain.rows import CubeRow, UnitRow, VaultRow
+    from memporium_services.vault.domain.rows import CubeRow, DescribedCube, UnitRow, VaultRow
 
 _US = 1_000_000
 # Lengths of unit message, title and language, ahead of them; the vector's float16 numbers follow.
@@ -70,6 +70,19 @@ def cube_of(vault: VaultRow, row: CubeRow, cipher: VaultCipher, *, payload: byte
         used.use_counts.update(orjson.loads(row.uses))
     if payload is not None:
         cube.payload.CopyFrom(Payload.FromString(payload))
+    return cube
+
+
+def described(vault: VaultRow, row: DescribedCube, cipher: VaultCipher) -> Cube:
+    """Return a cube with what describes it, and what its licences are, alone.
+
+    Raises:
+        PlatformError: INTEGRITY_FAILURE.
+    """
+    cube = Cube.FromString(cipher.open(row.meta_sealed, "meta", row.uid, row.version))
+    cube.name = f"{vault.name}/cubes/{row.cube_id}"
+    set_time(cube.descriptive.create_time, row.create_us)
+    set_time(cube.descriptive.update_time, row.update_us)
     return cube
 
 
@@ -131,7 +144,16 @@ def open_message(row: UnitRow, cipher: VaultCipher) -> Unit:
     Raises:
         PlatformError: INTEGRITY_FAILURE.
     """
-    body = cipher.open(row.body_sealed, "unit", row.cube_id, row.ordinal)
+    return message_in(row.body_sealed, cipher, row.cube_id, row.ordinal)
+
+
+def message_in(sealed: bytes, cipher: VaultCipher, cube_id: str, ordinal: int) -> Unit:
+    """Return what a unit says of which the cube and the place in it are known.
+
+    Raises:
+        PlatformError: INTEGRITY_FAILURE.
+    """
+    body = cipher.open(sealed, "unit", cube_id, ordinal)
     return Unit.FromString(body[_LENGTHS.size : _LENGTHS.size + _LENGTHS.unpack_from(body)[0]])
 
 

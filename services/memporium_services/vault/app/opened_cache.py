@@ -44,15 +44,16 @@ class OpenedCache:
         found: dict[Hashable, Any] = {}
         oldest = self._clock() - _LIFE_S
         with self._lock:
+            kept = self._kept
             for key in keys:
                 whole = vault_uid, key
-                entry = self._kept.get(whole)
+                entry = kept.get(whole)
                 if entry is None:
                     continue
                 if entry[2] < oldest:
                     self._remove(whole)
                     continue
-                self._kept.move_to_end(whole)
+                kept.move_to_end(whole)
                 found[key] = entry[0]
         return found
 
@@ -62,10 +63,12 @@ class OpenedCache:
         with self._lock:
             if self._max_bytes <= 0 or self._forgotten.get(vault_uid, 0) != state:
                 return
+            kept = self._kept
             for key, (thing, size) in things.items():
                 whole = vault_uid, key
-                self._remove(whole)
-                self._kept[whole] = thing, size + _OVERHEAD_BYTES, now
+                if whole in kept:
+                    self._remove(whole)
+                kept[whole] = thing, size + _OVERHEAD_BYTES, now
                 self._bytes += size + _OVERHEAD_BYTES
             while self._bytes > self._max_bytes:
                 self._remove(next(iter(self._kept)))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class OpenedUnits(NamedTuple):
-    """Units by id, what they say by id, and their cubes without payload by cube id: shared, not to be changed."""
+    """Units by id, what they say by id, and what describes their cubes by cube id: shared, not to be changed."""
 
     found: dict[int, FoundUnit]
     units: dict[int, Unit]
@@ -29,10 +29,7 @@ class OpenedUnits(NamedTuple):
 def open_units(
     rt: Runtime, store: Store, source: Source, unit_ids: Sequence[int], content: Collection[int]
 ) -> OpenedUnits:
-    """Return units of a vault; what they say only of those in `content`.
-
-    Of a cube's columns what may change without a new version (heat, state) is as it was when it was opened.
-    """
+    """Return units of a vault; what they say only of those in `content`."""
     uid = source.vault.uid
     state = rt.opened.state(uid)
     found = rt.found.get(store, source.vault, unit_ids) if unit_ids else {}
@@ -43,15 +40,16 @@ def open_units(
     cubes: dict[str, Cube] = {place[0]: kept[place] for place in versions.items() if place in kept}
     fresh: dict[Hashable, tuple[Any, int]] = {}
     missing = [unit_id for unit_id in wanted if unit_id not in units]
-    for unit_id, unit_row in (store.units(uid, missing) if missing else {}).items():
-        unit = units[unit_id] = codec.open_message(unit_row, source.cipher)
+    for unit_id, sealed in (store.unit_bodies(uid, missing) if missing else {}).items():
+        row = found[unit_id]
+        unit = units[unit_id] = codec.message_in(sealed, source.cipher, row.cube_id, row.ordinal)
         fresh[unit_id] = unit, unit.ByteSize()
     unopened = [cube_id for cube_id in versions if cube_id not in cubes]
-    for cube_id, row in (store.cubes(uid, unopened) if unopened else {}).items():
-        cube = cubes[cube_id] = codec.cube_of(source.vault, row, source.cipher)
+    for told in store.described_cubes(uid, unopened) if unopened else ():
+        cube = cubes[told.cube_id] = codec.described(source.vault, told, source.cipher)
         # Of licensed memory the amount that is used is counted, by its bytes: it is read as it is now.
         if not cube.governance.licences:
-            fresh[cube_id, row.version] = cube, cube.ByteSize()
+            fresh[told.cube_id, told.version] = cube, len(told.meta_sealed)
     if fresh:
         rt.opened.put(uid, fresh, state=state)
     return OpenedUnits({unit_id: row for unit_id, row in found.items() if row.cube_id in cubes}, units, cubes)

@@ -154,6 +154,17 @@ class FoundUnit(NamedTuple):
     frozen: bool
 
 
+class DescribedCube(NamedTuple):
+    """Of a cube what describes it, as search for many units shows it."""
+
+    cube_id: str
+    uid: str
+    version: int
+    create_us: int
+    update_us: int
+    meta_sealed: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class TermRow:
     """A keyed word beside a cube."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         Banded,
         ChangeRow,
         CubeRow,
+        DescribedCube,
         EndedMount,
         EndedPack,
         Located,
@@ -114,6 +115,10 @@ class CubeStore(Protocol):
         terms: Sequence[TermRow],
     ) -> None:
         """Add new cubes with their first versions."""
+        ...
+
+    def described_cubes(self, vault_uid: str, cube_ids: Sequence[str]) -> list[DescribedCube]:
+        """Return what describes cubes, by id as far as they are there, in no order."""
         ...
 
     def cubes(self, vault_uid: str, cube_ids: Sequence[str], *, hidden: bool = False) -> dict[str, CubeRow]:

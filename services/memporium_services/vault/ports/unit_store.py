@@ -29,6 +29,10 @@ class UnitStore(Protocol):
         """Return units by id."""
         ...
 
+    def unit_bodies(self, vault_uid: str, unit_ids: Sequence[int]) -> dict[int, bytes]:
+        """Return the sealed bodies of units by id."""
+        ...
+
     def found_units(self, vault_uid: str, unit_ids: Sequence[int]) -> list[FoundUnit]:
         """Return units by id with their cubes' visibility, as far as they are there, in no order."""
         ...
