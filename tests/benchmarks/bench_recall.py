@@ -160,8 +160,8 @@ def measure(
 ) -> dict[str, Any]:
     """Return the figures of all systems."""
     base = tuple(off)
-    # Foresight is listed beside the items and moves none of them.
-    levers = [name for name in _LEVERS if name not in {*off, "foresight"}] if ablation else []
+    # Foresight is listed beside the items and moves none of them; scenes and profiles are off.
+    levers = [name for name in _LEVERS if name not in {*off, "foresight", "scenes", "profiles"}] if ablation else []
     measured = asyncio.run(_ours(dialogues, [base, *((*base, lever) for lever in levers)], every))
     ours = measured.rows[base]
     main = [one for one in ours if one.category != 5]

@@ -31,6 +31,11 @@ def show_hit(hit: search_pb2.SearchHit, *, explain: bool) -> None:
 def show_item(item: recall_pb2.RecallItem) -> None:
     """Print one recalled item with the number by which a model cites it."""
     _show_text(f"[{item.citation}]", item.text)
+    for told in item.evidence:
+        _show_place(f"{told.source.source} {told.source.locator}: {told.text}", "")
+    if item.kind:
+        _show_place(item.cube, "")
+        return
     source = f"{item.source.source} {item.source.locator}".strip()
     _show_place(source, "")
     _show_place(f"{item.cube}, score {item.score:.2f}", item.attribution)

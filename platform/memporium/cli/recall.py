@@ -126,6 +126,10 @@ def recall(
     true_at: Annotated[str, typer.Option(help="What held at this time (ISO 8601).")] = "",
     revision: Annotated[int, typer.Option(help="What the vault held at this revision, without mounts.")] = 0,
     time: Annotated[str, typer.Option(help="What the vault held at this time (ISO 8601), without mounts.")] = "",
+    scenes: Annotated[bool, typer.Option("--scenes", help="Tell the scenes that the best memories lie in.")] = False,
+    profiles: Annotated[
+        bool, typer.Option("--profiles", help="Tell what persons in the question said of themselves.")
+    ] = False,
     show_context: Annotated[bool, typer.Option("--context", help="Print the text to put before a model.")] = False,
 ) -> None:
     """Recall the smallest sufficient context for a question, with its sources."""
@@ -136,6 +140,7 @@ def recall(
         limit=limit,
         budget_tokens=budget,
         filter=recall_pb2.RecallFilter(persona=persona),
+        options=recall_pb2.RecallOptions(scenes=scenes, profiles=profiles),
         **{name: moment(given) for name, given in (("known_time", as_of), ("true_time", true_at)) if given},
         **read_at(revision, time),
     )

@@ -13,6 +13,7 @@ from memporium_services.reader.app.recalling import Asked
 from memporium_services.reader.app.remembering import EPISODE, SaidTurn, Session
 from memporium_services.reader.convert_claims import add_standings
 from memporium_services.reader.convert_cubes import foresight_out, formation_out
+from memporium_services.reader.convert_scenes import gist_out
 from memporium_services.reader.domain.cleaning import clean_line
 from memporium_services.reader.domain.ranking import Levers
 from memporium_services.reader.ports import Conditions, Labels
@@ -139,6 +140,8 @@ def asked_in(request: recall_pb2.RecallRequest, now: datetime) -> Asked:
             read_time=read_time,
         ),
         levers=Levers(**switched),
+        scenes=options.scenes,
+        profiles=options.profiles,
         times=Times(_time(request, "known_time", "known_time"), _time(request, "true_time", "true_time")),
     )
 
@@ -170,7 +173,10 @@ def recalled_out(done: Recalled, *, surroundings: bool) -> recall_pb2.RecallResp
         for one in done.refusals
     ]
     return recall_pb2.RecallResponse(
-        items=[_item_out(done, number, surroundings=surroundings) for number in range(len(done.places))],
+        items=[
+            *(_item_out(done, number, surroundings=surroundings) for number in range(len(done.places))),
+            *(gist_out(gist, number) for number, gist in enumerate(done.gists, len(done.places) + 1)),
+        ],
         context=done.context.text,
         context_tokens=done.context.tokens,
         foresight=foresight,

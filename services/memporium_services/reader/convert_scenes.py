@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from memporium.reader.v1 import profile_pb2, scenes_pb2
+from memporium.reader.v1 import profile_pb2, recall_pb2, scenes_pb2
 from memporium_platform.errors import invalid
 from memporium_services.reader.app.consolidating import Order
 from memporium_services.reader.convert_cubes import foresight_out, span_out
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from memporium_services.reader.app.consolidating import Consolidated
     from memporium_services.reader.app.describing import Expected, ProfileView, SceneView
+    from memporium_services.reader.domain.gists import Gist
     from memporium_services.reader.domain.profiles import ProfileFact, Told, Trait
 
 
@@ -92,6 +93,19 @@ def profile_out(view: ProfileView) -> profile_pb2.Profile:
         facts=[_fact_out(fact) for fact in view.facts],
         traits=[_trait_out(trait) for trait in view.traits],
         version=view.cube.version,
+    )
+
+
+def gist_out(gist: Gist, citation: int) -> recall_pb2.RecallItem:
+    """Return a scene's or profile's line as an item, with the statements that it is made of."""
+    return recall_pb2.RecallItem(
+        citation=citation,
+        cube=gist.cube,
+        version=gist.version,
+        text=gist.text,
+        tokens=gist.tokens,
+        kind=recall_pb2.RecallItemKind.ValueType(gist.kind),
+        evidence=[_evidence_out(told) for told in gist.evidence],
     )
 
 

@@ -18,6 +18,7 @@ from memporium_services.reader.app.claiming import Claiming
 from memporium_services.reader.app.consolidating import Consolidating
 from memporium_services.reader.app.contradicting import Contradicting
 from memporium_services.reader.app.describing import Describing
+from memporium_services.reader.app.gathering import Gathering
 from memporium_services.reader.app.narrating import Narrating
 from memporium_services.reader.app.reading import Reading
 from memporium_services.reader.app.recalling import Recalling
@@ -67,7 +68,7 @@ class ReaderModule:
         self._servicer = ReaderServicer(
             Remembering(keeper, narrating, settings),
             Reading(keeper, settings),
-            Recalling(vault, contradicting, settings, rewriting=rewriting),
+            Recalling(vault, contradicting, settings, rewriting=rewriting, gathering=Gathering(cells)),
             consolidating=Consolidating(cells, settings),
             describing=Describing(cells),
             claiming=Claiming(claims, contradicting),

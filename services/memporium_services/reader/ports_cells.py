@@ -84,6 +84,22 @@ class Derived:
     version: int = 0
 
 
+class SceneSource(Protocol):
+    """The vault service, as recollection reads scenes and profiles from it, on behalf of the caller."""
+
+    async def cells(self, parent: str, names: Sequence[str]) -> list[Cell]:
+        """Return those of these episodes that are there."""
+        ...
+
+    async def derived_named(self, name: str, kind: int) -> Derived | None:
+        """Return a derived cube; None where there is none of that kind."""
+        ...
+
+    async def scenes_begun(self, parent: str, start: datetime, end: datetime, *, persona: str) -> list[Derived]:
+        """Return scenes that began within a time, both ends included, some hundred at most."""
+        ...
+
+
 class CellStore(Protocol):
     """The vault service, as consolidation uses it, on behalf of the caller."""
 

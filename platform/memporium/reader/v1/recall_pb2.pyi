@@ -11,6 +11,7 @@ from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from memporium.cube.v1 import cube_pb2 as _cube_pb2
 from memporium.reader.v1 import claims_pb2 as _claims_pb2
+from memporium.reader.v1 import scenes_pb2 as _scenes_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -53,6 +54,30 @@ QUESTION_KIND_LIST: QuestionKind.ValueType  # 3
 QUESTION_KIND_INFERENCE: QuestionKind.ValueType  # 4
 """A judgement that memory supports without saying it: would, might, likely."""
 Global___QuestionKind: _TypeAlias = QuestionKind  # noqa: Y015
+
+class _RecallItemKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RecallItemKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RecallItemKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RECALL_ITEM_KIND_UNSPECIFIED: _RecallItemKind.ValueType  # 0
+    """A statement or passage."""
+    RECALL_ITEM_KIND_SCENE: _RecallItemKind.ValueType  # 1
+    """A scene: some of its statements, in order of time."""
+    RECALL_ITEM_KIND_PROFILE: _RecallItemKind.ValueType  # 2
+    """A fact of a person's profile."""
+
+class RecallItemKind(_RecallItemKind, metaclass=_RecallItemKindEnumTypeWrapper):
+    """What an item tells."""
+
+RECALL_ITEM_KIND_UNSPECIFIED: RecallItemKind.ValueType  # 0
+"""A statement or passage."""
+RECALL_ITEM_KIND_SCENE: RecallItemKind.ValueType  # 1
+"""A scene: some of its statements, in order of time."""
+RECALL_ITEM_KIND_PROFILE: RecallItemKind.ValueType  # 2
+"""A fact of a person's profile."""
+Global___RecallItemKind: _TypeAlias = RecallItemKind  # noqa: Y015
 
 @_typing.final
 class RecallFilter(_message.Message):
@@ -120,7 +145,7 @@ Global___RecallFilter: _TypeAlias = RecallFilter  # noqa: Y015
 
 @_typing.final
 class RecallOptions(_message.Message):
-    """Switches of the levers, mainly for measuring each; absent: on."""
+    """Switches of the levers, mainly for measuring each; absent: on, but for `scenes` and `profiles`."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -135,6 +160,8 @@ class RecallOptions(_message.Message):
     ADAPTIVE_FUSION_FIELD_NUMBER: _builtins.int
     CONTRADICTION_FIELD_NUMBER: _builtins.int
     REWRITING_FIELD_NUMBER: _builtins.int
+    SCENES_FIELD_NUMBER: _builtins.int
+    PROFILES_FIELD_NUMBER: _builtins.int
     query_analysis: _builtins.bool
     """Names and times in the question are matched against speakers and event times."""
     neighbours: _builtins.bool
@@ -157,6 +184,10 @@ class RecallOptions(_message.Message):
     """Statements that contradict each other are marked, and the one that holds comes first."""
     rewriting: _builtins.bool
     """Where the first search does not suffice, a language model rewrites the question, if one is configured."""
+    scenes: _builtins.bool
+    """Scenes that the best statements lie in are told as items, by their statements; absent: off."""
+    profiles: _builtins.bool
+    """What persons named in the question said of themselves is told as items; absent: off."""
     def __init__(
         self,
         *,
@@ -171,10 +202,12 @@ class RecallOptions(_message.Message):
         adaptive_fusion: _builtins.bool | None = ...,
         contradiction: _builtins.bool | None = ...,
         rewriting: _builtins.bool | None = ...,
+        scenes: _builtins.bool | None = ...,
+        profiles: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_adaptive_fusion", b"_adaptive_fusion", "_contradiction", b"_contradiction", "_decomposition", b"_decomposition", "_diversity", b"_diversity", "_feedback", b"_feedback", "_foresight", b"_foresight", "_neighbours", b"_neighbours", "_query_analysis", b"_query_analysis", "_rewriting", b"_rewriting", "_second_round", b"_second_round", "_session_scores", b"_session_scores", "adaptive_fusion", b"adaptive_fusion", "contradiction", b"contradiction", "decomposition", b"decomposition", "diversity", b"diversity", "feedback", b"feedback", "foresight", b"foresight", "neighbours", b"neighbours", "query_analysis", b"query_analysis", "rewriting", b"rewriting", "second_round", b"second_round", "session_scores", b"session_scores"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_adaptive_fusion", b"_adaptive_fusion", "_contradiction", b"_contradiction", "_decomposition", b"_decomposition", "_diversity", b"_diversity", "_feedback", b"_feedback", "_foresight", b"_foresight", "_neighbours", b"_neighbours", "_profiles", b"_profiles", "_query_analysis", b"_query_analysis", "_rewriting", b"_rewriting", "_scenes", b"_scenes", "_second_round", b"_second_round", "_session_scores", b"_session_scores", "adaptive_fusion", b"adaptive_fusion", "contradiction", b"contradiction", "decomposition", b"decomposition", "diversity", b"diversity", "feedback", b"feedback", "foresight", b"foresight", "neighbours", b"neighbours", "profiles", b"profiles", "query_analysis", b"query_analysis", "rewriting", b"rewriting", "scenes", b"scenes", "second_round", b"second_round", "session_scores", b"session_scores"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_adaptive_fusion", b"_adaptive_fusion", "_contradiction", b"_contradiction", "_decomposition", b"_decomposition", "_diversity", b"_diversity", "_feedback", b"_feedback", "_foresight", b"_foresight", "_neighbours", b"_neighbours", "_query_analysis", b"_query_analysis", "_rewriting", b"_rewriting", "_second_round", b"_second_round", "_session_scores", b"_session_scores", "adaptive_fusion", b"adaptive_fusion", "contradiction", b"contradiction", "decomposition", b"decomposition", "diversity", b"diversity", "feedback", b"feedback", "foresight", b"foresight", "neighbours", b"neighbours", "query_analysis", b"query_analysis", "rewriting", b"rewriting", "second_round", b"second_round", "session_scores", b"session_scores"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_adaptive_fusion", b"_adaptive_fusion", "_contradiction", b"_contradiction", "_decomposition", b"_decomposition", "_diversity", b"_diversity", "_feedback", b"_feedback", "_foresight", b"_foresight", "_neighbours", b"_neighbours", "_profiles", b"_profiles", "_query_analysis", b"_query_analysis", "_rewriting", b"_rewriting", "_scenes", b"_scenes", "_second_round", b"_second_round", "_session_scores", b"_session_scores", "adaptive_fusion", b"adaptive_fusion", "contradiction", b"contradiction", "decomposition", b"decomposition", "diversity", b"diversity", "feedback", b"feedback", "foresight", b"foresight", "neighbours", b"neighbours", "profiles", b"profiles", "query_analysis", b"query_analysis", "rewriting", b"rewriting", "scenes", b"scenes", "second_round", b"second_round", "session_scores", b"session_scores"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__adaptive_fusion: _TypeAlias = _typing.Literal["adaptive_fusion"]  # noqa: Y015
     _WhichOneofArgType__adaptive_fusion: _TypeAlias = _typing.Literal["_adaptive_fusion", b"_adaptive_fusion"]  # noqa: Y015
@@ -190,10 +223,14 @@ class RecallOptions(_message.Message):
     _WhichOneofArgType__foresight: _TypeAlias = _typing.Literal["_foresight", b"_foresight"]  # noqa: Y015
     _WhichOneofReturnType__neighbours: _TypeAlias = _typing.Literal["neighbours"]  # noqa: Y015
     _WhichOneofArgType__neighbours: _TypeAlias = _typing.Literal["_neighbours", b"_neighbours"]  # noqa: Y015
+    _WhichOneofReturnType__profiles: _TypeAlias = _typing.Literal["profiles"]  # noqa: Y015
+    _WhichOneofArgType__profiles: _TypeAlias = _typing.Literal["_profiles", b"_profiles"]  # noqa: Y015
     _WhichOneofReturnType__query_analysis: _TypeAlias = _typing.Literal["query_analysis"]  # noqa: Y015
     _WhichOneofArgType__query_analysis: _TypeAlias = _typing.Literal["_query_analysis", b"_query_analysis"]  # noqa: Y015
     _WhichOneofReturnType__rewriting: _TypeAlias = _typing.Literal["rewriting"]  # noqa: Y015
     _WhichOneofArgType__rewriting: _TypeAlias = _typing.Literal["_rewriting", b"_rewriting"]  # noqa: Y015
+    _WhichOneofReturnType__scenes: _TypeAlias = _typing.Literal["scenes"]  # noqa: Y015
+    _WhichOneofArgType__scenes: _TypeAlias = _typing.Literal["_scenes", b"_scenes"]  # noqa: Y015
     _WhichOneofReturnType__second_round: _TypeAlias = _typing.Literal["second_round"]  # noqa: Y015
     _WhichOneofArgType__second_round: _TypeAlias = _typing.Literal["_second_round", b"_second_round"]  # noqa: Y015
     _WhichOneofReturnType__session_scores: _TypeAlias = _typing.Literal["session_scores"]  # noqa: Y015
@@ -213,9 +250,13 @@ class RecallOptions(_message.Message):
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__neighbours) -> _WhichOneofReturnType__neighbours | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__profiles) -> _WhichOneofReturnType__profiles | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__query_analysis) -> _WhichOneofReturnType__query_analysis | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__rewriting) -> _WhichOneofReturnType__rewriting | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__scenes) -> _WhichOneofReturnType__scenes | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__second_round) -> _WhichOneofReturnType__second_round | None: ...
     @_typing.overload
@@ -357,7 +398,7 @@ Global___ItemScores: _TypeAlias = ItemScores  # noqa: Y015
 
 @_typing.final
 class RecallItem(_message.Message):
-    """One statement or passage recalled."""
+    """One statement or passage recalled, or, where the options ask for them, a scene or a fact of a profile."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -379,6 +420,8 @@ class RecallItem(_message.Message):
     SUPERSEDED_BY_FIELD_NUMBER: _builtins.int
     IN_CONFLICT_WITH_FIELD_NUMBER: _builtins.int
     TRUST_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    EVIDENCE_FIELD_NUMBER: _builtins.int
     citation: _builtins.int
     """Number in `context`, from 1."""
     cube: _builtins.str
@@ -403,6 +446,8 @@ class RecallItem(_message.Message):
     """The mount that it lies in, `orgs/{org}/vaults/{vault}/mounts/{mount}`; empty: the vault itself."""
     trust: _builtins.float
     """Trust in its source, 0 to 1; 0 where it asserts nothing."""
+    kind: Global___RecallItemKind.ValueType
+    """What it tells. Scenes and profiles come after all statements, and count to the budget, not to the limit."""
     @_builtins.property
     def source(self) -> _cube_pb2.SourceSpan:
         """Where it was read."""
@@ -427,6 +472,10 @@ class RecallItem(_message.Message):
     def in_conflict_with(self) -> _containers.RepeatedCompositeFieldContainer[_claims_pb2.ClaimReference]:
         """Statements that contradict one of its claims, and of which neither may take the other's place."""
 
+    @_builtins.property
+    def evidence(self) -> _containers.RepeatedCompositeFieldContainer[_scenes_pb2.Evidence]:
+        """Of a scene or profile: the statements that it is made of, each with its turn."""
+
     def __init__(
         self,
         *,
@@ -448,10 +497,12 @@ class RecallItem(_message.Message):
         superseded_by: _abc.Iterable[_claims_pb2.ClaimReference] | None = ...,
         in_conflict_with: _abc.Iterable[_claims_pb2.ClaimReference] | None = ...,
         trust: _builtins.float = ...,
+        kind: Global___RecallItemKind.ValueType = ...,
+        evidence: _abc.Iterable[_scenes_pb2.Evidence] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["event_time", b"event_time", "scores", b"scores", "source", b"source"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "attribution", b"attribution", "citation", b"citation", "claims", b"claims", "cube", b"cube", "event_time", b"event_time", "in_conflict_with", b"in_conflict_with", "mount", b"mount", "score", b"score", "scores", b"scores", "source", b"source", "superseded_by", b"superseded_by", "surroundings", b"surroundings", "text", b"text", "tokens", b"tokens", "trust", b"trust", "unit", b"unit", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "attribution", b"attribution", "citation", b"citation", "claims", b"claims", "cube", b"cube", "event_time", b"event_time", "evidence", b"evidence", "in_conflict_with", b"in_conflict_with", "kind", b"kind", "mount", b"mount", "score", b"score", "scores", b"scores", "source", b"source", "superseded_by", b"superseded_by", "surroundings", b"surroundings", "text", b"text", "tokens", b"tokens", "trust", b"trust", "unit", b"unit", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import grpc
@@ -19,7 +20,7 @@ from memporium_services.reader import convert_cells as convert
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Sequence
-    from datetime import timedelta
+    from datetime import datetime
 
     from numpy.typing import NDArray
 
@@ -35,6 +36,9 @@ _DERIVED_PAGE = 32
 _NAMES = 200
 # Cubes of one batch, texts of one embedding call.
 _BATCH, _TEXTS = 64, 64
+# Scenes that one recollection looks at.
+_MOST_SCENES = 512
+_INSTANT = timedelta(microseconds=1)
 _Item = TypeVar("_Item")
 _BASIC = cubes_pb2.CUBE_VIEW_BASIC
 CHANGED = ("payload", "descriptive.event_time", "behavioural.lineage")
@@ -117,6 +121,19 @@ class GrpcCellStore:
             raise
         found = convert.derived_in(answer.cube)
         return found if found is not None and found.kind == kind else None
+
+    async def scenes_begun(self, parent: str, start: datetime, end: datetime, *, persona: str) -> list[Derived]:
+        """Return scenes that began within a time, both ends included, some hundred at most."""
+        chosen = _of_kind(cube_pb2.SEMANTIC_TYPE_SCENE, persona)
+        chosen.event_time_min.FromDatetime(start)
+        chosen.event_time_max.FromDatetime(end + _INSTANT)
+        found: list[Derived] = []
+        async for cube in self._all(parent, chosen, view=cubes_pb2.CUBE_VIEW_FULL, size=_DERIVED_PAGE):
+            one = convert.derived_in(cube)
+            found += [one] if one is not None else []
+            if len(found) >= _MOST_SCENES:
+                break
+        return found
 
     async def make(self, parent: str, cubes: Sequence[Derived]) -> None:
         """Store new derived cubes.

@@ -26,9 +26,11 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from memporium_services.reader.app.contradicting import Contradicting
+    from memporium_services.reader.app.gathering import Gathering
     from memporium_services.reader.app.rewriting import Rewriting
     from memporium_services.reader.domain.candidates import Candidate
     from memporium_services.reader.domain.contradiction import Standing
+    from memporium_services.reader.domain.gists import Gist
     from memporium_services.reader.domain.values import Prospect
     from memporium_services.reader.ports import Vault
     from memporium_services.reader.settings import ReaderSettings
@@ -62,6 +64,8 @@ class Asked:
     conditions: Conditions = field(default_factory=Conditions)
     levers: Levers = field(default_factory=Levers)
     times: Times = field(default_factory=Times)
+    scenes: bool = False
+    profiles: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,7 @@ class Recalled:
     refusals: tuple[Refused, ...]
     trace: Trace
     standings: Mapping[int, tuple[Standing, ...]] = field(default_factory=dict)
+    gists: tuple[Gist, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +109,16 @@ class Recalling:
     """Answers questions from a vault and its mounts."""
 
     def __init__(
-        self, vault: Vault, contradicting: Contradicting, settings: ReaderSettings, *, rewriting: Rewriting
+        self,
+        vault: Vault,
+        contradicting: Contradicting,
+        settings: ReaderSettings,
+        *,
+        rewriting: Rewriting,
+        gathering: Gathering,
     ) -> None:
         """Search the vault."""
+        self._gathering = gathering
         self._vault, self._contradicting, self._settings = vault, contradicting, settings
         self._rewriting = rewriting
 
@@ -144,7 +156,12 @@ class Recalling:
             covered = coverage(weighed.candidates, weighed.ranked, question)
         order = await _run(partial(_order, weighed, levers), len(candidates))
         settled = await self._settled(asked, weighed, order)
-        places, context = await _run(partial(_fit, settled, asked), len(settled.candidates))
+        gists = await self._gists(asked, settled, names) if asked.scenes or asked.profiles else ()
+        places, context = await _run(partial(_fit, settled, asked, gists), len(settled.candidates))
+        if gists and not places:
+            # A budget for one statement has no room for what stands above it.
+            gists = ()
+            places, context = _fit(settled, asked, gists)
         best = [settled.candidates[place] for place in places]
         prospects = await self._prospects(asked, best) if levers.foresight else ()
         trace = Trace(
@@ -159,7 +176,15 @@ class Recalling:
             total_us=(time.perf_counter_ns() - started) // 1000,
         )
         return Recalled(
-            settled.candidates, settled.ranked, places, context, prospects, found.refusals, trace, settled.standings
+            settled.candidates,
+            settled.ranked,
+            places,
+            context,
+            prospects,
+            found.refusals,
+            trace,
+            settled.standings,
+            gists,
         )
 
     async def _again(self, weighed: _Weighed, question: Question, covered: float, levers: Levers) -> Rewritten:
@@ -183,6 +208,20 @@ class Recalling:
             asked=asked_keys(asked.query),
         )
 
+    async def _gists(self, asked: Asked, settled: Settled, names: Sequence[str]) -> tuple[Gist, ...]:
+        return await self._gathering.gists(
+            asked.parent,
+            asked.query,
+            [settled.candidates[index] for index in settled.order[: asked.limit]],
+            names=names,
+            persona=asked.conditions.persona,
+            scenes=asked.scenes,
+            # What a profile says is what holds now.
+            profiles=asked.profiles and asked.times.true is None,
+            known=asked.times.known,
+            budget_tokens=asked.budget_tokens,
+        )
+
     def _checked(self, asked: Asked) -> Asked:
         settings = self._settings
         if not asked.query.strip():
@@ -191,6 +230,8 @@ class Recalling:
             raise invalid("query", f"at most {MOST_QUERY_CHARS} characters")
         if not 0 <= asked.limit <= MOST_ITEMS:
             raise invalid("limit", f"must be 0 to {MOST_ITEMS}")
+        if asked.conditions.past and (asked.scenes or asked.profiles):
+            raise invalid("options.scenes", "and profiles are of now, not of the past")
         if asked.budget_tokens and not LEAST_BUDGET <= asked.budget_tokens <= MOST_BUDGET:
             raise invalid("budget_tokens", f"must be 0, or {LEAST_BUDGET} to {MOST_BUDGET}")
         limit, budget = asked.limit or settings.default_limit, asked.budget_tokens or settings.default_budget_tokens
@@ -284,7 +325,7 @@ def _order(weighed: _Weighed, levers: Levers) -> list[int]:
     return distinct(order, lambda index: weighed.ranked.words[index]) if levers.diversity else order
 
 
-def _fit(settled: Settled, asked: Asked) -> tuple[tuple[int, ...], Context]:
+def _fit(settled: Settled, asked: Asked, gists: Sequence[Gist]) -> tuple[tuple[int, ...], Context]:
     marks = marks_of(settled)
     entries = [entry_of(settled.candidates[index]) for index in settled.order]
     if marks:
@@ -293,7 +334,8 @@ def _fit(settled: Settled, asked: Asked) -> tuple[tuple[int, ...], Context]:
         ]
     # What was put first for what it claims is worth the most, whatever its score.
     worth = sorted(map(float, settled.ranked.scores), reverse=True)
-    context = compose(entries, budget_tokens=asked.budget_tokens, limit=asked.limit, worth=worth)
+    closing = [gist.line for gist in gists]
+    context = compose(entries, budget_tokens=asked.budget_tokens, limit=asked.limit, worth=worth, closing=closing)
     return tuple(settled.order[place] for place in context.chosen), context
 
 

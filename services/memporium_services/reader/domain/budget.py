@@ -66,7 +66,12 @@ def count_tokens(text: str) -> int:
 
 
 def compose(
-    entries: Sequence[Entry], *, budget_tokens: int, limit: int, worth: Sequence[float] | None = None
+    entries: Sequence[Entry],
+    *,
+    budget_tokens: int,
+    limit: int,
+    worth: Sequence[float] | None = None,
+    closing: Sequence[str] = (),
 ) -> Context:
     """Fit entries, best first, into a budget; an entry that does not fit is passed over for a shorter one.
 
@@ -75,10 +80,13 @@ def compose(
         budget_tokens: Tokens of the whole text, the frame included.
         limit: Most entries.
         worth: What each is worth, never rising; then long ones must be worth more to be chosen. None: all the same.
+        closing: Lines that stand behind the entries in any case, numbered on.
     """
     mark = hashlib.sha256("\x00".join(entry.text for entry in entries).encode()).hexdigest()[:_MARK_CHARS]
     frame = f"{_FRAME_HEAD}\n<memory-{mark}>\n{{}}\n</memory-{mark}>"
     left = budget_tokens - count_tokens(frame)
+    for line in closing:
+        left -= count_tokens(f"[999] {line}") + 1
     shares: dict[int, int] = {}
     order: Sequence[int] = range(len(entries))
     if worth is not None and budget_tokens <= _SMALL:
@@ -99,6 +107,7 @@ def compose(
     chosen = sorted(shares)
     numbers = {index: number for number, index in enumerate(chosen, 1)}
     lines = [_line(numbers[index], entries[index], numbers) for index in chosen]
+    lines += [f"[{number}] {line}" for number, line in enumerate(closing, len(chosen) + 1)]
     text = frame.replace("{}", "\n".join(lines), 1)
     return Context(text, count_tokens(text), tuple(chosen), tuple(shares[index] for index in chosen))
 

@@ -134,15 +134,17 @@ def unit(vector: NDArray[np.float32]) -> NDArray[np.float32]:
     return vector / np.float32(size) if size else vector
 
 
-def representatives(texts: Sequence[str], *, most: int = SUMMARY_STATEMENTS) -> list[int]:
-    """Return the indices, in order, of the statements that stand for all of them best.
+def representatives(
+    texts: Sequence[str], *, most: int = SUMMARY_STATEMENTS, lift: frozenset[str] = frozenset()
+) -> list[int]:
+    """Return the indices, in order, of the statements that stand for all of them best; stems in `lift` come first.
 
     Each in turn is the one that holds most of what is said often and was not said by those chosen before
     (SumBasic, Nenkova and Vanderwende 2005, with stems).
     """
     words = [frozenset(terms(text)) for text in texts]
     counts = Counter(word for one in words for word in one)
-    weight = {word: count / len(texts) for word, count in counts.items()}
+    weight = {word: count / len(texts) + (word in lift) for word, count in counts.items()}
     chosen: list[int] = []
     while len(chosen) < min(most, len(texts)):
         rest = [index for index in range(len(texts)) if index not in chosen]
