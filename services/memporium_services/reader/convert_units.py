@@ -28,6 +28,7 @@ class _Cube(NamedTuple):
     attribution: str
     origin: int
     made: datetime | None
+    prospects: int | None
 
 
 def found_in(messages: Sequence[search_pb2.SearchUnitsResponse], queries: int) -> list[Found]:
@@ -56,6 +57,7 @@ def _cube(one: search_pb2.UnitCube) -> _Cube:
         one.attribution,
         told.origin,
         cubes.time_of(told, "create_time"),
+        one.foresight_count if one.HasField("foresight_count") else None,
     )
 
 
@@ -89,6 +91,7 @@ def _candidates(ranking: search_pb2.UnitRanking, known: Sequence[_Cube]) -> Iter
             trust=unit.trust if unit.HasField("trust") else None,
             origin=cube.origin,
             made=cube.made,
+            prospects=cube.prospects,
         )
 
 

@@ -99,6 +99,8 @@ def _add_cube(message: search_pb2.SearchUnitsResponse, hit: UnitHit, found: Unit
         descriptive=cube.descriptive,
         mount=hit.ranked.candidates.mount,
     )
+    if cube.behavioural.HasField("foresight_count"):
+        added.foresight_count = cube.behavioural.foresight_count
     if shown is not None:
         added.agreement, added.attribution = shown.agreement, shown.attribution
     return added.ByteSize()

@@ -13,6 +13,7 @@ from memporium.vault.v1 import vault_pb2, vault_service_pb2
 from memporium.vault.v1.vault_service_pb2_grpc import VaultServiceStub
 from memporium_platform.errors import Reason
 from memporium_platform.rpc.errors_client import reason_of
+from memporium_services.reader.adapters.vault_grpc import GrpcVault
 from support.platform import running_platform
 
 MONDAY = datetime(2023, 5, 8, 13, 56, tzinfo=UTC)
@@ -134,6 +135,27 @@ async def test_what_is_expected_is_told_while_it_holds(reader):
     assert ["fire the second one" in one.foresight.text for one in held.foresight] == [True]
     request.now.FromDatetime(MONDAY + timedelta(days=30))
     assert not (await reader.stub.Recall(request)).foresight
+
+
+async def test_cubes_without_expectations_are_not_read_for_them(reader, monkeypatch):
+    parent, asked = await reader.vault(), []
+    prospects = GrpcVault.prospects
+
+    async def noted(vault, where, cubes, **more):
+        asked.extend(cubes)
+        return await prospects(vault, where, cubes, **more)
+
+    monkeypatch.setattr(GrpcVault, "prospects", noted)
+    await reader.remember(parent, TURNS[3:], session="without")
+    found = await reader.recall(parent, "Biscuit")
+    assert found.items
+    assert (asked, list(found.foresight)) == ([], [])
+    await reader.remember(parent, TURNS[:3], session="with")
+    request = recall_pb2.RecallRequest(parent=parent, query="bowl")
+    request.now.FromDatetime(MONDAY + timedelta(days=2))
+    answer = await reader.stub.Recall(request)
+    assert set(asked) == {one.cube for one in answer.foresight}
+    assert len(asked) == 1
 
 
 async def test_mounted_memory_is_recalled_beside_its_own(reader):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from memporium.cube.v1 import cube_pb2
-from memporium.cube.v1.cube_pb2 import LicenceReference
+from memporium.cube.v1.cube_pb2 import Cube, LicenceReference
 from memporium.vault.v1 import search_pb2
 from memporium.vault.v1 import vault_service_pb2 as api
 from memporium.vault.v1.cubes_pb2 import PortableCube
@@ -125,6 +125,32 @@ async def test_what_was_changed_or_forgotten_is_not_shown_from_memory(place: Vau
     await place.stub.ExpireCube(api.ExpireCubeRequest(name=third))
     gone = await _texts(place.stub, vault, "note")
     assert not [text for text in gone if " 1 " in text or " 2 " in text]
+
+
+async def test_how_many_expectations_a_cube_holds_is_told_and_follows_its_payload(place: VaultPlace) -> None:
+    vault = await place.vault()
+    planned = cell("a note on bridges")
+    planned.payload.plaintext.mem_cell.foresight.add(text="the bridge will open")
+    name = (await place.create(vault, planned)).cube.name
+    await place.create(vault, cell("a note on tunnels"))
+    await place.create(vault, document("Harbours", "A note on harbours."))
+
+    async def held() -> list[int | None]:
+        cubes = (await _messages(place.stub, vault, "note"))[0].cubes
+        counts = {one.name: one.foresight_count if one.HasField("foresight_count") else None for one in cubes}
+        return [counts.pop(name), *counts.values()]
+
+    assert await held() == [1, 0, 0]
+    cube = (await place.stub.GetCube(api.GetCubeRequest(name=name))).cube
+    assert cube.behavioural.foresight_count == 1
+    cube.payload.plaintext.mem_cell.foresight.add(text="the toll will rise")
+    await place.stub.UpdateCube(api.UpdateCubeRequest(cube=cube, update_mask={"paths": ["payload"]}))
+    assert await held() == [2, 0, 0]
+    retitled = Cube(name=name, descriptive={"title": "Bridges"}, behavioural={"foresight_count": 9})
+    await place.stub.UpdateCube(api.UpdateCubeRequest(cube=retitled, update_mask={"paths": ["descriptive.title"]}))
+    assert await held() == [2, 0, 0]
+    await place.stub.RollbackCube(api.RollbackCubeRequest(name=name, version=1))
+    assert await held() == [1, 0, 0]
 
 
 async def test_private_units_stay_private_after_their_owner_found_them(place: VaultPlace) -> None:

@@ -1117,6 +1117,7 @@ class Behavioural(_message.Message):
     EMBEDDING_MODEL_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     LINEAGE_FIELD_NUMBER: _builtins.int
+    FORESIGHT_COUNT_FIELD_NUMBER: _builtins.int
     heat: _builtins.float
     """Frequency decayed with time; higher is hotter."""
     tier: Global___StorageTier.ValueType
@@ -1127,6 +1128,8 @@ class Behavioural(_message.Message):
     """Name of the model that embedded it."""
     version: _builtins.int
     """The version, from 1."""
+    foresight_count: _builtins.int
+    """How many expectations its payload holds; absent: not counted, in versions made before they were."""
     @_builtins.property
     def use_counts(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
         """By kind: `read`, `retrieve`, `use`, and `export`, into a bundle."""
@@ -1150,12 +1153,15 @@ class Behavioural(_message.Message):
         embedding_model: _builtins.str = ...,
         version: _builtins.int = ...,
         lineage: Global___Lineage | None = ...,
+        foresight_count: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["last_use_time", b"last_use_time", "lineage", b"lineage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_foresight_count", b"_foresight_count", "foresight_count", b"foresight_count", "last_use_time", b"last_use_time", "lineage", b"lineage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["embedding_model", b"embedding_model", "heat", b"heat", "last_use_time", b"last_use_time", "lineage", b"lineage", "simhash", b"simhash", "tier", b"tier", "use_counts", b"use_counts", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_foresight_count", b"_foresight_count", "embedding_model", b"embedding_model", "foresight_count", b"foresight_count", "heat", b"heat", "last_use_time", b"last_use_time", "lineage", b"lineage", "simhash", b"simhash", "tier", b"tier", "use_counts", b"use_counts", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__foresight_count: _TypeAlias = _typing.Literal["foresight_count"]  # noqa: Y015
+    _WhichOneofArgType__foresight_count: _TypeAlias = _typing.Literal["_foresight_count", b"_foresight_count"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__foresight_count) -> _WhichOneofReturnType__foresight_count | None: ...
 
 Global___Behavioural: _TypeAlias = Behavioural  # noqa: Y015
 

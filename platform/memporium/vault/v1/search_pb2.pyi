@@ -351,6 +351,7 @@ class UnitCube(_message.Message):
     MOUNT_FIELD_NUMBER: _builtins.int
     AGREEMENT_FIELD_NUMBER: _builtins.int
     ATTRIBUTION_FIELD_NUMBER: _builtins.int
+    FORESIGHT_COUNT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name of the cube."""
     version: _builtins.int
@@ -361,6 +362,8 @@ class UnitCube(_message.Message):
     """Agreement that it is licensed under; empty: the organisation's own."""
     attribution: _builtins.str
     """Text to show where it is used."""
+    foresight_count: _builtins.int
+    """How many expectations its payload holds; absent: not counted."""
     @_builtins.property
     def descriptive(self) -> _cube_pb2.Descriptive:
         """What describes it."""
@@ -374,12 +377,15 @@ class UnitCube(_message.Message):
         mount: _builtins.str = ...,
         agreement: _builtins.str = ...,
         attribution: _builtins.str = ...,
+        foresight_count: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["descriptive", b"descriptive"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_foresight_count", b"_foresight_count", "descriptive", b"descriptive", "foresight_count", b"foresight_count"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "attribution", b"attribution", "descriptive", b"descriptive", "mount", b"mount", "name", b"name", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_foresight_count", b"_foresight_count", "agreement", b"agreement", "attribution", b"attribution", "descriptive", b"descriptive", "foresight_count", b"foresight_count", "mount", b"mount", "name", b"name", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__foresight_count: _TypeAlias = _typing.Literal["foresight_count"]  # noqa: Y015
+    _WhichOneofArgType__foresight_count: _TypeAlias = _typing.Literal["_foresight_count", b"_foresight_count"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__foresight_count) -> _WhichOneofReturnType__foresight_count | None: ...
 
 Global___UnitCube: _TypeAlias = UnitCube  # noqa: Y015
 

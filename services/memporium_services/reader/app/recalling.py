@@ -268,7 +268,8 @@ class Recalling:
 
     async def _prospects(self, asked: Asked, best: Sequence[Candidate]) -> tuple[tuple[str, Prospect], ...]:
         """Return what the best items' own cubes let expect and what holds at the time of asking."""
-        own = list(dict.fromkeys(one.cube for one in best if not one.mount and not one.agreement))[:_FORESIGHT_CUBES]
+        held = {one.cube: one.prospects for one in best if not one.mount and not one.agreement}
+        own = [cube for cube in list(held)[:_FORESIGHT_CUBES] if held[cube] != 0]
         if not own:
             return ()
         try:

@@ -45,6 +45,7 @@ class Candidate(NamedTuple):
         trust: Trust in its source as told when it was remembered; None: not told.
         origin: Number of `memporium.cube.v1.Origin` of its cube.
         made: When its cube was made.
+        prospects: How many expectations its cube holds; None: not counted.
     """
 
     cube: str
@@ -71,6 +72,7 @@ class Candidate(NamedTuple):
     trust: float | None = None
     origin: int = 0
     made: datetime | None = None
+    prospects: int | None = None
 
     @property
     def key(self) -> tuple[str, int]:

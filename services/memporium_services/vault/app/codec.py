@@ -34,13 +34,14 @@ def set_time(field: Timestamp, time_us: int | None) -> None:
 
 
 def meta_of(cube: Cube) -> bytes:
-    """Return the bytes of a cube without payload and without what stands in columns."""
+    """Return the bytes of a cube, of which the payload is there, without it and without what stands in columns."""
     meta = Cube()
     meta.descriptive.CopyFrom(cube.descriptive)
     meta.governance.CopyFrom(cube.governance)
     meta.content_digest = cube.content_digest
     meta.behavioural.lineage.CopyFrom(cube.behavioural.lineage)
     meta.behavioural.embedding_model = cube.behavioural.embedding_model
+    meta.behavioural.foresight_count = len(cube.payload.plaintext.mem_cell.foresight)
     masks.clear(meta.descriptive, ("create_time", "update_time"))
     masks.clear(meta.governance, ("owner", "state", "frozen", "expire_time", "purge_time"))
     return meta.SerializeToString()
