@@ -203,3 +203,24 @@ async def test_marking_can_be_switched_off(tmp_path, monkeypatch):
         await scene.pull(vault_id="mine")
         assert released.part_cube_count == 0
         assert scene.vaults.texts("orgs/reader/vaults/mine") == TEXTS[:30]
+
+
+async def test_a_leaked_sample_of_a_trial_is_traced_by_its_listing(scene):
+    await scene.seal()
+    await scene.pull(vault_id="mine")
+    sample = (await scene.seal("1.0.1", sample=True)).bundle
+    assert sample.tracing.slots > 400
+    values = {"parent": "orgs/thief", "agreement": scene.second, "vault_id": "tried"}
+    async for _ in scene.thief.PullBundle(pb.PullBundleRequest(request_id=str(uuid.uuid4()), **values)):
+        pass
+    tried, whole = scene.vaults.texts("orgs/thief/vaults/tried"), scene.vaults.texts("orgs/reader/vaults/mine")
+    found = await trace(scene, json.dumps(tried).encode())
+    assert (found.verdict, accused(found)) == (TRACED, [scene.second])
+    assert found.recipient_count == 2
+    assert found.detector_count == 4
+    assert RecipientKey(found.suspects[0].marks_key).commitment() == found.suspects[0].commitment
+    # A copy of the whole pack names its own recipient, as before.
+    found = await trace(scene, json.dumps(whole).encode())
+    assert accused(found) == [scene.agreement]
+    asked = await scene.press.ListCanaryQuestions(pb.ListCanaryQuestionsRequest(parent="orgs/press", listing=LISTING))
+    assert {each.agreement for each in asked.questions} == {scene.agreement, scene.second}

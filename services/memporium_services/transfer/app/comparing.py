@@ -1,4 +1,4 @@
-"""Compares one sample with the originals of a pack and every recipient's marks."""
+"""Compares one sample with the originals of a listing's lines and every recipient's marks."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _SHARE, _FEW = 0.005, 4
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a sample is compared with.
+    """What a sample is compared with: one line of a listing, its releases or its samples.
 
     Attributes:
         secret: The line's.
@@ -56,30 +56,43 @@ class _Look:
     slots: int = 0
 
 
-def compare(found: Found, sample: bytes, with_tensors: bool) -> Trace:  # noqa: FBT001  -- called in a thread
-    """Return what a sample tells."""
-    keys = {copy.agreement: found.secret.recipient(copy.agreement) for copy in found.copies}
-    look = _tensors(found, sample, keys) if with_tensors else _texts(found, sample, keys)
-    best: dict[str, Score] = {}
-    for score in look.scores:
-        if score.recipient not in best or score.log_p < best[score.recipient].log_p:
-            best[score.recipient] = score
+@dataclass(frozen=True, slots=True)
+class _Match:
+    """The best score of one copy, and the key of its marks."""
+
+    copy: MarkedCopy
+    score: Score
+    key: RecipientKey
+
+
+def compare(lines: Sequence[Found], sample: bytes, with_tensors: bool) -> Trace:  # noqa: FBT001  -- called in a thread
+    """Return what a sample tells; every recipient of any line, and every detector of each, counts as a guess."""
+    look = _Look([], 0, alike=False)
+    best: dict[str, _Match] = {}
+    for found in lines:
+        seen, matches = _matches(found, sample, with_tensors=with_tensors)
+        look.detectors += seen.detectors
+        look.alike = look.alike or seen.alike
+        look.slots_found += seen.slots_found
+        look.slots += seen.slots
+        for match in matches:
+            known = best.get(match.copy.agreement)
+            if known is None or match.score.log_p < known.score.log_p:
+                best[match.copy.agreement] = match
+    recipients = len({copy.agreement for found in lines for copy in found.copies})
     suspects = []
-    for copy in found.copies:
-        if copy.agreement not in best:
-            continue
-        score = best[copy.agreement]
-        guilty = accused(score, recipients=len(keys), detectors=look.detectors)
+    for match in best.values():
+        guilty = accused(match.score, recipients=recipients, detectors=look.detectors)
         suspects.append(
             Suspect(
-                recipient=copy.recipient,
-                agreement=copy.agreement,
-                z=score.z,
-                log10_p=score.log_p / math.log(10.0),
-                detector=score.detector,
+                recipient=match.copy.recipient,
+                agreement=match.copy.agreement,
+                z=match.score.z,
+                log10_p=match.score.log_p / math.log(10.0),
+                detector=match.score.detector,
                 accused=guilty,
-                commitment=copy.commitment,
-                marks_key=keys[copy.agreement].raw if guilty else b"",
+                commitment=match.copy.commitment,
+                marks_key=match.key.raw if guilty else b"",
             )
         )
     suspects.sort(key=lambda suspect: suspect.log10_p)
@@ -88,12 +101,24 @@ def compare(found: Found, sample: bytes, with_tensors: bool) -> Trace:  # noqa: 
     return Trace(
         verdict=verdict,
         suspects=suspects[: max(_SHOWN, guilty_count)],
-        recipients=len(keys),
+        recipients=recipients,
         detectors=look.detectors,
         slots_found=look.slots_found,
         slots=look.slots,
-        explanation=_explained(verdict, look, len(keys), guilty_count),
+        explanation=_explained(verdict, look, recipients, guilty_count),
     )
+
+
+def _matches(found: Found, sample: bytes, *, with_tensors: bool) -> tuple[_Look, list[_Match]]:
+    """Return what the detectors saw of one line, and the best score of each of its copies."""
+    keys = {copy.agreement: found.secret.recipient(copy.agreement) for copy in found.copies}
+    look = _tensors(found, sample, keys) if with_tensors else _texts(found, sample, keys)
+    best: dict[str, Score] = {}
+    for score in look.scores:
+        if score.recipient not in best or score.log_p < best[score.recipient].log_p:
+            best[score.recipient] = score
+    of_copy = {copy.agreement: copy for copy in found.copies}
+    return look, [_Match(of_copy[name], score, keys[name]) for name, score in best.items() if name in of_copy]
 
 
 def _texts(found: Found, sample: bytes, keys: dict[str, RecipientKey]) -> _Look:

@@ -19,7 +19,7 @@ from memporium_services.transfer.app.comparing import Found, compare
 from memporium_services.transfer.app.copies import tracing_secret
 from memporium_services.transfer.app.marked_cubes import texts_of
 from memporium_services.transfer.app.samples import is_tensor_file
-from memporium_services.transfer.domain.bundles import BundleState
+from memporium_services.transfer.domain.bundles import BundleState, lines_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -77,11 +77,14 @@ class Leaks:
         """
         _own(org, listing)
         sample = await _sample(pieces)
-        copies = await self._copies(org, listing)
-        secret = await tracing_secret(self._keys, org, listing)
         with_tensors = await asyncio.to_thread(is_tensor_file, sample)
-        originals = await self._originals(org, copies, with_tensors=with_tensors)
-        found = Found(secret, copies, list(originals.texts), list(originals.files.values()))
+        found = []
+        for line in lines_of(listing):
+            copies = await self._copies(org, line)
+            secret = await tracing_secret(self._keys, org, line)
+            originals = await self._originals(org, copies, with_tensors=with_tensors)
+            if copies:
+                found.append(Found(secret, copies, list(originals.texts), list(originals.files.values())))
         trace = await asyncio.to_thread(compare, found, sample, with_tensors)
         details = {
             "listing": listing,
@@ -100,19 +103,20 @@ class Leaks:
             PlatformError: PERMISSION_DENIED for another's listing.
         """
         _own(org, listing)
-        secret = await tracing_secret(self._keys, org, listing)
         found = []
-        for copy in await self._copies(org, listing):
-            bundle = await self._database.read(
-                lambda conn, copy=copy: self._bundles.get(conn, org, copy.bundle_id)  # type: ignore[misc]
-            )
-            count = allowed(bundle.words if bundle else 0)
-            found += [(copy, canary.question) for canary in canaries(secret.recipient(copy.agreement))[:count]]
+        for line in lines_of(listing):
+            secret = await tracing_secret(self._keys, org, line)
+            for copy in await self._copies(org, line):
+                bundle = await self._database.read(
+                    lambda conn, copy=copy: self._bundles.get(conn, org, copy.bundle_id)  # type: ignore[misc]
+                )
+                count = allowed(bundle.words if bundle else 0)
+                found += [(copy, canary.question) for canary in canaries(secret.recipient(copy.agreement))[:count]]
         return found
 
-    async def _copies(self, org: str, listing: str) -> list[MarkedCopy]:
+    async def _copies(self, org: str, line: str) -> list[MarkedCopy]:
         """Return the newest copy of each agreement."""
-        copies = await self._database.read(lambda conn: self._rows.of_line(conn, org, listing))
+        copies = await self._database.read(lambda conn: self._rows.of_line(conn, org, line))
         return list({copy.agreement: copy for copy in copies}.values())
 
     async def _originals(self, org: str, copies: Sequence[MarkedCopy], *, with_tensors: bool) -> _Originals:

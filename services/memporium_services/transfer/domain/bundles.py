@@ -125,6 +125,11 @@ def listing_of(line: str) -> str:
     return line.removesuffix(_SAMPLES)
 
 
+def lines_of(listing: str) -> tuple[str, str]:
+    """Return the lines of a listing: its releases, and its samples."""
+    return listing, listing + _SAMPLES
+
+
 def line_key(line: str) -> str:
     """Return the id under which a line's objects and secret are kept."""
     return sha256(line.encode()).hexdigest()[:32]
