@@ -1,13 +1,15 @@
 import asyncio
+import re
 import socket
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from memporium_platform.authz.roles import policies_dir
 from memporium_platform.errors import PlatformError, Reason
+from memporium_services.governance.adapters import presidio
 from memporium_services.governance.adapters.policy_files import load_pii_rules, load_retention
 from memporium_services.governance.adapters.presidio import PresidioDetector
 from memporium_services.governance.app.pii import Pii
@@ -67,7 +69,11 @@ def test_pseudonyms_are_equal_for_equal_values_under_one_key_alone():
 
 
 class Words:
+    def __init__(self):
+        self.asked = []
+
     def detect(self, text, entities):
+        self.asked.append(text)
         return [Finding(entities[0], 0, 3, 1.0)] if text.startswith("ann") else []
 
 
@@ -85,6 +91,20 @@ async def test_texts_keep_their_order(pii):
     assert pii.redact(texts, found, Mode.REPLACE, org="acme") == ["bob", "<A> is here", ""]
     one, two = (pii.redact(texts, found, Mode.PSEUDONYM, org=org)[1] for org in ("acme", "other"))
     assert one != two
+
+
+async def test_a_text_is_looked_at_once_for_each_organisation_and_choice_of_kinds():
+    words = Words()
+    pii = Pii(words, RULES, secret=b"s")
+    asked = {"entities": [], "min_score": 0, "language": ""}
+    for _ in range(2):
+        found = await pii.detect(["ann", "bob"], org="acme", **asked)
+        assert found == [[Finding("A", 0, 3, 1.0)], []]
+    assert words.asked == ["ann", "bob"]
+    await pii.detect(["ann"], org="other", **asked)
+    assert await pii.detect(["ann"], org="acme", **asked | {"entities": ["B"]}) == [[Finding("B", 0, 3, 1.0)]]
+    assert words.asked == ["ann", "bob", "ann", "ann"]
+    await pii.stop()
 
 
 @pytest.mark.parametrize(
@@ -124,6 +144,34 @@ def test_shipped_rules_find_personal_data_without_the_network(monkeypatch):
         assert entity in {finding.entity for finding in found}, text
     plain = "The loop statement repeats its body while the condition is true."
     assert not relevant(detector.detect(plain, tuple(rules.entities)), rules, min_score=0)
+
+
+SAMPLES = [
+    "write to ann.lee@example.co.uk", "IBAN DE89370400440532013000", "card 4111 1111 1111 1111 please", "192.168.17.4",
+    "his social security number is 536-90-4399", "call +44 20 7946 0958", "ring 1640 at once", "phone: (030) 12 34 56 7",
+    "fe80::1ff:fe23:4567:890a", "2001:0db8:85a3:0000:0000:8a2e:0370:7334", "::ffff:192.0.2.128", "00:1a:2b:3c:4d:5e",
+    "001a.2b3c.4d5e", "see www.example.org/a?b=c", "EXAMPLE.Info", "http://a.museum", "itin 912-70-1234", "912701234",
+    "nhs 943 476 5919", "9434765919", "passport A12345678", "licence number A1", "driver H12345678", "0123456789012",
+    "dea BB1388568", "1BvBMSEYstWetqTFn5Au4m4GFg7xJaNVN2", "bank account 12345678", "at ten", "v. 1.2.3 of 7:30",
+    "\u0661\u0662\u0663\u0664\u0665\u0666\u0667", "tel \uff10\uff13\uff10-\uff11\uff12\uff13\uff14\uff15", "A-Z]]123", "\u017f12345",
+]  # fmt: skip
+PIECES = st.lists(
+    st.sampled_from(SAMPLES) | st.text("0123456789 -.:/()+@aAzZx\n", max_size=14) | st.sampled_from(["phone", "card"]),
+    max_size=5,
+)
+
+
+@given(PIECES, st.sampled_from([" ", "", "\n", ". "]))
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_what_is_not_looked_for_is_not_there(monkeypatch, pieces, between):
+    entities = tuple(load_pii_rules(policies_dir()).entities)
+    text = between.join(pieces)
+    found = PRESIDIO.detect(text, entities)
+    with monkeypatch.context() as patched:
+        patched.setattr(presidio, "possible", lambda _text, kinds: kinds)
+        patched.setattr(presidio, "_HINT", re.compile(""))
+        patched.setattr(presidio, "_LATER", None)
+        assert sorted(map(repr, PRESIDIO.detect(text, entities))) == sorted(map(repr, found))
 
 
 @pytest.mark.parametrize("before", range(1650, 2050, 7))

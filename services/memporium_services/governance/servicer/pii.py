@@ -16,7 +16,11 @@ class PiiMethods(Methods):
     async def DetectPii(self, request: pii_pb.DetectPiiRequest, _context: Any) -> pii_pb.DetectPiiResponse:
         """Find personal data in texts."""
         found = await self._app.pii.detect(
-            request.texts, entities=request.entities, min_score=request.min_score, language=request.language
+            request.texts,
+            entities=request.entities,
+            min_score=request.min_score,
+            language=request.language,
+            org=current_call().principal.org,
         )
         return pii_pb.DetectPiiResponse(findings=convert.findings(found, self._app.pii.rules))
 
@@ -24,7 +28,11 @@ class PiiMethods(Methods):
         """Return texts without personal data."""
         mode = convert.mode_of(request.mode)
         found = await self._app.pii.detect(
-            request.texts, entities=request.entities, min_score=request.min_score, language=request.language
+            request.texts,
+            entities=request.entities,
+            min_score=request.min_score,
+            language=request.language,
+            org=current_call().principal.org,
         )
         texts = self._app.pii.redact(request.texts, found, mode, org=current_call().principal.org)
         return pii_pb.RedactPiiResponse(texts=texts, findings=convert.findings(found, self._app.pii.rules))
