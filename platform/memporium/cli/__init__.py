@@ -120,6 +120,7 @@ def add_commands() -> typer.Typer:
         serve,
         statement,
         subscribe,
+        tier,
         vault,
     )
 
@@ -127,7 +128,7 @@ def add_commands() -> typer.Typer:
         groups = (
             org, key, keys, issuer, vault, cube, receipt, listing, negotiation, agreement, licence, consent,
             statement, subscribe,
-            bundle, model, job, pipeline, schedule, audit, peer, config, evaluate,
+            bundle, model, tier, job, pipeline, schedule, audit, peer, config, evaluate,
         )  # fmt: skip
         for module in groups:
             app.add_typer(module.app)

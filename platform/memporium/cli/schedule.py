@@ -12,7 +12,7 @@ from memporium.cli import _plain
 from memporium.cli._context import Session, session
 from memporium.cli._output import line, show, show_all
 from memporium.cli._pages import all_pages
-from memporium.scheduler.v1 import job_pb2, schedule_pb2
+from memporium.scheduler.v1 import conversion_pb2, job_pb2, schedule_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -145,6 +145,24 @@ def get(context: typer.Context, name: Name) -> None:
     run = session(context)
     found = run.client.scheduler.get_schedule(name=run.absolute(name, "schedules"))
     show(found.schedule, as_json=run.as_json)
+
+
+@app.command(epilog="Example: memporium schedule convert forms notes --every 1d")
+def convert(
+    context: typer.Context,
+    schedule_id: Id,
+    vault: Vault,
+    every: Every = "",
+    cron: Cron = "",
+    zone: Zone = "",
+    no_training: Annotated[bool, typer.Option("--no-training", help="To KV only; train nothing.")] = False,
+) -> None:
+    """Move memories between text, KV and LoRA by how they are used, as `tier convert` does."""
+    run = session(context)
+    rules = conversion_pb2.ConversionRules(no_training=no_training)
+    asked = job_pb2.ConvertMemories(vault=run.absolute(vault, "vaults"), rules=rules)
+    spec = job_pb2.JobSpec(convert_memories=asked)
+    _create(run, schedule_id, spec, _trigger("", every, cron, zone, []))
 
 
 @app.command(epilog="Example: memporium schedule pause nightly")
