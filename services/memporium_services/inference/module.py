@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import TYPE_CHECKING, Any
 
 from memporium.inference.v1.inference_service_pb2_grpc import add_InferenceServiceServicer_to_server
@@ -15,6 +16,9 @@ from memporium_services.inference.app.blob_cache import BlobCache
 from memporium_services.inference.app.conversion import Conversion
 from memporium_services.inference.app.generation import Generation, Limits
 from memporium_services.inference.app.making import Making
+from memporium_services.inference.app.prefetch import Prefetch
+from memporium_services.inference.app.tier_uses import TierUses
+from memporium_services.inference.app.tier_watch import TierWatch
 from memporium_services.inference.app.training import Training
 from memporium_services.inference.app.watermarks import Watermarks
 from memporium_services.inference.servicer import InferenceServicer
@@ -30,8 +34,11 @@ class InferenceModule:
 
     name = "inference"
 
-    def __init__(self, servicer: InferenceServicer, registry: Registry, agreements: Agreements) -> None:
+    def __init__(
+        self, servicer: InferenceServicer, registry: Registry, agreements: Agreements, tier: TierWatch
+    ) -> None:
         """Run these parts."""
+        self._tier = tier
         self._servicer = servicer
         self._registry = registry
         self._agreements = agreements
@@ -46,6 +53,7 @@ class InferenceModule:
 
     async def stop(self) -> None:
         """Release the models."""
+        await self._tier.close()
         await self._agreements.stop()
         await self._registry.close()
 
@@ -60,6 +68,8 @@ async def build(kernel: Kernel) -> InferenceModule:
     vault = GrpcMemoryVault(kernel.channels, max_blob_bytes=settings.max_blob_bytes)
     cache = BlobCache(settings.blob_cache_bytes, policy=settings.blob_cache_policy)
     entitlements = GrpcEntitlements(kernel.channels)
+    uses = TierUses(secrets.token_bytes(32), most_a_tenant=settings.trace_uses)
+    tier = TierWatch(uses, Prefetch(vault, cache, budget_bytes=settings.prefetch_bytes), cache, kernel.clock)
 
     def unload(agreement: str) -> None:
         cache.drop_agreement(agreement)
@@ -71,11 +81,12 @@ async def build(kernel: Kernel) -> InferenceModule:
     making = Making(registry, vault, agreements, new_id=lambda: new_id(kernel.clock.now()))
     servicer = InferenceServicer(
         registry,
-        Generation(registry, vault, cache, agreements, watermarks, entitlements, limits),
+        Generation(registry, vault, cache, agreements, watermarks, entitlements, limits, tier=tier),
         Conversion(making),
         Training(making, checkpoints),
         watermarks,
+        tier,
         tokens=kernel.page_tokens,
         settings=settings,
     )
-    return InferenceModule(servicer, registry, agreements)
+    return InferenceModule(servicer, registry, agreements, tier)

@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Any
 from memporium.inference.v1 import inference_service_pb2
 from memporium.inference.v1.inference_service_pb2_grpc import InferenceServiceServicer
 from memporium_platform.call import current_call
+from memporium_platform.names import ORG
 from memporium_platform.paging import PageTokens, page_size
-from memporium_services.inference.convert import calls, events
+from memporium_services.inference.convert import calls, events, tiers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from memporium.inference.v1 import convert_pb2, embed_pb2, generate_pb2, watermark_pb2
+    from memporium.inference.v1 import convert_pb2, embed_pb2, generate_pb2, tier_pb2, watermark_pb2
     from memporium_services.inference.app.conversion import Conversion
     from memporium_services.inference.app.generation import Generation
     from memporium_services.inference.app.registry import Registry
+    from memporium_services.inference.app.tier_watch import TierWatch
     from memporium_services.inference.app.training import Training
     from memporium_services.inference.app.watermarks import Watermarks
     from memporium_services.inference.settings import InferenceSettings
@@ -33,6 +35,7 @@ class InferenceServicer(InferenceServiceServicer):
         conversion: Conversion,
         training: Training,
         watermarks: Watermarks,
+        tier: TierWatch,
         *,
         tokens: PageTokens,
         settings: InferenceSettings,
@@ -43,6 +46,7 @@ class InferenceServicer(InferenceServiceServicer):
         self._conversion = conversion
         self._training = training
         self._watermarks = watermarks
+        self._tier = tier
         self._tokens = tokens
         self._settings = settings
 
@@ -55,8 +59,9 @@ class InferenceServicer(InferenceServiceServicer):
     async def Generate(
         self, request: generate_pb2.GenerateRequest, _context: Any
     ) -> AsyncIterator[generate_pb2.GenerateResponse]:
-        call = calls.generate_call(request, self._settings)
-        async with aclosing(self._generation.generate(call, tenant=current_call().principal.org)) as steps:
+        call, caller = calls.generate_call(request, self._settings), current_call().principal
+        steps_of = self._generation.generate(call, tenant=caller.org, principal=caller.name)
+        async with aclosing(steps_of) as steps:
             async for step in steps:
                 yield events.generate_event(step)
 
@@ -91,6 +96,16 @@ class InferenceServicer(InferenceServiceServicer):
         (text,) = calls.texts_of([request.text], self._settings)
         found = await self._watermarks.detect(request.parent, request.agreements, text, request.model)
         return events.watermark_evidence(found)
+
+    async def ReadTierTrace(
+        self, request: tier_pb2.ReadTierTraceRequest, _context: Any
+    ) -> AsyncIterator[tier_pb2.ReadTierTraceResponse]:
+        found, dropped = self._tier.trace(ORG.parse(request.parent, "parent")["org"], calls.most_of(request.max_uses))
+        for message in tiers.trace(found, dropped):
+            yield message
+
+    async def GetTierUsage(self, request: tier_pb2.GetTierUsageRequest, _context: Any) -> tier_pb2.GetTierUsageResponse:
+        return tiers.usage(self._tier, ORG.parse(request.parent, "parent")["org"])
 
     async def ListModels(
         self, request: inference_service_pb2.ListModelsRequest, _context: Any

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import BaseModel, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from memporium_platform.tiering.catalogue import plugins
 
 
 class RemoteModel(BaseModel):
@@ -82,12 +84,25 @@ class InferenceSettings(BaseSettings):
     )
     max_blob_bytes: int = Field(1 << 30, ge=1, description="Largest activation or parameter blob.")
     blob_cache_bytes: int = Field(512 << 20, ge=0, description="Host memory for tensors of mounted memories.")
-    blob_cache_policy: Literal["lru", "lfu", "hybrid"] = Field(
-        "hybrid", description="Which tensors stay: those used last, used most, or expected to save the most time."
+    blob_cache_policy: str = Field(
+        "hybrid",
+        description="Which tensors stay: `lru` those used last, `lfu` used most, `hybrid` expected to save the most "
+        "time; or a policy of an installed package.",
     )
+    prefetch_bytes: int = Field(
+        64 << 20, ge=0, description="Tensors fetched ahead after one call at most, for the agent's next; 0: none."
+    )
+    trace_uses: int = Field(20_000, ge=1, description="Uses of memories recorded of one organisation, the newest.")
     max_batch: int = Field(8, ge=1, description="Generations that a model works on at once, of all tenants.")
     max_batch_tokens: int = Field(
         32_768, ge=1, description="Tokens of all of them together, prompt and answer; a greater one runs alone."
     )
     max_waiting_per_tenant: int = Field(16, ge=1, description="Generations of one tenant that wait for a model.")
     max_waiting: int = Field(256, ge=1, description="Generations of all tenants that wait for a model.")
+
+    @field_validator("blob_cache_policy")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name not in plugins():
+            raise ValueError(f"must be one of {', '.join(sorted(plugins()))}")
+        return name

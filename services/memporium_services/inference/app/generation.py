@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from memporium_services.inference.app.agreements import Agreements
     from memporium_services.inference.app.blob_cache import BlobCache
     from memporium_services.inference.app.registry import Registry, RunningGenerator
+    from memporium_services.inference.app.tier_watch import TierWatch
     from memporium_services.inference.app.watermarks import Watermarks
     from memporium_services.inference.domain.memory import UsedMemory
     from memporium_services.inference.domain.requests import GenerateCall
@@ -56,8 +57,10 @@ class Generation:
         watermarks: Watermarks,
         uses: RunningUses,
         limits: Limits,
+        *,
+        tier: TierWatch | None = None,
     ) -> None:
-        """Generate with these models and memories."""
+        """Generate with these models and memories; tell `tier` of each use."""
         self._registry = registry
         self._vault = vault
         self._cache = cache
@@ -65,8 +68,9 @@ class Generation:
         self._watermarks = watermarks
         self._uses = uses
         self._limits = limits
+        self._tier = tier
 
-    async def generate(self, call: GenerateCall, *, tenant: str) -> AsyncGenerator[GenerateEvent]:
+    async def generate(self, call: GenerateCall, *, tenant: str, principal: str = "") -> AsyncGenerator[GenerateEvent]:
         """Yield Started, any number of Delta, and Finished.
 
         Raises:
@@ -84,11 +88,15 @@ class Generation:
         counted = {(licence.agreement, licence.use_id) for licence in licences if licence.use_id}
         async with going(self._uses, counted):
             with self._agreements.guard(agreements) as guard:
-                task = await self._task(call, memories, running.generator.info, tenant)
+                task = await self._task(call, memories, running.generator.info, tenant, principal)
+                if self._tier is not None:
+                    self._tier.mounted(tenant, principal, memories, model=running.generator.info.name)
                 mount_s = time.perf_counter() - began
                 async with aclosing(self._run(running, task, memories, tenant, began, mount_s)) as events:
                     async for event in guard.each(events):
                         yield event
+        if self._tier is not None:
+            self._tier.ended(tenant, principal, memories)
 
     async def _run(
         self,
@@ -109,6 +117,8 @@ class Generation:
                 match event:
                     case PromptRead():
                         read = event
+                        if self._tier is not None:
+                            self._tier.read(info.name, event)
                         yield Started(info.name, info.fingerprint, event.prompt_tokens, event.cached_tokens)
                     case TextPiece():
                         first = first or time.perf_counter() - free - read.waited_s
@@ -127,7 +137,7 @@ class Generation:
                         )
 
     async def _task(
-        self, call: GenerateCall, memories: Sequence[UsedMemory], info: ModelInfo, tenant: str
+        self, call: GenerateCall, memories: Sequence[UsedMemory], info: ModelInfo, tenant: str, agent: str
     ) -> GenerationTask:
         """Return what the generator is asked for, the blobs loaded and checked against the model."""
         texts = tuple(memory.as_text() for memory in memories if memory.form is Form.PLAINTEXT)
@@ -149,32 +159,32 @@ class Generation:
             turns=call.turns,
             prompt=call.prompt,
             memories=texts,
-            kvs=tuple([await self._kv(memory, tenant) for memory in activations]),
+            kvs=tuple([await self._kv(memory, tenant, agent) for memory in activations]),
             compose=call.compose,
-            adapters=tuple([await self._adapter(memory, tenant) for memory in parameters]),
+            adapters=tuple([await self._adapter(memory, tenant, agent) for memory in parameters]),
             max_prompt_tokens=self._limits.max_prompt_tokens,
             watermark_keys=self._watermarks.keys(licences, info),
         )
 
-    async def _kv(self, memory: UsedMemory, tenant: str) -> KvBlob:
+    async def _kv(self, memory: UsedMemory, tenant: str, agent: str) -> KvBlob:
         assert memory.activation is not None  # noqa: S101 - checked by _check_model
-        data = await self._blob(memory, tenant)
+        data = await self._blob(memory, tenant, agent)
         return KvBlob(data, memory.activation.token_ids_sha256, memory.activation.token_count)
 
-    async def _adapter(self, memory: UsedMemory, tenant: str) -> AdapterBlob:
+    async def _adapter(self, memory: UsedMemory, tenant: str, agent: str) -> AdapterBlob:
         assert memory.parameter is not None  # noqa: S101 - checked by _check_model
         assert memory.blob is not None  # noqa: S101 - checked by _check_model
         what = memory.parameter
-        data = await self._blob(memory, tenant)
+        data = await self._blob(memory, tenant, agent)
         agreements = frozenset(licence.agreement for licence in memory.licences)
         key = f"{tenant}/{memory.blob.sha256}"
         return AdapterBlob(key, data, what.rank, what.alpha, what.target_modules, agreements)
 
-    async def _blob(self, memory: UsedMemory, tenant: str) -> bytearray:
+    async def _blob(self, memory: UsedMemory, tenant: str, agent: str) -> bytearray:
         assert memory.blob is not None  # noqa: S101 - checked by _check_model
         agreements = frozenset(licence.agreement for licence in memory.licences)
         return await self._cache.get(
-            tenant, memory.blob.sha256, lambda: self._vault.download(memory), agreements=agreements
+            tenant, memory.blob.sha256, lambda: self._vault.download(memory), agreements=agreements, agent=agent
         )
 
 

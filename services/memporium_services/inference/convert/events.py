@@ -41,6 +41,11 @@ _FORMS = {
 _KINDS = {Kind.EMBEDDER: model_pb2.MODEL_KIND_EMBEDDER, Kind.GENERATOR: model_pb2.MODEL_KIND_GENERATOR}
 
 
+def form_of(form: Form) -> cube_pb2.MemoryForm.ValueType:
+    """Return the form of a memory."""
+    return _FORMS[form]
+
+
 def embeddings(info: ModelInfo, vectors: Sequence[EmbeddedText]) -> embed_pb2.EmbedResponse:
     """Return the answer of Embed."""
     return embed_pb2.EmbedResponse(
