@@ -21,6 +21,7 @@ from sqlalchemy.exc import IntegrityError
 from memporium_platform.errors import PlatformError, Reason
 from memporium_platform.storage.sql import upsert
 from memporium_platform.storage.sql.by_keys import RowsByKeys
+from memporium_platform.storage.sql.many import update_many
 from memporium_platform.storage.sql.migrate import SchemaError
 from memporium_platform.storage.sql.open_database import open_database
 from memporium_platform.storage.sql.postgres import open_postgres
@@ -327,3 +328,20 @@ async def test_rows_by_keys_are_those_of_the_list_whatever_its_length(database: 
         found = await database.read(lambda connection, least=least: list(of_value.rows(connection, asked, least=least)))
         assert {tuple(row) for row in found} == {(f"n{n}", n > 500) for n in range(least, count) if n != 7}
         assert all(type(row[1]) is bool for row in found)
+
+
+@pytest.mark.parametrize("count", [0, 1, 5, 130])
+async def test_many_rows_change_at_once_and_no_others(database: Database, count: int) -> None:
+    await database.write(
+        lambda connection: (
+            connection.execute(insert(counters), [{"name": f"n{number}", "value": number} for number in range(200)])
+            and None
+        )
+    )
+    rows = [(f"n{number}", -number) for number in range(count)]
+    await database.write(
+        lambda connection: update_many(connection, counters, [*rows, ("nobody", 7)], by=("name",), change=("value",))
+    )
+    await database.write(lambda connection: update_many(connection, counters, [], by=("name",), change=("value",)))
+    found = await database.read(lambda connection: [tuple(row) for row in connection.execute(select(counters))])
+    assert sorted(found) == sorted([*rows, *((f"n{number}", number) for number in range(count, 200))])

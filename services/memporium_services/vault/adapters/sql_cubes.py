@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import and_, bindparam, delete, func, insert, or_, select, tuple_, update
 
 from memporium_platform.storage.sql.by_keys import RowsByKeys
+from memporium_platform.storage.sql.many import update_many
 from memporium_services.vault.adapters.cube_rows import (
     CUBES_BY_DEDUP,
     CUBES_BY_ID,
@@ -60,12 +61,6 @@ _SAVE_CUBE = update(CUBES).where(
     CUBES.c.vault_uid == bindparam("of_vault"),
     CUBES.c.cube_id == bindparam("of_cube"),
     CUBES.c.version == bindparam("at_version"),
-)
-_RECORD_USE = _SAVE_CUBE.values(
-    state=bindparam("new_state"),
-    heat=bindparam("new_heat"),
-    last_use_us=bindparam("new_last_use"),
-    uses=bindparam("new_uses"),
 )
 _USED = RowsByKeys(
     lambda keys: select(*(CUBES.c[name] for name in UsedCube._fields)).where(
@@ -315,22 +310,9 @@ class SqlCubes:
 
     def record_uses(self, vault_uid: str, rows: Sequence[UsedCube]) -> None:
         """Write how cubes were used; makes no version and no revision."""
-        if rows:
-            self.conn.execute(
-                _RECORD_USE,
-                [
-                    {
-                        "of_vault": vault_uid,
-                        "of_cube": row.cube_id,
-                        "at_version": row.version,
-                        "new_state": row.state,
-                        "new_heat": row.heat,
-                        "new_last_use": row.last_use_us,
-                        "new_uses": row.uses,
-                    }
-                    for row in rows
-                ],
-            )
+        values = [(vault_uid, row.cube_id, row.version, row.state, row.heat, row.last_use_us, row.uses) for row in rows]
+        by, change = ("vault_uid", "cube_id", "version"), ("state", "heat", "last_use_us", "uses")
+        update_many(self.conn, CUBES, values, by=by, change=change)
 
     def tag_counts(self, vault_uid: str, *, reader: str) -> list[tuple[str, int, str]]:
         """Return each tag's keyed form, how many cubes carry it, and one of them."""

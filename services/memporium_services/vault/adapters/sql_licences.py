@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import bindparam, delete, func, select
 
 from memporium_platform.storage.sql.upsert import upsert
 from memporium_services.vault.adapters.tables import (
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 _PACKS = select(ENDED_PACKS)
+# Built once: each search asks for them.
+_ENDED_MOUNTS_OF = (
+    select(ENDED_MOUNTS).where(ENDED_MOUNTS.c.vault_uid == bindparam("uid")).order_by(ENDED_MOUNTS.c.mount_id)
+)
 
 
 class SqlLicences:
@@ -85,8 +89,7 @@ class SqlLicences:
 
     def ended_mounts(self, org: str, vault_uid: str) -> list[EndedMount]:
         """Return the mounts of a vault whose packs were deleted, by id."""
-        table = ENDED_MOUNTS.c
-        rows = self.conn.execute(select(ENDED_MOUNTS).where(table.vault_uid == vault_uid).order_by(table.mount_id))
+        rows = self.conn.execute(_ENDED_MOUNTS_OF, {"uid": vault_uid})
         found = []
         for row in rows.all():
             pack = self.ended_pack(org, row.pack_id)

@@ -64,7 +64,7 @@ async def open_sources(
         mounted = [(mount, target) for mount, target in found if target is not None]
         return _Loaded(vault, mounted, store.ended_mounts(vault.org, vault.uid))
 
-    own, mounted, ended = await rt.db.read(load)
+    own, mounted, ended = await rt.db.read_few(load)
     if own is None:
         raise await rt.absent(parent)
     sources: list[Source] = []
