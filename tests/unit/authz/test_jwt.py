@@ -119,8 +119,8 @@ def test_malformed_tokens_are_refused(text):
         '{"keys": []}',
         '{"keys": 7}',
         '{"keys": [{}]}',
-        json.dumps({"keys": [KEY.as_dict(private=True)]}),
-        json.dumps({"keys": [OctKey.generate_key(256).as_dict(private=True)]}),
+        pytest.param(json.dumps({"keys": [KEY.as_dict(private=True)]}), id="a private key"),
+        pytest.param(json.dumps({"keys": [OctKey.generate_key(256).as_dict(private=True)]}), id="a secret"),
         '{"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "??"}]}',
     ],
 )
