@@ -2,7 +2,9 @@
 
 Each client asks again and again, with a KV memory of its own mounted; first with one request at a time on the model (the
 peer), then with up to eight, in interleaved rounds. Shown: tokens a second, p50 and p99 of a request and of its first
-token after it was asked for, and whether both gave the same tokens. Prints one JSON object last.
+token after it was asked for, and whether both gave the same tokens. Then whether the time to one tenant's first token
+tells that another has the same memory, on the tiny model: the p-value of the rank sum test, as the platform is, and
+with a cache and with prefixes that tenants share. Prints one JSON object last.
 """
 
 from __future__ import annotations
@@ -18,9 +20,12 @@ from functools import partial
 from pathlib import Path
 from pydoc_data import topics
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 from memporium_services.inference.adapters.generators.transformers_local import TransformersGenerator
 from memporium_services.inference.adapters.models import SMOLLM2, TINY_RANDOM, _local
 from memporium_services.inference.app.fair_queue import FairQueue
+from memporium_services.inference.domain.memory import Form
 from memporium_services.inference.domain.values import (
     BatchLimits,
     GenerationTask,
@@ -32,6 +37,7 @@ from memporium_services.inference.domain.values import (
     Turn,
 )
 from memporium_services.inference.settings import InferenceSettings
+from support.timing_world import SharedCache, SharedPrefixes, channel_of
 
 QUESTION = (Turn(Speaker.USER, "In one sentence: what is the text about?"),)
 
@@ -81,6 +87,28 @@ def percentile(values, share):
     return sorted(values)[min(len(values) - 1, int(share * len(values)))]
 
 
+async def timing(given):
+    """Return the p-values of what an attacker could tell by time."""
+    generator = TransformersGenerator(TINY_RANDOM, _local(InferenceSettings(), given.data_dir)[TINY_RANDOM])
+    await generator.load()
+    ways = {
+        "kv": {"form": Form.ACTIVATION},
+        "text": {"form": Form.PLAINTEXT},
+        "kv_in_a_shared_cache": {"form": Form.ACTIVATION, "cache": SharedCache},
+        "text_with_shared_prefixes": {"form": Form.PLAINTEXT, "model": SharedPrefixes},
+    }
+    found = {name: await channel_of(generator, pairs=40, **options) for name, options in ways.items()}
+    await generator.close()
+    return {
+        name: {
+            "p_value": float(f"{one.p_value:.3g}"),
+            "equal_ms": round(statistics.median(one.equal) * 1000, 2),
+            "other_ms": round(statistics.median(one.other) * 1000, 2),
+        }
+        for name, one in found.items()
+    }
+
+
 async def main():
     given = arguments()
     widths = [int(width) for width in given.widths.split(",")]
@@ -121,6 +149,7 @@ async def main():
                 "same_tokens": round(statistics.mean(same), 3),
             }
         )
+    result["timing"] = await timing(given)
     if given.out:
         given.out.write_text(json.dumps(result, indent=1))
     print(json.dumps(result))
