@@ -11,13 +11,15 @@ import sqlite3
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 from hashlib import blake2b
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -82,6 +84,8 @@ class Directory:
     has_vector: NDArray[np.bool_]
 
 
+# Most terms come again and again: some 10 MB.
+@lru_cache(maxsize=65_536)
 def term_number(term: str) -> int:
     """Return the 64-bit number a term is stored under."""
     return int.from_bytes(blake2b(term.encode(), digest_size=8).digest(), "little", signed=True)
@@ -89,7 +93,7 @@ def term_number(term: str) -> int:
 
 def count_terms(terms: Iterable[str]) -> Counter[int]:
     """Return how often each term occurs, by number."""
-    return Counter({term_number(term): count for term, count in Counter(terms).items()})
+    return Counter(map(term_number, terms))
 
 
 def unit_row(slot: int, entry: IndexEntry) -> UnitRow:
@@ -199,13 +203,6 @@ class Postings:
         self._connection.executemany("DELETE FROM units WHERE slot = ?", several)
 
     def _add(self, rows: Sequence[UnitRow], sequence: int) -> None:
-        grown: dict[tuple[int, int, int], list[bytes]] = defaultdict(list)
-        for row in rows:
-            for leg, terms in ((Leg.OWN, row.own), (Leg.CONTEXT, row.context)):
-                block = row.slot // BLOCK_SLOTS
-                place = row.slot.to_bytes(4, "little")
-                for term, count in terms.items():
-                    grown[int(leg), term, block].append(place + min(count, _MOST).to_bytes(2, "little"))
         many = self._connection.executemany
         many(
             "INSERT INTO units VALUES(?, ?, ?, ?, ?, ?)",
@@ -222,5 +219,31 @@ class Postings:
         many(
             "INSERT INTO postings VALUES(?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
             " data = CAST(postings.data || excluded.data AS BLOB)",
-            [(*key, b"".join(parts)) for key, parts in sorted(grown.items())],
+            chain(
+                _lists(Leg.OWN, rows, [row.own for row in rows]),
+                _lists(Leg.CONTEXT, rows, [row.context for row in rows]),
+            ),
         )
+
+
+def _lists(leg: Leg, rows: Sequence[UnitRow], counted: Sequence[Counter[int]]) -> Iterator[tuple[int, int, int, bytes]]:
+    """Yield what is added to each block of each list: leg, term, block and postings by slot."""
+    sizes = [len(one) for one in counted]
+    total = sum(sizes)
+    if not total:
+        return
+    terms = np.fromiter(chain.from_iterable(counted), np.int64, total)
+    postings = np.empty(total, _POSTING)
+    postings["slot"] = np.repeat(np.array([row.slot for row in rows], np.int64), sizes)
+    frequencies = np.fromiter(chain.from_iterable(one.values() for one in counted), np.int64, total)
+    postings["frequency"] = np.minimum(frequencies, _MOST)
+    order = np.lexsort((postings["slot"], terms))
+    terms, postings = terms[order], postings[order]
+    blocks = (postings["slot"] // BLOCK_SLOTS).astype(np.int64)
+    starts = np.flatnonzero(np.r_[True, (terms[1:] != terms[:-1]) | (blocks[1:] != blocks[:-1])])
+    data, width = postings.tobytes(), _POSTING.itemsize
+    ends = [*starts[1:].tolist(), total]
+    for start, end, term, block in zip(
+        starts.tolist(), ends, terms[starts].tolist(), blocks[starts].tolist(), strict=True
+    ):
+        yield int(leg), term, block, data[start * width : end * width]

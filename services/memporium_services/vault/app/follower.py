@@ -123,7 +123,12 @@ class IndexFollower:
             reached, waiting = by_start[reached]
             _merge(upserts, deletes, {entry.unit_id: entry for entry in waiting.entries}, waiting.deletes)
         if reached > start:
-            index.apply(upserts=list(upserts.values()), deletes=sorted(deletes), revision=reached)
+            entries = list(upserts.values())
+            # In pieces, so that searches come between. The revision stays until the last one is in.
+            last = max(0, len(entries) - 1) // _REBUILD_UNITS * _REBUILD_UNITS
+            for first in range(0, last, _REBUILD_UNITS):
+                index.apply(upserts=entries[first : first + _REBUILD_UNITS], deletes=[], revision=start)
+            index.apply(upserts=entries[last:], deletes=sorted(deletes), revision=reached)
         return index, reached
 
     async def _apply_tasks(self, vault: VaultRow, index: VaultIndex, after: int) -> int:
