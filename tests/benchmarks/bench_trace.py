@@ -8,6 +8,7 @@ were. Adapters and KV caches: bench_trace_tensors. Prints one JSON object last.
 import argparse
 import ast
 import json
+import math
 import sys
 import sysconfig
 import time
@@ -30,6 +31,7 @@ from support import leaks
 warnings.simplefilter("ignore")
 RECIPIENTS = 1000
 MILLION = 1_000_000
+NULL = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0)
 STRATEGIES = ("mixed", "majority", "minority", "coin", "splice")
 
 
@@ -38,7 +40,8 @@ def arguments():
     parser.add_argument("--dialogue", type=Path, help="JSON in LoCoMo's form; default: the language reference alone")
     parser.add_argument("--only-dialogue", action="store_true", help="leave the reference out")
     parser.add_argument("--trials", type=int, default=100, help="leaks a cell")
-    parser.add_argument("--quality", action="store_true", help="also what marks cost in retrieval")
+    parser.add_argument("--only", default="", help="cells, for instance 2048x1,2048x2,4096x3,520x1; default: all")
+    parser.add_argument("--no-million", action="store_true", help="leave the million innocents out")
     parser.add_argument("--quick", action="store_true", help="few trials")
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
@@ -134,8 +137,11 @@ def cell(pack, leakers, how, attack, trials):
     return {
         "leakers": leakers,
         "strategy": how if leakers > 1 else "-",
+        "leaks": trials,
         "traced": one / trials,
         "all_traced": every / trials,
+        # Clopper and Pearson: what this many leaks prove, with confidence 95 %.
+        "proved_at_least": round(least(one, trials), 4),
         "innocents_accused": wrong,
         "innocents_tried": trials * (RECIPIENTS - leakers),
         "slots_read": round(read / trials),
@@ -143,20 +149,33 @@ def cell(pack, leakers, how, attack, trials):
     }
 
 
+def least(hits, trials, *, miss=0.05):
+    """Return the share below which so many hits would be a chance of less than `miss`: exact, by bisection."""
+    low, high = 0.0, 1.0
+    for _ in range(60):
+        share = (low + high) / 2
+        terms = [math.comb(trials, at) * share**at * (1 - share) ** (trials - at) for at in range(hits, trials + 1)]
+        low, high = (share, high) if math.fsum(terms) < miss else (low, share)
+    return low
+
+
 def tenth(copy, rng):
     """Keep a random tenth of the texts."""
     return rng.sample(copy, max(1, len(copy) // 10))
 
 
-def text_table(texts, trials, source):
+def text_table(texts, trials, source, only=()):
     """Return the rows for text."""
     rows = []
-    for slots, leakers, attack in (
+    for slots, counts, attack in (
         (2048, (1, 2), leaks.hard),
         (4096, (3,), leaks.hard),
         (520, (1,), tenth),
         (1040, (1,), tenth),
     ):
+        leakers = tuple(count for count in counts if not only or f"{slots}x{count}" in only)
+        if not leakers:
+            continue
         pack = Pack(texts, slots)
         if len(pack.contexts) < slots:
             print(f"{source}: only {len(pack.contexts)} slots, {slots} asked for", file=sys.stderr)
@@ -200,13 +219,29 @@ def million(texts):
     at = np.array([pack.place[context] for context in found.contexts])
     draw = np.random.default_rng(1)
     bias, highest, wrong, block = pack.bias[at], 0.0, 0, 20_000
+    above = Counter()
     for _ in range(MILLION // block):
         codes = draw.random((block, len(at)), dtype=np.float32) < bias.astype(np.float32)
         scores = best_of_bank(["x"] * block, codes, found.evidence, bias, detector="text")
         highest = max(highest, *(score.z for score in scores))
         wrong += sum(accused(score, recipients=MILLION, detectors=1) for score in scores)
-        wrong += sum(score.z >= 6.0 for score in scores)
-    return {"innocents": MILLION, "accused": wrong, "highest_z": round(highest, 2), "slots_read": len(at)}
+        for limit in NULL:
+            above[limit] += sum(score.z >= limit for score in scores)
+    return {
+        "innocents": MILLION,
+        "accused": wrong,
+        "highest_z": round(highest, 2),
+        "slots_read": len(at),
+        # How many innocents reach a score, beside how many the bound allows: it must never be more.
+        "null": {
+            f"z >= {limit}": {"innocents": above[limit], "bound": round(MILLION * tail(limit), 2)} for limit in NULL
+        },
+    }
+
+
+def tail(z):
+    """Return the upper tail of the normal distribution."""
+    return 0.5 * math.erfc(z / math.sqrt(2))
 
 
 def main():
@@ -214,12 +249,13 @@ def main():
     sources = {} if given.only_dialogue else {"reference": reference()}
     if given.dialogue:
         sources["dialogue"] = dialogue(given.dialogue)
+    only = tuple(filter(None, given.only.split(",")))
     result = {"benchmark": "trace", "density": {}, "text": []}
     for name, texts in sources.items():
         result["density"][name] = density(texts)
-        result["text"] += text_table(texts, given.trials, name)
+        result["text"] += text_table(texts, given.trials, name, only)
     largest = max(sources.values(), key=lambda texts: density(texts)["slots"])
-    result["million_innocents"] = million(largest) if not given.quick else None
+    result["million_innocents"] = million(largest) if not (given.quick or given.no_million) else None
     print(json.dumps(result))
     if given.out:
         given.out.write_text(json.dumps(result, indent=1))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
 
-from memporium.cli import _plain, _terms
+from memporium.cli import _offline, _plain, _terms
 from memporium.cli._context import Session, session
 from memporium.cli._output import as_dict, line, print_json, show_rows
 from memporium.cube.v1 import cube_pb2
@@ -18,7 +19,11 @@ from memporium.memstore.v1 import licence_calls_pb2, terms_pb2
 app = typer.Typer(name="licence", help="Licence terms in plain words and in ODRL.", no_args_is_help=True)
 
 Subject = Annotated[
-    str, typer.Argument(help="Full name of an agreement or an offer; or a template's name; or a file with terms.")
+    str,
+    typer.Argument(
+        help="Full name of an agreement or an offer; or, without a server, a template's name, a file with terms, "
+        "or an agreement saved by `memporium --json agreement get`."
+    ),
 ]
 _RESERVE = "memstore.entitlements.reserve"
 _SHOWN_REFUSALS = 20
@@ -40,8 +45,7 @@ def explain(
     decision: Annotated[str, typer.Option(help="Say why the call with this decision id was refused.")] = "",
 ) -> None:
     """Say what an agreement, an offer, a template or a file allows, and why a use is or was refused."""
-    run = session(context)
-    request = _subject(subject)
+    run, use = session(context), None
     if action:
         units = terms_pb2.UseUnits(calls=1, memories=memories)
         use = licence_calls_pb2.ImaginedUse(
@@ -53,9 +57,12 @@ def explain(
             recipients=[run.parent(org) for org in to],
             units=units,
         )
-        request["use"] = use
-    found = run.client.memstore.explain_terms(**request)
-    refusals = _refusals(run, str(request.get("agreement", "")), decision) if refused or decision else []
+    request = {} if _offline.is_offline(subject) else _subject(subject)
+    if request:
+        found = run.client.memstore.explain_terms(**request, use=use)
+    else:
+        found = _offline.explained(subject, _declared(run, use))
+    refusals = _refusals(run, request.get("agreement", ""), decision) if refused or decision else []
     if run.as_json:
         print_json(as_dict(found) | ({"refusals": [as_dict(one) for one in refusals]} if refused or decision else {}))
         return
@@ -68,7 +75,13 @@ def explain(
 def odrl(context: typer.Context, subject: Subject) -> None:
     """Print terms as an ODRL 2.2 policy (JSON-LD); `--terms FILE` reads it back, and what is not known is refused."""
     run = session(context)
-    given = _subject(subject)
+    if _offline.is_offline(subject):
+        from memporium_platform.licence.odrl import odrl_of
+
+        terms = terms_pb2.LicenceTerms.FromString(_offline.terms_content(subject, _offline.agreement_in(subject)))
+        sys.stdout.write(json.dumps(odrl_of(terms), indent=2, ensure_ascii=False) + "\n")
+        return
+    given: dict[str, Any] = dict(_subject(subject))
     if "offer" in given:
         offer = run.client.memstore.get_offer(name=given["offer"]).offer
         given = {"terms": offer.terms_document.terms}
@@ -84,12 +97,15 @@ def templates(
     _terms.show_templates(name, as_json=session(context).as_json)
 
 
-def _subject(given: str) -> dict[str, Any]:
-    if "/agreements/" in given:
-        return {"agreement": given}
-    if "/offers/" in given:
-        return {"offer": given}
-    return {"terms": _terms.read(given)}
+def _subject(given: str) -> dict[str, str]:
+    return {"agreement": given} if "/agreements/" in given else {"offer": given}
+
+
+def _declared(run: Session, use: licence_calls_pb2.ImaginedUse | None) -> licence_calls_pb2.ImaginedUse | None:
+    """Return a use with what the options before the command declare, where it says nothing itself."""
+    if use is not None:
+        use.purpose, use.region = use.purpose or run.purpose, use.region or run.region
+    return use
 
 
 def _value(enum: Any, prefix: str, given: str, hint: str) -> Any:

@@ -47,6 +47,13 @@ _DUTIES: Mapping[DutyKind, str] = {
     DutyKind.SHARE_ALIKE: "What is made of it is published under these same terms or not at all",
 }
 
+# A licence that is sold by the seat; which seats those are stands in its `workloads`, where anybody wrote them down.
+_SEATS = "-Seat-"
+_UNNAMED_SEATS = (
+    "Seats are not named, so they are not enforced: any principal of the licensee may use it within the limits above. "
+    "Under `workloads` an offer names who may."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
@@ -66,6 +73,8 @@ def explain(terms: Terms) -> Explanation:
     for (action, form), rule in sorted(terms.rules.items()):
         groups.setdefault(rule, {}).setdefault(form, set()).add(action)
     allowed = [sentence for rule, by_form in groups.items() for sentence in _allowed(rule, by_form)]
+    if _SEATS in " ".join(terms.spdx) and any(rule.workloads is None for rule in terms.rules.values()):
+        allowed.append(_UNNAMED_SEATS)
     return Explanation(tuple(allowed), _forbidden(terms), _duties(terms.duties))
 
 
