@@ -16,12 +16,15 @@ from memporium_services.inference.app.blob_cache import BlobCache
 from memporium_services.inference.app.conversion import Conversion
 from memporium_services.inference.app.generation import Generation, Limits
 from memporium_services.inference.app.making import Making
+from memporium_services.inference.app.merging import Merging
 from memporium_services.inference.app.prefetch import Prefetch
+from memporium_services.inference.app.probing import Probing
 from memporium_services.inference.app.tier_uses import TierUses
 from memporium_services.inference.app.tier_watch import TierWatch
 from memporium_services.inference.app.training import Training
 from memporium_services.inference.app.watermarks import Watermarks
 from memporium_services.inference.servicer import InferenceServicer
+from memporium_services.inference.servicer_parameters import Parameters
 from memporium_services.inference.settings import InferenceSettings
 
 if TYPE_CHECKING:
@@ -83,7 +86,7 @@ async def build(kernel: Kernel) -> InferenceModule:
         registry,
         Generation(registry, vault, cache, agreements, watermarks, entitlements, limits, tier=tier),
         Conversion(making),
-        Training(making, checkpoints),
+        Parameters(Training(making, checkpoints), Merging(making), Probing(making)),
         watermarks,
         tier,
         tokens=kernel.page_tokens,

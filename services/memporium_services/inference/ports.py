@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from memporium_services.inference.domain.memory import Use
+
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 
     from memporium_services.inference.domain.lessons import Lesson
-    from memporium_services.inference.domain.memory import NewMemory, Use, UsedMemory
+    from memporium_services.inference.domain.memory import NewMemory, NewText, UsedMemory
     from memporium_services.inference.domain.values import (
+        AdapterBlob,
         BuiltKv,
         EmbeddedText,
         Example,
         GenerationEvent,
         GenerationTask,
         KvForm,
+        MergedAdapter,
+        MergePlan,
         ModelInfo,
         TextMemory,
+        Told,
         TrainedAdapter,
         TrainingPlan,
     )
@@ -122,6 +128,23 @@ class AdapterTrainer(Protocol):
         """
         ...
 
+    async def merge(
+        self,
+        adapters: Sequence[AdapterBlob],
+        plan: MergePlan,
+        *,
+        lessons: Mapping[str, Sequence[Lesson]],
+        evaluating: Callable[[int, int], None],
+    ) -> MergedAdapter:
+        """Merge adapters and ask the result for what each of them was taught, by its cube. Cancelling ends it."""
+        ...
+
+    async def probe(
+        self, adapter: AdapterBlob, topics: Sequence[Lesson], *, evaluating: Callable[[int, int], None]
+    ) -> list[Told]:
+        """Return what an adapter says on each topic, in their order. Cancelling ends it."""
+        ...
+
     async def close(self) -> None:
         """Release what is held."""
         ...
@@ -160,8 +183,8 @@ class MemoryVault(Protocol):
         """
         ...
 
-    async def download(self, memory: UsedMemory) -> bytearray:
-        """Return a memory's blob, its digest verified."""
+    async def download(self, memory: UsedMemory, action: Use = Use.INFER_WITH) -> bytearray:
+        """Return a memory's blob for a use, its digest verified."""
         ...
 
     async def find(self, name: str) -> UsedMemory | None:
@@ -170,6 +193,10 @@ class MemoryVault(Protocol):
 
     async def create(self, new: NewMemory, *, progress: Callable[[int, int], None]) -> UsedMemory:
         """Upload the blob and make the cube; a repeated call with the same request id gives the same cube."""
+        ...
+
+    async def create_text(self, new: NewText) -> UsedMemory:
+        """Make a cube of statements, related to what it was made from; a repeated call gives the same cube."""
         ...
 
 

@@ -11,6 +11,7 @@ from memporium_platform.call import current_call
 from memporium_platform.names import ORG
 from memporium_platform.paging import PageTokens, page_size
 from memporium_services.inference.convert import calls, events, tiers
+from memporium_services.inference.servicer_parameters import ParameterMethods, Parameters
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -20,12 +21,11 @@ if TYPE_CHECKING:
     from memporium_services.inference.app.generation import Generation
     from memporium_services.inference.app.registry import Registry
     from memporium_services.inference.app.tier_watch import TierWatch
-    from memporium_services.inference.app.training import Training
     from memporium_services.inference.app.watermarks import Watermarks
     from memporium_services.inference.settings import InferenceSettings
 
 
-class InferenceServicer(InferenceServiceServicer):
+class InferenceServicer(ParameterMethods, InferenceServiceServicer):
     """Embed, generate, convert."""
 
     def __init__(
@@ -33,7 +33,7 @@ class InferenceServicer(InferenceServiceServicer):
         registry: Registry,
         generation: Generation,
         conversion: Conversion,
-        training: Training,
+        parameters: Parameters,
         watermarks: Watermarks,
         tier: TierWatch,
         *,
@@ -44,7 +44,7 @@ class InferenceServicer(InferenceServiceServicer):
         self._registry = registry
         self._generation = generation
         self._conversion = conversion
-        self._training = training
+        self._parameters = parameters
         self._watermarks = watermarks
         self._tier = tier
         self._tokens = tokens
@@ -73,15 +73,6 @@ class InferenceServicer(InferenceServiceServicer):
         async with aclosing(steps):
             async for step in steps:
                 yield events.build_event(step)
-
-    async def TrainParameter(
-        self, request: convert_pb2.TrainParameterRequest, _context: Any
-    ) -> AsyncIterator[convert_pb2.TrainParameterResponse]:
-        call, caller = calls.train_call(request, self._settings), current_call().principal
-        steps = self._training.train_parameter(call, tenant=caller.org, principal=caller.name)
-        async with aclosing(steps):
-            async for step in steps:
-                yield events.train_event(step)
 
     async def CountTokens(
         self, request: inference_service_pb2.CountTokensRequest, _context: Any

@@ -192,7 +192,9 @@ def adapter_of(result):
 async def test_training_lowers_the_loss_and_reports_its_steps(trained):
     result, losses = trained
     assert result.loss_after < result.loss_before * 0.7
-    assert losses[-1][:2] == (25, 25) == (result.steps, result.steps)
+    assert losses[-1][1] == 25
+    # What is known is not learned again and again.
+    assert losses[-1][0] == result.steps <= 25
     assert set(result.target_modules) >= {"q_proj", "v_proj", "up_proj"}
 
 

@@ -28,11 +28,12 @@ from memporium.inference.v1 import convert_pb2 as memporium_dot_inference_dot_v1
 from memporium.inference.v1 import embed_pb2 as memporium_dot_inference_dot_v1_dot_embed__pb2
 from memporium.inference.v1 import generate_pb2 as memporium_dot_inference_dot_v1_dot_generate__pb2
 from memporium.inference.v1 import model_pb2 as memporium_dot_inference_dot_v1_dot_model__pb2
+from memporium.inference.v1 import parameter_pb2 as memporium_dot_inference_dot_v1_dot_parameter__pb2
 from memporium.inference.v1 import tier_pb2 as memporium_dot_inference_dot_v1_dot_tier__pb2
 from memporium.inference.v1 import watermark_pb2 as memporium_dot_inference_dot_v1_dot_watermark__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.memporium/inference/v1/inference_service.proto\x12\x16memporium.inference.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a memporium/common/v1/access.proto\x1a$memporium/inference/v1/convert.proto\x1a\"memporium/inference/v1/embed.proto\x1a%memporium/inference/v1/generate.proto\x1a\"memporium/inference/v1/model.proto\x1a!memporium/inference/v1/tier.proto\x1a&memporium/inference/v1/watermark.proto\"8\n\x12\x43ountTokensRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x13\n\x05texts\x18\x02 \x03(\tB\x04\xe2\x41\x01\x02\":\n\x13\x43ountTokensResponse\x12\r\n\x05model\x18\x01 \x01(\t\x12\x14\n\x0ctoken_counts\x18\x02 \x03(\x05\"k\n\x11ListModelsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12/\n\x04kind\x18\x03 \x01(\x0e\x32!.memporium.inference.v1.ModelKind\"\\\n\x12ListModelsResponse\x12-\n\x06models\x18\x01 \x03(\x0b\x32\x1d.memporium.inference.v1.Model\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x18\n\x16GetCapabilitiesRequest\"U\n\x17GetCapabilitiesResponse\x12:\n\x0c\x63\x61pabilities\x18\x01 \x01(\x0b\x32$.memporium.inference.v1.Capabilities\"\xf1\x01\n\x0c\x43\x61pabilities\x12\x18\n\x10\x64\x65\x66\x61ult_embedder\x18\x01 \x01(\t\x12\x19\n\x11\x64\x65\x66\x61ult_generator\x18\x02 \x01(\t\x12\x17\n\x0fmax_embed_texts\x18\x03 \x01(\x05\x12\x17\n\x0fmax_embed_bytes\x18\x04 \x01(\x05\x12\x19\n\x11max_prompt_tokens\x18\x05 \x01(\x05\x12\x16\n\x0emax_new_tokens\x18\x06 \x01(\x05\x12\x12\n\nmax_mounts\x18\x07 \x01(\x05\x12\x1b\n\x13max_training_tokens\x18\x08 \x01(\x05\x12\x16\n\x0emax_blob_bytes\x18\t \x01(\x03\x32\xc3\x0b\n\x10InferenceService\x12y\n\x05\x45mbed\x12$.memporium.inference.v1.EmbedRequest\x1a%.memporium.inference.v1.EmbedResponse\"#\x8a\xb5\x18\x1f\n\x1binference.embeddings.create\x18\x02\x12\x81\x01\n\x08Generate\x12\'.memporium.inference.v1.GenerateRequest\x1a(.memporium.inference.v1.GenerateResponse\" \x8a\xb5\x18\x1c\n\x18inference.texts.generate\x18\x02\x30\x01\x12\xa2\x01\n\x0f\x42uildActivation\x12..memporium.inference.v1.BuildActivationRequest\x1a/.memporium.inference.v1.BuildActivationResponse\",\x8a\xb5\x18(\n\x1cinference.activations.create\x12\x06parent \x01\x30\x01\x12\x9e\x01\n\x0eTrainParameter\x12-.memporium.inference.v1.TrainParameterRequest\x1a..memporium.inference.v1.TrainParameterResponse\"+\x8a\xb5\x18\'\n\x1binference.parameters.create\x12\x06parent \x01\x30\x01\x12\x86\x01\n\x0b\x43ountTokens\x12*.memporium.inference.v1.CountTokensRequest\x1a+.memporium.inference.v1.CountTokensResponse\"\x1e\x8a\xb5\x18\x1a\n\x16inference.tokens.count\x18\x02\x12\x9d\x01\n\x0f\x44\x65tectWatermark\x12..memporium.inference.v1.DetectWatermarkRequest\x1a/.memporium.inference.v1.DetectWatermarkResponse\")\x8a\xb5\x18%\n\x1binference.watermarks.detect\x12\x06parent\x12\x92\x01\n\rReadTierTrace\x12,.memporium.inference.v1.ReadTierTraceRequest\x1a-.memporium.inference.v1.ReadTierTraceResponse\"\"\x8a\xb5\x18\x1e\n\x14inference.tiers.read\x12\x06parent0\x01\x12\x8d\x01\n\x0cGetTierUsage\x12+.memporium.inference.v1.GetTierUsageRequest\x1a,.memporium.inference.v1.GetTierUsageResponse\"\"\x8a\xb5\x18\x1e\n\x14inference.tiers.read\x12\x06parent\x12\x82\x01\n\nListModels\x12).memporium.inference.v1.ListModelsRequest\x1a*.memporium.inference.v1.ListModelsResponse\"\x1d\x8a\xb5\x18\x19\n\x15inference.models.list\x18\x02\x12\x96\x01\n\x0fGetCapabilities\x12..memporium.inference.v1.GetCapabilitiesRequest\x1a/.memporium.inference.v1.GetCapabilitiesResponse\"\"\x8a\xb5\x18\x1e\n\x1ainference.capabilities.get\x18\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.memporium/inference/v1/inference_service.proto\x12\x16memporium.inference.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a memporium/common/v1/access.proto\x1a$memporium/inference/v1/convert.proto\x1a\"memporium/inference/v1/embed.proto\x1a%memporium/inference/v1/generate.proto\x1a\"memporium/inference/v1/model.proto\x1a&memporium/inference/v1/parameter.proto\x1a!memporium/inference/v1/tier.proto\x1a&memporium/inference/v1/watermark.proto\"8\n\x12\x43ountTokensRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x13\n\x05texts\x18\x02 \x03(\tB\x04\xe2\x41\x01\x02\":\n\x13\x43ountTokensResponse\x12\r\n\x05model\x18\x01 \x01(\t\x12\x14\n\x0ctoken_counts\x18\x02 \x03(\x05\"k\n\x11ListModelsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12/\n\x04kind\x18\x03 \x01(\x0e\x32!.memporium.inference.v1.ModelKind\"\\\n\x12ListModelsResponse\x12-\n\x06models\x18\x01 \x03(\x0b\x32\x1d.memporium.inference.v1.Model\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x18\n\x16GetCapabilitiesRequest\"U\n\x17GetCapabilitiesResponse\x12:\n\x0c\x63\x61pabilities\x18\x01 \x01(\x0b\x32$.memporium.inference.v1.Capabilities\"\xf1\x01\n\x0c\x43\x61pabilities\x12\x18\n\x10\x64\x65\x66\x61ult_embedder\x18\x01 \x01(\t\x12\x19\n\x11\x64\x65\x66\x61ult_generator\x18\x02 \x01(\t\x12\x17\n\x0fmax_embed_texts\x18\x03 \x01(\x05\x12\x17\n\x0fmax_embed_bytes\x18\x04 \x01(\x05\x12\x19\n\x11max_prompt_tokens\x18\x05 \x01(\x05\x12\x16\n\x0emax_new_tokens\x18\x06 \x01(\x05\x12\x12\n\nmax_mounts\x18\x07 \x01(\x05\x12\x1b\n\x13max_training_tokens\x18\x08 \x01(\x05\x12\x16\n\x0emax_blob_bytes\x18\t \x01(\x03\x32\x86\x0e\n\x10InferenceService\x12y\n\x05\x45mbed\x12$.memporium.inference.v1.EmbedRequest\x1a%.memporium.inference.v1.EmbedResponse\"#\x8a\xb5\x18\x1f\n\x1binference.embeddings.create\x18\x02\x12\x81\x01\n\x08Generate\x12\'.memporium.inference.v1.GenerateRequest\x1a(.memporium.inference.v1.GenerateResponse\" \x8a\xb5\x18\x1c\n\x18inference.texts.generate\x18\x02\x30\x01\x12\xa2\x01\n\x0f\x42uildActivation\x12..memporium.inference.v1.BuildActivationRequest\x1a/.memporium.inference.v1.BuildActivationResponse\",\x8a\xb5\x18(\n\x1cinference.activations.create\x12\x06parent \x01\x30\x01\x12\x9e\x01\n\x0eTrainParameter\x12-.memporium.inference.v1.TrainParameterRequest\x1a..memporium.inference.v1.TrainParameterResponse\"+\x8a\xb5\x18\'\n\x1binference.parameters.create\x12\x06parent \x01\x30\x01\x12\xa0\x01\n\x0fMergeParameters\x12..memporium.inference.v1.MergeParametersRequest\x1a/.memporium.inference.v1.MergeParametersResponse\"*\x8a\xb5\x18&\n\x1ainference.parameters.merge\x12\x06parent \x01\x30\x01\x12\x9d\x01\n\x0eProbeParameter\x12-.memporium.inference.v1.ProbeParameterRequest\x1a..memporium.inference.v1.ProbeParameterResponse\"*\x8a\xb5\x18&\n\x1ainference.parameters.probe\x12\x06parent \x01\x30\x01\x12\x86\x01\n\x0b\x43ountTokens\x12*.memporium.inference.v1.CountTokensRequest\x1a+.memporium.inference.v1.CountTokensResponse\"\x1e\x8a\xb5\x18\x1a\n\x16inference.tokens.count\x18\x02\x12\x9d\x01\n\x0f\x44\x65tectWatermark\x12..memporium.inference.v1.DetectWatermarkRequest\x1a/.memporium.inference.v1.DetectWatermarkResponse\")\x8a\xb5\x18%\n\x1binference.watermarks.detect\x12\x06parent\x12\x92\x01\n\rReadTierTrace\x12,.memporium.inference.v1.ReadTierTraceRequest\x1a-.memporium.inference.v1.ReadTierTraceResponse\"\"\x8a\xb5\x18\x1e\n\x14inference.tiers.read\x12\x06parent0\x01\x12\x8d\x01\n\x0cGetTierUsage\x12+.memporium.inference.v1.GetTierUsageRequest\x1a,.memporium.inference.v1.GetTierUsageResponse\"\"\x8a\xb5\x18\x1e\n\x14inference.tiers.read\x12\x06parent\x12\x82\x01\n\nListModels\x12).memporium.inference.v1.ListModelsRequest\x1a*.memporium.inference.v1.ListModelsResponse\"\x1d\x8a\xb5\x18\x19\n\x15inference.models.list\x18\x02\x12\x96\x01\n\x0fGetCapabilities\x12..memporium.inference.v1.GetCapabilitiesRequest\x1a/.memporium.inference.v1.GetCapabilitiesResponse\"\"\x8a\xb5\x18\x1e\n\x1ainference.capabilities.get\x18\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -49,6 +50,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_INFERENCESERVICE'].methods_by_name['BuildActivation']._serialized_options = b'\212\265\030(\n\034inference.activations.create\022\006parent \001'
   _globals['_INFERENCESERVICE'].methods_by_name['TrainParameter']._loaded_options = None
   _globals['_INFERENCESERVICE'].methods_by_name['TrainParameter']._serialized_options = b'\212\265\030\'\n\033inference.parameters.create\022\006parent \001'
+  _globals['_INFERENCESERVICE'].methods_by_name['MergeParameters']._loaded_options = None
+  _globals['_INFERENCESERVICE'].methods_by_name['MergeParameters']._serialized_options = b'\212\265\030&\n\032inference.parameters.merge\022\006parent \001'
+  _globals['_INFERENCESERVICE'].methods_by_name['ProbeParameter']._loaded_options = None
+  _globals['_INFERENCESERVICE'].methods_by_name['ProbeParameter']._serialized_options = b'\212\265\030&\n\032inference.parameters.probe\022\006parent \001'
   _globals['_INFERENCESERVICE'].methods_by_name['CountTokens']._loaded_options = None
   _globals['_INFERENCESERVICE'].methods_by_name['CountTokens']._serialized_options = b'\212\265\030\032\n\026inference.tokens.count\030\002'
   _globals['_INFERENCESERVICE'].methods_by_name['DetectWatermark']._loaded_options = None
@@ -61,20 +66,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_INFERENCESERVICE'].methods_by_name['ListModels']._serialized_options = b'\212\265\030\031\n\025inference.models.list\030\002'
   _globals['_INFERENCESERVICE'].methods_by_name['GetCapabilities']._loaded_options = None
   _globals['_INFERENCESERVICE'].methods_by_name['GetCapabilities']._serialized_options = b'\212\265\030\036\n\032inference.capabilities.get\030\004'
-  _globals['_COUNTTOKENSREQUEST']._serialized_start=365
-  _globals['_COUNTTOKENSREQUEST']._serialized_end=421
-  _globals['_COUNTTOKENSRESPONSE']._serialized_start=423
-  _globals['_COUNTTOKENSRESPONSE']._serialized_end=481
-  _globals['_LISTMODELSREQUEST']._serialized_start=483
-  _globals['_LISTMODELSREQUEST']._serialized_end=590
-  _globals['_LISTMODELSRESPONSE']._serialized_start=592
-  _globals['_LISTMODELSRESPONSE']._serialized_end=684
-  _globals['_GETCAPABILITIESREQUEST']._serialized_start=686
-  _globals['_GETCAPABILITIESREQUEST']._serialized_end=710
-  _globals['_GETCAPABILITIESRESPONSE']._serialized_start=712
-  _globals['_GETCAPABILITIESRESPONSE']._serialized_end=797
-  _globals['_CAPABILITIES']._serialized_start=800
-  _globals['_CAPABILITIES']._serialized_end=1041
-  _globals['_INFERENCESERVICE']._serialized_start=1044
-  _globals['_INFERENCESERVICE']._serialized_end=2519
+  _globals['_COUNTTOKENSREQUEST']._serialized_start=405
+  _globals['_COUNTTOKENSREQUEST']._serialized_end=461
+  _globals['_COUNTTOKENSRESPONSE']._serialized_start=463
+  _globals['_COUNTTOKENSRESPONSE']._serialized_end=521
+  _globals['_LISTMODELSREQUEST']._serialized_start=523
+  _globals['_LISTMODELSREQUEST']._serialized_end=630
+  _globals['_LISTMODELSRESPONSE']._serialized_start=632
+  _globals['_LISTMODELSRESPONSE']._serialized_end=724
+  _globals['_GETCAPABILITIESREQUEST']._serialized_start=726
+  _globals['_GETCAPABILITIESREQUEST']._serialized_end=750
+  _globals['_GETCAPABILITIESRESPONSE']._serialized_start=752
+  _globals['_GETCAPABILITIESRESPONSE']._serialized_end=837
+  _globals['_CAPABILITIES']._serialized_start=840
+  _globals['_CAPABILITIES']._serialized_end=1081
+  _globals['_INFERENCESERVICE']._serialized_start=1084
+  _globals['_INFERENCESERVICE']._serialized_end=2882
 # @@protoc_insertion_point(module_scope)

@@ -7,6 +7,7 @@ from memporium.inference.v1 import convert_pb2 as memporium_dot_inference_dot_v1
 from memporium.inference.v1 import embed_pb2 as memporium_dot_inference_dot_v1_dot_embed__pb2
 from memporium.inference.v1 import generate_pb2 as memporium_dot_inference_dot_v1_dot_generate__pb2
 from memporium.inference.v1 import inference_service_pb2 as memporium_dot_inference_dot_v1_dot_inference__service__pb2
+from memporium.inference.v1 import parameter_pb2 as memporium_dot_inference_dot_v1_dot_parameter__pb2
 from memporium.inference.v1 import tier_pb2 as memporium_dot_inference_dot_v1_dot_tier__pb2
 from memporium.inference.v1 import watermark_pb2 as memporium_dot_inference_dot_v1_dot_watermark__pb2
 
@@ -60,6 +61,16 @@ class InferenceServiceStub:
                 '/memporium.inference.v1.InferenceService/TrainParameter',
                 request_serializer=memporium_dot_inference_dot_v1_dot_convert__pb2.TrainParameterRequest.SerializeToString,
                 response_deserializer=memporium_dot_inference_dot_v1_dot_convert__pb2.TrainParameterResponse.FromString,
+                _registered_method=True)
+        self.MergeParameters = channel.unary_stream(
+                '/memporium.inference.v1.InferenceService/MergeParameters',
+                request_serializer=memporium_dot_inference_dot_v1_dot_parameter__pb2.MergeParametersRequest.SerializeToString,
+                response_deserializer=memporium_dot_inference_dot_v1_dot_parameter__pb2.MergeParametersResponse.FromString,
+                _registered_method=True)
+        self.ProbeParameter = channel.unary_stream(
+                '/memporium.inference.v1.InferenceService/ProbeParameter',
+                request_serializer=memporium_dot_inference_dot_v1_dot_parameter__pb2.ProbeParameterRequest.SerializeToString,
+                response_deserializer=memporium_dot_inference_dot_v1_dot_parameter__pb2.ProbeParameterResponse.FromString,
                 _registered_method=True)
         self.CountTokens = channel.unary_unary(
                 '/memporium.inference.v1.InferenceService/CountTokens',
@@ -122,6 +133,20 @@ class InferenceServiceServicer:
 
     def TrainParameter(self, request, context):
         """Trains a LoRA adapter on plaintext cubes, stored as a parameter cube with their lineage and licences.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def MergeParameters(self, request, context):
+        """Merges LoRA adapters into one, measured on what each of them knows.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ProbeParameter(self, request, context):
+        """Asks an adapter for what it knows and keeps what it is sure of as a plaintext cube, measured against its sources.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -191,6 +216,16 @@ def add_InferenceServiceServicer_to_server(servicer, server):
                     servicer.TrainParameter,
                     request_deserializer=memporium_dot_inference_dot_v1_dot_convert__pb2.TrainParameterRequest.FromString,
                     response_serializer=memporium_dot_inference_dot_v1_dot_convert__pb2.TrainParameterResponse.SerializeToString,
+            ),
+            'MergeParameters': grpc.unary_stream_rpc_method_handler(
+                    servicer.MergeParameters,
+                    request_deserializer=memporium_dot_inference_dot_v1_dot_parameter__pb2.MergeParametersRequest.FromString,
+                    response_serializer=memporium_dot_inference_dot_v1_dot_parameter__pb2.MergeParametersResponse.SerializeToString,
+            ),
+            'ProbeParameter': grpc.unary_stream_rpc_method_handler(
+                    servicer.ProbeParameter,
+                    request_deserializer=memporium_dot_inference_dot_v1_dot_parameter__pb2.ProbeParameterRequest.FromString,
+                    response_serializer=memporium_dot_inference_dot_v1_dot_parameter__pb2.ProbeParameterResponse.SerializeToString,
             ),
             'CountTokens': grpc.unary_unary_rpc_method_handler(
                     servicer.CountTokens,
@@ -333,6 +368,60 @@ class InferenceService:
             '/memporium.inference.v1.InferenceService/TrainParameter',
             memporium_dot_inference_dot_v1_dot_convert__pb2.TrainParameterRequest.SerializeToString,
             memporium_dot_inference_dot_v1_dot_convert__pb2.TrainParameterResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MergeParameters(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/memporium.inference.v1.InferenceService/MergeParameters',
+            memporium_dot_inference_dot_v1_dot_parameter__pb2.MergeParametersRequest.SerializeToString,
+            memporium_dot_inference_dot_v1_dot_parameter__pb2.MergeParametersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ProbeParameter(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/memporium.inference.v1.InferenceService/ProbeParameter',
+            memporium_dot_inference_dot_v1_dot_parameter__pb2.ProbeParameterRequest.SerializeToString,
+            memporium_dot_inference_dot_v1_dot_parameter__pb2.ProbeParameterResponse.FromString,
             options,
             channel_credentials,
             insecure,

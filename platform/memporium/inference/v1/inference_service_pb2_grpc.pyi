@@ -9,6 +9,7 @@ from memporium.inference.v1 import convert_pb2 as _convert_pb2
 from memporium.inference.v1 import embed_pb2 as _embed_pb2
 from memporium.inference.v1 import generate_pb2 as _generate_pb2
 from memporium.inference.v1 import inference_service_pb2 as _inference_service_pb2
+from memporium.inference.v1 import parameter_pb2 as _parameter_pb2
 from memporium.inference.v1 import tier_pb2 as _tier_pb2
 from memporium.inference.v1 import watermark_pb2 as _watermark_pb2
 import abc as _abc_1
@@ -50,6 +51,10 @@ class InferenceServiceStub:
     """Encodes plaintext cubes into a KV cache, stored as an activation cube with their lineage and licences."""
     TrainParameter: _grpc.UnaryStreamMultiCallable[_convert_pb2.TrainParameterRequest, _convert_pb2.TrainParameterResponse]
     """Trains a LoRA adapter on plaintext cubes, stored as a parameter cube with their lineage and licences."""
+    MergeParameters: _grpc.UnaryStreamMultiCallable[_parameter_pb2.MergeParametersRequest, _parameter_pb2.MergeParametersResponse]
+    """Merges LoRA adapters into one, measured on what each of them knows."""
+    ProbeParameter: _grpc.UnaryStreamMultiCallable[_parameter_pb2.ProbeParameterRequest, _parameter_pb2.ProbeParameterResponse]
+    """Asks an adapter for what it knows and keeps what it is sure of as a plaintext cube, measured against its sources."""
     CountTokens: _grpc.UnaryUnaryMultiCallable[_inference_service_pb2.CountTokensRequest, _inference_service_pb2.CountTokensResponse]
     """Counts the tokens of texts as a model reads them."""
     DetectWatermark: _grpc.UnaryUnaryMultiCallable[_watermark_pb2.DetectWatermarkRequest, _watermark_pb2.DetectWatermarkResponse]
@@ -80,6 +85,10 @@ class InferenceServiceAsyncStub(InferenceServiceStub):
     """Encodes plaintext cubes into a KV cache, stored as an activation cube with their lineage and licences."""
     TrainParameter: _aio.UnaryStreamMultiCallable[_convert_pb2.TrainParameterRequest, _convert_pb2.TrainParameterResponse]  # type: ignore[assignment]
     """Trains a LoRA adapter on plaintext cubes, stored as a parameter cube with their lineage and licences."""
+    MergeParameters: _aio.UnaryStreamMultiCallable[_parameter_pb2.MergeParametersRequest, _parameter_pb2.MergeParametersResponse]  # type: ignore[assignment]
+    """Merges LoRA adapters into one, measured on what each of them knows."""
+    ProbeParameter: _aio.UnaryStreamMultiCallable[_parameter_pb2.ProbeParameterRequest, _parameter_pb2.ProbeParameterResponse]  # type: ignore[assignment]
+    """Asks an adapter for what it knows and keeps what it is sure of as a plaintext cube, measured against its sources."""
     CountTokens: _aio.UnaryUnaryMultiCallable[_inference_service_pb2.CountTokensRequest, _inference_service_pb2.CountTokensResponse]  # type: ignore[assignment]
     """Counts the tokens of texts as a model reads them."""
     DetectWatermark: _aio.UnaryUnaryMultiCallable[_watermark_pb2.DetectWatermarkRequest, _watermark_pb2.DetectWatermarkResponse]  # type: ignore[assignment]
@@ -131,6 +140,22 @@ class InferenceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_convert_pb2.TrainParameterResponse], _abc.AsyncIterator[_convert_pb2.TrainParameterResponse]]:
         """Trains a LoRA adapter on plaintext cubes, stored as a parameter cube with their lineage and licences."""
+
+    @_abc_1.abstractmethod
+    def MergeParameters(
+        self,
+        request: _parameter_pb2.MergeParametersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_parameter_pb2.MergeParametersResponse], _abc.AsyncIterator[_parameter_pb2.MergeParametersResponse]]:
+        """Merges LoRA adapters into one, measured on what each of them knows."""
+
+    @_abc_1.abstractmethod
+    def ProbeParameter(
+        self,
+        request: _parameter_pb2.ProbeParameterRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_parameter_pb2.ProbeParameterResponse], _abc.AsyncIterator[_parameter_pb2.ProbeParameterResponse]]:
+        """Asks an adapter for what it knows and keeps what it is sure of as a plaintext cube, measured against its sources."""
 
     @_abc_1.abstractmethod
     def CountTokens(

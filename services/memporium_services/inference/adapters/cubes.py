@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from memporium.common.v1 import digest_pb2
-from memporium.cube.v1 import cube_pb2
+from memporium.cube.v1 import adapter_pb2, cube_pb2
 from memporium_services.inference.convert.reports import report_of, report_to
 from memporium_services.inference.domain.memory import (
     ActivationRef,
@@ -15,6 +15,7 @@ from memporium_services.inference.domain.memory import (
     Form,
     Licence,
     NewMemory,
+    NewText,
     ParameterRef,
     UsedMemory,
 )
@@ -128,32 +129,44 @@ def _parameter(parameter: cube_pb2.Parameter) -> ParameterRef:
     )
 
 
+def to_text_cube(new: NewText) -> cube_pb2.Cube:
+    """Return the cube of statements that were asked out of an adapter."""
+    report = new.report
+    cube = _cube_of(new, origin=cube_pb2.ORIGIN_CONVERSION, parents=(report.adapter,))
+    cube.descriptive.semantic_type = cube_pb2.SEMANTIC_TYPE_FACT
+    cube.payload.plaintext.mem_cell.CopyFrom(
+        cube_pb2.MemCell(
+            episode=" ".join(text for text, _ in new.facts),
+            facts=[
+                cube_pb2.AtomicFact(
+                    text=text,
+                    claims=[cube_pb2.Claim(subject=claim.subject, attribute=claim.attribute, value=claim.value)]
+                    if claim is not None
+                    else (),
+                    extracted_by=new.model,
+                )
+                for text, claim in new.facts
+            ],
+            formation=cube_pb2.Formation(path=cube_pb2.FORMATION_PATH_PROBE, model=new.model),
+            probe=adapter_pb2.ProbeReport(
+                adapter=report.adapter,
+                asked=report.asked,
+                kept=report.kept,
+                min_confidence=report.min_confidence,
+                source_facts=report.source_facts,
+                recovered=report.recovered,
+                precision=report.precision,
+            ),
+        )
+    )
+    return cube
+
+
 def to_cube(new: NewMemory) -> cube_pb2.Cube:
     """Return the cube of a new memory; the vault fills in what is its own."""
-    cube = cube_pb2.Cube(
-        descriptive=cube_pb2.Descriptive(
-            origin=(cube_pb2.ORIGIN_FINE_TUNING if new.form is Form.PARAMETER else cube_pb2.ORIGIN_CONVERSION),
-            source=new.derivation,
-            title=new.title,
-            tags=new.tags,
-        ),
-        governance=cube_pb2.Governance(
-            sensitivity_labels=new.sensitivity_labels,
-            licences=[
-                cube_pb2.LicenceReference(
-                    agreement=licence.agreement,
-                    terms_sha256=licence.terms_sha256,
-                    release=licence.release,
-                    attribution=licence.attribution,
-                )
-                for licence in new.licences
-            ],
-        ),
-        behavioural=cube_pb2.Behavioural(
-            lineage=cube_pb2.Lineage(parents=new.parents, derivation=new.derivation, reason=new.reason)
-        ),
-        payload=cube_pb2.Payload(),
-    )
+    trained = new.form is Form.PARAMETER
+    origin = cube_pb2.ORIGIN_FINE_TUNING if trained else cube_pb2.ORIGIN_CONVERSION
+    cube = _cube_of(new, origin=origin, parents=new.parents)
     digest = digest_pb2.Digest(sha256=new.digest.sha256, size_bytes=new.digest.size_bytes)
     if new.activation is not None:
         what = new.activation
@@ -186,3 +199,25 @@ def to_cube(new: NewMemory) -> cube_pb2.Cube:
             )
         )
     return cube
+
+
+def _cube_of(new: NewMemory | NewText, *, origin: cube_pb2.Origin.ValueType, parents: Iterable[str]) -> cube_pb2.Cube:
+    """Return a cube without payload: titles, labels, licences and lineage."""
+    return cube_pb2.Cube(
+        descriptive=cube_pb2.Descriptive(origin=origin, source=new.derivation, title=new.title, tags=new.tags),
+        governance=cube_pb2.Governance(
+            sensitivity_labels=new.sensitivity_labels,
+            licences=[
+                cube_pb2.LicenceReference(
+                    agreement=licence.agreement,
+                    terms_sha256=licence.terms_sha256,
+                    release=licence.release,
+                    attribution=licence.attribution,
+                )
+                for licence in new.licences
+            ],
+        ),
+        behavioural=cube_pb2.Behavioural(
+            lineage=cube_pb2.Lineage(parents=parents, derivation=new.derivation, reason=new.reason)
+        ),
+    )

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import grpc
 
 from memporium.common.v1 import digest_pb2
+from memporium.cube.v1 import cube_pb2
 from memporium.vault.v1 import cubes_pb2, vault_service_pb2
 from memporium.vault.v1.vault_service_pb2_grpc import VaultServiceStub
 from memporium_platform import names
 from memporium_platform.errors import PlatformError, Reason, invalid
 from memporium_platform.rpc.errors_client import reason_of
-from memporium_services.inference.adapters.cubes import to_cube, to_memory
-from memporium_services.inference.domain.memory import NewMemory, Use, UsedMemory
+from memporium_services.inference.adapters.cubes import to_cube, to_memory, to_text_cube
+from memporium_services.inference.domain.memory import NewMemory, NewText, Use, UsedMemory
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -28,6 +29,7 @@ _ACTIONS = {
     Use.INFER_WITH: cubes_pb2.USE_ACTION_INFER_WITH,
     Use.MATERIALISE_KV: cubes_pb2.USE_ACTION_MATERIALISE_KV,
     Use.DERIVE_LORA: cubes_pb2.USE_ACTION_DERIVE_LORA,
+    Use.DERIVE_TEXT: cubes_pb2.USE_ACTION_DERIVE_TEXT,
 }
 # How a cube that is not there, or not for this caller, looks.
 _ABSENT = frozenset({Reason.NOT_FOUND, Reason.PERMISSION_DENIED})
@@ -68,15 +70,15 @@ class GrpcMemoryVault:
             raise PlatformError(Reason.INTERNAL, f"the vault left out {len(missing)} cubes")
         return [found[name] for name in cubes]
 
-    async def download(self, memory: UsedMemory) -> bytearray:
-        """Return a memory's blob, its digest verified."""
+    async def download(self, memory: UsedMemory, action: Use = Use.INFER_WITH) -> bytearray:
+        """Return a memory's blob for a use, its digest verified."""
         blob = memory.blob
         if blob is None or not 0 < blob.size_bytes <= self._max_blob_bytes:
             raise invalid("mounts", f"the blob of {memory.name} is larger than {self._max_blob_bytes} bytes, or empty")
         request = vault_service_pb2.DownloadBlobRequest(
             parent=memory.name.rsplit("/cubes/", 1)[0],
             digest=digest_pb2.Digest(sha256=blob.sha256, size_bytes=blob.size_bytes),
-            action=cubes_pb2.USE_ACTION_INFER_WITH,
+            action=_ACTIONS[action],
         )
         data, end = bytearray(blob.size_bytes), 0
         try:
@@ -119,6 +121,34 @@ class GrpcMemoryVault:
         except grpc.aio.AioRpcError as err:
             raise reason_of(err) from err
         # The vault answers without the payload, which is known here.
+        answer.cube.payload.CopyFrom(cube.payload)
+        return to_memory(answer.cube)
+
+    async def create_text(self, new: NewText) -> UsedMemory:
+        """Make a cube of statements, related to the adapter that they were asked out of."""
+        cube = to_text_cube(new)
+        request = vault_service_pb2.CreateCubeRequest(
+            parent=new.parent,
+            cube_id=new.cube_id,
+            cube=cube,
+            reason=new.reason or new.derivation,
+            request_id=new.request_id,
+        )
+        try:
+            answer = await self._stub.CreateCube(request)
+            # Relations do not reach into other vaults; the lineage does.
+            if new.report.adapter.startswith(f"{new.parent}/cubes/"):
+                relation = cubes_pb2.Relation(
+                    source=answer.cube.name,
+                    kind=cube_pb2.RELATION_KIND_DERIVED_FROM,
+                    target=new.report.adapter,
+                    note=f"{new.report.kept} of {new.report.asked} answers kept",
+                )
+                await self._stub.CreateRelation(
+                    vault_service_pb2.CreateRelationRequest(parent=new.parent, relation=relation)
+                )
+        except grpc.aio.AioRpcError as err:
+            raise reason_of(err) from err
         answer.cube.payload.CopyFrom(cube.payload)
         return to_memory(answer.cube)
 

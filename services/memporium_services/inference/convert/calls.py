@@ -51,7 +51,7 @@ _MAX_STOP_CHARACTERS = 64
 _MAX_TEMPERATURE = 2.0
 _MAX_RANK = 64
 _MAX_EPOCHS = 50
-_MAX_TITLE_CHARACTERS = 300
+MAX_TITLE_CHARACTERS = 300
 _MAX_LEARNING_RATE = 0.1
 
 
@@ -122,12 +122,12 @@ def train_call(request: convert_pb2.TrainParameterRequest, settings: InferenceSe
         learning_rate=options.learning_rate or default.learning_rate,
         seed=options.seed,
         max_tokens=settings.max_training_tokens,
-        limits=_limits(options.limits, settings),
+        limits=limits_within(options.limits, settings),
     )
     return _convert_call(request, settings, plan)
 
 
-def _limits(message: adapter_pb2.AdmissionLimits, settings: InferenceSettings) -> AdmissionLimits:
+def limits_within(message: adapter_pb2.AdmissionLimits, settings: InferenceSettings) -> AdmissionLimits:
     """Return limits of admission, what is absent from the settings."""
     default = AdmissionLimits(
         settings.admission_min_recall, settings.admission_max_perplexity_ratio, settings.admission_max_leakage
@@ -156,8 +156,8 @@ def _convert_call(
     settings: InferenceSettings,
     plan: TrainingPlan,
 ) -> ConvertCall:
-    if len(request.title) > _MAX_TITLE_CHARACTERS:
-        raise invalid("title", f"at most {_MAX_TITLE_CHARACTERS} characters")
+    if len(request.title) > MAX_TITLE_CHARACTERS:
+        raise invalid("title", f"at most {MAX_TITLE_CHARACTERS} characters")
     return ConvertCall(
         parent=request.parent,
         request_id=request.request_id,

@@ -101,11 +101,11 @@ def generate_event(event: Started | Delta | Finished) -> generate_pb2.GenerateRe
             completion_tokens=event.completion_tokens,
         ),
         timings=generate_pb2.Timings(
-            queue=_duration(times.queue_s),
-            mount=_duration(times.mount_s),
-            prefill=_duration(times.prefill_s),
-            time_to_first_token=_duration(times.first_token_s),
-            total=_duration(times.total_s),
+            queue=duration_of(times.queue_s),
+            mount=duration_of(times.mount_s),
+            prefill=duration_of(times.prefill_s),
+            time_to_first_token=duration_of(times.first_token_s),
+            total=duration_of(times.total_s),
         ),
         citations=[_citation(cited) for cited in event.citations],
     )
@@ -125,7 +125,8 @@ def _citation(cited: Cited) -> generate_pb2.Citation:
     )
 
 
-def _duration(seconds: float) -> Duration:
+def duration_of(seconds: float) -> Duration:
+    """Return a time span."""
     found = Duration()
     found.FromNanoseconds(int(seconds * 1e9))
     return found
@@ -146,7 +147,7 @@ def build_event(step: Progress | Built) -> convert_pb2.BuildActivationResponse:
     if isinstance(step, Progress):
         return convert_pb2.BuildActivationResponse(progress=progress_of(step))
     result = convert_pb2.BuildActivationResult(
-        cube=_record(step.memory), compute_time=_duration(step.compute_s), reused=step.reused
+        cube=_record(step.memory), compute_time=duration_of(step.compute_s), reused=step.reused
     )
     return convert_pb2.BuildActivationResponse(result=result)
 
@@ -166,7 +167,7 @@ def train_event(step: Progress | Trained) -> convert_pb2.TrainParameterResponse:
         examples=step.examples,
         question_answer_pairs=step.pairs,
         steps=step.steps,
-        compute_time=_duration(step.compute_s),
+        compute_time=duration_of(step.compute_s),
         reused=step.reused,
         resumed_steps=step.resumed_steps,
     )

@@ -1,8 +1,8 @@
 """What a model must still say and find likely after it has learned a memory: general knowledge in plain words.
 
-Three sets that never meet: questions whose answers by the bare model are trained on with the memory, so that it keeps
-them (replay); subjects of whom nothing is known, whose questions control whether trained values leak; and text whose
-perplexity is compared.
+Sets that never meet: questions whose answers by the bare model are trained on with the memory, and text, so that it
+keeps them (replay); subjects of whom nothing is known, whose questions control whether trained values leak; and text
+whose perplexity is compared.
 """
 
 from __future__ import annotations
@@ -31,6 +31,29 @@ REPLAY_QUESTIONS = (
 _REPLAY_SUBJECTS = ("Quentin Abernathy", "the Marlowe archive", "Ilse Brandvold", "the harbour office")
 _CONTROL_SUBJECTS = ("Odalys Verhoeven", "the Pemberton mill", "Tobias Lindqvist", "the northern library")
 
+# Learned along with a memory as they stand.
+REPLAY_PASSAGES = (
+    (
+        "A bridge must carry its own weight and whatever crosses it. Builders choose the material by the span: short "
+        "bridges can be made of wood or stone, long ones hang from steel cables. Wind and changes of temperature move "
+        "a bridge a little, so gaps are left where its parts meet."
+    ),
+    (
+        "She opened the window and listened. Somewhere down the street a radio was playing, and children were calling "
+        "to one another on their way home. The kettle began to sing. She took two cups from the shelf, although "
+        "nobody else was there, and put one of them back."
+    ),
+    (
+        "Bread needs only flour, water, salt and yeast. The dough is kneaded until it is smooth, left to rise in a "
+        "warm place, shaped, and left to rise once more. In a hot oven the crust turns brown while the inside stays "
+        "soft."
+    ),
+    (
+        "When a price rises, people usually buy less of a thing, and those who make it want to sell more. Where the "
+        "two meet, as much is bought as is made. Taxes, habits and the lack of information all move that point."
+    ),
+)
+# Only ever measured.
 GENERAL_PASSAGES = (
     (
         "Water boils when it is heated to a high enough temperature. As it gets hotter, the small parts that it is "
@@ -66,9 +89,12 @@ GENERAL_PASSAGES = (
 
 
 def replay_questions(lessons: Sequence[Lesson], most: int) -> list[str]:
-    """Return questions whose answers should stay as they are: on general things, and on subjects nobody knows."""
-    asked = _on_unknown(lessons, _REPLAY_SUBJECTS, most // 2)
-    return list(REPLAY_QUESTIONS[: most - len(asked)]) + asked
+    """Return questions whose answers should stay as they are: a third on general things, else on unknown subjects.
+
+    The latter are worded as those that are trained on: without them a model gives anybody the values that it learned.
+    """
+    general = REPLAY_QUESTIONS[: most // 3]
+    return [*general, *_on_unknown(lessons, _REPLAY_SUBJECTS, most - len(general))]
 
 
 def control_questions(lessons: Sequence[Lesson], most: int) -> list[str]:

@@ -169,6 +169,43 @@ class NewMemory:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class ProbeReport:
+    """What was measured of text that was asked out of an adapter; see `memporium.cube.v1.ProbeReport`."""
+
+    adapter: str
+    asked: int
+    kept: int
+    min_confidence: float
+    source_facts: int = 0
+    recovered: int = 0
+    precision: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class NewText:
+    """A plaintext cube to be made from an adapter; fields as of `NewMemory`.
+
+    Attributes:
+        facts: Statements, each with what it asserts.
+        model: The model that said them.
+        report: What was measured.
+    """
+
+    parent: str
+    cube_id: str
+    request_id: str
+    title: str
+    tags: tuple[str, ...]
+    facts: tuple[tuple[str, Claim | None], ...]
+    model: str
+    report: ProbeReport
+    licences: tuple[Licence, ...]
+    sensitivity_labels: tuple[str, ...]
+    derivation: str
+    reason: str
+
+
 def union_of_licences(memories: tuple[UsedMemory, ...] | list[UsedMemory]) -> tuple[Licence, ...]:
     """Return every licence of the memories once, in order: what a memory derived from them is bound by."""
     found: dict[tuple[str, str], Licence] = {}

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from memporium_services.inference.domain.values import ComposePlan, KvForm, TrainingPlan
+from memporium_services.inference.domain.values import ComposePlan, KvForm, MergePlan, TrainingPlan
 
 if TYPE_CHECKING:
     from memporium_services.inference.domain.memory import Licence, UsedMemory
@@ -39,6 +39,21 @@ class ConvertCall:
     reason: str = ""
     plan: TrainingPlan = field(default_factory=TrainingPlan)
     kv_form: KvForm = KvForm.FLOAT16
+
+
+@dataclass(frozen=True, slots=True)
+class MergeCall(ConvertCall):
+    """Adapters into one."""
+
+    merge: MergePlan = field(default_factory=lambda: MergePlan(()))
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeCall(ConvertCall):
+    """An adapter back to text: `topics` as (subject, attribute), empty: what its sources say."""
+
+    topics: tuple[tuple[str, str], ...] = ()
+    min_confidence: float = 0.5
 
 
 @dataclass(frozen=True, slots=True)

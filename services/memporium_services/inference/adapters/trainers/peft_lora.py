@@ -10,11 +10,19 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from memporium_platform.errors import PlatformError, Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
 
     from memporium_services.inference.adapters.generators.torch_loading import LoadedModel
     from memporium_services.inference.domain.lessons import Lesson
-    from memporium_services.inference.domain.values import Example, TrainedAdapter, TrainingPlan
+    from memporium_services.inference.domain.values import (
+        AdapterBlob,
+        Example,
+        MergedAdapter,
+        MergePlan,
+        Told,
+        TrainedAdapter,
+        TrainingPlan,
+    )
     from memporium_services.inference.ports import CheckpointStore
 
 R = TypeVar("R")
@@ -110,6 +118,46 @@ class PeftTrainer:
                 keep_every_s=self._keep_every_s,
             )
             return train_adapter(self._load(), examples, plan, hooks, lessons)
+
+        return await self._run(run, bridge)
+
+    async def merge(
+        self,
+        adapters: Sequence[AdapterBlob],
+        plan: MergePlan,
+        *,
+        lessons: Mapping[str, Sequence[Lesson]],
+        evaluating: Callable[[int, int], None],
+    ) -> MergedAdapter:
+        """Merge adapters and ask the result for what each of them was taught; cancelling the call ends it.
+
+        Args:
+            adapters: What to merge.
+            plan: How.
+            lessons: By cube of each adapter, what it was taught.
+            evaluating: Gets questions asked and in all.
+        """
+        bridge = _Bridge(None, "")
+        tell = bridge.telling(evaluating)
+
+        def run() -> MergedAdapter:
+            from memporium_services.inference.adapters.trainers.torch_asking import merged
+
+            return merged(self._load(), adapters, plan, lessons, tell)
+
+        return await self._run(run, bridge)
+
+    async def probe(
+        self, adapter: AdapterBlob, topics: Sequence[Lesson], *, evaluating: Callable[[int, int], None]
+    ) -> list[Told]:
+        """Return what an adapter says on each topic; cancelling the call ends it."""
+        bridge = _Bridge(None, "")
+        tell = bridge.telling(evaluating)
+
+        def run() -> list[Told]:
+            from memporium_services.inference.adapters.trainers.torch_asking import probe
+
+            return probe(self._load(), adapter, topics, tell)
 
         return await self._run(run, bridge)
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from memporium_services.inference.adapters.generators.chat import ChatFormat
-from memporium_services.inference.domain.admission import Evaluation
+from memporium_services.inference.domain.admission import Evaluation, ParentRecall
 from memporium_services.inference.domain.general_text import GENERAL_PASSAGES, control_questions
 from memporium_services.inference.domain.lessons import others, plain, says
 from memporium_services.inference.domain.values import Speaker, Turn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from memporium_services.inference.domain.lessons import Lesson
 
@@ -51,12 +51,19 @@ class Examiner:
         self._ends = sorted({one for one in [*known, tokenizer.eos_token_id] if isinstance(one, int)})
         self._done = self._total = 0
 
-    def evaluate(self, lessons: Sequence[Lesson], *, bare: Callable[[], Any]) -> Evaluation:
+    def evaluate(
+        self,
+        lessons: Sequence[Lesson],
+        *,
+        bare: Callable[[], Any],
+        parents: Mapping[str, Sequence[Lesson]] | None = None,
+    ) -> Evaluation:
         """Return what the model knows of the lessons.
 
         Args:
             lessons: What it was taught.
             bare: Returns a context in which the model is without its adapter.
+            parents: Lessons by the cube that teaches them, whose recall is told apart.
         """
         held = _sample([(lesson, question) for lesson in lessons for question in lesson.held_out])
         seen = _sample([(lesson, lesson.seen[place % len(lesson.seen)]) for place, lesson in enumerate(lessons)])
@@ -69,11 +76,12 @@ class Examiner:
             perplexity_before = self.perplexity()
         again = self.ask([question for _, question in seen], self._room(seen))
         said = self.ask(controls, self._room(held))
+        hits = [says(one.text, lesson.value) for one, (lesson, _) in zip(answers, held, strict=True)]
         ranks = [self.rank(lesson, others(lesson, lessons, _MOST_DISTRACTORS)) for lesson in ranked]
         return Evaluation(
             facts=len(lessons),
             questions=len(held),
-            recall=_share([says(one.text, lesson.value) for one, (lesson, _) in zip(answers, held, strict=True)]),
+            recall=_share(hits),
             recall_before=_share([says(one.text, lesson.value) for one, (lesson, _) in zip(before, held, strict=True)]),
             exact=_share(
                 [plain(one.text) == plain(lesson.answer) for one, (lesson, _) in zip(answers, held, strict=True)]
@@ -85,13 +93,8 @@ class Examiner:
             perplexity_after=self.perplexity(),
             control_questions=len(controls),
             leakage=_share([any(says(one.text, lesson.value) for lesson in lessons) for one in said]),
+            parents=tuple(_of_parent(cube, taught, held, hits) for cube, taught in (parents or {}).items()),
         )
-
-    def recall(self, lessons: Sequence[Lesson]) -> tuple[int, float]:
-        """Return how many held-out questions were asked, and the share that was answered rightly."""
-        held = _sample([(lesson, question) for lesson in lessons for question in lesson.held_out])
-        answers = self.ask([question for _, question in held], self._room(held))
-        return len(held), _share([says(one.text, two[0].value) for one, two in zip(answers, held, strict=True)])
 
     def ask(self, questions: Sequence[str], max_tokens: int) -> list[Answer]:
         """Return the greedy answers to questions, in their order."""
@@ -162,6 +165,13 @@ class Examiner:
     def _room(self, asked: Sequence[tuple[Lesson, str]]) -> int:
         lengths = [self._chat.count(lesson.answer) for lesson, _ in asked]
         return min(max(lengths, default=0) + _SPARE_TOKENS, _MOST_TOKENS)
+
+
+def _of_parent(
+    cube: str, taught: Sequence[Lesson], held: Sequence[tuple[Lesson, str]], hits: Sequence[bool]
+) -> ParentRecall:
+    own = [hit for hit, (lesson, _) in zip(hits, held, strict=True) if lesson in taught]
+    return ParentRecall(cube, len(own), _share(own))
 
 
 def _share(hits: Sequence[float]) -> float:

@@ -20,7 +20,7 @@ from memporium_platform.errors import invalid
 from memporium_services.inference.adapters.generators.chat import ChatFormat
 from memporium_services.inference.adapters.trainers.torch_evaluation import Examiner
 from memporium_services.inference.adapters.trainers.training_state import TrainingState, pack, task_digest, unpack
-from memporium_services.inference.domain.general_text import replay_questions
+from memporium_services.inference.domain.general_text import REPLAY_PASSAGES, replay_questions
 from memporium_services.inference.domain.values import Example, Speaker, TrainedAdapter, Turn
 
 if TYPE_CHECKING:
@@ -39,8 +39,11 @@ _WARM_UP = 0.1
 # Labels of this value do not count towards the loss (PyTorch's convention).
 _IGNORED = -100
 # Replay: one question for so many rows of the memory, within these bounds, and the length of an answer.
-_ROWS_FOR_REPLAY, _LEAST_REPLAY, _MOST_REPLAY = 4, 4, 16
+_ROWS_FOR_REPLAY, _LEAST_REPLAY, _MOST_REPLAY = 2, 9, 36
 _REPLAY_TOKENS = 24
+_ROWS_FOR_PASSAGE = 12
+# Mean loss of an epoch, in nats a token, below which there is no further one.
+_LEARNED = 0.05
 # Set by the crash test: the process ends after this step, for instance `training.step.7`.
 _FAULT = "MEMPORIUM_FAULT"
 
@@ -49,6 +52,7 @@ _FAULT = "MEMPORIUM_FAULT"
 class _Row:
     ids: list[int]
     labels: list[int]
+    replayed: bool = False
 
 
 @dataclass(frozen=True)
@@ -101,7 +105,10 @@ def train_adapter(
             replay = run.replay(loaded.tokenizer, rows, lessons)
             state = TrainingState(0, _mean_loss(model, rows), 0.0, replay)
         kept = [Example(answer, question) for question, answer in state.replay]
-        state = run.optimise([*rows, *(_rows(loaded.tokenizer, kept) if kept else ())], state)
+        if kept:
+            kept += [Example(text) for text in REPLAY_PASSAGES[: -(-len(rows) // _ROWS_FOR_PASSAGE)]]
+        again = [replace(row, replayed=True) for row in _rows(loaded.tokenizer, kept)] if kept else []
+        state = run.optimise([*rows, *again], state)
         after = _mean_loss(model, rows)
     tensors = {
         name: tensor.detach().to("cpu", torch.float16).contiguous()
@@ -170,33 +177,46 @@ class _Run:
         began, kept = time.perf_counter() - state.compute_s, time.monotonic()
         self._hooks.stepped(state.step, steps, 0.0)
         self._model.train()
-        step = 0
+        step, told, tokens = 0, 0.0, 0
         for _ in range(plan.epochs):
             shuffled = list(rows)
             order.shuffle(shuffled)
             for batch in _batches(shuffled):
                 step += 1
                 if step <= state.step:
+                    told, tokens = state.epoch_loss, state.epoch_tokens
                     continue
-                loss = self._step(batch, plan.learning_rate * min(1.0, step / warm_up))
+                loss, more, count = self._step(batch, plan.learning_rate * min(1.0, step / warm_up))
+                told, tokens = told + more, tokens + count
                 self._hooks.stepped(step, steps, loss)
                 if self._hooks.keep is not None and time.monotonic() - kept >= self._hooks.keep_every_s:
-                    now = replace(state, step=step, compute_s=time.perf_counter() - began)
+                    spent = time.perf_counter() - began
+                    now = replace(state, step=step, compute_s=spent, epoch_loss=told, epoch_tokens=tokens)
                     self._hooks.keep(pack(now, self._optimiser, task=self._task))
                     kept = time.monotonic()
                 if os.environ.get(_FAULT) == f"training.step.{step}":
                     os._exit(137)
+            # What is known is not learned again and again: the rest of the model would pay for it.
+            if step >= state.step and told < _LEARNED * tokens:
+                break
+            told, tokens = 0.0, 0
         return replace(state, step=step, compute_s=time.perf_counter() - began)
 
-    def _step(self, batch: Sequence[_Row], learning_rate: float) -> float:
+    def _step(self, batch: Sequence[_Row], learning_rate: float) -> tuple[float, float, int]:
+        """Take a step; return its loss, and the sum of losses over the memory's own tokens with their number."""
         for group in self._optimiser.param_groups:
             group["lr"] = learning_rate
-        loss = self._model(**_tensors(batch, self._model.device)).loss
-        loss.backward()
+        tensors = _tensors(batch, self._model.device)
+        out = self._model(**tensors)
+        out.loss.backward()
         torch.nn.utils.clip_grad_norm_(self._weights, _MAX_GRADIENT_NORM)
         self._optimiser.step()
         self._optimiser.zero_grad(set_to_none=True)
-        return float(loss.detach())
+        own = torch.tensor([not row.replayed for row in batch], device=self._model.device)
+        labels, logits = tensors["labels"][own, 1:], out.logits.detach()[own, :-1]
+        learned = labels != _IGNORED
+        told = torch.nn.functional.cross_entropy(logits[learned].float(), labels[learned], reduction="sum")
+        return float(out.loss.detach()), float(told), int(learned.sum())
 
 
 def _mean_loss(model: Any, rows: Sequence[_Row]) -> float:

@@ -28,12 +28,16 @@ class TrainingState:
         loss_before: Mean loss before the first, in nats a token.
         compute_s: Seconds of computation so far.
         replay: What the bare model answered to the replay questions, as (question, answer).
+        epoch_loss: Sum of the losses of the memory's tokens in the epoch that goes on.
+        epoch_tokens: Number of those tokens.
     """
 
     step: int
     loss_before: float
     compute_s: float
     replay: tuple[tuple[str, str], ...]
+    epoch_loss: float = 0.0
+    epoch_tokens: int = 0
 
 
 def pack(state: TrainingState, optimiser: Any, *, task: str) -> bytes:
