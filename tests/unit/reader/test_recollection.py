@@ -226,3 +226,12 @@ def test_a_whole_name_does_not_mean_others_with_the_same_first_name():
     assert names_in("Where does Ada Rossi live?", known) == ("Ada Rossi",)
     assert names_in("Where does Ada live?", known) == ("Ada Rossi", "Ada Brandt")
     assert names_in("Do Ada Rossi and Ben live there?", known) == ("Ada Rossi", "Ben")
+
+
+def test_of_several_who_are_named_the_first_is_asked_about():
+    said = [Candidate("c", number, "", speaker=name) for number, name in enumerate(("Ann Lee", "Bob", "Cy"))]
+    asked = features.speaker_match(said, analyse("What did Bob make for Ann?", NOW), ("Ann Lee", "Bob"))
+    assert asked.tolist() == [0.0, pytest.approx(1 / 3), 0.0]
+    # Two who share the name that stands there are not told apart.
+    alike = features.speaker_match(said, analyse("What did Ann make?", NOW), ("Ann Lee", "Ann Poe"))
+    assert alike.tolist() == [0.0, 0.0, 0.0]

@@ -15,7 +15,7 @@ from memporium_services.reader.domain.sentences import is_question, sentences
 from memporium_services.reader.domain.terms import terms
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Collection, Hashable, Sequence
 
     from numpy.typing import NDArray
 
@@ -31,6 +31,8 @@ _FEEDBACK_WORDS = 15
 _ASKING_ROLES = frozenset({"user", "human"})
 # Roles of those who are asked.
 _ANSWERING_ROLES = frozenset({"assistant", "ai", "bot", "agent", "model"})
+# How much less surely than the only one named the first of several is asked about.
+_FIRST_OF_SEVERAL = 1 / 3
 _FIRST_PERSON = re.compile(r"\b(?:I|my|we|our)\b")
 _TIME_WORDS = re.compile(
     r"\b(?:yesterday|today|tonight|tomorrow|last|next|ago|week|weekend|month|year|morning|recently|since|summer|winter|"
@@ -65,15 +67,27 @@ def clarity(scaled: NDArray[np.float64]) -> float:
 
 
 def speaker_match(candidates: Sequence[Candidate], question: Question, names: Sequence[str]) -> NDArray[np.float64]:
-    """Return 1 where the statement was made by the one that the question is about, or that it is put to."""
+    """Return 1 where the statement was made by the one that the question is about, or that it is put to.
+
+    Of several who are named the first is asked about, though not as surely: "What did Ann make for Bob?".
+    """
     wanted = {name.lower() for name in names}
     if len(wanted) == 1:
         return np.array([float(one.speaker.lower() in wanted) for one in candidates])
+    if wanted:
+        first = _named_first(question.text.lower(), wanted)
+        return np.array([_FIRST_OF_SEVERAL * float(one.speaker.lower() == first) for one in candidates])
     if not wanted and question.addressed:
         return np.array([float(one.role.lower() in _ANSWERING_ROLES) for one in candidates])
     if not wanted and question.asker:
         return np.array([float(one.role.lower() in _ASKING_ROLES) for one in candidates])
     return np.zeros(len(candidates))
+
+
+def _named_first(text: str, names: Collection[str]) -> str:
+    """Return the one of several names that stands first in a text; "": two stand at the same place."""
+    places = sorted((text.find(name.split(" ", 1)[0]), name) for name in names)
+    return places[0][1] if places[0][0] < places[1][0] else ""
 
 
 def period_match(candidates: Sequence[Candidate], question: Question) -> NDArray[np.float64]:

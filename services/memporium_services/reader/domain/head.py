@@ -1,7 +1,8 @@
 """Orders the head of a ranking by the episode and session as a whole: an answer's words often lie spread over them.
 
 Only the head: further down the list what counts is that different places are there, and a whole session's credit would
-fill it with that session alone (measured: it costs recall at 20 and questions that need several places).
+fill it with that session alone (measured: it costs recall at 20 and questions that need several places). So there each
+further statement of an episode stands back a little instead.
 """
 
 from __future__ import annotations
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
 
 # Places of a ranking that are its head.
 HEAD = 8
+# Of those, the ones whose order the evidence of the whole session decides, and that no other one takes the place of.
+FIRST = 5
+# Best statements of a session that are its evidence; more would favour long sessions.
+_EVIDENCE = 5
+# Statements of an episode before one that count against it; a long episode is not to be pushed out of sight.
+_MOST_BEFORE = 4
 
 
 def held(words: Sequence[frozenset[str]], asked: Collection[str]) -> tuple[list[frozenset[str]], dict[str, float]]:
@@ -67,4 +74,58 @@ def lifted(scores: NDArray[np.float64], bonus: NDArray[np.float64], *, head: int
     best = np.argsort(-with_bonus, kind="stable")[:head]
     found = scores.copy()
     found[best] = with_bonus[best]
+    return found
+
+
+def evidence(groups: Sequence[Hashable], scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return for each statement what its group has to say: the sum of its five best scores, scaled to 0..1.
+
+    Args:
+        groups: The group of each statement, for instance its session.
+        scores: (n,) scores.
+    """
+    sums: dict[Hashable, float] = {}
+    counts: dict[Hashable, int] = {}
+    for index in np.argsort(-scores, kind="stable").tolist():
+        group = groups[index]
+        if counts.setdefault(group, 0) < _EVIDENCE:
+            counts[group] += 1
+            sums[group] = sums.get(group, 0.0) + float(scores[index])
+    found = np.array([sums[group] for group in groups])
+    span = np.ptp(found) if len(found) else 0.0
+    return (found - found.min()) / span if span else np.zeros(len(found))
+
+
+def reordered(scores: NDArray[np.float64], bonus: NDArray[np.float64], *, first: int = FIRST) -> NDArray[np.float64]:
+    """Return the scores with the bonus of those that are best without it: they change places among themselves alone.
+
+    Args:
+        scores: (n,) scores.
+        bonus: (n,) what is added, not negative.
+        first: How many get it.
+    """
+    best = np.argsort(-scores, kind="stable")[:first]
+    found = scores.copy()
+    found[best] += bonus[best]
+    return found
+
+
+def spread(
+    groups: Sequence[Hashable], scores: NDArray[np.float64], step: float, *, first: int = FIRST
+) -> NDArray[np.float64]:
+    """Return the scores, less `step` for each better statement of the same group, four at most; the first stay as is.
+
+    Args:
+        groups: The group of each statement, for instance its episode.
+        scores: (n,) scores.
+        step: What each better one costs.
+        first: How many of the best lose nothing.
+    """
+    before: dict[Hashable, int] = {}
+    found = scores.copy()
+    for place, index in enumerate(np.argsort(-scores, kind="stable").tolist()):
+        count = before.get(groups[index], 0)
+        before[groups[index]] = count + 1
+        if place >= first:
+            found[index] -= step * min(count, _MOST_BEFORE)
     return found

@@ -5,7 +5,8 @@ Rules:
     2. With adaptive fusion a leg's weight grows with how clearly it tells its best candidates from the rest, so a
        leg that is blind to a vault's language or form counts less there.
     3. Levers add to that; each can be switched off, and none removes a candidate.
-    4. The first places are ordered with regard to the episode and session as a whole.
+    4. The first places are ordered with regard to the episode and session as a whole; after them, statements of
+       episodes that have been heard stand back a little.
 
 The weights were chosen by coordinate ascent on four of six dialogues and checked on the other two, three times over;
 they are rounded, so that no digit of them means anything.
@@ -67,6 +68,8 @@ class Weights:
     session: float = 0.10
     episode: float = 0.10
     covering: float = 0.10
+    evidence: float = 0.10
+    spread: float = 0.03
     feedback: float = 0.05
     further: float = 0.20
 
@@ -127,7 +130,12 @@ def rank(
     scores = base + analysis + beside + session
     if levers.session_scores:
         lifted = head.lifted(scores, weights.covering * _covering(candidates, question, names, words))
+        sources = [(one.mount, one.source or one.cube) for one in candidates]
+        lifted = head.reordered(lifted, weights.evidence * head.evidence(sources, scores))
         session, scores = session + lifted - scores, lifted
+    if levers.diversity:
+        apart = head.spread([one.cube for one in candidates], scores, weights.spread)
+        session, scores = session + apart - scores, apart
     parts = {"legs": base, "analysis": analysis, "neighbours": beside, "session": session}
     order = np.argsort(-scores, kind="stable")
     return Ranked(order=order, scores=scores, parts=parts, weights=leg_weights, words=words)
