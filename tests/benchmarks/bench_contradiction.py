@@ -10,7 +10,8 @@ wins), the oldest (first write wins), and the best ranked one.
 
 A third of the pairs are in phrasings that the rules were not written for. They are in all figures, and apart. A second
 history is in phrasings of other styles, with attributes that no list names, poison that is said five times over, and
-poison that speaks before the truth and again after it: what is read of it is read at first sight.
+poison that speaks before the truth and again after it. A third one, of the same kind, is all in phrasings that were
+written before the reader was last changed and that it was never shown: what is read of it is read at first sight.
 """
 
 from __future__ import annotations
@@ -239,9 +240,11 @@ def _by_list(asked: list[Asked]) -> dict[str, object]:
     }
 
 
-async def measure(seed: int, subjects: int, model: str, *, fresh: bool = False) -> dict[str, object]:
+async def measure(
+    seed: int, subjects: int, model: str, *, fresh: bool = False, unseen: bool = False
+) -> dict[str, object]:
     """Run a history; return the figures."""
-    made = history(seed, subjects=subjects, attributes=4, fresh=fresh)
+    made = history(seed, subjects=subjects, attributes=4, fresh=fresh, unseen=unseen)
     with tempfile.TemporaryDirectory() as folder:
         services = ("vault", "inference", "reader")
         async with running_platform(services, data_dir=Path(folder), tenant_calls_per_s=0) as platform:
@@ -261,7 +264,7 @@ async def measure(seed: int, subjects: int, model: str, *, fresh: bool = False) 
 
             asked = list(await asyncio.gather(*(ask(pair) for pair in made.pairs)))
             report = _report(made, asked, await _superseded(stub, parent, made))
-            report |= _by_list(asked) if fresh else {}
+            report |= _by_list(asked) if fresh or unseen else {}
     spent.sort()
     times = {"p50": round(1000 * spent[len(spent) // 2], 1), "p95": round(1000 * spent[int(len(spent) * 0.95)], 1)}
     return report | {"remember_s": round(filled, 1), f"recall_ms_{AT_ONCE}_at_once": times}
@@ -280,8 +283,10 @@ def main() -> None:
     asked = parser.parse_args()
     subjects = asked.subjects or (36 if asked.quick else 300)
     figures = uvloop.run(measure(asked.seed, subjects, asked.model))
+    styles = max(subjects // 2, 12)
     if not asked.only_first:
-        figures["other_styles"] = uvloop.run(measure(asked.seed, max(subjects // 2, 12), asked.model, fresh=True))
+        figures["other_styles"] = uvloop.run(measure(asked.seed, styles, asked.model, fresh=True))
+        figures["never_shown"] = uvloop.run(measure(asked.seed, styles, asked.model, unseen=True))
     settings = {"seed": asked.seed, "subjects": subjects, "model": asked.model}
     text = json.dumps({"benchmark": "contradiction", "quick": asked.quick, **settings, **figures})
     if asked.out:

@@ -52,7 +52,7 @@ class Pair:
 
     @property
     def listed(self) -> bool:
-        return self.attribute not in words.UNLISTED
+        return words.is_listed(self.attribute)
 
     @property
     def held(self) -> bool:
@@ -75,7 +75,9 @@ class History:
         return sorted([*(one for pair in self.pairs for one in pair.said), *self.others], key=lambda one: one.time)
 
 
-def history(seed: int, *, subjects: int, attributes: int, held_share: float = 0.35, fresh: bool = False) -> History:
+def history(
+    seed: int, *, subjects: int, attributes: int, held_share: float = 0.35, fresh: bool = False, unseen: bool = False
+) -> History:
     """Return a history.
 
     Args:
@@ -85,6 +87,7 @@ def history(seed: int, *, subjects: int, attributes: int, held_share: float = 0.
         held_share: Share of the pairs whose statements are in phrasings that were held back.
         fresh: All statements are in phrasings of other styles instead, half of them held back, some on attributes that no list names; sources of
             poison also repeat themselves, and speak first.
+        unseen: As `fresh`, but all in phrasings that the reader was never shown.
     """
     rng = Random(seed)
     everyone = [f"{first} {last}" for first in words.FIRST_NAMES for last in words.LAST_NAMES]
@@ -92,16 +95,17 @@ def history(seed: int, *, subjects: int, attributes: int, held_share: float = 0.
     projects = [
         f"{words.PROJECTS[i % len(words.PROJECTS)]} {1 + i // len(words.PROJECTS)}" for i in range(subjects // 6)
     ]
-    personal = (*words.PERSONAL, *(words.UNLISTED if fresh else ()))
+    unlisted = [name for name in words.UNSEEN if not words.is_listed(name)] if unseen else words.UNLISTED
+    personal = (*words.PERSONAL, *(unlisted if fresh or unseen else ()))
     wanted = [(person, name) for person in people for name in rng.sample(personal, attributes)]
     wanted += [(project, name) for project in projects for name in ("deadline", "budget")]
-    new = {**words.FRESH, **words.UNLISTED}
-    pairs = [
-        _pair(rng, number, *one, words.HELD if rng.random() < held_share else words.SEEN)
-        if not fresh
-        else _pair(rng, number, *one, words.LATER if rng.random() < 0.5 else new)
-        for number, one in enumerate(wanted)
-    ]
+    if unseen:
+        held, seen, held_share = words.UNSEEN, words.UNSEEN, 1.0
+    elif fresh:
+        held, seen, held_share = words.LATER, {**words.FRESH, **words.UNLISTED}, 0.5
+    else:
+        held, seen = words.HELD, words.SEEN
+    pairs = [_pair(rng, number, *one, held if rng.random() < held_share else seen) for number, one in enumerate(wanted)]
     others = [_other(rng, person, number) for person in people for number in range(3)]
     return History(pairs, others)
 
@@ -161,7 +165,8 @@ def _say(
     speaker = {"tool": "search", "assistant": "Assistant"}.get(
         role, f"Lead of {pair.subject}" if project else pair.subject
     )
-    pair.said.append(Said(pair, value, text, role, speaker, day, phrasings is words.HELD or phrasings is words.LATER))
+    held = any(phrasings is one for one in (words.HELD, words.LATER, words.UNSEEN))
+    pair.said.append(Said(pair, value, text, role, speaker, day, held))
 
 
 def _other(rng: Random, person: str, number: int) -> Said:

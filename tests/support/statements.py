@@ -8,6 +8,8 @@ from support.fresh_phrasings import FRESH, TOPICS, UNLISTED
 from support.fresh_phrasings import QUESTIONS as _FRESH_QUESTIONS
 from support.later_phrasings import LATER
 from support.phrasings import HELD, SEEN, Phrasings
+from support.unseen_phrasings import COFFEES, UNSEEN
+from support.unseen_phrasings import QUESTIONS as _UNSEEN_QUESTIONS
 
 if TYPE_CHECKING:
     from random import Random
@@ -25,7 +27,9 @@ __all__ = [
     "QUESTIONS",
     "SEEN",
     "UNLISTED",
+    "UNSEEN",
     "Phrasings",
+    "is_listed",
     "value_of",
 ]
 
@@ -177,7 +181,13 @@ QUESTIONS = {
     "budget": "What is the budget of Project {p}?",
 }
 PERSONAL = tuple(name for name in QUESTIONS if name not in {"deadline", "budget"})
-QUESTIONS |= _FRESH_QUESTIONS
+_LISTED = frozenset(QUESTIONS)
+QUESTIONS |= _FRESH_QUESTIONS | _UNSEEN_QUESTIONS
+
+
+def is_listed(attribute: str) -> bool:
+    """Say whether some list of the reader names an attribute."""
+    return attribute in _LISTED
 
 
 def value_of(rng: Random, attribute: str, subject: str, other: str = "") -> str:
@@ -190,7 +200,7 @@ def value_of(rng: Random, attribute: str, subject: str, other: str = "") -> str:
 
 def _value(rng: Random, attribute: str, subject: str) -> str:
     pools = {"home": CITIES, "employer": _COMPANIES, "job": _JOBS, "dish": _DISHES, "car": _CARS}
-    pools |= {"thesis topic": list(TOPICS)}
+    pools |= {"thesis topic": list(TOPICS), "coffee order": list(COFFEES)}
     if attribute in pools:
         return rng.choice(pools[attribute])
     made = {
@@ -198,6 +208,8 @@ def _value(rng: Random, attribute: str, subject: str) -> str:
         "email": lambda: _email(rng, subject),
         "manager": lambda: f"{rng.choice(FIRST_NAMES)} {rng.choice(LAST_NAMES)}",
         "physio": lambda: f"{rng.choice(FIRST_NAMES)} {rng.choice(LAST_NAMES)}",
+        "godmother": lambda: f"{rng.choice(FIRST_NAMES)} {rng.choice(LAST_NAMES)}",
+        "parking bay": lambda: f"{rng.choice('ABCD')}{rng.randrange(1, 60)}",
         "bedtime": lambda: f"{rng.randrange(6, 12)}:{rng.randrange(10, 60)} pm",
         "train": lambda: f"{rng.randrange(6, 12)}:{rng.randrange(10, 60)}",
         "wifi password": lambda: f"{rng.choice(_DISHES)}{rng.randrange(10, 99)}",
