@@ -11,7 +11,7 @@ import numpy as np
 
 from memporium.cube.v1.cube_pb2 import AtomicFact, Cube, Descriptive, Document, MemCell, Payload, Plaintext
 from memporium.memstore.v1 import entitlement_calls_pb2 as calls
-from memporium.memstore.v1 import memstore_service_pb2_grpc
+from memporium.memstore.v1 import licence_calls_pb2, memstore_service_pb2_grpc
 from memporium.memstore.v1.agreement_pb2 import Agreement
 from memporium.vault.v1 import vault_service_pb2 as api
 from memporium.vault.v1.cubes_pb2 import Vector
@@ -123,6 +123,17 @@ class FakeMemstore(memstore_service_pb2_grpc.MemstoreServiceServicer):
     async def ReleaseUse(self, request: calls.ReleaseUseRequest, context: Any) -> calls.ReleaseUseResponse:
         self.released.append(request.use_id)
         return calls.ReleaseUseResponse()
+
+    async def ExplainTerms(
+        self, request: licence_calls_pb2.ExplainTermsRequest, context: Any
+    ) -> licence_calls_pb2.ExplainTermsResponse:
+        """Say what would happen to a use, and count nothing."""
+        refused = {(request.agreement, request.use.action), (request.agreement, 0)} & set(self.refused)
+        verdict = licence_calls_pb2.Verdict(answer=licence_calls_pb2.Verdict.ANSWER_PERMITTED)
+        if refused:
+            denied = licence_calls_pb2.Verdict.ANSWER_DENIED
+            verdict = licence_calls_pb2.Verdict(answer=denied, message="the licence does not permit it")
+        return licence_calls_pb2.ExplainTermsResponse(verdict=verdict)
 
     async def WatchEntitlements(
         self, request: calls.WatchEntitlementsRequest, context: Any
