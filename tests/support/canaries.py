@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import re
 import zlib
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,18 @@ if TYPE_CHECKING:
 
 _ZLIB = (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
 _LONGEST_INFLATED = 1 << 22
+_LETTERS = "bcdfghjklmnpqrst"
+_SHAPES = re.compile(
+    b"|".join(
+        (
+            b"zq[%b]{8}xv" % _LETTERS.encode(),
+            b"ZQ[%b]{8}XV" % _LETTERS.upper().encode(),
+            b"z\\0q\\0(?:[%b]\\0){8}x\\0v\\0" % _LETTERS.encode(),
+            b"\\0z\\0q(?:\\0[%b]){8}\\0x\\0v" % _LETTERS.encode(),
+            b"7[aA]71(?:6[0-9a-fA-F]|7[0-4]){8}7876",
+        )
+    )
+)
 
 
 class Canaries:
@@ -23,9 +36,7 @@ class Canaries:
 
     def __call__(self, field: str) -> str:
         """Return a new word for a field."""
-        digits = "".join(
-            "bcdfghjklmnpqrst"[int(digit, 16)] for digit in f"{len(self.by_word) * 0x9E3779B1 % 2**32:08x}"
-        )
+        digits = "".join(_LETTERS[int(digit, 16)] for digit in f"{len(self.by_word) * 0x9E3779B1 % 2**32:08x}")
         word = f"zq{digits}xv"
         self.by_word[word] = field
         return word
@@ -33,10 +44,13 @@ class Canaries:
     def traces(self, sources: Iterable[tuple[str, bytes]]) -> set[tuple[str, str]]:
         """Return where (place, field) a canary is found: plain, lower or upper case, UTF-16, base64, hexadecimal, zlib."""
         forms = {form: field for word, field in self.by_word.items() for form in encodings(word)}
+        # Two passes instead of one a word: what looks like a canary is found first. Base64 has no look of its own.
+        shapeless = [form for form in forms if not _SHAPES.fullmatch(form)]
         found = set()
         for place, data in sources:
             for body in (data, *inflated(data)):
-                found.update((place, field) for form, field in forms.items() if form in body)
+                found.update((place, forms[form]) for form in _SHAPES.findall(body) if form in forms)
+                found.update((place, forms[form]) for form in shapeless if form in body)
         return found
 
 

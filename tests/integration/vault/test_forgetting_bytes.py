@@ -6,6 +6,7 @@ were stored of the forgotten cubes (ciphertexts, keyed words, vectors), which th
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import io
 import shutil
@@ -33,8 +34,11 @@ from memporium.vault.v1 import vault_service_pb2 as api
 from memporium.vault.v1.cubes_pb2 import CubeFilter, Relation, Subject
 from memporium.vault.v1.vault_service_pb2_grpc import VaultServiceStub
 from memporium_platform.errors import Reason
+from memporium_platform.storage.index import opened
+from memporium_platform.storage.index.embedded import EmbeddedIndexStore
 from support.canaries import Canaries, files_under
 from support.integration_transfer import collect
+from support.later_life import BRANCH, erase_diary, live_on
 from support.market import Market
 from support.platform import Platform, running_platform
 from support.servers import postgres_server, postgres_url  # noqa: F401 - fixtures
@@ -84,6 +88,7 @@ class Life:
         await self._write()
         await self._converse()
         await self._derive()
+        await live_on(self)
         await self._pass_on()
         await self._fail()
 
@@ -209,7 +214,8 @@ class Life:
         return list((await self.vault.ListCubes(asked)).cubes)
 
     async def forget_all(self) -> None:
-        """Forget by subject, by source and by name, until nothing is left."""
+        """Forget by vault, by subject, by source and by name, until nothing is left."""
+        await erase_diary(self)
         speaker = next(word for word, field in self.word.by_word.items() if field == "speaker")
         done = await self.vault.ForgetCubes(api.ForgetCubesRequest(parent=NOTES, subject=Subject(names=[speaker])))
         assert done.receipt.cubes
@@ -222,6 +228,9 @@ class Life:
         done = await self.vault.ForgetCubes(api.ForgetCubesRequest(parent=NOTES, names=names))
         assert done.receipt.exported
         assert not await self._all()
+        # What was forgotten goes from branches; what was only made there is theirs.
+        left = await self.vault.ListCubes(api.ListCubesRequest(parent=BRANCH, page_size=1000))
+        assert not left.cubes
 
 
 @pytest.mark.slow
@@ -230,6 +239,9 @@ async def test_no_byte_of_forgotten_memory_is_left_anywhere(tmp_path: Path, monk
     # Loggers of libraries keep the stream for the tests after this one: it may not be closed as a captured one is.
     log = io.StringIO()
     monkeypatch.setattr(sys, "stderr", log)
+    # As a large vault's index: with a neighbour graph, and a file of columns when it is closed.
+    monkeypatch.setitem(EmbeddedIndexStore.__init__.__kwdefaults__, "graph_from", 4)
+    monkeypatch.setattr(opened, "MIN_UNITS", 1)
     async with running_platform(SERVICES, data_dir=data, log_level="DEBUG") as platform:
         life = Life(platform, (await platform.organisation("acme")).owner_key)
         await life.live()
@@ -237,6 +249,7 @@ async def test_no_byte_of_forgotten_memory_is_left_anywhere(tmp_path: Path, monk
         stored = await _stored(platform, data)
         assert {*stored.values()} >= {
             "vectors",
+            "graph",
             "index terms",
             "objects",
             "payloads.body_sealed",
@@ -246,6 +259,7 @@ async def test_no_byte_of_forgotten_memory_is_left_anywhere(tmp_path: Path, monk
         await life.forget_all()
         assert not life.word.traces(files_under(data))
         assert not _places(stored, files_under(data))
+    assert list(data.rglob("columns.npz"))
     logged = log.getvalue()
     assert "platform.serving" in logged
     assert not life.word.traces([("log", logged.encode())])
@@ -292,12 +306,27 @@ def _places(stored: dict[bytes, str], sources: Any) -> set[tuple[str, str]]:
 
 
 async def _stored(platform: Platform, data: Path) -> dict[bytes, str]:
-    """Return a slice of each value that is kept of the vault's cubes (rows, index, objects), and what it is."""
+    """Return a slice of each value that is kept of the vaults' cubes (rows, index, objects), and what it is."""
     database = await platform.kernel.database("vault")
-    [uid] = await database.read(
-        lambda conn: conn.execute(sqlalchemy.text("SELECT uid FROM vaults WHERE vault_id = 'notes'")).scalars().all()
+    uids = await database.read(
+        lambda conn: conn.execute(sqlalchemy.text("SELECT uid FROM vaults ORDER BY vault_id")).scalars().all()
     )
+    assert len(uids) == 3
     found: dict[bytes, str] = {}
+    for uid in uids:
+        found |= await _stored_of(database, uid, data)
+    return found
+
+
+async def _stored_of(database: Any, uid: str, data: Path) -> dict[bytes, str]:
+    found: dict[bytes, str] = {}
+    graph = data / "index" / uid / "neighbours.usearch"
+    for _ in range(40):
+        # It is built in the background.
+        if graph.exists():
+            break
+        await asyncio.sleep(0.05)
+    linked = graph.read_bytes() if graph.exists() else b""
 
     def keep(value: Any, what: str) -> None:
         raw = value.encode() if isinstance(value, str) else bytes(value or b"")
@@ -317,8 +346,11 @@ async def _stored(platform: Platform, data: Path) -> dict[bytes, str]:
         dense = max(range(len(vector) - 6), key=lambda at: np.count_nonzero(vector[at : at + 6]))
         if np.count_nonzero(vector[dense : dense + 6]) > 1:
             keep(vector[dense : dense + 6].tobytes(), "vectors")
+        coarse = np.rint(vector * 127).astype(np.int8).tobytes()
+        if any(coarse) and coarse in linked:
+            found[coarse] = "graph"
     # Its owner holds it alone: a copy is read.
-    copied = shutil.copytree(data / "index" / uid, data.parent / "index-copy")
+    copied = shutil.copytree(data / "index" / uid, data.parent / f"index-copy-{uid}")
     with contextlib.closing(sqlite3.connect(copied / "terms.sqlite")) as index:
         for terms in index.execute("SELECT own, context FROM unit_terms"):
             for value in terms:
