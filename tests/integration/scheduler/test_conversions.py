@@ -121,7 +121,7 @@ async def test_what_is_used_often_becomes_kv_and_says_why_and_goes_back(world):
 
     job = await world.convert()
     assert job.state == job_pb2.JOB_STATE_SUCCEEDED
-    assert dict(job.result) == {"activation": "1", "parameter": "0", "text": "0", "blocked": "0"}
+    assert dict(job.result) == {"activation": "1", "parameter": "0", "text": "0", "not_admitted": "0", "blocked": "0"}
     (kv,) = await world.made()
     assert kv.payload_bytes > 100_000
     assert kv.behavioural.lineage.parents == [world.cubes["door"]]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from google.protobuf.json_format import ParseDict
 
-from memporium.cube.v1 import cube_pb2
+from memporium.cube.v1 import adapter_pb2, cube_pb2
 from memporium.inference.v1 import convert_pb2
 from memporium.inference.v1.inference_service_pb2_grpc import InferenceServiceStub
 from memporium.memstore.v1 import agreement_calls_pb2, agreement_pb2
@@ -89,7 +89,7 @@ class GrpcServices:
         return await self._converted(self._inference.TrainParameter(request), report)
 
     async def _converted(self, stream: Any, report: Report) -> Mapping[str, str]:
-        cube = ""
+        found: dict[str, str] = {}
         with peer_errors():
             async for response in stream:
                 if response.HasField("progress"):
@@ -97,8 +97,11 @@ class GrpcServices:
                     message = stage.removeprefix("CONVERSION_STAGE_").lower()
                     await report(response.progress.completed, response.progress.total, message)
                 else:
-                    cube = response.result.cube.name
-        return {"cube": cube}
+                    found["cube"] = response.result.cube.name
+                    measured = response.result.cube.payload.parameter.report
+                    if measured.admission == adapter_pb2.ADMISSION_REFUSED:
+                        found["not_admitted"] = "; ".join(measured.reasons) or "beyond a limit"
+        return found
 
     async def deliver_release(
         self, org: str, spec: Mapping[str, Any], request_id: str, report: Report

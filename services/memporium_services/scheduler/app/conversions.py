@@ -55,12 +55,12 @@ class Conversions:
         vault, rules = job.spec["vault"], rules_of(job.spec.get("rules", {}))
         found, _ = await self.plan(vault, rules)
         todo = [one for one in found.proposals if not one.blocked]
-        counts = dict.fromkeys(("activation", "parameter", "text"), 0)
+        counts = dict.fromkeys(("activation", "parameter", "text", "not_admitted"), 0)
         refused: list[str] = []
         for index, one in enumerate(todo):
             await report(index, len(todo), one.reason)
             try:
-                await self._make(job, vault, one, rules)
+                admitted = await self._make(job, vault, one, rules)
             except PlatformError as error:
                 if error.reason in PASSING:
                     raise
@@ -68,7 +68,7 @@ class Conversions:
                 refused.append(error.reason)
                 _log.info("conversion.refused", job=job.name, target=one.target, reason=error.reason)
                 continue
-            counts[one.target.lower()] += 1
+            counts[one.target.lower() if admitted else "not_admitted"] += 1
         blocked = len(found.proposals) - len(todo)
         result = {name: str(count) for name, count in counts.items()} | {"blocked": str(blocked)}
         return result | ({"refused": ", ".join(sorted(set(refused)))} if refused else {})
@@ -86,7 +86,8 @@ class Conversions:
         why = f"conversion undone: {reason}" if reason else "conversion undone"
         return await self._back(found.cube, found.parents, why, call.request_id)
 
-    async def _make(self, job: Job, vault: str, one: Proposal, rules: Rules) -> None:
+    async def _make(self, job: Job, vault: str, one: Proposal, rules: Rules) -> bool:
+        """Make one move; False where an adapter was trained and did not pass its tests, so that it expires at once."""
         request_id = job.request_id(one.step)
 
         async def quiet(completed: int, total: int, message: str) -> None:
@@ -95,7 +96,7 @@ class Conversions:
         if one.target is Target.TEXT:
             found = await self._moves.find(one.derived)
             await self._back(one.derived, found.parents, one.reason, request_id)
-            return
+            return True
         spec: dict[str, Any] = {
             "vault": vault,
             "cubes": list(one.cubes),
@@ -105,8 +106,12 @@ class Conversions:
         }
         if one.target is Target.ACTIVATION:
             await self._services.build_activation(spec, request_id, quiet)
-        else:
-            await self._services.train_parameter(spec, request_id, quiet)
+            return True
+        made = await self._services.train_parameter(spec, request_id, quiet)
+        if "not_admitted" in made:
+            why = f"not admitted: {made['not_admitted']}"
+            await self._back(made["cube"], one.cubes, why, job.request_id(f"{one.step}:expire"))
+        return "not_admitted" not in made
 
     async def _back(self, derived: str, parents: Sequence[str], reason: str, request_id: str) -> tuple[Cube, list[str]]:
         expired = await self._moves.expire(derived, reason=reason, request_id=request_id)
