@@ -64,8 +64,8 @@ async def _history(place: VaultPlace) -> tuple[str, int]:
     return vault, then
 
 
-@pytest.mark.parametrize("mode", ["text", "meaning", "hybrid"])
-async def test_the_past_is_ranked_as_it_was(place: VaultPlace, mode: str) -> None:
+async def _compare(place: VaultPlace, mode: str) -> None:
+    """Hold a search of the past against one of a branch as of then."""
     vault, then = await _history(place)
     branch = api.CreateVaultRequest(parent=place.org.name, vault_id="then", branch_of=vault, branch_revision=then)
     twin = (await place.stub.CreateVault(branch)).vault.name
@@ -76,6 +76,17 @@ async def test_the_past_is_ranked_as_it_was(place: VaultPlace, mode: str) -> Non
         assert past.summary.weights == real.summary.weights
     assert past.summary.past_units == 4
     assert past.summary.revision == then
+
+
+@pytest.mark.parametrize("mode", ["text", "meaning", "hybrid"])
+async def test_the_past_is_ranked_as_it_was(place: VaultPlace, mode: str) -> None:
+    await _compare(place, mode)
+
+
+@pytest.mark.servers
+async def test_the_past_is_ranked_as_it_was_on_postgresql(tmp_path: Path, postgres_url: str) -> None:
+    async with vault_place(tmp_path, database_url=postgres_url) as place:
+        await _compare(place, "hybrid")
 
 
 async def test_the_scores_are_those_of_a_vault_that_was_never_changed(place: VaultPlace) -> None:
