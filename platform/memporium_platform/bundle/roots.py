@@ -80,6 +80,28 @@ def follow(
     return trust, number
 
 
+def whole(certified: dsse.TrustRoot, chain: Sequence[bytes], *, publisher: str) -> dsse.TrustRoot:
+    """Return the newest root of a publisher whose first halves somebody has certified, with its second halves.
+
+    Where a platform vouches for the Ed25519 keys that its organisation signs with now, the root that those keys signed
+    says whether each of them has a second half, without which nothing counts from then on.
+
+    Raises:
+        PlatformError: BUNDLE_REJECTED at SIZE_CAPS, ENVELOPE, TRUST_ROOT or PAYLOAD.
+    """
+    require(bool(chain), _STEP, "there is no root")
+    require(len(chain[-1]) <= ROOT_MAX, VerificationStep.SIZE_CAPS, "a root is above its cap")
+    envelope = dsse.parse(chain[-1])
+    dsse.verify(envelope, certified)
+    root = payload(envelope, ROOT_TYPE, Root)
+    check_format(root.format)
+    require(root.publisher == publisher, _STEP, "a root is of another publisher")
+    trust = _trusted(root)
+    require(trust.keys.keys() == certified.keys.keys(), _STEP, "the root is not of the keys that are certified")
+    dsse.verify(envelope, trust)
+    return trust
+
+
 def _row(key: dsse.TrustedKey) -> RootKey:
     return RootKey(ed25519=key.first.public_bytes_raw(), mldsa65=key.second.public_bytes_raw() if key.second else b"")
 

@@ -167,5 +167,6 @@ def peer_order_in(request: calls.ReadForPeerRequest) -> PeerOrder:
         terms_sha256=request.terms_sha256,
         recipient=request.recipient,
         recipient_key=request.recipient_key,
+        recipient_hybrid_key=request.recipient_hybrid_key,
         end_time=request.end_time.ToDatetime(tzinfo=UTC) if request.HasField("end_time") else None,
     )

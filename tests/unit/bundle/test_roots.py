@@ -11,7 +11,7 @@ from memporium_platform.bundle import dsse
 from memporium_platform.bundle.documents import MANIFEST_TYPE
 from memporium_platform.bundle.dsse import SigningKey, TrustRoot
 from memporium_platform.bundle.limits import ROOT_MAX
-from memporium_platform.bundle.roots import ROOT_TYPE, follow, make_root
+from memporium_platform.bundle.roots import ROOT_TYPE, follow, make_root, whole
 from support.bundle_attacks import RECORDS, refused_at
 from support.bundles import NOW, PUBLISHER, Publisher, load, policy, secret
 
@@ -134,3 +134,24 @@ def test_every_byte_of_a_root_flipped():
         forged[index] ^= 1
         with pytest.raises(Exception, match=r"refused at (ENVELOPE|TRUST_ROOT|PAYLOAD)"):
             follow(FIRST, [bytes(forged)], publisher=PUBLISHER)
+
+
+def test_a_certified_first_half_leads_to_the_root_with_both_halves():
+    certified = TrustRoot.of([HYBRID_KEY.first.public_key()])
+    envelope = root(1, HYBRID_KEY)
+    trust = whole(certified, [envelope], publisher=PUBLISHER)
+    assert trust.hybrid
+    assert not whole(certified, [root(1, KEYS[2])], publisher=PUBLISHER).hybrid
+
+
+@pytest.mark.parametrize("case", ["none", "another key", "another publisher", "half stripped", "more keys"])
+def test_a_root_that_is_not_of_the_certified_keys_is_refused(case):
+    keys = [HYBRID_KEY, KEYS[3]] if case == "more keys" else [HYBRID_KEY]
+    envelope = make_root("orgs/other" if case == "another publisher" else PUBLISHER, 1, keys, create_time=NOW)
+    if case == "half stripped":
+        stripped = dsse.parse(envelope)
+        del stripped.signatures[1]
+        envelope = stripped.SerializeToString()
+    certified = TrustRoot.of([KEYS[3 if case == "another key" else 2].first.public_key()])
+    with refused_at("TRUST_ROOT"):
+        whole(certified, [] if case == "none" else [envelope], publisher=PUBLISHER)

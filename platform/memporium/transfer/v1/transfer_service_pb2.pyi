@@ -768,6 +768,7 @@ class ReadForPeerRequest(_message.Message):
     RECIPIENT_FIELD_NUMBER: _builtins.int
     RECIPIENT_KEY_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
+    RECIPIENT_HYBRID_KEY_FIELD_NUMBER: _builtins.int
     bundle: _builtins.str
     """The bundle, `orgs/{org}/bundles/{bundle}`."""
     object: _builtins.str
@@ -784,6 +785,8 @@ class ReadForPeerRequest(_message.Message):
     """The recipient as this platform names it, `orgs/{org}.{peer}`."""
     recipient_key: _builtins.bytes
     """The recipient's X25519 public key, raw."""
+    recipient_hybrid_key: _builtins.bytes
+    """The recipient's ML-KEM-768 public key, then X25519, raw; empty: it has published none."""
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp:
         """When the agreement ends; absent: never."""
@@ -800,10 +803,11 @@ class ReadForPeerRequest(_message.Message):
         recipient: _builtins.str = ...,
         recipient_key: _builtins.bytes = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
+        recipient_hybrid_key: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "bundle", b"bundle", "end_time", b"end_time", "listing", b"listing", "object", b"object", "offset", b"offset", "recipient", b"recipient", "recipient_key", b"recipient_key", "terms_sha256", b"terms_sha256"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "bundle", b"bundle", "end_time", b"end_time", "listing", b"listing", "object", b"object", "offset", b"offset", "recipient", b"recipient", "recipient_hybrid_key", b"recipient_hybrid_key", "recipient_key", b"recipient_key", "terms_sha256", b"terms_sha256"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

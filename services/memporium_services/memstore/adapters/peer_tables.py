@@ -23,6 +23,7 @@ peer_keys = Table(
     Column("issue_us", BigInteger, nullable=False),
     Column("signing_key", Text, nullable=False),
     Column("hpke_key", Text, nullable=False),
+    Column("hybrid_key", Text, nullable=False, server_default=""),
 )
 
 peer_links = Table(

@@ -212,6 +212,7 @@ class OwnKeys:
 
     signing_key: str
     hpke_key: str
+    hybrid_key: str
 
 
 class OwnOrganisations(Protocol):
@@ -252,6 +253,7 @@ class ObjectOrder:
     terms_sha256: str
     recipient: str
     recipient_key: bytes
+    recipient_hybrid_key: bytes
     end_time: datetime | None
 
 

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 from memporium.transfer.v1.bundle_pb2 import Grant, GrantTerms, Manifest
 from memporium_platform.bundle import dsse, grants
 from memporium_platform.bundle.documents import FORMAT, GRANT_TYPE, MANIFEST_TYPE, decode, digest_of, payload, stamp
-from memporium_platform.bundle.recipients import recipient_key_id
+from memporium_platform.bundle.recipients import recipient_key_id, suite_of
 from memporium_platform.bundle.steps import VerificationStep, require
+from memporium_platform.errors import PlatformError, Reason
 from memporium_platform.names import new_id
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from memporium_platform.bundle.recipients import PublicKey
     from memporium_platform.kernel import Clock
     from memporium_services.transfer.app.deliveries import Delivered
@@ -61,7 +64,7 @@ class Granting:
         *,
         life_s: int,
         delivered: Delivered | None = None,
-        key: PublicKey | None = None,
+        keys: Sequence[PublicKey] = (),
     ) -> bytes:
         """Return the envelope of a grant of `bundle` to the consumer of an agreement.
 
@@ -70,10 +73,12 @@ class Granting:
             terms: The agreement.
             life_s: How long the grant lives, in seconds; at most as long as the agreement.
             delivered: The consumer's part; None where the bundle has no parts.
-            key: The consumer's key; None: that of the organisation of this platform.
+            keys: The consumer's keys, of which that of the bundle's suite is taken; none: those of the organisation of
+                this platform.
 
         Raises:
-            PlatformError: BUNDLE_REJECTED at GRANT or KEY, where what is stored is not what the publisher stored.
+            PlatformError: BUNDLE_REJECTED at GRANT or KEY, where what is stored is not what the publisher stored;
+                FAILED_PRECONDITION, where the consumer has no key of the bundle's suite: it gets no weaker one.
         """
         signers = await self._signing.of(bundle.org)
         envelope = dsse.parse(await self._stored.manifest(bundle))
@@ -95,13 +100,16 @@ class Granting:
         granted.recipient = terms.consumer
         granted.agreement, granted.terms_sha256 = terms.name, terms.sha256
         granted.revocation_epoch = await self._publications.revocation_epoch(bundle.org)
-        keys = bundle_key
+        opening = bundle_key
         if delivered is not None:
             granted.part_sha256 = digest_of(dsse.parse(delivered.envelope).payload)
-            keys += delivered.key
-        if key is None:
-            key = await self._signing.public_key(terms.consumer.removeprefix("orgs/"), manifest.suite)
-        return self._signed(granted, keys, key, signers)
+            opening += delivered.key
+        fits = next((key for key in keys if suite_of(key) == manifest.suite), None)
+        if keys and fits is None:
+            text = f"{terms.consumer} has published no key of the suite that the bundle is sealed in"
+            raise PlatformError(Reason.FAILED_PRECONDITION, text, metadata={"resource": bundle.name})
+        key = fits or await self._signing.public_key(terms.consumer.removeprefix("orgs/"), manifest.suite)
+        return self._signed(granted, opening, key, signers)
 
     def _terms(self, bundle: Bundle, manifest_sha256: bytes, signers: Signers, *, end_time: datetime) -> GrantTerms:
         now = self._clock.now()

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from memporium.transfer.v1.bundle_pb2 import Manifest
+from memporium.transfer.v1.bundle_pb2 import Manifest, RootChain
 from memporium_platform.bundle import dsse
-from memporium_platform.bundle.documents import MANIFEST_TYPE, Documents, payload
+from memporium_platform.bundle.documents import MANIFEST_TYPE, Documents, decode, payload
 from memporium_platform.bundle.grants import ExpectedAgreement, Recipient
 from memporium_platform.bundle.limits import (
     GRANT_MAX,
@@ -25,6 +25,7 @@ from memporium_platform.bundle.limits import (
     SIGNED_TIME_MAX,
     SNAPSHOT_MAX,
 )
+from memporium_platform.bundle.roots import whole
 from memporium_platform.bundle.steps import VerificationStep, rejected
 from memporium_platform.bundle.verifier import BundleVerifier, Policy
 from memporium_platform.errors import PlatformError, Reason, denied
@@ -181,7 +182,9 @@ class PeerOpening(Opening):
             PlatformError: BUNDLE_REJECTED at the check that failed.
         """
         shared, bundle, found = self._shared, self._peer_bundle, self._peer_bundle.found
-        trust = dsse.TrustRoot.of([_public(key) for key in found.publisher_keys])
+        certified = dsse.TrustRoot.of([_public(key) for key in found.publisher_keys])
+        chain = await self._fetched.document(bundle, "root", MANIFEST_MAX)
+        trust = whole(certified, decode(RootChain, chain).roots, publisher=found.signed_publisher)
         publisher = f"orgs/{bundle.org}"
         seen = await shared.database.read(
             lambda conn: shared.rows.seen(conn, self._org, publisher, trust=trust.fingerprint, line=bundle.line)

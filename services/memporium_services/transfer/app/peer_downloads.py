@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 
+from memporium_platform.bundle.recipients import HybridPublicKey
 from memporium_platform.errors import denied, invalid
 from memporium_services.transfer.app.admission import Admitted
 from memporium_services.transfer.app.downloads import Downloads, _pieces
@@ -17,6 +18,8 @@ from memporium_services.transfer.ports.services import Terms
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from datetime import datetime
+
+    from memporium_platform.bundle.recipients import PublicKey
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -33,6 +36,7 @@ class PeerOrder:
     terms_sha256: str
     recipient: str
     recipient_key: bytes
+    recipient_hybrid_key: bytes
     end_time: datetime | None
 
 
@@ -69,8 +73,19 @@ class PeerDownloads(Downloads):
                 terms,
                 life_s=self._grant_life_s,
                 delivered=await self._deliveries.of(bundle, terms),
-                key=X25519PublicKey.from_public_bytes(order.recipient_key),
+                keys=_keys(order),
             )
         else:
             data = await self._document(admitted, order.wanted)
         return len(data), _pieces(data[order.offset :])
+
+
+def _keys(order: PeerOrder) -> list[PublicKey]:
+    """Return the keys that the recipient has published."""
+    keys: list[PublicKey] = [X25519PublicKey.from_public_bytes(order.recipient_key)]
+    if order.recipient_hybrid_key:
+        try:
+            keys.append(HybridPublicKey.from_bytes(order.recipient_hybrid_key))
+        except ValueError as error:
+            raise invalid("recipient_hybrid_key", "is no ML-KEM-768 key with X25519") from error
+    return keys

@@ -32,8 +32,12 @@ class KeyringOrganisations:
 
     async def keys(self, org: str) -> OwnKeys:
         """Return an organisation's keys."""
-        signing, hpke = await self._keys.org_signing_key(org), await self._keys.org_hpke_key(org)
-        return OwnKeys(signing.public_key().public_bytes_raw().hex(), hpke.public_key().public_bytes_raw().hex())
+        found = (
+            await self._keys.org_signing_key(org),
+            await self._keys.org_hpke_key(org),
+            await self._keys.org_hybrid_key(org),
+        )
+        return OwnKeys(*(key.public_key().public_bytes_raw().hex() for key in found))
 
 
 class GovernanceLogs:
@@ -76,6 +80,7 @@ class TransferBundles:
             terms_sha256=order.terms_sha256,
             recipient=order.recipient,
             recipient_key=order.recipient_key,
+            recipient_hybrid_key=order.recipient_hybrid_key,
         )
         if order.end_time is not None:
             end = Timestamp()

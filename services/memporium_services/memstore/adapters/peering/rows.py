@@ -73,7 +73,7 @@ class SqlPeerRows:
 
     def put_keys(self, keys: OrgKeys) -> None:
         """Keep keys of a peer's organisation."""
-        changed = ["issue_us", "signing_key", "hpke_key"]
+        changed = ["issue_us", "signing_key", "hpke_key", "hybrid_key"]
         self._conn.execute(upsert(_KEYS, asdict(keys), index_elements=["peer", "org", "key_id"], set_=changed))
 
     def link(self, peer: str) -> Link:

@@ -98,6 +98,7 @@ class OwnGoods:
             terms_sha256=agreed.terms_sha256,
             recipient=f"orgs/{agreed.consumer}",
             recipient_key=bytes.fromhex(keys.hpke_key),
+            recipient_hybrid_key=bytes.fromhex(keys.hybrid_key),
             end_time=from_us(agreed.expire_us) if agreed.expire_us else None,
         )
         async for piece in self._bundles.read(order):

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from memporium_services.memstore.settings import PeerSettings
 
 
+# Bytes of an Ed25519 or X25519 key; of ML-KEM-768 and X25519.
+_KEY, _HYBRID_KEY = 32, 1216
+
+
 def say(signer: Signer, payload_type: str, payload: bytes) -> Said:
     """Return signed bytes."""
     signature = signer.sign(pre_authentication_encoding(payload_type, payload))
@@ -93,7 +97,7 @@ class Peering:
     async def statement(self, org: str) -> Said:
         """Return what this platform certifies of one of its organisations."""
         keys = await self.organisations.keys(org)
-        known = self.statements.get(f"{org} {keys.signing_key} {keys.hpke_key}")
+        known = self.statements.get(f"{org} {keys.signing_key} {keys.hpke_key} {keys.hybrid_key}")
         if known is not None:
             return known
         payload = speech.written(
@@ -102,9 +106,10 @@ class Peering:
             organisation=f"orgs/{org}",
             signing_key=keys.signing_key,
             hpke_key=keys.hpke_key,
+            hybrid_key=keys.hybrid_key,
             issue_us=to_us(self.market.clock.now()),
         )
-        made = self.statements[f"{org} {keys.signing_key} {keys.hpke_key}"] = say(
+        made = self.statements[f"{org} {keys.signing_key} {keys.hpke_key} {keys.hybrid_key}"] = say(
             self.voice, speech.STATEMENT_TYPE, payload
         )
         return made
@@ -122,6 +127,9 @@ class Peering:
 
         def keep(tx: Transaction) -> OrgKeys:
             newest = tx.peering.keys(peer.id, keys.org)
+            if newest is not None and newest.hybrid_key and not keys.hybrid_key:
+                text = "the organisation had a hybrid key, and nothing weaker takes its place"
+                raise PlatformError(Reason.PERMISSION_DENIED, text)
             if newest is not None and newest.key_id != keys.key_id and newest.issue_us >= keys.issue_us:
                 raise PlatformError(Reason.PERMISSION_DENIED, "the organisation's keys were replaced by newer ones")
             if newest is None or newest.issue_us < keys.issue_us:
@@ -146,7 +154,10 @@ class Peering:
             raise SpeechError("it was made in the future: the clocks differ by more than five minutes")
         keys = [speech.text(fields, key) for key in ("signing_key", "hpke_key")]
         raw = [_key_bytes(key) for key in keys]
-        return OrgKeys(peer.id, org, issue_us, keys[0], keys[1], speech.key_id_of(raw[0]))
+        hybrid = speech.text(fields, "hybrid_key", optional=True)
+        if hybrid:
+            _key_bytes(hybrid, _HYBRID_KEY)
+        return OrgKeys(peer.id, org, issue_us, keys[0], keys[1], speech.key_id_of(raw[0]), hybrid)
 
     def here(self, name: str, peer: str) -> str:
         """Return what this platform calls a resource of a peer."""
@@ -169,11 +180,11 @@ def peer_id_of(name: str, field_: str = "name") -> str:
     return peer
 
 
-def _key_bytes(key: str) -> bytes:
+def _key_bytes(key: str, size: int = _KEY) -> bytes:
     try:
         raw = bytes.fromhex(key)
     except ValueError:
         raw = b""
-    if len(raw) != 32:  # noqa: PLR2004 - both kinds of keys are 32 bytes
+    if len(raw) != size:
         raise SpeechError("a key is malformed")
     return raw

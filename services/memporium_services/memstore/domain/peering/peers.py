@@ -73,6 +73,7 @@ class OrgKeys:
         signing_key: Ed25519, hexadecimal.
         hpke_key: X25519, hexadecimal.
         key_id: Id of the signing key.
+        hybrid_key: ML-KEM-768, then X25519, hexadecimal; "": it has published none.
     """
 
     peer: str
@@ -81,6 +82,7 @@ class OrgKeys:
     signing_key: str
     hpke_key: str
     key_id: str
+    hybrid_key: str = ""
 
 
 class EntryState(StrEnum):
