@@ -11,7 +11,7 @@ from sqlalchemy import create_engine
 
 from memporium_services.vault.adapters.sql_store import SqlStore
 from memporium_services.vault.adapters.tables import metadata
-from memporium_services.vault.domain.rows import UnitRow, VaultRow
+from memporium_services.vault.domain.rows import UnitRow, UsedCube, VaultRow
 from memporium_services.vault.domain.selection import Selection
 
 if TYPE_CHECKING:
@@ -33,6 +33,11 @@ _QUESTIONS: dict[str, Callable[[SqlStore], object]] = {
     "the same in other words": lambda store: store.by_same("uid", ["a", "b"]),
     "payloads": lambda store: store.payloads("uid", [("a", 1), ("b", 1)]),
     "units": lambda store: store.units("uid", [1, 2]),
+    "units that were found": lambda store: store.found_units("uid", [1, 2]),
+    "what units say": lambda store: store.unit_bodies("uid", [1, 2]),
+    "what describes cubes": lambda store: store.described_cubes("uid", ["a", "b"]),
+    "how cubes were used": lambda store: store.used_cubes("uid", ["a", "b"]),
+    "uses": lambda store: store.record_uses("uid", [UsedCube("a", 1, 1, False, 0.0, 0, "")]),
     "units of cubes": lambda store: store.units_of("uid", ["a", "b"]),
     "what is hidden": lambda store: store.hides_something("uid", Selection(reader="ann", now_us=1)),
     "tasks": lambda store: store.tasks("uid", after=5),
@@ -41,6 +46,8 @@ _QUESTIONS: dict[str, Callable[[SqlStore], object]] = {
 }
 # Of these a vault has few rows; of all others too many to look at each.
 _FEW = {"mounts", "blob_refs"}
+# A list that the statement itself cuts to a length, and rows that it is given.
+_CUT = {"MATERIALIZE listed", "SCAN listed", "MATERIALIZE given", "SCAN given"}
 _BY = re.compile(r"SEARCH (\w+) USING .*\((.+)\)")
 
 
@@ -63,7 +70,7 @@ def _steps(driver: sqlite3.Connection, statements: list[str]) -> list[str]:
     return [
         step[3]
         for statement in statements
-        if statement.split(None, 1)[0] in {"SELECT", "UPDATE", "DELETE"}
+        if statement.split(None, 1)[0] in {"SELECT", "UPDATE", "DELETE", "WITH"}
         for step in driver.execute(f"EXPLAIN QUERY PLAN {statement}")
     ]
 
@@ -77,6 +84,8 @@ def test_a_question_is_answered_by_an_index(
     steps = _steps(driver, seen)
     assert steps
     for step in steps:
+        if step in _CUT:
+            continue
         assert not step.startswith("SCAN") or "CONSTANT ROW" in step, steps
         assert "MATERIALIZE" not in step, steps
         if found := _BY.match(step):

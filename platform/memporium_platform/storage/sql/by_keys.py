@@ -37,7 +37,7 @@ class RowsByKeys:
         """Take what makes the select for a list of keys, for instance for `column.in_(keys)`.
 
         Args:
-            statement: Its other parameters have names; none begins with `key_`.
+            statement: Its other parameters have names, of which none begins with `key_`; it has no other lists.
         """
         self._make = statement
         self._statements: dict[int, Select[Any]] = {}

@@ -39,7 +39,7 @@ from memporium_services.vault.domain.selection import BAND, SAME, TAG
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from sqlalchemy import Connection, Row, Select
+    from sqlalchemy import BindParameter, Connection, Row, Select
 
     from memporium_services.vault.domain.rows import Located
     from memporium_services.vault.domain.selection import Selection
@@ -76,21 +76,26 @@ _PAYLOADS_BY_KEY = select(PAYLOADS).where(
     PAYLOADS.c.cube_id.in_(bindparam("cube_ids", expanding=True)),
     tuple_(PAYLOADS.c.cube_id, PAYLOADS.c.payload_version).in_(bindparam("keys", expanding=True)),
 )
-_BANDS = (
-    select(CUBE_TERMS.c.cube_id, CUBE_TERMS.c.token)
-    .where(
-        CUBE_TERMS.c.vault_uid == bindparam("vault_uid"),
-        CUBE_TERMS.c.kind == BAND,
-        CUBE_TERMS.c.token.in_(bindparam("tokens", expanding=True)),
+
+
+def _banded(keys: Sequence[BindParameter[Any]]) -> Select[Any]:
+    """Return the statement that finds the cubes of bands, with what is asked of them."""
+    term, cube = CUBE_TERMS.c, CUBES.c
+    # First the words alone: of a band that many share, no more than the limit is looked at.
+    listed = (
+        select(term.cube_id, term.token)
+        .where(term.vault_uid == bindparam("vault_uid"), term.kind == BAND, term.token.in_(keys))
+        .limit(bindparam("most"))
+        .subquery("listed")
     )
-    .limit(bindparam("most"))
-)
-_FINGERPRINTS = select(CUBES.c.cube_id, CUBES.c.simhash, CUBES.c.scope, CUBES.c.owner).where(
-    CUBES.c.vault_uid == bindparam("vault_uid"),
-    CUBES.c.cube_id.in_(bindparam("cube_ids", expanding=True)),
-    CUBES.c.state.in_(_LIVE),
-    CUBES.c.import_id == "",
-)
+    return (
+        select(listed.c.token, listed.c.cube_id, cube.simhash, cube.scope, cube.owner)
+        .join(CUBES, and_(cube.vault_uid == bindparam("vault_uid"), cube.cube_id == listed.c.cube_id))
+        .where(or_(*(cube.state == state for state in _LIVE)), cube.import_id == "")
+    )
+
+
+_BANDS = RowsByKeys(_banded)
 _BY_SAME = (
     select(CUBE_TERMS.c.token, CUBES.c.cube_id)
     .join_from(
@@ -173,17 +178,8 @@ class SqlCubes:
 
     def by_band(self, vault_uid: str, tokens: Sequence[str], *, limit: int) -> list[Banded]:
         """Return live cubes that share a band of their SimHash with one of `tokens`, at most `limit` in all."""
-        # First the words alone: of a band that many share, no more than the limit is looked at.
-        listed = self.conn.execute(_BANDS, {"vault_uid": vault_uid, "tokens": tokens, "most": limit}).all()
-        rows: dict[str, Any] = {}
-        for some in in_chunks(sorted({cube_id for cube_id, _ in listed})):
-            found = self.conn.execute(_FINGERPRINTS, {"vault_uid": vault_uid, "cube_ids": some})
-            rows.update((row.cube_id, row) for row in found)
-        return [
-            Banded(token, cube_id, unsigned(rows[cube_id].simhash), rows[cube_id].scope, rows[cube_id].owner)
-            for cube_id, token in listed
-            if cube_id in rows
-        ]
+        rows = _BANDS.rows(self.conn, tokens, vault_uid=vault_uid, most=limit)
+        return [Banded(row[0], row[1], unsigned(row[2]), row[3], row[4]) for row in rows]
 
     def select(
         self, vault_uid: str, selection: Selection, *, order: str, after: tuple[Any, str] | None, limit: int

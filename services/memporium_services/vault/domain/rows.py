@@ -174,8 +174,7 @@ class TermRow:
     token: str
 
 
-@dataclass(frozen=True, slots=True)
-class Banded:
+class Banded(NamedTuple):
     """A cube that one band of its SimHash led to, with what decides whether it is looked at."""
 
     token: str
