@@ -230,3 +230,63 @@ def test_what_is_remembered_of_memories_is_bounded(monkeypatch):
     assert "often" in counts
     assert len(counts._counts) <= 11
     assert len(recency._last) == 10
+
+
+def of(item_):
+    return item_.key[0]
+
+
+@pytest.mark.parametrize("name", sorted(POLICIES))
+def test_a_group_that_asks_for_much_leaves_the_others_their_share(name):
+    tier = Tier(100, POLICIES[name](100), group=of)
+    quiet = [item(f"q{index}") for index in range(3)]
+    for now in range(200):
+        for turn in range(5):
+            tier.use(item(f"f{now}-{turn}"), float(now))
+            tier.use(item(f"f-often-{turn}"), float(now))
+        if now % 50 == 10:
+            for one in quiet:
+                tier.use(one, float(now))
+    # A flood of five hundred times as many uses, and each of the quiet one's still finds its place.
+    assert {one.key for one in quiet} <= set(tier.held)
+    assert sum(tier.bytes_of.values()) == tier.size_bytes <= 100
+    # What the quiet group does not claim, the other uses.
+    assert tier.bytes_of["f"] == 70
+
+
+def test_a_group_beyond_its_share_drives_out_its_own_alone():
+    tier = Tier(100, LeastRecentlyUsed(), group=of)
+    for index in range(5):
+        tier.use(item(f"a{index}"), 1.0)
+        tier.use(item(f"b{index}"), 2.0)
+    assert tier.use(item("b-new"), 3.0) == (False, ["b0"])
+    assert tier.bytes_of == {"a": 50, "b": 50}
+
+
+def test_who_has_used_nothing_for_long_has_no_claim():
+    tier = Tier(100, LeastRecentlyUsed(), group=of)
+    for index in range(5):
+        tier.use(item(f"a{index}"), 1.0)
+    for index in range(10):
+        tier.use(item(f"b{index}"), 2_000.0 + index)
+    assert tier.bytes_of == {"b": 100}
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 4), st.floats(0, 400)), min_size=1, max_size=80),
+    st.sampled_from(["lru", "lfu", "hybrid"]),
+    st.integers(5, 80),
+)
+def test_groups_keep_their_share_of_any_budget(rows, name, budget):
+    tier, now, last = Tier(budget, POLICIES[name](budget), group=of), 0.0, {}
+    for group, key, gap in rows:
+        now += gap
+        last[group] = now
+        before = dict(tier.bytes_of)
+        tier.use(item(f"{group}{key}", 3 + 4 * key), now)
+        assert sum(tier.bytes_of.values()) == tier.size_bytes <= budget
+        claims = {group} | {one for one in before if now - last[one] <= 600}
+        for other in claims - {group}:
+            # Down to its share at most, but for the one item that lay across it.
+            assert tier.bytes_of.get(other, 0) >= min(before.get(other, 0), budget / len(claims) - 19)

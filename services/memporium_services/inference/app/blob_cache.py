@@ -1,7 +1,8 @@
 """Tensors of mounted memories in host memory, each tenant's apart; a policy says which stay.
 
 Two tenants that hold the same bytes hold them twice: a hit would tell the one that the other has them. The cache saves
-the transfer only; whether a memory may be used is asked of the vault before each use.
+the transfer only; whether a memory may be used is asked of the vault before each use. Each tenant has a claim to the
+same share of it, so that one that asks for much leaves the others theirs.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ class BlobCache:
         self, budget_bytes: int, *, policy: str = "hybrid", seconds: Callable[[], float] = time.monotonic
     ) -> None:
         """Keep at most so many bytes, those that the policy values; `seconds` tells the time."""
-        self._tier = Tier(budget_bytes, policy_of(policy, budget_bytes))
+        self._tier = Tier(budget_bytes, policy_of(policy, budget_bytes), group=lambda item: _tenant(item.key))
         self.policy, self.budget_bytes = policy, budget_bytes
         self._seconds = seconds
         self._blobs: dict[str, bytearray] = {}
@@ -72,7 +73,7 @@ class BlobCache:
 
     def held_bytes(self, tenant: str) -> int:
         """Return the bytes that a tenant's blobs take."""
-        return sum(item.size_bytes for key, item in self._tier.held.items() if _tenant(key) == tenant)
+        return self._tier.bytes_of.get(tenant, 0)
 
     async def get(
         self,
