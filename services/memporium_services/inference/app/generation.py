@@ -130,7 +130,7 @@ class Generation:
                         yield Finished(
                             event.finish,
                             event.prompt_tokens,
-                            read.cached_tokens,
+                            max(read.cached_tokens, event.cached_tokens),
                             event.completion_tokens,
                             times,
                             _citations(memories),
@@ -164,6 +164,7 @@ class Generation:
             adapters=tuple([await self._adapter(memory, tenant, agent) for memory in parameters]),
             max_prompt_tokens=self._limits.max_prompt_tokens,
             watermark_keys=self._watermarks.keys(licences, info),
+            isolation="\n".join([tenant, *sorted({licence.agreement for licence in licences})]),
         )
 
     async def _kv(self, memory: UsedMemory, tenant: str, agent: str) -> KvBlob:

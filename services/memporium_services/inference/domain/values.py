@@ -180,7 +180,11 @@ class BatchLimits:
 
 @dataclass(frozen=True, slots=True)
 class GenerationTask:
-    """What a generator is asked for: `turns` or `prompt`, with memory."""
+    """What a generator is asked for: `turns` or `prompt`, with memory.
+
+    Attributes:
+        isolation: For whom: nothing that an engine keeps of a prompt may serve a task with another one.
+    """
 
     sampling: Sampling
     turns: tuple[Turn, ...] = ()
@@ -191,6 +195,7 @@ class GenerationTask:
     adapters: tuple[AdapterBlob, ...] = ()
     max_prompt_tokens: int = 0
     watermark_keys: tuple[bytes, ...] = field(default=(), repr=False)
+    isolation: str = ""
 
 
 class Finish(StrEnum):
@@ -233,6 +238,7 @@ class Ended:
     finish: Finish
     prompt_tokens: int
     completion_tokens: int
+    cached_tokens: int = 0
 
 
 GenerationEvent = PromptRead | TextPiece | Ended

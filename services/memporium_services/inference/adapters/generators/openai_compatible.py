@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -28,7 +29,7 @@ from memporium_services.inference.domain.values import (
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
 
-    from memporium_services.inference.domain.values import BuiltKv, KvForm, TextMemory
+    from memporium_services.inference.domain.values import BuiltKv, KvForm, Sampling, TextMemory
 
 _DATA = "data:"
 _DONE = "[DONE]"
@@ -84,29 +85,36 @@ class OpenAiCompatibleGenerator:
         if task.kvs or task.adapters:
             raise PlatformError(Reason.MODEL_MISMATCH, f"model {self.info.name} takes memory as text only")
         path, body = self._request(task)
-        stop = StopWatcher(task.sampling.stop)
+        async with aclosing(self._stream(path, body, task.sampling)) as events:
+            async for event in events:
+                yield event
+
+    async def _stream(self, path: str, body: dict[str, Any], sampling: Sampling) -> AsyncGenerator[GenerationEvent]:
+        """Ask, and yield PromptRead with the first text, TextPieces, and Ended."""
+        stop = StopWatcher(sampling.stop)
         began, state = time.perf_counter(), _Usage()
         try:
             async with self._client.stream("POST", path, json=body) as response:
                 await self._check(response)
                 async for line in _lines(response):
-                    text = state.take(line)
-                    if text and not state.begun:
+                    text, tokens = state.take(line)
+                    if (text or tokens) and not state.begun:
                         state.begun = True
-                        yield PromptRead(state.prompt_tokens, 0, time.perf_counter() - began)
-                    if text and (shown := stop.push(text)):
-                        yield TextPiece(shown)
-                    if state.over(stopped=stop.hit, most_tokens=task.sampling.max_tokens):
+                        yield PromptRead(state.prompt_tokens, state.cached_tokens, time.perf_counter() - began)
+                    shown = stop.push(text) if text else ""
+                    if shown or tokens:
+                        yield TextPiece(shown, tokens)
+                    if state.over(stopped=stop.hit, most_tokens=sampling.max_tokens):
                         break
         except httpx.HTTPError as err:
             raise PlatformError(Reason.UNAVAILABLE, f"the endpoint of {self.info.name} does not answer") from err
         except (ValueError, KeyError, TypeError, IndexError, AttributeError) as err:
             raise PlatformError(Reason.UNAVAILABLE, f"the endpoint of {self.info.name} answers in another way") from err
         if not state.begun:
-            yield PromptRead(state.prompt_tokens, 0, time.perf_counter() - began)
+            yield PromptRead(state.prompt_tokens, state.cached_tokens, time.perf_counter() - began)
         if rest := stop.flush():
             yield TextPiece(rest)
-        yield Ended(state.finish, state.prompt_tokens, state.completion_tokens or state.pieces)
+        yield Ended(state.finish, state.prompt_tokens, state.completion_tokens or state.pieces, state.cached_tokens)
 
     def drop_agreement(self, _agreement: str) -> None:
         """Forget nothing: no adapter is held here."""
@@ -166,6 +174,7 @@ class _Usage:
         self.begun = False
         self.prompt_tokens = 0
         self.completion_tokens = 0
+        self.cached_tokens = 0
         self.pieces = 0
         self.characters = 0
         self.finish = Finish.END
@@ -180,23 +189,24 @@ class _Usage:
             return False
         return True
 
-    def take(self, line: str) -> str:
-        """Read one line of the stream; return its text."""
+    def take(self, line: str) -> tuple[str, tuple[int, ...]]:
+        """Read one line of the stream; return its text, and its tokens where the endpoint tells them."""
         if not line.startswith(_DATA) or line.removeprefix(_DATA).strip() == _DONE:
-            return ""
+            return "", ()
         event = json.loads(line.removeprefix(_DATA))
         if usage := event.get("usage"):
             self.prompt_tokens = int(usage.get("prompt_tokens", 0))
             self.completion_tokens = int(usage.get("completion_tokens", 0))
+            self.cached_tokens = int((usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0)
         if not event.get("choices"):
-            return ""
+            return "", ()
         choice = event["choices"][0]
         if choice.get("finish_reason") == "length":
             self.finish = Finish.LENGTH
         text = choice.get("text") or choice.get("delta", {}).get("content") or ""
         self.pieces += bool(text)
         self.characters += len(text)
-        return str(text)
+        return str(text), tuple(int(token) for token in choice.get("token_ids") or ())
 
 
 async def _lines(response: httpx.Response) -> AsyncGenerator[str]:

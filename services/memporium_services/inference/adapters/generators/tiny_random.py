@@ -11,7 +11,8 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from memporium_services.inference.adapters.generators.torch_loading import LoadedModel, digest_of
+from memporium_services.inference.adapters.generators.fingerprints import digest_of
+from memporium_services.inference.adapters.generators.torch_loading import LoadedModel
 
 _SEED = 20250704
 _CONTEXT_TOKENS = 8192

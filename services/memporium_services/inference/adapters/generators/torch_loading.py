@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
-import json
 import os
 import shutil
 import tempfile
@@ -18,13 +16,18 @@ import torch
 import transformers
 
 from memporium_platform.errors import PlatformError, Reason
+from memporium_services.inference.adapters.generators.fingerprints import (
+    digest_of,
+    file_digest,
+    folder_fingerprint,
+    tokenizer_fingerprint,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # Changes whenever the conversion changes what it writes: old caches and fingerprints are then no longer used.
 _CONVERTER = "gguf-bf16-1"
-_CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -35,20 +38,6 @@ class LoadedModel:
     tokenizer: Any
     fingerprint: str
     tokenizer_fingerprint: str
-
-
-def digest_of(parts: dict[str, Any]) -> str:
-    """Return the SHA-256 of named parts, independent of their order."""
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
-def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def load_gguf(name: str, gguf: Path, cache: Path, *, dtype: str, device: str) -> LoadedModel:
@@ -66,24 +55,11 @@ def load_gguf(name: str, gguf: Path, cache: Path, *, dtype: str, device: str) ->
 
 def load_folder(name: str, folder: Path, *, dtype: str, device: str) -> LoadedModel:
     """Return a model from a local Hugging Face folder with safetensors weights."""
-    weights = sorted(folder.glob("*.safetensors"))
-    if not weights or not (folder / "config.json").is_file():
+    fingerprint = folder_fingerprint(folder)
+    if not fingerprint:
         raise _unavailable(name, "its folder has no config.json or no safetensors weights")
-    tokenizers = sorted(
-        path for pattern in ("tokenizer*", "*.model", "vocab*", "merges*") for path in folder.glob(pattern)
-    )
-    tokenizer_digest = digest_of({path.name: file_digest(path) for path in tokenizers})
-    config = json.loads((folder / "config.json").read_text())
-    # Who wrote the file does not change what the model computes.
-    config.pop("transformers_version", None)
-    parts = {
-        "weights": {path.name: file_digest(path) for path in weights},
-        "config": config,
-        "tokenizer": tokenizer_digest,
-        "dtype": str(config.get("dtype", config.get("torch_dtype", "stored"))),
-    }
     model, tokenizer = _from_folder(name, folder, dtype=dtype, device=device)
-    return LoadedModel(model, tokenizer, digest_of(parts), tokenizer_digest)
+    return LoadedModel(model, tokenizer, fingerprint, tokenizer_fingerprint(folder))
 
 
 def _from_folder(name: str, folder: Path, *, dtype: str, device: str) -> tuple[Any, Any]:
