@@ -7,7 +7,7 @@ the scores are those that an index of then would give.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -16,7 +16,6 @@ from memporium_platform.storage.index.ranking import top_k
 from memporium_services.vault.domain.fusion import DENSE, OWN
 
 if TYPE_CHECKING:
-    from collections import Counter
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
@@ -26,6 +25,23 @@ if TYPE_CHECKING:
     from memporium_services.vault.app.past_cubes import PastCube, PastUnit
 
     Scored = tuple[NDArray[np.int64], dict[str, NDArray[np.float64]], dict[str, dict[int, int]]]
+
+
+class TermLists(NamedTuple):
+    """Units by place that have each of some terms, and the (n,) lengths of all."""
+
+    lists: list[List]
+    lengths: NDArray[np.float32]
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """How many have terms, and how many terms they have together."""
+        return int(np.count_nonzero(self.lengths)), int(self.lengths.sum(dtype=np.float64))
+
+    @property
+    def statistics(self) -> TermStatistics:
+        """What BM25 makes of them."""
+        return statistics(self.lists, lengths=self.lengths, sizes=self.sizes, allowed=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +73,19 @@ class PastUnits:
             scores[[place for place, _ in known]] = np.stack([vector for _, vector in known]) @ query
         return scores
 
-    def statistics(self, terms: Sequence[str], leg: str) -> TermStatistics:
-        """Return what BM25 makes of them."""
-        lists, lengths, sizes = self._lists(terms, leg)
-        return statistics(lists, lengths=lengths, sizes=sizes, allowed=None)
+    def lists(self, terms: Sequence[str], leg: str) -> TermLists:
+        """Return where the terms stand, as BM25 takes it."""
+        counted = [unit.own if leg == OWN else unit.context for unit in self.units]
+        lists: list[List] = []
+        for term in terms:
+            places = [place for place, one in enumerate(counted) if term in one]
+            frequencies = np.array([counted[place][term] for place in places], np.float32)
+            lists.append((np.array(places, np.int64), frequencies, 1))
+        return TermLists(lists, np.array([one.total() for one in counted], np.float32))
 
-    def by_terms(self, terms: Sequence[str], leg: str, *, k: int, beside: TermStatistics) -> Hits:
+    def by_terms(self, lists: TermLists, *, k: int, beside: TermStatistics) -> Hits:
         """Return the best by BM25, `beside` what the index holds."""
-        lists, lengths, sizes = self._lists(terms, leg)
-        places, scores = bm25(lists, lengths=lengths, sizes=sizes, allowed=None, beside=beside)
+        places, scores = bm25(lists.lists, lengths=lists.lengths, sizes=lists.sizes, allowed=None, beside=beside)
         return top_k(self.ids()[places], scores, k)
 
     def by_meaning(self, query: NDArray[np.float32], *, k: int) -> Hits:
@@ -73,20 +93,6 @@ class PastUnits:
         scores = self.cosines(query)
         known = np.flatnonzero(~np.isnan(scores))
         return top_k(self.ids()[known], scores[known], k)
-
-    def _lists(self, terms: Sequence[str], leg: str) -> tuple[list[List], NDArray[np.float32], tuple[int, int]]:
-        counted = [self._terms(unit, leg) for unit in self.units]
-        lists: list[List] = []
-        for term in terms:
-            places = [place for place, one in enumerate(counted) if term in one]
-            frequencies = np.array([counted[place][term] for place in places], np.float32)
-            lists.append((np.array(places, np.int64), frequencies, 1))
-        lengths = np.array([one.total() for one in counted], np.float32)
-        return lists, lengths, (int(np.count_nonzero(lengths)), int(lengths.sum(dtype=np.float64)))
-
-    @staticmethod
-    def _terms(unit: PastUnit, leg: str) -> Counter[str]:
-        return unit.own if leg == OWN else unit.context
 
 
 def search_then(
@@ -119,9 +125,10 @@ def search_then(
             here = index.search_dense(vector, k=count, allowed=allowed)
             there = past.by_meaning(vector, k=count)
         else:
-            here = index.search_terms(terms, leg=leg, k=count, allowed=allowed, beside=past.statistics(terms, leg))
+            lists = past.lists(terms, leg)
+            here = index.search_terms(terms, leg=leg, k=count, allowed=allowed, beside=lists.statistics)
             of_here = index.term_statistics(terms, leg=leg, allowed=allowed)
-            there = past.by_terms(terms, leg, k=count, beside=of_here)
+            there = past.by_terms(lists, k=count, beside=of_here)
         hits[leg] = top_k(np.concatenate([here.ids, there.ids]), np.concatenate([here.scores, there.scores]), count)
     if not hits:
         return np.zeros(0, np.int64), {}, {}
