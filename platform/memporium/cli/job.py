@@ -8,9 +8,11 @@ import typer
 from rich.markup import escape
 
 from memporium.cli import _plain
+from memporium.cli._adapters import Cube, MaxLeakage, MaxPerplexity, MinRecall, Model, Title, Vault, limits_of
 from memporium.cli._context import session
 from memporium.cli._output import line, print_json_line, show, show_all
 from memporium.cli._pages import all_pages
+from memporium.inference.v1 import convert_pb2
 from memporium.scheduler.v1 import job_pb2
 
 app = typer.Typer(name="job", help="Durable jobs: conversions, deliveries, backups, sweeps.", no_args_is_help=True)
@@ -46,6 +48,29 @@ def consolidate(
     run = session(context)
     asked = job_pb2.Consolidate(vault=run.absolute(vault, "vaults"), persona=persona)
     spec = job_pb2.JobSpec(consolidate=asked)
+    show(run.client.scheduler.create_job(parent=run.org, spec=spec).job, as_json=run.as_json, title="queued")
+
+
+@app.command(epilog="Example: memporium job train notes --cube orgs/acme/vaults/notes/cubes/CUBE")
+def train(
+    context: typer.Context,
+    vault: Vault,
+    cube: Cube,
+    model: Model = "",
+    title: Title = "",
+    epochs: Annotated[int, typer.Option(help="Passes over the examples; 0: the default.", min=0, max=50)] = 0,
+    min_recall: MinRecall = None,
+    max_perplexity_ratio: MaxPerplexity = None,
+    max_leakage: MaxLeakage = None,
+) -> None:
+    """Train a LoRA adapter by a job, which goes on from its last checkpoint after a crash."""
+    run = session(context)
+    limits = limits_of(min_recall, max_perplexity_ratio, max_leakage)
+    options = convert_pb2.TrainingOptions(epochs=epochs, limits=limits)
+    asked = job_pb2.TrainParameter(
+        vault=run.absolute(vault, "vaults"), cubes=cube, model=model, title=title, options=options
+    )
+    spec = job_pb2.JobSpec(train_parameter=asked)
     show(run.client.scheduler.create_job(parent=run.org, spec=spec).job, as_json=run.as_json, title="queued")
 
 

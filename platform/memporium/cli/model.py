@@ -5,24 +5,23 @@ from __future__ import annotations
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from memporium.cli._context import Session, session
-from memporium.cli._output import console, line, print_json_line, show_all, show_pairs
+from memporium.cli._adapters import Cube, Model, Title, Vault, follow, merge_lora, probe_lora, train_lora
+from memporium.cli._context import session
+from memporium.cli._output import show_all
 from memporium.cli._pages import all_pages
 from memporium.inference.v1 import convert_pb2
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
 app = typer.Typer(name="model", help="Models, KV memory and LoRA memory.", no_args_is_help=True)
 
-Vault = Annotated[str, typer.Argument(help="Vault to keep it in: its id in your organisation, or its full name.")]
-Cube = Annotated[list[str], typer.Option(help="Text memory to make it of, by full name; repeat it, in order.")]
-Model = Annotated[str, typer.Option(help="Model; empty: the default.")]
-Title = Annotated[str, typer.Option(help="Title; empty: made from those of the memories.")]
+app.command(epilog="Example: memporium model train-lora notes --cube orgs/acme/vaults/notes/cubes/CUBE --epochs 10")(
+    train_lora
+)
+app.command(epilog="Example: memporium model merge-lora notes --cube LORA --cube OTHER-LORA --method ties")(merge_lora)
+app.command(epilog="Example: memporium model probe-lora notes --cube LORA --topic Ada/home")(probe_lora)
 
 
 @app.command(name="list", epilog="Example: memporium model list")
@@ -56,29 +55,7 @@ def build_kv(
     responses = run.client.inference.build_activation(
         parent=run.absolute(vault, "vaults"), cubes=cube, model=model, title=title, dtype=_dtype(dtype)
     )
-    _follow(run, responses)
-
-
-@app.command(epilog="Example: memporium model train-lora notes --cube orgs/acme/vaults/notes/cubes/CUBE --epochs 10")
-def train_lora(
-    context: typer.Context,
-    vault: Vault,
-    cube: Cube,
-    model: Model = "",
-    title: Title = "",
-    epochs: Annotated[int, typer.Option(help="Passes over the examples; 0: the default.", min=0, max=50)] = 0,
-    rank: Annotated[int, typer.Option(help="Rank of the adapter; 0: the default.", min=0, max=64)] = 0,
-) -> None:
-    """Train a LoRA adapter on text memories; `generate --mount` puts it into the model."""
-    run = session(context)
-    responses = run.client.inference.train_parameter(
-        parent=run.absolute(vault, "vaults"),
-        cubes=cube,
-        model=model,
-        title=title,
-        options=convert_pb2.TrainingOptions(epochs=epochs, rank=rank),
-    )
-    _follow(run, responses)
+    follow(run, responses)
 
 
 @app.command(epilog="Example: memporium model detect answer.txt --agreement orgs/acme/agreements/AGREEMENT")
@@ -101,28 +78,3 @@ def detect(
 
 def _dtype(dtype: KvDtype) -> convert_pb2.KvDtype.ValueType:
     return convert_pb2.KvDtype.Value(f"KV_DTYPE_{dtype.name}")
-
-
-def _follow(run: Session, responses: Iterable[Any]) -> None:
-    """Print a conversion: JSON lines, or its stage while it runs and what was made of it."""
-    with console.status("asking") as status:
-        for response in responses:
-            if run.as_json:
-                print_json_line(response)
-            elif response.HasField("progress"):
-                now = response.progress
-                stage = convert_pb2.ConversionStage.Name(now.stage).removeprefix("CONVERSION_STAGE_").lower()
-                status.update(f"{stage} {now.completed}/{now.total}")
-            else:
-                _show_result(response.result)
-
-
-def _show_result(result: Any) -> None:
-    line("[green]made[/green]")
-    rows = [("cube", result.cube.name), ("title", result.cube.descriptive.title)]
-    if isinstance(result, convert_pb2.TrainParameterResult):
-        rows += [
-            ("examples", str(result.examples)),
-            ("loss", f"{result.loss_before:.3f} before, {result.loss_after:.3f} after"),
-        ]
-    show_pairs([*rows, ("took", f"{result.compute_time.ToTimedelta().total_seconds():.2f} s")])
