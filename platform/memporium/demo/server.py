@@ -18,7 +18,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from memporium.demo.stage import UnexpectedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -79,18 +79,23 @@ def _flipped(folder: Path, name: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def platform(folder: Path, settings: Mapping[str, str]) -> Iterator[Running]:
+def platform(folder: Path, settings: Mapping[str, str], *, services: Sequence[str] = ()) -> Iterator[Running]:
     """Run a platform for the block and stop it afterwards, whatever happens; its log is `serve.log` in the folder.
+
+    Args:
+        folder: Its data.
+        settings: Environment variables.
+        services: The services that it runs; none: all of them.
 
     Raises:
         RuntimeError: It did not come up; the message ends with its last words.
     """
-    address = f"127.0.0.1:{_free_port()}"
+    address = f"127.0.0.1:{free_port()}"
     log_path = folder / "serve.log"
     environment = {**os.environ, **settings, "MEMPORIUM_DATA_DIR": str(folder), "MEMPORIUM_LISTEN": address}
     with log_path.open("wb") as log:
-        child = subprocess.Popen(
-            [sys.executable, "-m", "memporium", "serve"],
+        child = subprocess.Popen(  # noqa: S603 - the program is ours, the names are of services
+            [sys.executable, "-m", "memporium", "serve", *services],
             env=environment,
             stdout=log,
             stderr=log,
@@ -128,7 +133,8 @@ def _stop(child: subprocess.Popen[bytes]) -> None:
     child.wait()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of the loopback interface that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -66,7 +66,7 @@ def run(
     """
     settings = {"MEMPORIUM_VAULT_DEFAULT_EMBEDDING_MODEL": embedder} if embedder else {}
     began = time.perf_counter()
-    with _folder(keep) as folder:
+    with folder_of(keep) as folder:
         stage.say("Starting all seven services in one process, with the embedded engines in a fresh folder ...")
         with platform(folder, settings) as running:
             stage.ok(f"listening on {running.address}", time.perf_counter() - began)
@@ -88,7 +88,8 @@ def tell(stage: Stage, running: Running, *, data: Path | None = None, model: str
 
 
 @contextmanager
-def _folder(keep: Path | None) -> Iterator[Path]:
+def folder_of(keep: Path | None) -> Iterator[Path]:
+    """Give a temporary folder for the block, or the one to keep, which must be empty."""
     if keep is None:
         with tempfile.TemporaryDirectory(prefix="memporium-demo-", ignore_cleanup_errors=True) as folder:
             yield Path(folder)
