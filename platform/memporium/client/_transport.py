@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
+import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 import grpc
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 C = TypeVar("C")
 
 # Blobs move in chunks of at most 1 MiB; a page of cubes may be larger than gRPC's default of 4 MiB.
 _MESSAGE_BYTES = 16 * 1024 * 1024
+
+_ATTEMPTS, _FIRST_WAIT_S, _LONGEST_WAIT_S = 4, 0.1, 2.0
 
 # gRPC itself retries UNAVAILABLE: the request (and so its request_id) stays the same, so a repeat is answered with the
 # first result.
@@ -25,9 +28,9 @@ _SERVICE_CONFIG = json.dumps(
             {
                 "name": [{}],
                 "retryPolicy": {
-                    "maxAttempts": 4,
-                    "initialBackoff": "0.1s",
-                    "maxBackoff": "2s",
+                    "maxAttempts": _ATTEMPTS,
+                    "initialBackoff": f"{_FIRST_WAIT_S}s",
+                    "maxBackoff": f"{_LONGEST_WAIT_S:.0f}s",
                     "backoffMultiplier": 2,
                     "retryableStatusCodes": ["UNAVAILABLE"],
                 },
@@ -84,24 +87,33 @@ class Target:
 _OPTIONS = (
     ("grpc.max_receive_message_length", _MESSAGE_BYTES),
     ("grpc.max_send_message_length", _MESSAGE_BYTES),
-    ("grpc.enable_retries", 1),
-    ("grpc.service_config", _SERVICE_CONFIG),
     ("grpc.keepalive_time_ms", 30_000),
 )
+_RETRIED = (*_OPTIONS, ("grpc.enable_retries", 1), ("grpc.service_config", _SERVICE_CONFIG))
+# Where gRPC itself retries a stream of responses, and the server is killed between the request and the first response,
+# the call never ends, whatever its deadline (seen with grpcio 1.85). So streams have a channel of their own, and
+# `stream_waits`.
+_UNRETRIED = (*_OPTIONS, ("grpc.enable_retries", 0))
 
 
-def open_channel(target: Target) -> grpc.Channel:
-    """Return a channel for threads."""
-    return _open(target, grpc.insecure_channel, grpc.secure_channel)
+def stream_waits() -> Iterator[float]:
+    """Yield the seconds to wait before each further attempt at a stream that ended before its first response."""
+    for attempt in range(_ATTEMPTS - 1):
+        yield random.uniform(0, min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2**attempt))
 
 
-def open_async_channel(target: Target) -> grpc.aio.Channel:
-    """Return a channel for asyncio."""
-    return _open(target, grpc.aio.insecure_channel, grpc.aio.secure_channel)
+def open_channel(target: Target, *, streams: bool = False) -> grpc.Channel:
+    """Return a channel for threads; `streams`: for streams of responses, which gRPC does not retry."""
+    return _open(target, grpc.insecure_channel, grpc.secure_channel, streams=streams)
 
 
-def _open(target: Target, plain: Callable[..., C], secure: Callable[..., C]) -> C:
-    credentials = target.credentials()
+def open_async_channel(target: Target, *, streams: bool = False) -> grpc.aio.Channel:
+    """Return a channel for asyncio; `streams`: for streams of responses, which gRPC does not retry."""
+    return _open(target, grpc.aio.insecure_channel, grpc.aio.secure_channel, streams=streams)
+
+
+def _open(target: Target, plain: Callable[..., C], secure: Callable[..., C], *, streams: bool) -> C:
+    credentials, options = target.credentials(), _UNRETRIED if streams else _RETRIED
     if credentials is None:
-        return plain(target.address, options=_OPTIONS)
-    return secure(target.address, credentials, options=_OPTIONS)
+        return plain(target.address, options=options)
+    return secure(target.address, credentials, options=options)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 import grpc
 
 from memporium.client import _methods
-from memporium.client._transport import Target, open_channel
+from memporium.client._transport import Target, open_channel, stream_waits
 from memporium.client.errors import from_rpc_error
 
 if TYPE_CHECKING:
@@ -30,16 +32,18 @@ class ServiceMethods:
     `MemporiumError`.
     """
 
-    def __init__(self, channel: grpc.Channel, service: str, metadata: tuple[tuple[str, str], ...]) -> None:
-        """Bind the service's methods to a channel."""
-        self._channel, self._service, self._metadata = channel, service, metadata
+    def __init__(
+        self, channel: grpc.Channel, streams: grpc.Channel, service: str, metadata: tuple[tuple[str, str], ...]
+    ) -> None:
+        """Bind the service's methods to a channel, and those that return streams to another one."""
+        self._channel, self._streams, self._service, self._metadata = channel, streams, service, metadata
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         """Return the method of a snake-case name."""
         method = _methods.methods(self._service).get(name)
         if method is None:
             raise AttributeError(f"the {self._service} service has no method {name}")
-        bound = _bind(self._channel, method, self._metadata)
+        bound = _bind(self._streams if method.server_streaming else self._channel, method, self._metadata)
         self.__dict__[name] = bound
         return bound
 
@@ -73,12 +77,14 @@ class Client:
             options: The other fields of `Target`.
         """
         self.target = Target(address=address, api_key=api_key, **options)
-        self._channels: dict[str, grpc.Channel] = {}
+        self._channels: dict[str, tuple[grpc.Channel, grpc.Channel]] = {}
         for service in _methods.SERVICES:
             place = (services or {}).get(service, address)
             if place not in self._channels:
-                self._channels[place] = open_channel(replace(self.target, address=place))
-            setattr(self, service, ServiceMethods(self._channels[place], service, self.target.metadata()))
+                there = replace(self.target, address=place)
+                # Each connects with its first call.
+                self._channels[place] = open_channel(there), open_channel(there, streams=True)
+            setattr(self, service, ServiceMethods(*self._channels[place], service, self.target.metadata()))
 
     reader: ServiceMethods
     vault: ServiceMethods
@@ -90,8 +96,9 @@ class Client:
 
     def close(self) -> None:
         """Close the channels."""
-        for channel in self._channels.values():
-            channel.close()
+        for pair in self._channels.values():
+            for channel in pair:
+                channel.close()
 
     def __enter__(self) -> Self:
         """Return the client."""
@@ -114,7 +121,10 @@ def _bind(channel: grpc.Channel, method: MethodDescriptor, metadata: tuple[tuple
             request = iter(given or ())  # type: ignore[arg-type]
         try:
             if method.server_streaming:
-                return _responses(call(request, metadata=metadata, timeout=timeout_s))
+                first = call(request, metadata=metadata, timeout=timeout_s)
+                # Requests that were sent as a stream are gone.
+                again = None if streams else partial(call, request, metadata=metadata)
+                return _responses(first, again, timeout_s)
             return call(request, metadata=metadata, timeout=timeout_s or DEFAULT_TIMEOUT_S)
         except grpc.RpcError as error:
             raise from_rpc_error(error) from None
@@ -124,10 +134,24 @@ def _bind(channel: grpc.Channel, method: MethodDescriptor, metadata: tuple[tuple
     return invoke
 
 
-def _responses(call: Any) -> Iterator[Message]:
-    try:
-        yield from call
-    except grpc.RpcError as error:
-        raise from_rpc_error(error) from None
-    finally:
-        call.cancel()
+def _responses(call: Any, again: Callable[..., Any] | None, timeout_s: float | None) -> Iterator[Message]:
+    """Yield responses; a call that could not reach the server is made again while there was no response."""
+    ends = None if timeout_s is None else time.monotonic() + timeout_s
+    waits, left_s = stream_waits(), timeout_s
+    while True:
+        begun = False
+        try:
+            for response in call:
+                begun = True
+                yield response
+            return  # noqa: TRY300 - the generator's end, beside its `finally`
+        except grpc.RpcError as error:
+            retried = again is not None and not begun and error.code() is grpc.StatusCode.UNAVAILABLE
+            wait_s = next(waits, None) if retried else None
+            left_s = None if ends is None or wait_s is None else ends - time.monotonic() - wait_s
+            if again is None or wait_s is None or (left_s is not None and left_s <= 0):
+                raise from_rpc_error(error) from None
+        finally:
+            call.cancel()
+        time.sleep(wait_s)
+        call = again(timeout=left_s)
