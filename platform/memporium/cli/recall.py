@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from memporium.cli import _recollection
+from memporium.cli._citations import show_citations
 from memporium.cli._context import Session, session
 from memporium.cli._moment import moment, read_at
 from memporium.cli._output import as_dict, line, print_json, print_json_line
@@ -176,16 +176,17 @@ def generate(
         kv_composition=generate_pb2.KvComposition.Value(f"KV_COMPOSITION_{compose.name}"),
         recompute_share=recompute,
     )
+    answer = ""
     for response in responses:
         if run.as_json:
             print_json_line(response)
             continue
+        answer += response.delta.text
         sys.stdout.write(response.delta.text)
         sys.stdout.flush()
         if response.HasField("finished"):
             sys.stdout.write("\n")
-            for citation in response.finished.citations:
-                line(f"[dim]{escape(f'{citation.cube} {citation.attribution}'.rstrip())}[/dim]")
+            show_citations(answer, response.finished.citations)
             times = response.finished.timings
             first, total = times.time_to_first_token.ToTimedelta(), times.total.ToTimedelta()
             line(f"[dim]first token {first.total_seconds():.2f} s, in all {total.total_seconds():.2f} s[/dim]")

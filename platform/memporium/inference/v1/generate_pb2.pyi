@@ -286,8 +286,38 @@ class GenerationDelta(_message.Message):
 Global___GenerationDelta: _TypeAlias = GenerationDelta  # noqa: Y015
 
 @_typing.final
+class CitedPassage(_message.Message):
+    """A passage of the answer that rests on a memory: the words that carry its meaning are found there."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BEGIN_FIELD_NUMBER: _builtins.int
+    END_FIELD_NUMBER: _builtins.int
+    SHARE_FIELD_NUMBER: _builtins.int
+    begin: _builtins.int
+    """Where it begins in the answer's text, in characters (Unicode code points)."""
+    end: _builtins.int
+    """Where it ends, exclusive."""
+    share: _builtins.float
+    """Share of those words that the memory has, above 0.5 to 1."""
+    def __init__(
+        self,
+        *,
+        begin: _builtins.int = ...,
+        end: _builtins.int = ...,
+        share: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["begin", b"begin", "end", b"end", "share", b"share"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CitedPassage: _TypeAlias = CitedPassage  # noqa: Y015
+
+@_typing.final
 class Citation(_message.Message):
-    """A memory that was mounted."""
+    """A memory that was mounted. One for each of its licences."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -298,6 +328,8 @@ class Citation(_message.Message):
     SOURCE_FIELD_NUMBER: _builtins.int
     AGREEMENT_FIELD_NUMBER: _builtins.int
     ATTRIBUTION_FIELD_NUMBER: _builtins.int
+    RELEASE_FIELD_NUMBER: _builtins.int
+    PASSAGES_FIELD_NUMBER: _builtins.int
     cube: _builtins.str
     """The cube."""
     form: _cube_pb2.MemoryForm.ValueType
@@ -312,6 +344,12 @@ class Citation(_message.Message):
     """The agreement under which it was used; empty: the organisation's own."""
     attribution: _builtins.str
     """Text that the licence asks to be shown; empty: none."""
+    release: _builtins.str
+    """The release that it came with, `orgs/{org}/listings/{listing}/releases/{release}`; empty: the organisation's own."""
+    @_builtins.property
+    def passages(self) -> _containers.RepeatedCompositeFieldContainer[Global___CitedPassage]:
+        """Sentences of the answer that rest on it. Empty where none does, and for adapters, whose words nobody can look up."""
+
     def __init__(
         self,
         *,
@@ -322,10 +360,12 @@ class Citation(_message.Message):
         source: _builtins.str = ...,
         agreement: _builtins.str = ...,
         attribution: _builtins.str = ...,
+        release: _builtins.str = ...,
+        passages: _abc.Iterable[Global___CitedPassage] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "attribution", b"attribution", "cube", b"cube", "form", b"form", "source", b"source", "title", b"title", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "attribution", b"attribution", "cube", b"cube", "form", b"form", "passages", b"passages", "release", b"release", "source", b"source", "title", b"title", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

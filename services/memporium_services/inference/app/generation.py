@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 from memporium_platform.errors import PlatformError, Reason, invalid
 from memporium_services.inference.app.running import going
 from memporium_services.inference.domain.admission import Admission
+from memporium_services.inference.domain.attribution import passages_of
 from memporium_services.inference.domain.memory import Form, Use
+from memporium_services.inference.domain.prompt import HEADING
 from memporium_services.inference.domain.requests import Cited, Delta, Finished, Started, Times
 from memporium_services.inference.domain.values import (
     AdapterBlob,
@@ -113,6 +115,7 @@ class Generation:
             free = time.perf_counter()
             first = 0.0
             read = PromptRead(0)
+            answer: list[str] = []
             async for event in events:
                 match event:
                     case PromptRead():
@@ -122,6 +125,7 @@ class Generation:
                         yield Started(info.name, info.fingerprint, event.prompt_tokens, event.cached_tokens)
                     case TextPiece():
                         first = first or time.perf_counter() - free - read.waited_s
+                        answer.append(event.text)
                         yield Delta(event.text, event.token_ids)
                     case Ended():
                         times = Times(
@@ -133,7 +137,7 @@ class Generation:
                             max(read.cached_tokens, event.cached_tokens),
                             event.completion_tokens,
                             times,
-                            _citations(memories),
+                            _citations(memories, "".join(answer), event.kv_texts),
                         )
 
     async def _task(
@@ -213,10 +217,12 @@ def _check_model(memory: UsedMemory, info: ModelInfo) -> None:
         raise PlatformError(Reason.BLOB_MISSING, f"{memory.name} names no blob", metadata={"digest": ""})
 
 
-def _citations(memories: Sequence[UsedMemory]) -> tuple[Cited, ...]:
+def _citations(memories: Sequence[UsedMemory], answer: str, kv_texts: Sequence[str]) -> tuple[Cited, ...]:
+    """Return every memory, once for each of its licences, with what of the answer rests on it."""
+    told = iter(kv_texts)
     found: list[Cited] = []
     for memory in memories:
-        found.extend(Cited(memory, licence) for licence in memory.licences)
-        if not memory.licences:
-            found.append(Cited(memory))
+        text = next(told, "") if memory.form is Form.ACTIVATION else memory.text
+        passages = passages_of(answer, text.replace(HEADING, ""))
+        found.extend(Cited(memory, licence, passages) for licence in memory.licences or (None,))
     return tuple(found)

@@ -122,6 +122,11 @@ def _citation(cited: Cited) -> generate_pb2.Citation:
         source=memory.source,
         agreement=licence.agreement if licence else "",
         attribution=licence.attribution if licence else "",
+        release=licence.release if licence else "",
+        passages=[
+            generate_pb2.CitedPassage(begin=passage.begin, end=passage.end, share=passage.share)
+            for passage in cited.passages
+        ],
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from memporium_services.inference.domain.values import ComposePlan, KvForm, MergePlan, TrainingPlan
 
 if TYPE_CHECKING:
+    from memporium_services.inference.domain.attribution import Passage
     from memporium_services.inference.domain.memory import Licence, UsedMemory
     from memporium_services.inference.domain.values import Finish, Sampling, Turn
 
@@ -76,10 +77,11 @@ class Delta:
 
 @dataclass(frozen=True, slots=True)
 class Cited:
-    """A memory that was mounted, and a licence that it was used under, if any."""
+    """A memory that was mounted, a licence that it was used under, if any, and what of the answer rests on it."""
 
     memory: UsedMemory
     licence: Licence | None = None
+    passages: tuple[Passage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -233,12 +233,21 @@ class TextPiece:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The generation is over."""
+    """The generation is over.
+
+    Attributes:
+        finish: Why.
+        prompt_tokens: Tokens of the whole prompt.
+        completion_tokens: Tokens written.
+        cached_tokens: Tokens of the prompt that came from a cache, where only the end tells.
+        kv_texts: What the mounted KV caches say, in their order; none where the engine cannot tell.
+    """
 
     finish: Finish
     prompt_tokens: int
     completion_tokens: int
     cached_tokens: int = 0
+    kv_texts: tuple[str, ...] = ()
 
 
 GenerationEvent = PromptRead | TextPiece | Ended

@@ -187,7 +187,7 @@ class TransformersGenerator:
         chooser = Chooser(task.sampling, watermark_keys=task.watermark_keys, before=ids[-1])
         sampling = replace(task.sampling, max_tokens=room)
         written, finish = yield from _write(engine, read, sampling, chooser, outlet, adapters)
-        outlet.put(Ended(finish, total, written))
+        outlet.put(Ended(finish, total, written, kv_texts=tuple(engine.chat.decode(kv.ids) for kv in kvs)))
 
     def _build(
         self, memories: Sequence[TextMemory], form: KvForm, outlet: Outlet[tuple[int, int] | BuiltKv]

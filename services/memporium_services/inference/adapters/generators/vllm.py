@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from contextlib import aclosing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from memporium_platform.errors import PlatformError, Reason, invalid
@@ -18,7 +19,7 @@ from memporium_services.inference.adapters.generators.fingerprints import folder
 from memporium_services.inference.adapters.generators.kv_tokens import tokens_of
 from memporium_services.inference.adapters.generators.openai_compatible import OpenAiCompatibleGenerator
 from memporium_services.inference.adapters.generators.vllm_adapters import VllmAdapters
-from memporium_services.inference.domain.values import Composition, Kind, ModelInfo
+from memporium_services.inference.domain.values import Composition, Ended, Kind, ModelInfo
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
@@ -126,7 +127,7 @@ class VllmGenerator(OpenAiCompatibleGenerator):
                     async with aclosing(stream) as events:
                         async for event in events:
                             begun = True
-                            yield event
+                            yield self._telling(event, task) if isinstance(event, Ended) else event
                 except PlatformError as err:
                     # A server that was started anew knows no adapters: it is given them once more.
                     if again or begun or not task.adapters or err.reason is not Reason.MODEL_UNAVAILABLE:
@@ -170,6 +171,14 @@ class VllmGenerator(OpenAiCompatibleGenerator):
         if len(ids) > limit:
             raise invalid("prompt", f"has {len(ids)} tokens with its memory; at most {limit} are read, and none is cut")
         return ids
+
+    def _telling(self, ended: Ended, task: GenerationTask) -> Ended:
+        """Say at the end what the mounted KV caches say: answers are held against it."""
+        if self._chat is None or not task.kvs:
+            return ended
+        fingerprint = self.info.fingerprint
+        texts = tuple(self._chat.decode(tokens_of(kv, fingerprint=fingerprint)) for kv in task.kvs)
+        return replace(ended, kv_texts=texts)
 
     def _read_folder(self) -> ModelInfo:
         known = self.info
