@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # A newcomer must be worth so much more than what it drives out: two that are alike would take turns otherwise.
 _HYSTERESIS = 1.05
 # A group that has used nothing for so many seconds has no claim: what it holds goes by what it is worth.
-_CLAIM_S = 600.0
+_CLAIM_S = 120.0
 
 
 class Tier:
