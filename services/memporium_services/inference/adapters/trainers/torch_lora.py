@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import random
 import time
+import warnings
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from memporium_services.inference.adapters.generators.torch_loading import LoadedModel
     from memporium_services.inference.domain.lessons import Lesson
     from memporium_services.inference.domain.values import TrainingPlan
+
+# What peft and transformers say of each other's next versions is nothing for a server's output.
+warnings.filterwarnings("ignore", category=FutureWarning, module=r"(transformers|peft)\.")
 
 # Longest example in tokens; a longer one is cut into several where it is plain text, and shortened as an answer.
 _EXAMPLE_TOKENS = 256
