@@ -50,6 +50,7 @@ constraints = st.builds(
     quotas=st.frozensets(quotas, max_size=4).map(least_quotas),
     rates=st.frozensets(st.builds(Rate, st.integers(1, 60), st.integers(0, 5)), max_size=2).map(least_rates),
     max_concurrency=st.none() | st.integers(1, 5),
+    max_seats=st.none() | st.integers(1, 5),
     min_aggregation=st.integers(0, 3),
     on_platform_only=st.booleans(),
     unknown=st.booleans(),

@@ -89,5 +89,5 @@ def _check_constraints(message: terms_pb2.LicenceConstraints, field: str) -> Non
         raise invalid(f"{field}.quotas.limit", "must not be negative")
     if any(rate.interval.seconds < 1 or rate.interval.nanos or rate.limit < 0 for rate in message.rates):
         raise invalid(f"{field}.rates", "must have an interval of whole seconds and a limit that is not negative")
-    if message.max_concurrency < 0 or message.min_aggregation < 0:
+    if min(message.max_concurrency, message.min_aggregation, message.max_seats) < 0:
         raise invalid(field, "numbers must not be negative")

@@ -123,6 +123,7 @@ def _constraints(message: terms_pb2.LicenceConstraints, pool: str, *, also_unkno
         quotas=least_quotas(quotas),
         rates=least_rates(Rate(max(rate.interval.seconds, 1), rate.limit) for rate in message.rates),
         max_concurrency=message.max_concurrency or None,
+        max_seats=message.max_seats or None,
         min_aggregation=message.min_aggregation,
         on_platform_only=message.on_platform_only,
         unknown=unknown,
@@ -173,5 +174,6 @@ def _fill(message: terms_pb2.LicenceConstraints, rule: Constraints) -> None:
     for rate in sorted(rule.rates):
         message.rates.add(limit=rate.limit).interval.FromTimedelta(timedelta(seconds=rate.interval_s))
     message.max_concurrency = rule.max_concurrency or 0
+    message.max_seats = rule.max_seats or 0
     message.min_aggregation = rule.min_aggregation
     message.on_platform_only = rule.on_platform_only

@@ -50,8 +50,8 @@ _DUTIES: Mapping[DutyKind, str] = {
 # A licence that is sold by the seat; which seats those are stands in its `workloads`, where anybody wrote them down.
 _SEATS = "-Seat-"
 _UNNAMED_SEATS = (
-    "Seats are not named, so they are not enforced: any principal of the licensee may use it within the limits above. "
-    "Under `workloads` an offer names who may."
+    "Seats are neither counted nor named, so they are not enforced: any principal of the licensee may use it within "
+    "the limits above. `max-seats` counts them, `workloads` names them."
 )
 
 
@@ -73,7 +73,9 @@ def explain(terms: Terms) -> Explanation:
     for (action, form), rule in sorted(terms.rules.items()):
         groups.setdefault(rule, {}).setdefault(form, set()).add(action)
     allowed = [sentence for rule, by_form in groups.items() for sentence in _allowed(rule, by_form)]
-    if _SEATS in " ".join(terms.spdx) and any(rule.workloads is None for rule in terms.rules.values()):
+    if _SEATS in " ".join(terms.spdx) and any(
+        rule.workloads is None and rule.max_seats is None for rule in terms.rules.values()
+    ):
         allowed.append(_UNNAMED_SEATS)
     return Explanation(tuple(allowed), _forbidden(terms), _duties(terms.duties))
 
@@ -118,6 +120,8 @@ def _limits(rule: Constraints) -> Iterable[str]:
         yield f"at most {rate.limit:,} uses in any {rate.interval_s} s"
     if rule.max_concurrency is not None:
         yield f"at most {rule.max_concurrency} at the same time"
+    if rule.max_seats is not None:
+        yield f"at most {rule.max_seats:,} seats: different people or agents, each from its first use on"
     if rule.min_aggregation:
         yield f"only results that stand on at least {rule.min_aggregation} memories"
     if rule.on_platform_only:

@@ -51,6 +51,7 @@ def meet_constraints(left: Constraints, right: Constraints) -> Constraints:
         quotas=least_quotas(left.quotas | right.quotas),
         rates=least_rates(left.rates | right.rates),
         max_concurrency=_least(left.max_concurrency, right.max_concurrency),
+        max_seats=_least(left.max_seats, right.max_seats),
         min_aggregation=max(left.min_aggregation, right.min_aggregation),
         on_platform_only=left.on_platform_only or right.on_platform_only,
         unknown=left.unknown or right.unknown,

@@ -103,10 +103,13 @@ def _constraints(message: terms_pb2.LicenceConstraints) -> list[dict[str, Any]]:
         found.append(shown | ({"mp:pool": quota.pool} if quota.pool else {}))
     for rate in message.rates:
         found.append(_constraint(names.RATE, "lteq", rate.limit) | {"mp:interval": f"PT{rate.interval.seconds}S"})
-    if message.max_concurrency:
-        found.append(_constraint(names.CONCURRENCY, "lteq", message.max_concurrency))
-    if message.min_aggregation:
-        found.append(_constraint(names.AGGREGATION, "gteq", message.min_aggregation))
+    for operand, operator, number in (
+        (names.CONCURRENCY, "lteq", message.max_concurrency),
+        (names.SEATS, "lteq", message.max_seats),
+        (names.AGGREGATION, "gteq", message.min_aggregation),
+    ):
+        if number:
+            found.append(_constraint(operand, operator, number))
     if message.on_platform_only:
         found.append(_constraint(names.PLACE, "eq", names.PLATFORM))
     return found

@@ -46,7 +46,7 @@ COUNT = "count"
 # QuotaPeriod -> calendar period as an ISO 8601 duration; AGREEMENT has none.
 PERIODS = {"HOUR": "PT1H", "DAY": "P1D", "MONTH": "P1M", "YEAR": "P1Y"}
 
-RATE, CONCURRENCY, AGGREGATION = "mp:rate", "mp:concurrency", "mp:aggregation"
+RATE, CONCURRENCY, AGGREGATION, SEATS = "mp:rate", "mp:concurrency", "mp:aggregation", "mp:seats"
 DATE, ELAPSED, PLACE = "dateTime", "elapsedTime", "virtualLocation"
 PLATFORM = "mp:platform"
 

@@ -184,6 +184,7 @@ _READERS: Mapping[str, Callable[[Any, Mapping[str, Any], str], None]] = {
     names.COUNT: _count,
     names.RATE: _rate,
     names.CONCURRENCY: _whole("max_concurrency", "lteq"),
+    names.SEATS: _whole("max_seats", "lteq"),
     names.AGGREGATION: _whole("min_aggregation", "gteq"),
     names.PLACE: _place,
     **{operand: _set(field) for field, operand in names.SETS.items()},

@@ -26,8 +26,8 @@ _SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
 _SETS = ("purposes", "regions", "workloads", "recipients")
 _TOP = {"title", "spdx", "legal-texts", "permissions", "prohibitions", "duties"}
 _PERMISSION = {
-    "actions", "forms", "from", "until", "for", "quotas", "rates", "max-concurrency", "min-aggregation",
-    "on-platform-only", *_SETS,
+    "actions", "forms", "from", "until", "for", "quotas", "rates", "max-concurrency", "max-seats",
+    "min-aggregation", "on-platform-only", *_SETS,
 }  # fmt: skip
 
 
@@ -99,6 +99,7 @@ def _permission(permission: Any, entry: object, path: str) -> None:
         found = _match(_RATE, text, f"{path}.rates", "a rate such as 600 in 60 seconds")
         constraints.rates.add(limit=int(found[1])).interval.FromSeconds(int(found[2]))
     constraints.max_concurrency = _number(given, "max-concurrency", path)
+    constraints.max_seats = _number(given, "max-seats", path)
     constraints.min_aggregation = _number(given, "min-aggregation", path)
     only = given.get("on-platform-only", False)
     if not isinstance(only, bool):

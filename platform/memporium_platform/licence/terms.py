@@ -139,6 +139,7 @@ class Constraints:
         quotas: How often; at most one a unit, period and pool.
         rates: How fast; at most one an interval.
         max_concurrency: Uses at the same time; None: no limit.
+        max_seats: Different principals under the agreement; None: no limit.
         min_aggregation: Memories that a result stands on at least; 0: no limit.
         on_platform_only: Nothing is handed out.
         unknown: Holds a constraint that this code cannot read.
@@ -152,6 +153,7 @@ class Constraints:
     quotas: frozenset[Quota] = frozenset()
     rates: frozenset[Rate] = frozenset()
     max_concurrency: int | None = None
+    max_seats: int | None = None
     min_aggregation: int = 0
     on_platform_only: bool = False
     unknown: bool = False

@@ -40,7 +40,7 @@ def saved(folder, *, terms=None, state="STATE_ACTIVE", signed=None):
     [
         ("internal", "Internal use"),
         ("evaluation", "at most 100 calls in all"),
-        ("commercial-per-seat", "Seats are not named, so they are not enforced"),
+        ("commercial-per-seat", "at most 5 seats: different people or agents"),
         ("research-only", "only for the purpose research"),
         ("on-platform-only", "on this platform only"),
     ],
@@ -88,3 +88,15 @@ def test_what_is_neither_says_which_templates_there_are():
     found = run("licence", "explain", "nothing-like-it")
     assert found.exit_code == 2
     assert "research-only" in found.output
+
+
+def test_seats_that_nobody_counts_or_names_are_said_to_be_words(tmp_path):
+    path = tmp_path / "seats.yaml"
+    path.write_text(
+        "title: By the seat\nspdx: LicenseRef-Memporium-Commercial-Seat-1\n"
+        "permissions:\n  - actions: [read]\n    forms: [plaintext]\n"
+    )
+    said = "neither counted nor named, so they are not enforced"
+    assert said in " ".join(run("licence", "explain", str(path)).output.split())
+    path.write_text(path.read_text() + "    max-seats: 2\n")
+    assert said not in " ".join(run("licence", "explain", str(path)).output.split())

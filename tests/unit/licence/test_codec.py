@@ -69,6 +69,7 @@ def test_a_prohibition_overrides_a_permission():
         lambda terms: terms.permissions[0].constraints.window.duration.FromSeconds(-1),
         lambda terms: setattr(terms.permissions[0].constraints.window.end_time, "seconds", 2**60),
         lambda terms: setattr(terms.permissions[0].constraints, "max_concurrency", -1),
+        lambda terms: setattr(terms.permissions[0].constraints, "max_seats", -1),
         lambda terms: terms.legal_text_sha256s.append("ABC"),
         lambda terms: setattr(terms, "title", "x" * 70_000),
         lambda terms: terms.MergeFromString(b"\xf8\x7f\x01"),

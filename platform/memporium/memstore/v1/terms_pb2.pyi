@@ -334,12 +334,15 @@ class LicenceConstraints(_message.Message):
     MAX_CONCURRENCY_FIELD_NUMBER: _builtins.int
     MIN_AGGREGATION_FIELD_NUMBER: _builtins.int
     ON_PLATFORM_ONLY_FIELD_NUMBER: _builtins.int
+    MAX_SEATS_FIELD_NUMBER: _builtins.int
     max_concurrency: _builtins.int
     """At most so many of the agreement's uses at the same time; 0: no limit."""
     min_aggregation: _builtins.int
     """Results stand on at least so many memories; 0: no limit."""
     on_platform_only: _builtins.bool
     """True: it holds on the platform only: nothing is handed out."""
+    max_seats: _builtins.int
+    """At most so many different principals under the agreement, each from its first use on; 0: no limit."""
     @_builtins.property
     def window(self) -> Global___LicenceWindow:
         """When it holds; absent: while the agreement is active."""
@@ -381,10 +384,11 @@ class LicenceConstraints(_message.Message):
         max_concurrency: _builtins.int = ...,
         min_aggregation: _builtins.int = ...,
         on_platform_only: _builtins.bool = ...,
+        max_seats: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["purposes", b"purposes", "recipients", b"recipients", "regions", b"regions", "window", b"window", "workloads", b"workloads"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_concurrency", b"max_concurrency", "min_aggregation", b"min_aggregation", "on_platform_only", b"on_platform_only", "purposes", b"purposes", "quotas", b"quotas", "rates", b"rates", "recipients", b"recipients", "regions", b"regions", "window", b"window", "workloads", b"workloads"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_concurrency", b"max_concurrency", "max_seats", b"max_seats", "min_aggregation", b"min_aggregation", "on_platform_only", b"on_platform_only", "purposes", b"purposes", "quotas", b"quotas", "rates", b"rates", "recipients", b"recipients", "regions", b"regions", "window", b"window", "workloads", b"workloads"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select, tuple_, update
 
+from memporium_platform.storage.sql.upsert import upsert
 from memporium_services.memstore.adapters import meter_statements as statements
 from memporium_services.memstore.adapters import tables
 from memporium_services.memstore.adapters.entity_rows import Body
@@ -126,6 +127,16 @@ class SqlMeter:
             query = query.where(tuple_(_USAGE.time_us, _USAGE.use_id) < tuple_(*before))
         query = query.order_by(_USAGE.time_us.desc(), _USAGE.use_id.desc()).limit(limit)
         return [_usage_of(row) for row in self._conn.execute(query)]
+
+    def seats(self, agreement: str) -> frozenset[str]:
+        """Return the principals that take a seat of an agreement."""
+        query = select(tables.seats.c.principal).where(tables.seats.c.agreement == agreement)
+        return frozenset(self._conn.execute(query).scalars())
+
+    def take_seat(self, agreement: str, principal: str, now_us: int) -> None:
+        """Give a principal a seat; one that it has stays."""
+        row = {"agreement": agreement, "principal": principal, "take_us": now_us}
+        self._conn.execute(upsert(tables.seats, row, index_elements=["agreement", "principal"]))
 
     def close(self, agreement: str, number: int, limit: int, *, before_us: int = 0) -> list[Usage]:
         """Put the oldest uses that stand on no statement on this one, at most `limit`; return them."""

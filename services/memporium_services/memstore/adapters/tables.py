@@ -190,6 +190,15 @@ reservations = Table(
     Index("ix_reservations_agreement_reserve_us", "agreement", "reserve_us"),
 )
 
+# Who takes a seat of an agreement, from the first use on.
+seats = Table(
+    "seats",
+    metadata,
+    Column("agreement", Text, primary_key=True),
+    Column("principal", Text, primary_key=True),
+    Column("take_us", BigInteger, nullable=False),
+)
+
 usage = Table(
     "usage",
     metadata,

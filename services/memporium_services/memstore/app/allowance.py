@@ -58,6 +58,29 @@ class Allowance:
             text = f"the licence allows {limit} uses at the same time"
             raise PlatformError(Reason.RATE_LIMITED, text, metadata={"limit": str(limit)}, retry_after_s=0.1)
 
+    def check_seat(self, principal: str) -> bool:
+        """Refuse a principal for which no seat is left; return whether it still has to take one.
+
+        Raises:
+            PlatformError: LICENCE_NOT_PERMITTED.
+        """
+        limit = self._rule.max_seats
+        if limit is None:
+            return False
+        seats = self._tx.meter.seats(self.agreement)
+        if principal in seats:
+            return False
+        if len(seats) >= limit:
+            text = f"the licence has {limit:,} seats, and all are taken"
+            metadata = {"agreement": self.agreement, "term": "seats", "limit": str(limit)}
+            raise PlatformError(Reason.LICENCE_NOT_PERMITTED, text, metadata=metadata)
+        return True
+
+    def take_seat(self, principal: str) -> None:
+        """Give a principal a seat where seats are counted and it has none."""
+        if self.check_seat(principal):
+            self._tx.meter.take_seat(self.agreement, principal, self._now_us)
+
     def take(self, units: Units) -> tuple[Draw, ...]:
         """Take units from every counter of the rule; return what was taken from which.
 

@@ -145,9 +145,10 @@ class Entitlements:
         )
 
     def _new(self, tx: Transaction, allowance: Allowance, request: UseRequest, now: datetime) -> Reservation:
+        call = current_call()
+        allowance.take_seat(call.principal.name)
         allowance.check_pace()
         draws = allowance.take(request.units)
-        call = current_call()
         now_us = to_us(now)
         reservation = Reservation(
             agreement=allowance.agreement,

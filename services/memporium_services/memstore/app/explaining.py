@@ -93,7 +93,7 @@ class Explaining:
                 terms=content,
                 explanation=explain(terms),
                 standing=(standing_of(agreement, to_us(now)),),
-                left=tuple(left_of(balance) for balance in balances),
+                left=(*(left_of(balance) for balance in balances), *_seats_left(tx, agreement, terms)),
                 balances=balances,
                 against=None if use is None else tuple(_against(tx, agreement, terms, use, now)),
             )
@@ -110,6 +110,13 @@ class Explaining:
         terms, now = parsed_terms(content), self._market.clock.now()
         against = None if use is None else tuple(_by_terms(terms, use, now, now))
         return Explained(content, explain(terms), against=against)
+
+
+def _seats_left(tx: Transaction, agreement: Agreement, terms: Terms) -> Iterator[str]:
+    limits = [rule.max_seats for rule in terms.rules.values() if rule.max_seats is not None]
+    if limits:
+        taken = len(tx.meter.seats(agreement.name))
+        yield f"{max(min(limits) - taken, 0):,} of {min(limits):,} seats are free."
 
 
 def _against(tx: Transaction, agreement: Agreement, terms: Terms, use: Imagined, now: datetime) -> Iterator[Objection]:
@@ -131,9 +138,10 @@ def _against(tx: Transaction, agreement: Agreement, terms: Terms, use: Imagined,
             yield found
     if (use.action, use.form) in terms.rules:
         allowance = Allowance(tx, agreement.name, rule_of(terms, use.action, [use.form]), now_us)
-        pace = _refusal("rate", allowance.check_pace)
-        if pace is not None:
-            yield pace
+        workload = use.workload or current_call().principal.name
+        for found in (_refusal("seats", allowance.check_seat, workload), _refusal("rate", allowance.check_pace)):
+            if found is not None:
+                yield found
         for quota, remaining in allowance.short_of(use.units):
             text = f"{remaining:,} of {quota.limit:,} {quota.unit.value.lower()} are left"
             yield Objection("quotas", text)

@@ -121,6 +121,14 @@ class Meter(Protocol):
         """Return the sum of metered uses; an `end_us` of 0 is no end; `stated`: of those on statements alone."""
         ...
 
+    def seats(self, agreement: str) -> frozenset[str]:
+        """Return the principals that take a seat of an agreement."""
+        ...
+
+    def take_seat(self, agreement: str, principal: str, now_us: int) -> None:
+        """Give a principal a seat; one that it has stays."""
+        ...
+
     def close(self, agreement: str, number: int, limit: int, *, before_us: int = 0) -> list[Usage]:
         """Put the oldest uses that stand on no statement on this one, at most `limit`; return them.
 
