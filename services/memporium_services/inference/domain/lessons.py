@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 # "The capital of France is Paris.", "Ada's favourite colour is green."
 _OF = re.compile(
-    r"[Tt]he (?P<attribute>[\w-]+(?: [\w-]+){0,3}) of (?P<subject>[^,;:]{2,60}?) (?:is|are|was|were) (?P<value>[^;:]+)"
+    r"[Tt]he (?P<attribute>[\w-]+(?: [\w-]+){0,3}) of (?P<subject>[^,;:]{1,60}?) (?:is|are|was|were) (?P<value>[^;:]+)"
 )
 _OWN = re.compile(
-    r"(?P<subject>[^,;:]{2,60}?)'s? (?P<attribute>[\w-]+(?: [\w-]+){0,3}) (?:is|are|was|were) (?P<value>[^;:]+)"
+    r"(?P<subject>[^,;:]{1,60}?)'s? (?P<attribute>[\w-]+(?: [\w-]+){0,3}) (?:is|are|was|were) (?P<value>[^;:]+)"
 )
 _IS = re.compile(r"(?P<subject>(?:[^\s,]+ ){0,7}?[^\s,]+) (?P<verb>is|are|was|were) (?P<value>.+)")
 # "Caroline moved to Berlin in May 2023."
