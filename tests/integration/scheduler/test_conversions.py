@@ -247,3 +247,40 @@ async def test_placement_by_meaning_asks_for_a_topic(world):
     assert "similarity" in plan.placements[0].reason
     names = {one.name for one in (await world.scheduler.ListStrategies(pb.ListStrategiesRequest())).strategies}
     assert names >= {"lru", "lfu", "label", "heat", "semantic", "hybrid"}
+
+
+@pytest.mark.slow
+async def test_what_is_abstract_is_trained_and_what_fails_its_tests_expires(world, monkeypatch):
+    skill = cube_pb2.Cube(
+        descriptive=cube_pb2.Descriptive(semantic_type=cube_pb2.SEMANTIC_TYPE_SKILL),
+        payload=cube_pb2.Payload(
+            plaintext=cube_pb2.Plaintext(document=cube_pb2.Document(text="The valve of the boiler opens to the left."))
+        ),
+    )
+    asked = vault_service_pb2.CreateCubeRequest(parent=world.parent, cube_id="skill", cube=skill)
+    world.cubes["skill"] = (await world.vault.CreateCube(asked)).cube.name
+    await world.read("skill", times=2)
+    planned = await world.plan(no_training=False)
+    (proposal,) = planned.proposals
+    assert (list(proposal.cubes), proposal.target) == (
+        [world.cubes["skill"]],
+        conversion_pb2.CONVERSION_TARGET_PARAMETER,
+    )
+    assert proposal.reason.startswith("abstract (skill) and unchanged")
+    monkeypatch.setattr(f"{__name__}.RULES", conversion_pb2.ConversionRules())
+    RULES.frequent_heat, RULES.model = 9.0, MODEL
+    RULES.stable_after.SetInParent()
+    job = await world.convert()
+    assert job.state == job_pb2.JOB_STATE_SUCCEEDED, job.error
+    # Random weights learn nothing that passes: either way one adapter was made, with its lineage.
+    assert sorted((job.result["parameter"], job.result["not_admitted"])) == ["0", "1"]
+    request = vault_service_pb2.ListCubesRequest(parent=world.parent, view=cubes_pb2.CUBE_VIEW_BASIC)
+    request.filter.forms.append(cube_pb2.MEMORY_FORM_PARAMETER)
+    expired, living = cube_pb2.CUBE_STATE_EXPIRED, cube_pb2.CUBE_STATE_GENERATED
+    request.filter.states.extend([expired, living])
+    (lora,) = (await world.vault.ListCubes(request)).cubes
+    assert lora.governance.state == (expired if job.result["not_admitted"] == "1" else living)
+    assert lora.behavioural.lineage.parents == [world.cubes["skill"]]
+    assert lora.behavioural.lineage.derivation == "train-parameter"
+    # The text is in use as before, and rests.
+    assert (await world.plan(no_training=False)).proposals == []
