@@ -224,3 +224,31 @@ async def test_a_branch_holds_what_was_archived_but_does_not_find_it(place: Vaul
     assert [hit.unit.text for hit in (await search(place.stub, branch, "tea")).hits] == ["the tea is hot"]
     await place.stub.ActivateCube(api.ActivateCubeRequest(name=f"{branch}/cubes/cold"))
     assert len((await search(place.stub, branch, "tea")).hits) == 2
+
+
+async def test_filters_by_roles_times_and_claims_hold_for_single_statements_of_then(place: VaultPlace) -> None:
+    vault = await place.vault()
+    talk = cell("Ada lives in Oslo", "Ben bakes bread")
+    ada, ben = talk.payload.plaintext.mem_cell.facts
+    ada.role, ben.role = "user", "assistant"
+    ada.claims.add(subject="Ada", attribute="home", value="Oslo")
+    ada.event_time.FromSeconds(1_000)
+    ben.event_time.FromSeconds(2_000)
+    made = await place.create(vault, talk, cube_id="talk")
+    await _rewrite(place, made.cube.name, "nothing of them")
+    for filter_, wanted in (
+        ({"roles": ["user"]}, ["Ada lives in Oslo"]),
+        ({"roles": ["assistant"]}, ["Ben bakes bread"]),
+        ({"roles": ["tool"]}, []),
+        ({"event_time_min": {"seconds": 1_500}}, ["Ben bakes bread"]),
+        ({"event_time_max": {"seconds": 1_500}}, ["Ada lives in Oslo"]),
+        ({"claims": ["ada/home"]}, ["Ada lives in Oslo", "Ben bakes bread"]),
+        ({"claims": ["ben/home"]}, []),
+        ({"states": [4]}, []),
+    ):
+        asked = {"mode": 3, "filter": CubeFilter(**filter_)}
+        found = await search(place.stub, vault, "bread in Oslo", read_revision=made.revision, **asked)
+        assert sorted(hit.unit.text for hit in found.hits) == wanted
+        listed = api.ListCubesRequest(parent=vault, read_revision=made.revision, filter=CubeFilter(**filter_))
+        assert bool((await place.stub.ListCubes(listed)).cubes) is bool(wanted)
+        assert not (await search(place.stub, vault, "bread in Oslo", **asked)).hits or not filter_.keys() - {"states"}
