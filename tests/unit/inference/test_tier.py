@@ -194,3 +194,26 @@ async def test_closing_ends_a_fetch():
     world.cache._tier.drop(item.key)
     await asyncio.sleep(0.01)
     await asyncio.wait_for(world.prefetch.close(), 1)
+
+
+async def test_a_cache_ruled_by_labels_holds_what_is_alike():
+    now = [0.0]
+    cache = BlobCache(100, policy="label", seconds=lambda: now[0])
+
+    async def use(digest, label, tenant="a"):
+        async def load():
+            return bytearray(30)
+
+        now[0] += 1.0
+        await cache.get(tenant, digest, load, agreements=frozenset(), labels=(label,))
+
+    await use("old", "east")
+    await use("west", "west")
+    for _ in range(5):
+        await use("east", "east")
+    await use("new", "east")
+    misses = cache.figures("a").misses
+    await use("old", "east")
+    assert cache.figures("a").misses == misses
+    await use("west", "west")
+    assert cache.figures("a").misses == misses + 1

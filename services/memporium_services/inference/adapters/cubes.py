@@ -58,6 +58,7 @@ def to_memory(cube: cube_pb2.Cube, used: Iterable[cubes_pb2.UsedLicence] = ()) -
         sensitivity_labels=tuple(cube.governance.sensitivity_labels),
         derivation=cube.behavioural.lineage.derivation,
         parents=tuple(cube.behavioural.lineage.parents),
+        tags=tuple(cube.descriptive.tags),
         record=cube,
     )
 

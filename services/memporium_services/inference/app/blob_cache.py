@@ -18,7 +18,7 @@ from memporium_platform.tiering.policies import Item
 from memporium_platform.tiering.tier import Tier
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
 
 # Until a load was measured: from a vault beside this service.
 _SECONDS_A_BYTE = 1e-8
@@ -83,6 +83,7 @@ class BlobCache:
         *,
         agreements: frozenset[str],
         agent: str = "",
+        labels: Iterable[str] = (),
     ) -> bytearray:
         """Return a blob, loaded where it is not held; callers that ask at once share one load.
 
@@ -92,6 +93,7 @@ class BlobCache:
             load: Loads it.
             agreements: Agreements that it came under; when one ends, `drop_agreement` removes it.
             agent: Who uses it, within the organisation: policies expect its next uses from its last ones.
+            labels: Its tags, for policies that hold what is alike.
         """
         key, figures = f"{tenant}/{digest}", self._figures.setdefault(tenant, Figures())
         if key in self._blobs:
@@ -109,13 +111,14 @@ class BlobCache:
                 # It was loaded with the rights of somebody else; one's own may suffice.
                 pass
         if key not in self._loading:
-            self._loading[key] = asyncio.ensure_future(self._load(key, load, agreements, _agent(tenant, agent)))
+            loading = self._load(key, load, agreements, _agent(tenant, agent), _labels(tenant, labels))
+            self._loading[key] = asyncio.ensure_future(loading)
         # A caller that goes does not end the load for the others.
         return await asyncio.shield(self._loading[key])
 
-    def item(self, key: str, size_bytes: int) -> Item:
+    def item(self, key: str, size_bytes: int, labels: Iterable[str] = ()) -> Item:
         """Return a blob that may be brought in, with the time that this saves by what loads took lately."""
-        return Item(key, size_bytes, size_bytes * self._seconds_a_byte)
+        return Item(key, size_bytes, size_bytes * self._seconds_a_byte, _labels(_tenant(key), labels))
 
     def worth_fetching(self, item: Item) -> bool:
         """Say whether a blob, by its key of tenant and digest, would be held if it were brought in now."""
@@ -155,7 +158,12 @@ class BlobCache:
         return len(keys)
 
     async def _load(
-        self, key: str, load: Callable[[], Awaitable[bytearray]], agreements: frozenset[str], agent: str
+        self,
+        key: str,
+        load: Callable[[], Awaitable[bytearray]],
+        agreements: frozenset[str],
+        agent: str,
+        labels: frozenset[str],
     ) -> bytearray:
         began = self._seconds()
         try:
@@ -165,7 +173,7 @@ class BlobCache:
         now = self._seconds()
         if data:
             self._seconds_a_byte += _NEWEST * ((now - began) / len(data) - self._seconds_a_byte)
-        _, driven_out = self._tier.use(Item(key, len(data), now - began), now, agent)
+        _, driven_out = self._tier.use(Item(key, len(data), now - began, labels), now, agent)
         self._drop_all(driven_out)
         if key in self._tier.held:
             self._blobs[key] = data
@@ -185,3 +193,8 @@ def _tenant(key: str) -> str:
 
 def _agent(tenant: str, agent: str) -> str:
     return f"{tenant}/{agent}" if agent else ""
+
+
+def _labels(tenant: str, labels: Iterable[str]) -> frozenset[str]:
+    # Of one tenant: what is popular with another says nothing here.
+    return frozenset(f"{tenant}/{label}" for label in labels)

@@ -189,7 +189,12 @@ class Generation:
         assert memory.blob is not None  # noqa: S101 - checked by _check_model
         agreements = frozenset(licence.agreement for licence in memory.licences)
         return await self._cache.get(
-            tenant, memory.blob.sha256, lambda: self._vault.download(memory), agreements=agreements, agent=agent
+            tenant,
+            memory.blob.sha256,
+            lambda: self._vault.download(memory),
+            agreements=agreements,
+            agent=agent,
+            labels=memory.tags,
         )
 
 

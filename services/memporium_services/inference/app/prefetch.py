@@ -67,7 +67,7 @@ class Prefetch:
             key = f"{tenant}/{memory.blob.sha256}"
             self._known[f"{tenant}/{agent}", key] = memory
             self._known.move_to_end((f"{tenant}/{agent}", key))
-            item = self._cache.item(key, memory.blob.size_bytes)
+            item = self._cache.item(key, memory.blob.size_bytes, memory.tags)
             wanted = self._needs(Access(self._seconds(), item, f"{tenant}/{agent}"))
         while len(self._known) > _MOST_MEMORIES:
             self._known.popitem(last=False)

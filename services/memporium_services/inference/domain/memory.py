@@ -105,6 +105,7 @@ class UsedMemory:
         sensitivity_labels: Its labels, which derived memories keep.
         derivation: What made it; "" for originals.
         parents: Cubes that it was made from.
+        tags: Its tags.
         record: The vault's own record of it, handed through to callers unread.
     """
 
@@ -123,6 +124,7 @@ class UsedMemory:
     sensitivity_labels: tuple[str, ...] = ()
     derivation: str = ""
     parents: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
     record: object = field(default=None, repr=False, compare=False)
 
     def as_text(self) -> TextMemory:
