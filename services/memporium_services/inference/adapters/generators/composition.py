@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from memporium_platform.errors import PlatformError, Reason
+from memporium_services.inference.adapters.generators.kv_files import OpenKv
 from memporium_services.inference.adapters.generators.torch_cache import EnoughLayersError
 from memporium_services.inference.domain.values import Composition
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
-    from memporium_services.inference.adapters.generators.kv_files import OpenKv
     from memporium_services.inference.adapters.generators.rotary import KeyMover
     from memporium_services.inference.adapters.generators.torch_cache import PreallocatedCache
     from memporium_services.inference.domain.values import ComposePlan
@@ -30,6 +30,10 @@ _COMPARED_LAYER = 1
 # 2309.17453); behind another memory they must not.
 _SINK_TOKENS = 16
 _PIECE_TOKENS = 256
+_TRIED = (1, 2, 3, 4, 5, 6, 7)
+_TRIED_BEGIN = 3
+_TOLERANCE = {torch.float32: 1e-3}
+_LOOSE_TOLERANCE = 5e-2
 
 
 class Composer:
@@ -39,9 +43,14 @@ class Composer:
         """Compose for this model."""
         self._model = model
         self._mover = mover
+        self._selects: bool | None = None
 
-    def check(self, plan: ComposePlan) -> None:
-        """Refuse a way of composing that the model's positions do not allow.
+    def check(self, plan: ComposePlan, new_cache: Callable[[int], PreallocatedCache]) -> None:
+        """Refuse a way of composing that the model does not allow, as tried out on it at first use.
+
+        Args:
+            plan: The way.
+            new_cache: Returns an empty cache with room for so many tokens.
 
         Raises:
             PlatformError: MODEL_MISMATCH.
@@ -49,6 +58,15 @@ class Composer:
         if plan.composition is not Composition.EXACT and not self._mover.works:
             raise PlatformError(
                 Reason.MODEL_MISMATCH, "the model's positions cannot be moved: compose its KV memories as EXACT"
+            )
+        if plan.composition is not Composition.SELECTIVE:
+            return
+        if self._selects is None:
+            self._selects = self._try(new_cache)
+        if not self._selects:
+            raise PlatformError(
+                Reason.MODEL_MISMATCH,
+                "the model cannot compute chosen tokens again: compose its KV memories as EXACT or RE_ROTATED",
             )
 
     def mount(
@@ -81,8 +99,8 @@ class Composer:
         """Mount a memory behind others; return how many of its tokens were computed again."""
         begin = cache.length
         mounted = cache.mount(kv.layers)
-        for keys, _ in mounted:
-            self._mover.move(keys, begin)
+        for layer, (keys, _) in enumerate(mounted):
+            self._mover.move(keys, begin, layer=layer)
         count = math.ceil(plan.recompute_share * len(kv.ids)) if plan.composition is Composition.SELECTIVE else 0
         if count == 0:
             return 0
@@ -112,6 +130,30 @@ class Composer:
             )
         change[: min(_SINK_TOKENS, count)] = math.inf
         return sorted(int(place) for place in change.topk(count).indices)
+
+    def _try(self, new_cache: Callable[[int], PreallocatedCache]) -> bool:
+        """Return whether tokens computed again, all of them and over wrong ones, are as those that are read."""
+        count = len(_TRIED)
+        read, again = new_cache(count), new_cache(count)
+        with torch.inference_mode():
+            for cache in (read, again):
+                self._model(
+                    input_ids=torch.tensor([_TRIED], device=self._model.device), past_key_values=cache, use_cache=True
+                )
+            for layer in again.layers:
+                layer.keys[:, :, _TRIED_BEGIN:] = 0
+                layer.values[:, :, _TRIED_BEGIN:] = 0
+            try:
+                self._compute(again, OpenKv(_TRIED, ()), 0, range(_TRIED_BEGIN, count))
+            except (TypeError, ValueError, AttributeError, RuntimeError, IndexError):
+                # A family that makes its own mask.
+                return False
+            tolerance = _TOLERANCE.get(self._model.dtype, _LOOSE_TOLERANCE)
+            return all(
+                bool((one - other).abs().max() <= tolerance * max(1.0, float(other.abs().max())))
+                for ours, theirs in zip(again.layers, read.layers, strict=True)
+                for one, other in ((ours.keys, theirs.keys), (ours.values, theirs.values))
+            )
 
     def _compute(self, cache: PreallocatedCache, kv: OpenKv, begin: int, chosen: Sequence[int]) -> None:
         """Compute some of a mounted memory's tokens again, over what is in the cache up to each of them."""

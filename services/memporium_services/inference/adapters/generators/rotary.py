@@ -1,5 +1,8 @@
 """Keys moved to other positions: rotary embeddings turn a key by its position, and turning twice adds the positions.
 
+Where positions enter by what is added to the scores (ALiBi), or not at all (NoPE, in all layers or some), a key is the
+same everywhere and stays as it is. Learned positions are in everything a layer computes and cannot be moved.
+
 Su et al., RoFormer (arXiv 2104.09864), section 3.2. Whether a model's keys can be moved so is tried out on the model
 itself, so a family with another way of rotating is refused instead of answering from scrambled memory.
 """
@@ -27,6 +30,7 @@ class KeyMover:
         self._model = model
         self._rotary: Any = next((module for module in model.modules() if hasattr(module, "inv_freq")), None)
         self._works: bool | None = None
+        self._turned: list[bool] = []
 
     @property
     def works(self) -> bool:
@@ -35,9 +39,12 @@ class KeyMover:
             self._works = self._try()
         return self._works
 
-    def move(self, keys: Any, distance: int) -> None:
-        """Turn keys, (heads, tokens, head size), by `distance` positions, in place."""
-        if self._rotary is None or not distance:
+    def move(self, keys: Any, distance: int, *, layer: int) -> None:
+        """Bring keys of a layer, (heads, tokens, head size), `distance` positions further, in place.
+
+        Nothing is done where keys cannot be moved, see `works`, or need not.
+        """
+        if not distance or not self.works or not self._turned[layer]:
             return
         with torch.inference_mode():
             self._turn(keys, distance)
@@ -55,12 +62,25 @@ class KeyMover:
         """Compare moved keys with those that the model computes at the other position; values must not depend on it."""
         if self._rotary is not None and getattr(self._rotary, "rope_type", "default") in _LENGTH_DEPENDENT:
             return False
-        at_begin, at_distance = self._computed(0), self._computed(_TRIED_DISTANCE)
+        try:
+            at_begin, at_distance = self._computed(0), self._computed(_TRIED_DISTANCE)
+        except (TypeError, ValueError, AttributeError, RuntimeError, IndexError):
+            # A family that is not told its positions, or keeps another state.
+            return False
         tolerance = _TOLERANCE.get(self._model.dtype, _LOOSE_TOLERANCE)
-        for (keys, values), (moved_keys, moved_values) in zip(at_begin, at_distance, strict=True):
-            self.move(keys, _TRIED_DISTANCE)
-            if not (_near(keys, moved_keys, tolerance) and _near(values, moved_values, tolerance)):
+        turned = []
+        for (keys, values), (there, values_there) in zip(at_begin, at_distance, strict=True):
+            if not _near(values, values_there, tolerance):
                 return False
+            turned.append(not _near(keys, there, tolerance))
+            if turned[-1]:
+                if self._rotary is None:
+                    return False
+                with torch.inference_mode():
+                    self._turn(keys, _TRIED_DISTANCE)
+                if not _near(keys, there, tolerance):
+                    return False
+        self._turned = turned
         return True
 
     def _computed(self, position: int) -> list[tuple[Any, Any]]:

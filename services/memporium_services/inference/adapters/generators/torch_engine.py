@@ -58,6 +58,12 @@ class CausalEngine:
         if quick_products:
             hasten(self._model)
         config = self._model.config.get_text_config()
+        if not getattr(config, "num_attention_heads", 0):
+            raise PlatformError(
+                Reason.MODEL_UNAVAILABLE,
+                f"a {config.model_type} model has no attention: it keeps no keys and values that memory could be",
+                metadata={"model": config.model_type},
+            )
         heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
         head_size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         self.shape = (config.num_hidden_layers, heads, head_size)
@@ -113,7 +119,7 @@ class CausalEngine:
             piece_tokens: Asked before each piece for its size.
         """
         if len(kvs) > 1:
-            self._composer.check(plan)
+            self._composer.check(plan, self._cache)
         shared = kvs[:1] if self.shares else ()
         cached = sum(len(kv.ids) for kv in shared)
         cache = self._cache(capacity - cached, shared[0].layers if shared else None)
