@@ -28,6 +28,8 @@ REPLAY_QUESTIONS = (
     "Give me a tip for sleeping well.",
     "What is two plus two?",
 )
+# Of a question that is trained on.
+_WORDINGS = 4
 _REPLAY_SUBJECTS = ("Quentin Abernathy", "the Marlowe archive", "Ilse Brandvold", "the harbour office")
 _CONTROL_SUBJECTS = ("Odalys Verhoeven", "the Pemberton mill", "Tobias Lindqvist", "the northern library")
 
@@ -89,11 +91,11 @@ GENERAL_PASSAGES = (
 
 
 def replay_questions(lessons: Sequence[Lesson], most: int) -> list[str]:
-    """Return questions whose answers should stay as they are: a third on general things, else on unknown subjects.
+    """Return questions whose answers should stay as they are: a quarter on general things, else on unknown subjects.
 
     The latter are worded as those that are trained on: without them a model gives anybody the values that it learned.
     """
-    general = REPLAY_QUESTIONS[: most // 3]
+    general = REPLAY_QUESTIONS[: most // 4]
     return [*general, *_on_unknown(lessons, _REPLAY_SUBJECTS, most - len(general))]
 
 
@@ -106,9 +108,10 @@ def _on_unknown(lessons: Sequence[Lesson], subjects: Sequence[str], most: int) -
     kinds = list(dict.fromkeys((one.attribute, one.shape) for one in lessons))
     found: list[str] = []
     # Every attribute once before any a second time.
-    for turn in range(len(subjects)):
+    for turn in range(len(subjects) * _WORDINGS):
         for place, (attribute, shape) in enumerate(kinds):
+            # Over all turns each subject meets each wording.
             whom = subjects[(turn + place) % len(subjects)]
             asked = Lesson(whom, attribute, "", "", shape).seen
-            found.append(asked[(turn + place) % len(asked)])
+            found.append(asked[(turn + turn // len(subjects) + place) % len(asked)])
     return list(dict.fromkeys(found))[:most]

@@ -43,7 +43,7 @@ _WARM_UP = 0.1
 # Labels of this value do not count towards the loss (PyTorch's convention).
 _IGNORED = -100
 # Replay: one question for so many rows of the memory, within these bounds, and the length of an answer.
-_ROWS_FOR_REPLAY, _LEAST_REPLAY, _MOST_REPLAY = 2, 9, 36
+_ROWS_FOR_REPLAY, _LEAST_REPLAY, _MOST_REPLAY = 1, 9, 48
 _REPLAY_TOKENS = 24
 _ROWS_FOR_PASSAGE = 12
 # Mean loss of an epoch, in nats a token, below which there is no further one.
