@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -92,10 +94,13 @@ def test_scores_fall_in_the_order_of_the_ranking_and_diversity_switches_the_spre
         Candidate(cube, number, "I baked bread then.", source=cube, legs=leg)
         for number, (cube, leg) in enumerate(zip(cubes, legs, strict=True))
     ]
-    question = Question("What bread was baked?", Kind.FACT, ("bread", "bake"))
+    question = Question("Which breads were baked?", Kind.LIST, ("bread", "bake"))
     apart = rank(candidates, question, names=(), levers=Levers())
     alike = rank(candidates, question, names=(), levers=Levers(diversity=False))
     places = [list(one.order).index(9) for one in (apart, alike)]
     assert places[0] < places[1]
+    # Who asks for one thing is not served by many episodes.
+    single = rank(candidates, replace(question, kind=Kind.FACT), names=(), levers=Levers())
+    assert list(single.order).index(9) == places[1]
     assert list(np.diff(apart.scores[apart.order]) <= 0) == [True] * 10
     assert sum(apart.parts.values()) == pytest.approx(apart.scores)
