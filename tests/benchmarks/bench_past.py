@@ -113,7 +113,7 @@ async def measure(size: int, changes: tuple[int, ...], queries: int) -> dict[str
     found: dict[str, object] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        async with vault_place(folder, tenant_calls_per_s=0) as place:
+        async with vault_place(folder, tenant_calls_per_s=0, default_deadline_s=7200) as place:
             vault = await place.vault()
             names = await _fill(place, vault, corpus, size)
             revision = (await place.stub.GetVault(api.GetVaultRequest(name=vault))).vault.revision
@@ -127,6 +127,7 @@ async def measure(size: int, changes: tuple[int, ...], queries: int) -> dict[str
                 first = await _search(place, vault, corpus, 1, revision)
                 later = await _search(place, vault, corpus, queries, revision)
                 past[str(count)] = {"first_ms": first.ms(), "later_ms": later.ms()}
+                sys.stderr.write(f"{count} changed: {json.dumps(past[str(count)])}\n")
             found["past_by_changed_cubes"] = past
             found["now_after_ms"] = (await _search(place, vault, corpus, queries)).ms()
             found["branch"] = await _branch(place, folder, vault, revision)
@@ -142,7 +143,7 @@ def main() -> None:
     parser.add_argument("--size", type=int)
     asked = parser.parse_args()
     size = asked.size or (1_000 if asked.quick else 100_000)
-    changes = (10, 100) if asked.quick else (100, 1_000, 10_000)
+    changes = tuple(size // part for part in (1000, 100, 10))
     os.environ["MEMPORIUM_VAULT_DEFAULT_EMBEDDING_MODEL"] = MODEL
     figures = uvloop.run(measure(size, changes, 20 if asked.quick else 50))
     report = {"benchmark": "past", "quick": asked.quick, "cores": os.cpu_count(), "size": size, **figures}

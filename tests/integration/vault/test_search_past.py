@@ -13,6 +13,7 @@ from memporium.vault.v1 import search_pb2
 from memporium.vault.v1 import vault_service_pb2 as api
 from memporium.vault.v1.cubes_pb2 import CubeFilter
 from memporium_platform.errors import Reason
+from memporium_services.vault.adapters.sql_store import SqlStore
 from support.licensed import A1, pack_of
 from support.vaults import cell, document, reason, search, vault_place
 
@@ -252,3 +253,15 @@ async def test_filters_by_roles_times_and_claims_hold_for_single_statements_of_t
         listed = api.ListCubesRequest(parent=vault, read_revision=made.revision, filter=CubeFilter(**filter_))
         assert bool((await place.stub.ListCubes(listed)).cubes) is bool(wanted)
         assert not (await search(place.stub, vault, "bread in Oslo", **asked)).hits or not filter_.keys() - {"states"}
+
+
+async def test_the_log_of_changes_may_have_been_cut_since(place: VaultPlace) -> None:
+    vault, then = await _history(place)
+    asked = {"read_revision": then, "limit": 50}
+    before = await search(place.stub, vault, "tea at noon", **asked)
+    database = await place.platform.kernel.database("vault")
+    uid = (await place.stub.GetVault(api.GetVaultRequest(name=vault))).vault.uid
+    await database.write(lambda conn: SqlStore(conn).compact_changes(uid, through=then + 3))
+    after = await search(place.stub, vault, "tea at noon", **asked)
+    assert _told(after) == _told(before)
+    assert after.summary.past_units == before.summary.past_units == 4

@@ -199,7 +199,7 @@ class PastSearch:
             vault = store.vault_by_uid(source.vault.uid)
             if vault is None:
                 raise not_found(source.vault.name)
-            keys = store.changed_since(vault.uid, revision=moment.revision, moment_us=moment.time_us, reader=reader)
+            keys = store.changed_since(vault, revision=moment.revision, moment_us=moment.time_us, reader=reader)
             if len(keys) > rt.settings.max_past_cubes:
                 raise _too_many(vault, len(keys))
             missing = [key for key in keys if key not in made]

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from memporium_services.vault.domain.rows import VersionRow
+    from memporium_services.vault.domain.rows import VaultRow, VersionRow
 
 
 class PastStore(Protocol):
     """Compares a moment with now, within a transaction."""
 
     def changed_since(
-        self, vault_uid: str, *, revision: int, moment_us: int | None, reader: str
+        self, vault: VaultRow, *, revision: int, moment_us: int | None, reader: str
     ) -> list[tuple[str, int]]:
         """Return the cubes that were there at a moment and have another version now, each with its version of then."""
         ...
