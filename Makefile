@@ -33,7 +33,7 @@ demo-two: $(VENV)/.run ## The same between two platforms, over mutual TLS.
 	$(BIN)/memporium demo --two-platforms $(ARGS)
 
 test: $(VENV)/.dev ## All tests; what was skipped is printed with its reason.
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
