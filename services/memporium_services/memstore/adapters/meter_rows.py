@@ -80,22 +80,14 @@ class SqlMeter:
 
     def open_uses(self, agreement: str, now_us: int) -> int:
         """Return the number of uses under way: neither over nor given back."""
-        query = select(func.count()).where(
-            _RESERVATION.agreement == agreement,
-            _RESERVATION.state.in_(_OPEN),
-            _RESERVATION.expire_us > now_us,
-        )
-        return int(self._conn.execute(query).scalar_one())
+        values = {"of_agreement": agreement, "now_us": now_us}
+        return int(self._conn.execute(statements.OPEN_USES, values).scalar_one())
 
-    def since(self, agreement: str, since_us: int, limit: int) -> list[int]:
-        """Return times of the newest uses after `since_us`, newest first, at most `limit`."""
-        query = (
-            select(_RESERVATION.reserve_us)
-            .where(_RESERVATION.agreement == agreement, _RESERVATION.reserve_us > since_us)
-            .order_by(_RESERVATION.reserve_us.desc())
-            .limit(limit)
-        )
-        return list(self._conn.execute(query).scalars())
+    def nth_newest(self, agreement: str, since_us: int, number: int) -> int | None:
+        """Return the time of the use before which `number` - 1 newer ones are, all after `since_us`; None: fewer."""
+        values = {"of_agreement": agreement, "since_us": since_us, "skipped": number - 1}
+        found = self._conn.execute(statements.NTH_NEWEST, values).scalar_one_or_none()
+        return None if found is None else int(found)
 
     def overdue(self, now_us: int, *, limit: int, agreement: str = "") -> list[Reservation]:
         """Return reservations whose time is over."""

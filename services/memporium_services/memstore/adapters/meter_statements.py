@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, bindparam, insert, select, update
+from sqlalchemy import and_, bindparam, func, insert, select, update
 
 from memporium_platform.storage.sql.upsert import upsert
 from memporium_services.memstore.adapters import tables
+from memporium_services.memstore.domain.entitlements import ReservationState
 
 if TYPE_CHECKING:
     from memporium_services.memstore.domain.entitlements import Draw
@@ -43,6 +44,20 @@ PUT_RESERVATION = upsert(
     set_=["state", "reserve_us", "expire_us", "body"],
 )
 RECORD = insert(tables.usage)
+_OPEN = (ReservationState.RESERVED.value, ReservationState.RUNNING.value)
+OPEN_USES = select(func.count()).where(
+    _RESERVATION.agreement == bindparam("of_agreement"),
+    _RESERVATION.state.in_(_OPEN),
+    _RESERVATION.expire_us > bindparam("now_us"),
+)
+# One row, however many lie before it: a rate may allow a million.
+NTH_NEWEST = (
+    select(_RESERVATION.reserve_us)
+    .where(_RESERVATION.agreement == bindparam("of_agreement"), _RESERVATION.reserve_us > bindparam("since_us"))
+    .order_by(_RESERVATION.reserve_us.desc())
+    .limit(1)
+    .offset(bindparam("skipped"))
+)
 
 
 def at(agreement: str, draw: Draw) -> dict[str, Any]:

@@ -46,9 +46,10 @@ class Allowance:
         """
         for rate in sorted(self._rule.rates):
             since_us = self._now_us - rate.interval_s * 1_000_000
-            times = self._tx.meter.since(self.agreement, since_us, rate.limit)
-            if len(times) >= rate.limit:
-                wait_s = (times[-1] - since_us) / 1e6 if times else float(rate.interval_s)
+            # The oldest of as many as are allowed: when it is out of the interval, there is room again.
+            oldest = self._tx.meter.nth_newest(self.agreement, since_us, rate.limit) if rate.limit else since_us
+            if oldest is not None:
+                wait_s = (oldest - since_us) / 1e6 if rate.limit else float(rate.interval_s)
                 text = f"the licence allows {rate.limit} uses in {rate.interval_s} s"
                 raise PlatformError(
                     Reason.RATE_LIMITED, text, metadata={"limit": str(rate.limit)}, retry_after_s=max(wait_s, 0.001)

@@ -128,7 +128,6 @@ class Entitlements:
         demand_consent(tx, agreement, terms, request.action.value, request.purpose, now_us)
         rule = rule_of(terms, request.action, request.forms)
         allowance = Allowance(tx, agreement.name, rule, now_us)
-        known = tx.meter.reservation(agreement.name, request.use_id)
         if known is None or known.state in {ReservationState.RELEASED, ReservationState.EXPIRED}:
             known = self._new(tx, allowance, request, now)
         elif known.action != request.action.value:

@@ -99,8 +99,8 @@ class Meter(Protocol):
         """Return the number of uses under way: neither over nor given back."""
         ...
 
-    def since(self, agreement: str, since_us: int, limit: int) -> list[int]:
-        """Return times of the newest uses after `since_us`, newest first, at most `limit`."""
+    def nth_newest(self, agreement: str, since_us: int, number: int) -> int | None:
+        """Return the time of the use before which `number` - 1 newer ones are, all after `since_us`; None: fewer."""
         ...
 
     def overdue(self, now_us: int, *, limit: int, agreement: str = "") -> list[Reservation]:
