@@ -124,13 +124,47 @@ async def uses(count: int, folder: Path) -> dict[str, Any]:
     }
 
 
+async def uses_at_once(count: int, callers: int, folder: Path) -> dict[str, float]:
+    """Return what one of many uses costs that come at once: the transactions of all of them share their commits."""
+    store = await open_store(folder, "")
+    await agree(store, check_terms(_terms(), "terms"))
+    meter = entitlements_on(store, ttl_s=600)
+    wall = dict.fromkeys(("reserve", "commit"), 0.0)
+    spent = dict(wall)
+
+    async def reserve(use_id: str) -> None:
+        with as_buyer(use_id):
+            await meter.reserve(UseRequest(AGREEMENT, Action.READ, Form.PLAINTEXT, Units(calls=1, memories=1), use_id))
+
+    async def commit(use_id: str) -> None:
+        with as_buyer(f"{use_id}-made"):
+            await meter.commit(AGREEMENT, use_id, None)
+
+    rounds = max(1, count // callers)
+    for turn in range(rounds):
+        for name, work in (("reserve", reserve), ("commit", commit)):
+            began, cpu = time.perf_counter(), time.process_time()
+            await asyncio.gather(*(work(f"u{turn}-{number}") for number in range(callers)))
+            wall[name] += time.perf_counter() - began
+            spent[name] += time.process_time() - cpu
+    await store.close()
+    each = 1e3 / (rounds * callers)
+    figures = {f"{name}_wall_ms": round(seconds * each, 3) for name, seconds in wall.items()}
+    return figures | {f"{name}_cpu_ms": round(seconds * each, 3) for name, seconds in spent.items()}
+
+
 async def main(count: int, at_once: int) -> dict[str, Any]:
     """Run everything."""
     with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
+        many = {}
+        for callers in (1, 64):
+            (folder := Path(other) / str(callers)).mkdir()
+            many[str(callers)] = await uses_at_once(count * 4, callers, folder)
         return {
             "bench": "market",
             "negotiations": {"count": count, "at_once": at_once, **await negotiations(count, at_once, Path(one))},
             "uses": await uses(count, Path(other)),
+            "uses_by_callers": many,
         }
 
 
