@@ -86,11 +86,12 @@ def evidence(groups: Sequence[Hashable], scores: NDArray[np.float64]) -> NDArray
     """
     sums: dict[Hashable, float] = {}
     counts: dict[Hashable, int] = {}
+    values = scores.tolist()
     for index in np.argsort(-scores, kind="stable").tolist():
         group = groups[index]
         if counts.setdefault(group, 0) < _EVIDENCE:
             counts[group] += 1
-            sums[group] = sums.get(group, 0.0) + float(scores[index])
+            sums[group] = sums.get(group, 0.0) + values[index]
     found = np.array([sums[group] for group in groups])
     span = np.ptp(found) if len(found) else 0.0
     return (found - found.min()) / span if span else np.zeros(len(found))
@@ -122,10 +123,10 @@ def spread(
         first: How many of the best lose nothing.
     """
     before: dict[Hashable, int] = {}
-    found = scores.copy()
+    found = scores.tolist()
     for place, index in enumerate(np.argsort(-scores, kind="stable").tolist()):
         count = before.get(groups[index], 0)
         before[groups[index]] = count + 1
         if place >= first:
             found[index] -= step * min(count, _MOST_BEFORE)
-    return found
+    return np.array(found, dtype=np.float64)
