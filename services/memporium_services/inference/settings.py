@@ -84,7 +84,7 @@ class InferenceSettings(BaseSettings):
     default_new_tokens: int = Field(128, ge=1, description="Tokens written where a request says none.")
     max_mounts: int = Field(256, ge=1, description="Most memories in one Generate, BuildActivation, TrainParameter.")
     max_input_bytes: int = Field(1 << 20, ge=1, description="Most UTF-8 bytes of messages, prompt and memory together.")
-    max_training_tokens: int = Field(16_384, ge=1, description="Most tokens of training examples, before epochs.")
+    max_training_tokens: int = Field(65_536, ge=1, description="Most tokens of training examples, before epochs.")
     checkpoint_interval_s: float = Field(
         30.0, ge=0, description="How often the state of a training is kept, to go on after a crash; 0: after each step."
     )
