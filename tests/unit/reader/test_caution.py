@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memporium_services.reader.domain.caution import Told, cautious, may_be_first, newness
+from memporium_services.reader.domain.candidates import Candidate
+from memporium_services.reader.domain.caution import Told, cautious, may_be_first, newness, tells_other
+from memporium_services.reader.domain.claims import Claim
 
 USER, TOOL = 0.9, 0.5
 
@@ -46,3 +49,21 @@ def test_the_others_keep_their_places(order, about):
     found = cautious(order, about)
     assert sorted(found) == sorted(order)
     assert all(one == other for one, other in zip(order, found, strict=True) if one not in about)
+
+
+@pytest.mark.parametrize(
+    ("claims", "text", "other"),
+    [
+        (("phone",), "Ada: My phone number is 555-0101.", True),
+        (("hobby", "email"), "Ada: I play chess, mail me at a@b.example.", True),
+        # Words for one attribute are easily read as those for another, where the value does not tell.
+        (("employer",), "Ada: I work for Ben Stone.", False),
+        (("phone", "employer"), "Ada: Call me at Acme, 555-0101.", False),
+        (("job",), "Ada: I'm a nurse.", False),
+        ((), "Ada: I sell bread.", False),
+        (("phone",), f"Ada: {'I have so much to tell you about my new work. ' * 3} Call 555-0101.", False),
+    ],
+)
+def test_what_tells_of_something_else_stands_in_no_claims_way(claims, text, other):
+    told = tuple(Claim("ada", attribute, "x") for attribute in claims)
+    assert tells_other(Candidate("c", 0, text, speaker="Ada", claims=told), {"ada/job"}) is other

@@ -37,7 +37,7 @@ def read(text, speaker="Ada", listener="Ben"):
         ("Oslo is where I live now.", ("ada", "home", "Oslo", False)),
         ("I'm a software engineer.", ("ada", "job", "software engineer", False)),
         ("I work at Acme as a nurse.", ("ada", "employer", "Acme", False)),
-        ("My new cell phone number is +47 555 0101.", ("ada", "cell phone number", "+47 555 0101", False)),
+        ("My new cell phone number is +47 555 0101.", ("ada", "phone", "+47 555 0101", False)),
         ("My favorite color is blue, not red.", ("ada", "favourite colour", "blue", False)),
         ("Blue is my favourite colour.", ("ada", "favourite colour", "Blue", False)),
         ("I changed my email to ada@x.org.", ("ada", "email", "ada@x.org", False)),

@@ -12,7 +12,7 @@ import numpy as np
 
 from memporium_platform.errors import PlatformError, Reason
 from memporium_services.reader.domain.aliases import aliases, other_keys
-from memporium_services.reader.domain.caution import Told, cautious, may_be_first, newness
+from memporium_services.reader.domain.caution import Told, cautious, may_be_first, newness, tells_other
 from memporium_services.reader.domain.claim_words import normal, subject_of
 from memporium_services.reader.domain.contradiction import Statement, standings
 from memporium_services.reader.domain.trust import SPEAKER, TrustPolicy, trust_in
@@ -121,7 +121,11 @@ class Contradicting:
         """Return the best statements about the asked subjects that make no claim which is asked for."""
         claimed = {index for index, some in judged.items() if any(one.statement.claim.key in wanted for one in some)}
         names = {key.partition("/")[0] for key in wanted}
-        found = [index for index in best if index not in claimed and _concerns(pool[index], names)]
+        found = [
+            index
+            for index in best
+            if index not in claimed and _concerns(pool[index], names) and not tells_other(pool[index], wanted)
+        ]
         sources = {(one.role, one.trust, one.origin, bool(one.agreement)) for one in map(pool.__getitem__, found)}
         policy = await self._source.policy(parent) if len(sources) > 1 else TrustPolicy()
         new = newness({index: said(pool[index]).timestamp() for index in found})

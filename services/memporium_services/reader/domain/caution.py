@@ -4,7 +4,9 @@ Rules:
     1. Among the statements about the asked subject, a more trusted source goes before a less trusted one that fits the
        question about as well; among equally trusted ones the newer has a small advantage. They change places among
        themselves alone.
-    2. Claims are not put first by their key where a statement about the same subject fits about as well that is trusted
+    2. A short statement whose claims are all of another attribute, with values that nothing else has (an address, a
+       number, a game), cannot tell of the asked one; it stands in no claim's way.
+    3. Claims are not put first by their key where a statement about the same subject fits about as well that is trusted
        more than the most trusted of them: it may tell of the same in words that are not read.
 """
 
@@ -14,13 +16,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
+
+    from memporium_services.reader.domain.candidates import Candidate
 
 # Points of the ranking's score for full trust, and for the newest. With them a user goes before a tool whose statement
 # fits by 0.3 better, which is what other words for the same make out.
 _TRUST, _NEW = 0.8, 0.1
 # How much less well a statement may fit that still keeps a claim from being put first.
 _ABOUT_AS_WELL = 0.3
+# Attributes whose values tell by themselves of what they are values.
+_OF_THEIR_OWN = frozenset({"phone", "email", "hobby", "allergy", "birthday", "age", "language"})
+# A longer statement may tell of more than was read.
+_SHORT = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +51,15 @@ def cautious(order: Sequence[int], about: Mapping[int, Told]) -> list[int]:
 
 
 def may_be_first(trust: float, score: float, about: Mapping[int, Told]) -> bool:
-    """Say whether a claim may be put first, by rule 2; `about` are the statements that are not read as such claims."""
+    """Say whether a claim may be put first, by rule 3; `about` are the statements that are not read as such claims."""
     return not any(one.trust > trust and one.score > score - _ABOUT_AS_WELL for one in about.values())
+
+
+def tells_other(one: Candidate, asked: Collection[str]) -> bool:
+    """Say whether a statement tells of something else than the asked claims, by rule 2."""
+    if not one.claims or len(one.said) > _SHORT or any(claim.key in asked for claim in one.claims):
+        return False
+    return all(claim.attribute in _OF_THEIR_OWN for claim in one.claims)
 
 
 def newness(ages: Mapping[int, float]) -> dict[int, float]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from memporium_services.reader.domain.claim_prototypes import KINDS, NAME, NOUNS, PROTOTYPES, STAND_INS
-from memporium_services.reader.domain.claims import Claim
+from memporium_services.reader.domain.claims import OF_PROJECTS, Claim
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -47,7 +47,8 @@ _THINGS = frozenset({"place", "company", "car"})
 _NOUNS = r"[a-z-]+(?: [a-z-]+){0,2}?"
 _OWNED = re.compile(
     rf"{NAME}'s (?P<nouns>{_NOUNS})(?P<more>'s)?(?= (?:is|was|has|goes|comes|lives|works|moved|now)\b|:|'s|\W*$)|"
-    rf"\b[Tt]he (?P<of>{_NOUNS}) (?:of|for) {NAME}\b"
+    rf"\b[Tt]he (?P<of>{_NOUNS}) (?:of|for) {NAME}\b|"
+    rf"\b{NAME} (?:has|got|has got|has found|found) (?:an? )?(?:new )?(?P<had>{_NOUNS})(?=[:,]| called\b| named\b)"
 )
 # What belongs to the value is told of the value; and that two names mean the same tells nothing of either.
 _ANY = "|".join(re.escape(one) for one in STAND_INS.values())
@@ -98,6 +99,8 @@ class Bank:
             attribute, near = self._nearest(reading, rows)
             pair = frozenset({reading.subject, reading.value.casefold()})
             if attribute and near > best.get(pair, (0.0, None))[0]:
+                if reading.subject.startswith("project "):
+                    attribute = OF_PROJECTS.get(attribute, attribute)
                 named = f"favourite {reading.noun}" if reading.noun else attribute
                 best[pair] = near, Claim(reading.subject, named, reading.value)
         return [claim for _, claim in best.values()]
@@ -118,7 +121,9 @@ class Bank:
         best = int(np.argmax(np.where(told, near, -1)))
         eased = _EASED if kind and kind == _KIND_OF.get(names[best]) else 0.0
         enough, nearer = (limit - eased for limit in _BY_SHAPE.get(reading.shape, (_NEAR, _NEARER)))
-        enough = _SURELY if reading.doubtful and not eased else enough
+        # Two words that are not known to be a place or a company are rather somebody's name.
+        person = " " in reading.value and _KIND_OF.get(names[best]) in _THINGS and not kind
+        enough = _SURELY if (reading.doubtful or person) and not eased else enough
         if near[best] < enough or near[best] - nothing < nearer or not _owns(reading.masked, names[best]):
             return "", 0.0
         first = reading.masked.find(NAME) < reading.masked.find(STAND_INS[reading.shape])
@@ -147,5 +152,5 @@ def _owns(masked: str, attribute: str) -> bool:
     owned = _OWNED.search(masked)
     if not owned or attribute not in NOUNS:
         return True
-    nouns = (owned["nouns"] or owned["of"]).split()
+    nouns = (owned["nouns"] or owned["of"] or owned["had"]).split()
     return not owned["more"] and not set(nouns).isdisjoint(NOUNS[attribute].split())

@@ -23,7 +23,7 @@ _FORMS = tuple(
         (rf"(?:Who|Which company|What company) (?:does|is) {_S} (?:work|working|employed) (?:for|at|by)", "employer"),
         (rf"What does {_S} do(?: for a living)?", "job"),
         (rf"(?:Who|Whom) does {_S} report to", "manager"),
-        (rf"(?:What|Which) (?P<attribute>[a-z-]+) does {_S} (?:have|use)", ""),
+        (rf"(?:What|Which) (?P<attribute>[a-z-]+(?: [a-z-]+)?) does {_S} (?:have|use)", ""),
         (rf"(?:What|Which) car does {_S} drive", "car"),
         (rf"How old is {_S}", "age"),
         (rf"Who is {_S} married to", "spouse"),
@@ -50,7 +50,8 @@ def asked_keys(question: str) -> tuple[str, ...]:
         return (key,) if key else ()
     words = habit_words(" ".join(part for part in (found["what"], found["much"], found["doing"]) if part))
     subject = subject_of(found["subject"])
-    return (*((key,) if key else ()), f"{subject}/time of {words}", f"{subject}/number of {words}")
+    habits = (f"{subject}/{attribute_of(f'{kind} of {words}')}" for kind in ("time", "number"))
+    return (*((key,) if key else ()), *habits)
 
 
 def asked_key(question: str) -> str:

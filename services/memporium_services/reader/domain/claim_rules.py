@@ -43,6 +43,11 @@ CHANGED = (
     rf"{HAS}(?:(?:been|was|were|got|is) )?{ADVERBS}(?:changed|moved|updated|switched|reset|set|pushed back|pushed|"
     r"extended|postponed|rescheduled|brought forward|raised|increased|lowered|cut|reduced|corrected|revised)"
 )
+# Says that something is so, or has become so.
+BE = (
+    rf"(?:{ADVERBS}(?:is|are|will be|remains?|stays|happens to be|turned out to be|goes by(?: the name(?: of)?)?|"
+    rf"stands at|amounts to)|{HAS}(?:become|became)) {ADVERBS}"
+)
 _PHONE = r"(?P<value>[+\d][\d ()/-]+\d)"
 _EMAIL = r"(?P<value>\S+@\S+)"
 _NUMBER = r"\d{1,3}|no|one|two|three|four|five|six|seven|eight|nine|ten"
@@ -96,12 +101,20 @@ _PLAY = r"(?:play|plays|practise|practises|practice|practices|do|does)"
 _SPORT = r"(?:hobby|hobbies)"
 
 RULES: tuple[Rule, ...] = (
+    # Who is named, and then what that one is to somebody: no more is said of the name.
+    rule(
+        rf"{_S} (?:[a-z]+ ){{1,3}}(?P<value>{_NAME}), (?:{_OWN}|[{SPEAKER}{LISTENER}]'s) "
+        r"(?P<attribute>(?:line )?(?:manager|boss|supervisor|doctor|dentist|therapist|mentor|landlord))(?:,? .*)?"
+    ),
+    rule(rf"{_S}'s (?:team|department|group|unit) {_IS}(?:led|managed|headed|run) by {_V}", "manager", proper=True),
+    rule(rf"{_S} {_IS}(?:managed|supervised) by {_V}", "manager", proper=True),
     # Where somebody lives.
     rule(rf"{_S} {_NOT} {_LIVE} (?:in|at|near) {_V}", "home", proper=True, ended=True),
     rule(rf"{_S} used to live (?:in|at|near) {_V}", "home", proper=True, ended=True),
     rule(rf"{_S} {HAS}moved (?:away from|out of) {_V}", "home", proper=True, ended=True),
     rule(rf"{_S} (?:{_IS}|has been )?{ADVERBS}(?!lived)(?!settled){_LIVE} (?:in|at|near|on) {_V}", "home", proper=True),
     rule(rf"{_S} (?:has|have) {ADVERBS}lived (?:in|at|near) {_V}", "home", proper=True),
+    rule(rf"{_S} {ADVERBS}stays? in (?P<value>.+?) (?:permanently|for good)", "home", proper=True),
     rule(
         rf"{_S} {HAS}(?:traded|swapped|exchanged|left) [^,]*\b(?:town|city|home|village|hometown) for {_V}",
         "home",
@@ -120,8 +133,9 @@ RULES: tuple[Rule, ...] = (
     rule(rf"{_S} (?:has|have|rents?|owns?) an? (?:flat|house|home|apartment|room|place) in {_V}", "home", proper=True),
     rule(rf"{_S} {_IS}(?:settled|at home) in {_V}", "home", proper=True),
     rule(rf"{_S} {ADVERBS}calls? (?P<value>.+?) home", "home", proper=True),
-    rule(rf"{_S} {HAS}(?:made|found) (?:{_OWN}|a) (?:new )?home in {_V}", "home", proper=True, event=True),
+    rule(rf"{_S} {HAS}(?:makes?|made|found) (?:{_OWN}|a) (?:new )?home in {_V}", "home", proper=True, event=True),
     rule(rf"(?P<value>.+?) is {ADVERBS}where {_S} {ADVERBS}lives?", "home", proper=True),
+    rule(rf"{_S},? \(?{ADVERBS}(?:based|living|residing|at home) in (?P<value>{_NAME})[,)].*", "home", proper=True),
     # Work.
     rule(rf"{_S} {_NOT} {_WORK} (?:for|at|with) {_V}", "employer", proper=True, ended=True),
     rule(rf"{_S} {HAS}(?:quit|left|resigned from) {_OWN} job (?:at|with) {_V}", "employer", proper=True, ended=True),
@@ -135,6 +149,9 @@ RULES: tuple[Rule, ...] = (
     ),
     rule(rf"{_S} {_IS}(?:on the (?:staff|payroll) of|with|an? employee of) {_V}", "employer", proper=True),
     rule(rf"{_S} {ADVERBS}{_EARN} (?:at|with) {_V}", "employer", proper=True),
+    rule(rf"(?P<value>.+?) is {ADVERBS}where {_S} {ADVERBS}works?", "employer", proper=True),
+    rule(rf"(?P<value>.+?) {HAS}(?:hired|recruited|employed) {_S}", "employer", proper=True, event=True),
+    rule(rf"{_S} {ADVERBS}(?:clocks?|punch(?:es)?) in at (?P<value>.+?)(?: every .+)?", "employer", proper=True),
     rule(rf"{_S} {ADVERBS}{_EARN} as (?:an? |the )?{_V}", "job"),
     rule(rf"(?:By (?:profession|trade|training),? ){_S} {_IS}(?:an? )?(?P<value>(?:[a-z-]+ ){{0,3}}[a-z-]+)", "job"),
     rule(
@@ -146,6 +163,13 @@ RULES: tuple[Rule, ...] = (
         event=True,
     ),
     rule(rf"{_S} (?:{_IS})?{ADVERBS}{_WORK} (?:(?:for|at|with|by) .+? )?as (?:an?|the) {_V}", "job"),
+    rule(
+        rf"{_S} {HAS}(?:took|taken|got|accepted|found) (?:up )?an? (?:new )?(?:job|position|post|role) as "
+        rf"(?:an? |the )?{_V}",
+        "job",
+        event=True,
+    ),
+    rule(rf"{_S}, an? (?P<value>(?:[a-z-]+ ){{0,2}}(?:{PROFESSIONS})), .*", "job"),
     rule(rf"{_S} {HAS}(?:was |been |got |is )(?:promoted to|appointed|made) (?:an? |the )?{_V}", "job", event=True),
     rule(
         rf"{_S} (?:{_IS}|(?:has )?{ADVERBS}bec[ao]me |{HAS}retrained (?:and is |as ){ADVERBS}|"
@@ -267,7 +291,10 @@ RULES: tuple[Rule, ...] = (
     ),
     rule(rf"(?:Please )?[Ss]end (?:me )?(?:mail|email|messages) to {_EMAIL}", "email"),
     rule(rf"(?:[Dd]rop|[Ss]end) {_S} (?:a line|mail|an email|a message) (?:at|to) {_EMAIL}", "email"),
-    rule(rf"(?:Mail|Email|Messages) (?:for|to) {_S} (?:goes|go) to {_EMAIL}", "email"),
+    rule(
+        rf"(?:Mail|Emails?|Messages) (?:for|to) {_S} (?:goes|go|should go|(?:should|must|can) be sent) to {_EMAIL}",
+        "email",
+    ),
     rule(
         rf"{_S} {HAS}(?:changed|switched|moved)(?: (?:his|her|their|to the|to a new))? "
         rf"email addresse?s?(?: to)? {_EMAIL}",
@@ -297,16 +324,17 @@ RULES: tuple[Rule, ...] = (
         event=True,
     ),
     rule(rf"{_S} {HAS}replaced {_OWN} {_A} with {_V}", event=True),
-    rule(rf"{_S}'s {_A}(?: (?:is|are|will be)| remains|:) {ADVERBS}(?:called |named |at |on )?{_V}"),
-    rule(rf"[Tt]he {_A} (?:of|for) {_S}(?: (?:is|are|will be)| remains|:) {ADVERBS}(?:called |named |at |on )?{_V}"),
+    rule(rf"{_S}'s {_A}(?: {BE}|: )(?:called |named |at |on )?{_V}"),
+    rule(rf"[Tt]he {_A} (?:of|for) {_S}(?: {BE}|: )(?:called |named |at |on )?{_V}"),
     rule(rf"(?P<subject>{_THING}) {_A} {CHANGED} (?:from .+? )?to {_V}", event=True),
     rule(rf"(?P<subject>{_THING}) {_A}(?: (?:is|are|will be)| remains|:) {ADVERBS}(?:at |on )?{_V}"),
     rule(rf"{_S}'s (?P<attribute>{RELATIVES})(?:'s name)? {_IS}(?:called |named )?(?P<value>[A-Z].*)", several=True),
+    rule(rf"(?P<value>.+?) {BE}the {_A} (?:of|for) {_S}"),
     rule(
         rf"{_S} (?:{ADVERBS}(?:has|have|got)|has got) {ADVERBS}(?:an? )?(?:new )?{_A}(?::| of|,|, which is)? {_V}",
         event=True,
     ),
-    rule(rf"(?:.+, )?(?P<value>[^,]+?) (?:{_IS}|{HAS}become ){_S}'s {_A}"),
+    rule(rf"(?:.+, )?(?P<value>[^,]+?) {BE}{_S}'s {_A}"),
     rule(rf"[Nn]othing beats (?P<value>.+?), {_S}'s {_A}"),
     rule(
         rf"{_A} (?:of|for) {_S}: ?{_V}".replace("(?P<attribute>", "(?i:(?P<attribute>", 1).replace(
@@ -317,5 +345,4 @@ RULES: tuple[Rule, ...] = (
         rf".+? {HAS}(?:changed|raised|cut|set|moved|updated) the {_A} (?:of|for) {_S} (?:from .+? )?to {_V}",
         event=True,
     ),
-    rule(rf"(?P<value>.+?) {_IS}the {_A} (?:of|for) {_S}"),
 )

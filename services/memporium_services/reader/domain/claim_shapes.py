@@ -77,7 +77,8 @@ _NOT_OF_WORK = frozenset(
 # What is denied, past, to come, or somebody else's word asserts nothing that lasts.
 _DENIED = re.compile(
     r"\b(?:no longer|not|never|without|neither|nor|used to|formerly|previously|former|ex-\w+|back then|in the past|"
-    r"as a (?:child|kid|boy|girl)|years ago|when \w+ (?:was|were)|lived|worked|drove|should|says?|said|told|asked|"
+    r"as a (?:child|kid|boy|girl)|years ago|when \w+ (?:was|were)|lived|worked|drove|"
+    r"should(?! be (?:done|finished|ready|complete|delivered|sent|handed))|says?|said|told|asked|"
     r"asks?|thinks?|thought|heard|hears|knows?|claims?|claimed|almost|nearly)\b|"
     r"n't\b",
     re.IGNORECASE,
@@ -141,11 +142,13 @@ def readings_of(clause: str, *, speaker: bool = False) -> Iterator[Reading]:
         about = [SPEAKER]
     yield from _tastes(clause, about)
     marked = [one for one in about if one[0] in {SPEAKER, LISTENER}]
-    if len(about) == 1 or (about and about[0].startswith("Project ")):
+    projects = [one for one in about if one.startswith("Project ")]
+    if len(about) == 1 or len(projects) == 1:
+        one_of = projects[0] if projects else about[0]
         shapes = [shape for shape, _, _ in shaped]
         # Of two of one shape it is not clear which one holds.
         single = (one for one in shaped if shapes.count(one[0]) == 1)
-        yield from (_reading(clause, about[0], shape, clause[start:end]) for shape, start, end in single)
+        yield from (_reading(clause, one_of, shape, clause[start:end]) for shape, start, end in single)
     if len(about) != 2 or len(marked) == 2:  # noqa: PLR2004 - a subject and a value
         return
     for subject, value in (about, about[::-1]):

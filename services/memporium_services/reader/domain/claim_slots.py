@@ -12,8 +12,18 @@ from __future__ import annotations
 
 import re
 
-from memporium_services.reader.domain.claim_rules import ADVERBS, CHANGED, HAS, LISTENER, SPEAKER, SUBJECT, Rule, rule
-from memporium_services.reader.domain.claim_words import RELATIVES
+from memporium_services.reader.domain.claim_rules import (
+    ADVERBS,
+    BE,
+    CHANGED,
+    HAS,
+    LISTENER,
+    SPEAKER,
+    SUBJECT,
+    Rule,
+    rule,
+)
+from memporium_services.reader.domain.claim_words import RELATIVES, attribute_of
 from memporium_services.reader.domain.terms import terms
 
 _S = rf"(?P<subject>{SUBJECT})"
@@ -21,9 +31,20 @@ _SMALL = r"[a-z\u00e0-\u00ff]"
 _NOUN = rf"(?:{_SMALL}[a-z\u00e0-\u00ff-]+ ){{0,2}}?{_SMALL}[a-z\u00e0-\u00ff-]+"
 _N = rf"(?P<attribute>{_NOUN})"
 _V = r"(?P<value>.+)"
-_IS = rf"(?: (?:is|remains|will be|has always been)|:) {ADVERBS}(?:called |named |at |on |in |number )?"
+_IS = rf"(?: (?:{BE}|has always been )|: )(?:called |named |at |on |in |number )?"
 _OWN = rf"(?:his|her|their|its|the|[{SPEAKER}{LISTENER}]'s)"
 _LIKES = r"(?:likes?|loves?|enjoys?|prefers?)"
+
+# Takes or has something as something.
+_HOLDS = (
+    r"(?:has|have|had|uses?|using|chose|chosen|picks?|picked|names?|named|got|took|takes|switched to|changed to|"
+    r"goes with|went with|regards?)"
+)
+# Something of which there are several with numbers, and the number of one.
+_COUNTED = rf"(?P<attribute>{_SMALL}{{3,}}(?: {_SMALL}{{2,}})?)"
+_CODE = r"(?P<value>[A-Z]?\d+[A-Za-z]?)"
+# What somebody writes about one topic.
+_WORKS = r"thesis|dissertation|term paper|essay"
 
 SLOTS: tuple[Rule, ...] = (
     rule(
@@ -34,7 +55,26 @@ SLOTS: tuple[Rule, ...] = (
     rule(rf"{_S}'s (?P<attribute>{_NOUN}) {CHANGED} (?:from .+? )?to {_V}", loose=True, event=True),
     rule(rf"[Tt]he {_N} (?:of|for) {_S} {CHANGED} (?:from .+? )?to {_V}", loose=True, event=True),
     rule(
-        rf"{_S} {HAS}(?:changed|updated|switched|moved|reset) {_OWN} {_N} (?:from .+? )?to {_V}", loose=True, event=True
+        rf"{_S} {HAS}(?:changed|updated|switched|moved|reset|set|pushed|put|shifted) {_OWN} {_N} "
+        rf"(?:back )?(?:from .+? )?to {_V}",
+        loose=True,
+        event=True,
+    ),
+    rule(rf"{_S} {ADVERBS}considers? (?P<value>.+?) (?:to be )?the best {_N}", "favourite {attribute}"),
+    rule(rf"{_S} {HAS}{_HOLDS} (?P<value>.+?) as (?:{_OWN} )?(?:new |current )?(?P<attribute>favourite {_NOUN})"),
+    rule(rf"{_S} {HAS}{_HOLDS} (?P<value>.+?) as (?:{_OWN} |an? )?(?:new |current )?{_N}", loose=True),
+    rule(
+        rf"{_S} (?:[a-z]+ ){{1,3}}(?P<value>[A-Z]\w+ [A-Z]\w+), {_OWN} {_N}(?:, .+| (?:on|every|at|in) .+)?", loose=True
+    ),
+    rule(rf"(?P<attribute>[A-Z][a-z]+(?: [a-z]+)?) (?:of|for) {_S}{_IS}{_V}", loose=True),
+    rule(rf"[Tt]he {_N} at {_S}'s (?:place|house|home|flat|apartment|office){_IS}{_V}", loose=True),
+    rule(
+        rf"{_S}'s (?P<attribute>{_WORKS}) {ADVERBS}(?:is|deals with|looks at) (?:on |about )?{_V}", "{attribute} topic"
+    ),
+    rule(
+        rf"{_S} {ADVERBS}(?:writes?|is writing|prepares?|is preparing|works? on|is working on) (?:{_OWN}|an?) "
+        rf"(?P<attribute>{_WORKS}) (?:on|about) {_V}",
+        "{attribute} topic",
     ),
     rule(
         rf"{_S} {HAS}(?:changed|updated|switched|moved|reset) the {_N} of {_OWN} (?P<whole>{_NOUN}) "
@@ -47,9 +87,19 @@ SLOTS: tuple[Rule, ...] = (
     rule(rf"{_S}'s {_N}{_IS}{_V}", loose=True),
     rule(rf"{_S} {HAS}(?:got )?a new {_N}(?::|,|, which is| called| named) {_V}", loose=True, event=True),
     rule(
-        rf"{_S} {HAS}(?:(?:is|was|sits|works) (?:in|at)|moved to|given|was given|uses?|has|have|got|took|gets?) "
-        rf"(?:an? |the )?"
-        rf"(?:new )?(?P<attribute>{_SMALL}{{3,}}),? (?:number |no\.? )?(?P<value>\d+[A-Za-z]?)",
+        rf"{_S} {HAS}(?:(?:is|was|sits|works|parks?) (?:in|at)|(?:keeps?|stores?) (?:[\w']+ ){{1,3}}in|"
+        rf"(?:moved|switched|swapped)(?: over)? to|given|was given|been given|was assigned|been assigned|"
+        rf"(?:is )?using|uses?|has|have|got|took|gets?) (?:an? |the )?"
+        rf"(?:new )?{_COUNTED},? (?:number |no\.? )?{_CODE}",
+        loose=True,
+    ),
+    rule(
+        rf"They (?:gave|assigned|have given|have assigned) {_S} (?:the )?(?:new )?{_COUNTED},? (?:number )?{_CODE}",
+        loose=True,
+    ),
+    rule(
+        rf"(?P<attribute>[A-Z][a-z]{{3,}}(?: [a-z]{{2,}})?) (?:number )?{_CODE} "
+        rf"(?:belongs to|is for|was given to) {_S}",
         loose=True,
     ),
     rule(rf"(?P<value>[A-Z\d].*?) (?:is|has become|became) {ADVERBS}{_S}'s {_N}", loose=True),
@@ -160,9 +210,11 @@ def habit_of(clause: str) -> tuple[str, str, str] | None:
     rest = f"{found['rest'][: measure.start()]} {found['rest'][measure.end() :]}"
     words = habit_words(f"{found['of'] or ''} {_plain(verb)} {rest}")
     kind = "time" if ":" in measure[0] or measure[0].rstrip(".").endswith("m") else "number"
-    return (subject, f"{kind} of {words}", measure[0]) if words else None
+    return (subject, attribute_of(f"{kind} of {words}"), measure[0]) if words else None
 
 
+_VEHICLES = frozenset("train bus tram ferri metro".split())
+_BOARDING = frozenset("take catch ride board".split())
 _BETWEEN = frozenset("at by around on in to from about".split())
 
 
@@ -173,4 +225,7 @@ def _plain(verb: str) -> str:
 
 def habit_words(text: str) -> str:
     """Return the stems of what somebody does, in one order however it is said."""
-    return " ".join(sorted(terms(text) or (word for word in text.split() if word not in _BETWEEN)))
+    words = set(terms(text) or (word for word in text.split() if word not in _BETWEEN))
+    # Who catches a train takes it.
+    words -= _BOARDING if words & _VEHICLES else frozenset()
+    return " ".join(sorted(words))

@@ -50,11 +50,20 @@ _OTHER_NAMES = {
     "date of birth": "birthday", "home town": "hometown", "time zone": "timezone", "user name": "username",
     "mother tongue": "native language", "cost": "price", "number plate": "licence plate", "lead": "leader",
     "college": "school", "university": "school",
+    "cell": "phone", "cell phone": "phone", "mobile phone": "phone", "contact number": "phone",
+    "cell number": "phone", "cell phone number": "phone", "mobile phone number": "phone",
+    "e-mail": "email", "e-mail address": "email", "inbox": "email", "mailbox": "email",
+    "time of bed go": "bedtime", "time of go sleep": "bedtime",
 }  # fmt: skip
 _NEW = re.compile(
     r"^(?:(?:the|an?|his|her|their|new|current|latest|updated|present|actual|all-time|absolute|personal|own) )+|"
     r" (?:these days|nowadays|now|currently|lately|of all)$"
 )
+_INNER_NEW = re.compile(r"(?<!about )\b(?:new|current|latest) (?!york|zealand|delhi|orleans|jersey|year)(?=[a-z]+$)")
+# What somebody likes best, however it is called: "her number one dish", "his preferred drink".
+_LIKED = re.compile(r"^(?:most )?(?:preferred|go-to|number one|top|best-loved|best-liked|most loved) (?=[a-z])")
+# "Locker number" is "locker"; but the number of a house is no house.
+_NUMBERED = re.compile(r"^(?!(?:house|account|lucky)\b)([a-z]+(?: [a-z]+)?) (?:number|no\.?)$")
 NUMBERS = {
     word: str(number) for number, word in enumerate("no one two three four five six seven eight nine ten".split())
 }
@@ -72,8 +81,10 @@ _ARTICLE = re.compile(r"^(?:the|an?) ")
 
 def attribute_of(words: str) -> str:
     """Return the one name of an attribute: lower case, without `new` and the like."""
-    plain = _NEW.sub("", " ".join(words.casefold().split()))
-    return _OTHER_NAMES.get(plain, plain)
+    plain = _INNER_NEW.sub("", _NEW.sub("", " ".join(words.casefold().split())))
+    if plain in _OTHER_NAMES:
+        return _OTHER_NAMES[plain]
+    return _NUMBERED.sub(r"\1", _LIKED.sub("favourite ", plain))
 
 
 def subject_of(words: str) -> str:

@@ -21,7 +21,7 @@ from memporium_services.reader.domain.claim_rules import LISTENER, RULES, SPEAKE
 from memporium_services.reader.domain.claim_shapes import readings_of
 from memporium_services.reader.domain.claim_slots import SLOTS, habit_of, is_named
 from memporium_services.reader.domain.claim_words import attribute_of, normal, subject_of
-from memporium_services.reader.domain.clauses import clauses_of
+from memporium_services.reader.domain.clauses import clauses_of, shared_parts
 from memporium_services.reader.domain.dates import resolve
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ _LATE_ONLY = re.compile(rf"{_LATE}+$")
 _TAIL = re.compile(
     rf"(?:{_LATE}|[,;]? (?:because|since|as of|starting|although|though|which|who|where|after|until|effective|due to|"
     r"thanks to|instead of|not|but|and (?:not|it|he|she|they|that)|with effect|ever since|"
+    r"for (?:an? (?:good |long |little )?(?:while|time)|some time|(?:some|many) (?:months|years))|"
     r"for (?:about |over |almost |nearly )?(?:\d+|an?|two|three|four|five|six|seven|eight|nine|ten) "
     r"(?:days?|weeks?|months?|years?))\b.*|,\s.*|\s\(.*\))+$"
 )
@@ -58,13 +59,24 @@ _NAMED = re.compile(r"[a-z,] (?!I\b)[A-Z][a-z]+|[A-Z][a-z]+'s\b|[A-Z][a-z]+ [A-Z
 _PROPER = re.compile(r"(?:[Tt]he )?[A-Z\d]")
 # What stands beside a place or a company is no part of its name.
 _BESIDE = re.compile(r" (?:with|together|near|next to|close to|on the|by the|in the)\b.*$")
+# Says how good somebody is at a job, and not which it is.
+_SKILLED = re.compile(r"^(?:trained|qualified|certified|licensed|professional|full-time|part-time) ")
+# "A flat in Oslo is where she lives".
+_DWELLING = re.compile(
+    r"^(?:an? |the )?(?:new |small |big |nice )?(?:flat|house|apartment|room|place|home) in (?=[A-Z])", re.IGNORECASE
+)
+_BEGINNING = re.compile(r"^(?:but|and|so|then|yet) ")
 # A value that holds a clause of its own was cut at the wrong place.
 _CLAUSE = re.compile(rf"[{SPEAKER}{LISTENER}] (?:is|has|was|will|can)\b")
 _APPOSITION = re.compile(rf"(?:[{SPEAKER}{LISTENER}]|.+?)'s [a-z\u00e9 ]+ ([A-Z].*)$")
 
 
 # What is said of a project's date is said of its deadline, and what it costs is what there is for it.
-_OF_PROJECTS = {"date": "deadline", "price": "budget"}
+OF_PROJECTS = {
+    "date": "deadline", "delivery date": "deadline", "end date": "deadline", "target date": "deadline",
+    "cut-off": "deadline", "completion date": "deadline", "birthday": "deadline", "price": "budget",
+    "salary": "budget", "rent": "budget", "funding": "budget",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,21 +124,26 @@ def read(text: str, moment: datetime | None, *, speaker: str = "", listener: str
     # Where somebody else is named, "call 555-0101" may mean to call them.
     alone = bool(speaker) and not _NAMED.search(text)
     for clause in clauses_of(text, speaker=bool(speaker), listener=bool(listener)):
-        claim = _read(clause, RULES, moment, persons)
-        if claim is not None:
-            found[claim] = None
-            # Who likes something "more than any other" says more than that.
-            if not claim.attribute.startswith("feeling about "):
-                continue
-        claim = _read(clause, SLOTS, moment, persons) or _habit(clause, persons)
-        if claim is not None:
-            # Meaning may know a name for the attribute.
-            found[claim] = None
+        told = [_told(part, moment, persons) for part in shared_parts(clause)]
+        found.update(dict.fromkeys(claim for claims, _sure in told for claim in claims))
+        if any(sure for _claims, sure in told):
+            continue
+        # Meaning may know a name for the attribute.
         for one in readings_of(clause, speaker=alone):
             subject, value = _subject(one.subject, persons), one.value
             if subject and value not in persons.values():
                 readings[replace(one, subject=subject)] = None
     return Read(tuple(found)[:MOST], tuple(readings)[:MOST])
+
+
+def _told(clause: str, moment: datetime | None, persons: dict[str, str]) -> tuple[list[Claim], bool]:
+    """Return what a clause asserts by the rules, and whether that is all that it asserts."""
+    named = _read(clause, RULES, moment, persons)
+    # Who likes something "more than any other" says more than that.
+    if named is not None and not named.attribute.startswith("feeling about "):
+        return [named], True
+    other = _read(clause, SLOTS, moment, persons) or _habit(clause, persons)
+    return [claim for claim in (named, other) if claim is not None], False
 
 
 def _habit(clause: str, persons: dict[str, str]) -> Claim | None:
@@ -161,7 +178,12 @@ def _claim(
         value, start = _without_time(value, clause, moment, event=rule.event)
     value = _BESIDE.sub("", value) if rule.proper else value
     subject = _subject(groups.get("subject", SPEAKER), persons)
-    attribute = _OF_PROJECTS.get(attribute, attribute) if subject.startswith("project ") else attribute
+    attribute = OF_PROJECTS.get(attribute, attribute) if subject.startswith("project ") else attribute
+    attribute = "email" if attribute == "address" and "@" in value else attribute
+    if attribute == "job":
+        value = _SKILLED.sub("", value)
+        attribute = "employer" if f" is at {value}" in clause or f" is with {value}" in clause else attribute
+    value = _DWELLING.sub("", value) if attribute == "home" else value
     if not subject or not _fits(rule, attribute, value, clause):
         return None
     ended = rule.ended or (_ENDED.search(clause) is not None and " not " in f" {clause} ")
@@ -201,7 +223,7 @@ def _with_names(words: str, persons: dict[str, str]) -> str:
 
 
 def _trimmed(value: str) -> str:
-    return _TAIL.sub("", value).strip(" \"'.!,;:")
+    return _BEGINNING.sub("", _TAIL.sub("", value).strip(" \"'.!,;:"))
 
 
 def _without_time(value: str, clause: str, moment: datetime, *, event: bool) -> tuple[str, datetime | None]:

@@ -70,14 +70,21 @@ _INSERTED = re.compile(
 )
 # Where another clause begins; also without "and": "my old one broke, I have a new one".
 _BORDERS = (
-    rf"\s*;\s+|,? (?:and|but|while|so) (?={SPEAKER}|{LISTENER}|[Hh]e |[Ss]he |[Tt]hey |"
-    r"[A-Z]\w+(?: [A-Z]\w+)?(?:'s [a-z]+)? (?:is|has|now|lives|works|moved|no longer)\b)|\s+\u2014\s+|\s+-\s+|"
+    rf"\s*;\s+|,? (?:and|but|while|so)(?: now| then)? (?={SPEAKER}|{LISTENER}|[Hh]e |[Ss]he |[Tt]hey |"
+    r"[A-Z]\w+(?: [A-Z]\w+)?(?:'s [a-z]+)? (?:is|has|now|lives|works|moved|took|became|replaced|joined|"
+    r"no longer)\b)|\s+\u2014\s+|\s+-\s+|"
     rf", (?=(?:{SPEAKER}|{LISTENER})(?: |(?:'s [a-z]+(?: [a-z]+)? (?:is|are|has|was)\b)))"
 )
 _BORDER = re.compile(_BORDERS)
 # "I have a new number, use 555-0101": where the sentence is about somebody by name, that one is to be called.
 _OWN_BORDER = re.compile(rf"{_BORDERS}|, (?=(?:please )?(?:use|call|dial|text|write|email|ring) )")
 _NAME_INSIDE = re.compile(r"[a-z,] (?!I\b)[A-Z][a-z]+")
+# Two things said of one: "I quit and work at Acme now".
+_SHARED = re.compile(
+    rf"^(?P<subject>{NAMED}|[{SPEAKER}{LISTENER}]) (?P<first>[a-z].*?),? and (?:now |then |also )?"
+    r"(?P<second>(?:is|works?|lives?|has|became|joined|moved|started|switched|drives?|reports?|took|accepted|bought|"
+    r"picked up|went over)\b.*)$"
+)
 # Says when or why, before the clause that says what.
 _OPENING = re.compile(
     r"^(?i:after|since|starting|from|following|before|due to|thanks to|with effect from|effective|as of) "
@@ -88,8 +95,12 @@ _IN_CASE = re.compile(
     r"^If (?:you|anything|there|something)\b[^,]{2,50}, (?=.*(?:@|\d{3}))|"
     r"(?<=\d),? (?:if|in case|when(?:ever)?) you\b[^.]*\.?$"
 )
+_ANAPHOR = re.compile(r"^(?:(?P<whose>his|her|their)|he|she|they)\b", re.IGNORECASE)
 _PRONOUN = re.compile(r"^(?:(?P<whose>His|Her|Their)|He|She|They)\b")
-_NAMED = re.compile(rf"(?P<name>{NAMED})(?:'s\b|,? (?:who|now|also|just|has|is|was|[a-z]+s|[a-z]+ed)\b)")
+_NAMED = re.compile(
+    rf"(?P<name>{NAMED})(?:'s\b|,? (?:who|now|also|just|has|is|was|sold|bought|took|got|left|went|quit|became|"
+    r"began|[a-z]+s|[a-z]+ed)\b)"
+)
 
 
 def clauses_of(text: str, *, speaker: bool, listener: bool) -> Iterator[str]:
@@ -125,4 +136,18 @@ def _parts(plain: str, border: re.Pattern[str], *, speaker: bool, listener: bool
         *_WRITTEN_OUT,
     ):
         plain = pattern.sub(written, plain)
-    yield from (_LEAD.sub("", part.strip()) for part in border.split(plain) if part.strip())
+    named = _NAMED.match(plain)
+    for number, part in enumerate(border.split(plain)):
+        clause = _LEAD.sub("", part.strip())
+        if number and named:
+            clause = _ANAPHOR.sub(lambda found: f"{named['name']}'s" if found["whose"] else named["name"], clause)
+        if clause:
+            yield clause
+
+
+def shared_parts(clause: str) -> tuple[str, ...]:
+    """Return the two things that a clause says of one, each with who that is; one that says one thing as it is."""
+    found = _SHARED.match(clause)
+    if not found:
+        return (clause,)
+    return (f"{found['subject']} {found['first']}", f"{found['subject']} {found['second']}")
