@@ -32,6 +32,7 @@ def arguments():
     parser.add_argument("--data", type=Path, help="JSON in LoCoMo's form; without it there is nothing to ask")
     parser.add_argument("--copies", type=int, default=3)
     parser.add_argument("--dense", type=int, default=2, help="dialogues that are also ranked by MiniLM")
+    parser.add_argument("--only-dense", action="store_true", help="rank by MiniLM alone, the first --dense dialogues")
     parser.add_argument("--out", type=Path)
     return parser.parse_args()
 
@@ -100,16 +101,18 @@ def main():
         f"copy {number}": CopyOfTexts(SECRET, SECRET.recipient(str(number)), Profile.TRIPLE)
         for number in range(given.copies)
     }
-    for at, (turns, asked) in enumerate(samples):
+    for at, (turns, asked) in enumerate(samples[: given.dense] if given.only_dense else samples):
         queries = embed(embedder, [question for question, _ in asked])
-        vectors = embed(embedder, list(turns.values()))
+        vectors = queries[:0] if given.only_dense else embed(embedder, list(turns.values()))
         for name in ("original", *copies):
             text = {one: copies[name].mark(value) if name in copies else value for one, value in turns.items()}
-            scores["bm25"].setdefault(name, []).extend(by_words(text, asked))
-            scores["hybrid"].setdefault(name, []).extend(by_both(text, asked, queries, vectors))
+            if not given.only_dense:
+                scores["bm25"].setdefault(name, []).extend(by_words(text, asked))
+                scores["hybrid"].setdefault(name, []).extend(by_both(text, asked, queries, vectors))
             if at < given.dense:
                 found = by_vectors(embedder, text, asked, queries)
                 scores["minilm, embedded anew"].setdefault(name, []).extend(found)
+                print(f"dialogue {at} {name}: {statistics.mean(found):.4f}", file=sys.stderr, flush=True)
     result = {"benchmark": "trace_quality", "copies": given.copies}
     for leg, by_name in scores.items():
         if not by_name["original"]:
