@@ -67,6 +67,8 @@ def consolidate(
     line(f"[green]consolidated[/green] {response.new_episodes} new episodes: {made}")
     if response.remaining_episodes:
         line(f"[yellow]{response.remaining_episodes} episodes are left[/yellow]: run it again, or as a job")
+    for refusal in response.refusals:
+        line(f"[yellow]{refusal.episodes} episodes left out[/yellow] ({refusal.agreement}): {escape(refusal.message)}")
     if response.profiles_changed:
         line(f"[dim]profiles of {escape(', '.join(response.profiles_changed))}[/dim]")
 

@@ -29,7 +29,8 @@ def outline_in(cube: cube_pb2.Cube) -> Outline:
     """Return an episode's cube without what it says."""
     told = cube.descriptive
     start = time_of(told, "event_time") or time_of(told, "create_time") or _UNKNOWN
-    return Outline(cube.name, told.title, told.persona, start, tuple(told.entities))
+    agreements = tuple(licence.agreement for licence in cube.governance.licences)
+    return Outline(cube.name, told.title, told.persona, start, tuple(told.entities), agreements)
 
 
 def cell_in(cube: cube_pb2.Cube) -> Cell:

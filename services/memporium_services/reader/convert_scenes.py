@@ -57,6 +57,12 @@ def consolidated_out(done: Consolidated) -> scenes_pb2.ConsolidateResponse:
         new_episodes=done.new_episodes,
         profiles_changed=done.profiles,
         remaining_episodes=done.remaining,
+        refusals=[
+            scenes_pb2.ConsolidateRefusal(
+                agreement=one.agreement, reason=one.reason, message=one.message, episodes=one.episodes
+            )
+            for one in done.refused
+        ],
     )
 
 

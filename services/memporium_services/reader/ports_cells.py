@@ -26,6 +26,7 @@ class Outline:
         persona: Role stream.
         start: When it began.
         entities: Names in it.
+        agreements: Under which it may be used; empty: own memory.
     """
 
     cube: str
@@ -33,6 +34,7 @@ class Outline:
     persona: str
     start: datetime
     entities: tuple[str, ...] = ()
+    agreements: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

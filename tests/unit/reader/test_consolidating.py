@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
+from memporium_platform.errors import PlatformError, Reason
 from memporium_services.reader.app import consolidating
 from memporium_services.reader.app.consolidating import PROFILE, SCENE, Consolidating, Order
 from memporium_services.reader.domain import scenes
@@ -24,13 +25,13 @@ class Shelf:
 
     def __init__(self):
         self.held, self.kept, self.read, self.embedded = {}, {}, [], 0
-        self.hidden = set()
+        self.hidden, self.refusing = set(), set()
 
-    def add(self, name, *said, day=0, persona="", speaker="Ada"):
+    def add(self, name, *said, day=0, persona="", speaker="Ada", agreements=()):
         time = START + timedelta(days=day)
         span = Span("s", name, speaker, time)
         told = tuple(Told(name, unit, text, text, span, time) for unit, text in enumerate(said))
-        self.held[name] = Cell(Outline(name, name, persona, time, (speaker,)), " ".join(said), told)
+        self.held[name] = Cell(Outline(name, name, persona, time, (speaker,), agreements), " ".join(said), told)
 
     def forget(self, name):
         del self.held[name]
@@ -58,12 +59,22 @@ class Shelf:
     async def derived(self, parent, kind, *, persona=""):
         return [one for one in self.kept.values() if one.kind == kind and (not persona or one.persona == persona)]
 
+    def demand(self, cubes):
+        for agreement in sorted({a for one in cubes for ref in one.members for a in self.agreements_of(ref.cube)}):
+            if agreement in self.refusing:
+                raise PlatformError(Reason.LICENCE_NOT_PERMITTED, "not this", metadata={"agreement": agreement})
+
+    def agreements_of(self, name):
+        return self.held[name].outline.agreements if name in self.held else ()
+
     async def make(self, parent, cubes):
+        self.demand(cubes)
         for one in cubes:
             assert one.cube_id not in self.kept
             self.kept[one.cube_id] = replace(one, name=one.cube_id, version=1)
 
     async def change(self, cube):
+        self.demand([cube])
         self.kept[cube.cube_id] = replace(cube, version=cube.version + 1)
 
     async def vectors(self, parent, texts):
@@ -177,3 +188,39 @@ async def test_streams_do_not_mix(shelf):
 async def test_an_empty_vault_has_nothing(shelf):
     done = await consolidate(shelf)
     assert (done.created, done.scenes, done.profiles) == (0, 0, ())
+
+
+async def test_episodes_whose_licence_refuses_are_left_out_and_named(shelf):
+    shelf.add("own", "I love pottery")
+    shelf.add("one", "pottery again", day=1, agreements=("orgs/a/agreements/1",))
+    shelf.add("two", "more pottery", day=2, agreements=("orgs/a/agreements/2",))
+    shelf.add("three", "and pottery", day=3, agreements=("orgs/a/agreements/3",))
+    shelf.refusing = {"orgs/a/agreements/1", "orgs/a/agreements/3"}
+    done = await consolidate(shelf)
+    assert shelf.scenes() == [("own", "two")]
+    assert sorted((one.agreement, one.reason, one.episodes) for one in done.refused) == [
+        ("orgs/a/agreements/1", "LICENCE_NOT_PERMITTED", 1),
+        ("orgs/a/agreements/3", "LICENCE_NOT_PERMITTED", 1),
+    ]
+    shelf.refusing = set()
+    done = await consolidate(shelf)
+    assert (done.refused, shelf.scenes()) == ((), [("own", "one", "two", "three")])
+
+
+async def test_what_may_no_longer_be_made_of_an_episode_leaves_it_out_of_its_scene(shelf):
+    shelf.add("own", "I love pottery")
+    shelf.add("one", "pottery again", day=1, agreements=("orgs/a/agreements/1",))
+    await consolidate(shelf)
+    shelf.refusing = {"orgs/a/agreements/1"}
+    shelf.add("new", "pottery once more", day=2)
+    done = await consolidate(shelf)
+    assert shelf.scenes() == [("own", "new")]
+    assert [one.agreement for one in done.refused] == ["orgs/a/agreements/1"]
+
+
+async def test_a_refusal_that_is_of_no_episode_ends_the_consolidation(shelf):
+    shelf.add("own", "I love pottery")
+    shelf.agreements_of = lambda _name: ("orgs/a/agreements/9",)
+    shelf.refusing = {"orgs/a/agreements/9"}
+    with pytest.raises(PlatformError):
+        await consolidate(shelf)

@@ -28,7 +28,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from memporium.cube.v1 import cube_pb2 as memporium_dot_cube_dot_v1_dot_cube__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n memporium/reader/v1/scenes.proto\x12\x13memporium.reader.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cmemporium/cube/v1/cube.proto\"c\n\x08\x45vidence\x12\x0c\n\x04\x63ube\x18\x01 \x01(\t\x12\x0c\n\x04unit\x18\x02 \x01(\x05\x12\x0c\n\x04text\x18\x03 \x01(\t\x12-\n\x06source\x18\x04 \x01(\x0b\x32\x1d.memporium.cube.v1.SourceSpan\"Z\n\x0bSceneMember\x12\x0c\n\x04\x63ube\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12.\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x99\x02\n\x05Scene\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07persona\x18\x02 \x01(\t\x12\r\n\x05title\x18\x03 \x01(\t\x12\x10\n\x08\x65ntities\x18\x04 \x03(\t\x12.\n\nstart_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\x07members\x18\x07 \x03(\x0b\x32 .memporium.reader.v1.SceneMember\x12.\n\x07summary\x18\x08 \x03(\x0b\x32\x1d.memporium.reader.v1.Evidence\x12\x0f\n\x07version\x18\t \x01(\x03\"\x9d\x01\n\x12\x43onsolidateRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x0f\n\x07persona\x18\x03 \x01(\t\x12\x16\n\tthreshold\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12&\n\x03gap\x18\x05 \x01(\x0b\x32\x19.google.protobuf.DurationB\x0c\n\n_threshold\"\xa1\x01\n\x13\x43onsolidateResponse\x12\x16\n\x0escenes_created\x18\x01 \x01(\x05\x12\x16\n\x0escenes_updated\x18\x02 \x01(\x05\x12\x0e\n\x06scenes\x18\x03 \x01(\x05\x12\x14\n\x0cnew_episodes\x18\x04 \x01(\x05\x12\x18\n\x10profiles_changed\x18\x05 \x03(\t\x12\x1a\n\x12remaining_episodes\x18\x06 \x01(\x05\"a\n\x11ListScenesRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x0f\n\x07persona\x18\x04 \x01(\t\"Y\n\x12ListScenesResponse\x12*\n\x06scenes\x18\x01 \x03(\x0b\x32\x1a.memporium.reader.v1.Scene\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"%\n\x0fGetSceneRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"=\n\x10GetSceneResponse\x12)\n\x05scene\x18\x01 \x01(\x0b\x32\x1a.memporium.reader.v1.Sceneb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n memporium/reader/v1/scenes.proto\x12\x13memporium.reader.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cmemporium/cube/v1/cube.proto\"c\n\x08\x45vidence\x12\x0c\n\x04\x63ube\x18\x01 \x01(\t\x12\x0c\n\x04unit\x18\x02 \x01(\x05\x12\x0c\n\x04text\x18\x03 \x01(\t\x12-\n\x06source\x18\x04 \x01(\x0b\x32\x1d.memporium.cube.v1.SourceSpan\"Z\n\x0bSceneMember\x12\x0c\n\x04\x63ube\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12.\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x99\x02\n\x05Scene\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07persona\x18\x02 \x01(\t\x12\r\n\x05title\x18\x03 \x01(\t\x12\x10\n\x08\x65ntities\x18\x04 \x03(\t\x12.\n\nstart_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\x07members\x18\x07 \x03(\x0b\x32 .memporium.reader.v1.SceneMember\x12.\n\x07summary\x18\x08 \x03(\x0b\x32\x1d.memporium.reader.v1.Evidence\x12\x0f\n\x07version\x18\t \x01(\x03\"\x9d\x01\n\x12\x43onsolidateRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x0f\n\x07persona\x18\x03 \x01(\t\x12\x16\n\tthreshold\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12&\n\x03gap\x18\x05 \x01(\x0b\x32\x19.google.protobuf.DurationB\x0c\n\n_threshold\"\xdc\x01\n\x13\x43onsolidateResponse\x12\x16\n\x0escenes_created\x18\x01 \x01(\x05\x12\x16\n\x0escenes_updated\x18\x02 \x01(\x05\x12\x0e\n\x06scenes\x18\x03 \x01(\x05\x12\x14\n\x0cnew_episodes\x18\x04 \x01(\x05\x12\x18\n\x10profiles_changed\x18\x05 \x03(\t\x12\x1a\n\x12remaining_episodes\x18\x06 \x01(\x05\x12\x39\n\x08refusals\x18\x07 \x03(\x0b\x32\'.memporium.reader.v1.ConsolidateRefusal\"Z\n\x12\x43onsolidateRefusal\x12\x11\n\tagreement\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x10\n\x08\x65pisodes\x18\x04 \x01(\x05\"a\n\x11ListScenesRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x0f\n\x07persona\x18\x04 \x01(\t\"Y\n\x12ListScenesResponse\x12*\n\x06scenes\x18\x01 \x03(\x0b\x32\x1a.memporium.reader.v1.Scene\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"%\n\x0fGetSceneRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"=\n\x10GetSceneResponse\x12)\n\x05scene\x18\x01 \x01(\x0b\x32\x1a.memporium.reader.v1.Sceneb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -50,13 +50,15 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CONSOLIDATEREQUEST']._serialized_start=663
   _globals['_CONSOLIDATEREQUEST']._serialized_end=820
   _globals['_CONSOLIDATERESPONSE']._serialized_start=823
-  _globals['_CONSOLIDATERESPONSE']._serialized_end=984
-  _globals['_LISTSCENESREQUEST']._serialized_start=986
-  _globals['_LISTSCENESREQUEST']._serialized_end=1083
-  _globals['_LISTSCENESRESPONSE']._serialized_start=1085
-  _globals['_LISTSCENESRESPONSE']._serialized_end=1174
-  _globals['_GETSCENEREQUEST']._serialized_start=1176
-  _globals['_GETSCENEREQUEST']._serialized_end=1213
-  _globals['_GETSCENERESPONSE']._serialized_start=1215
-  _globals['_GETSCENERESPONSE']._serialized_end=1276
+  _globals['_CONSOLIDATERESPONSE']._serialized_end=1043
+  _globals['_CONSOLIDATEREFUSAL']._serialized_start=1045
+  _globals['_CONSOLIDATEREFUSAL']._serialized_end=1135
+  _globals['_LISTSCENESREQUEST']._serialized_start=1137
+  _globals['_LISTSCENESREQUEST']._serialized_end=1234
+  _globals['_LISTSCENESRESPONSE']._serialized_start=1236
+  _globals['_LISTSCENESRESPONSE']._serialized_end=1325
+  _globals['_GETSCENEREQUEST']._serialized_start=1327
+  _globals['_GETSCENEREQUEST']._serialized_end=1364
+  _globals['_GETSCENERESPONSE']._serialized_start=1366
+  _globals['_GETSCENERESPONSE']._serialized_end=1427
 # @@protoc_insertion_point(module_scope)

@@ -211,6 +211,7 @@ class ConsolidateResponse(_message.Message):
     NEW_EPISODES_FIELD_NUMBER: _builtins.int
     PROFILES_CHANGED_FIELD_NUMBER: _builtins.int
     REMAINING_EPISODES_FIELD_NUMBER: _builtins.int
+    REFUSALS_FIELD_NUMBER: _builtins.int
     scenes_created: _builtins.int
     """Scenes that were made."""
     scenes_updated: _builtins.int
@@ -225,6 +226,10 @@ class ConsolidateResponse(_message.Message):
     def profiles_changed(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Persons whose profiles were made or changed."""
 
+    @_builtins.property
+    def refusals(self) -> _containers.RepeatedCompositeFieldContainer[Global___ConsolidateRefusal]:
+        """Agreements that do not permit to make something of their memory: its episodes were left out."""
+
     def __init__(
         self,
         *,
@@ -234,14 +239,49 @@ class ConsolidateResponse(_message.Message):
         new_episodes: _builtins.int = ...,
         profiles_changed: _abc.Iterable[_builtins.str] | None = ...,
         remaining_episodes: _builtins.int = ...,
+        refusals: _abc.Iterable[Global___ConsolidateRefusal] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["new_episodes", b"new_episodes", "profiles_changed", b"profiles_changed", "remaining_episodes", b"remaining_episodes", "scenes", b"scenes", "scenes_created", b"scenes_created", "scenes_updated", b"scenes_updated"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["new_episodes", b"new_episodes", "profiles_changed", b"profiles_changed", "refusals", b"refusals", "remaining_episodes", b"remaining_episodes", "scenes", b"scenes", "scenes_created", b"scenes_created", "scenes_updated", b"scenes_updated"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ConsolidateResponse: _TypeAlias = ConsolidateResponse  # noqa: Y015
+
+@_typing.final
+class ConsolidateRefusal(_message.Message):
+    """Licensed episodes that consolidation left out."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AGREEMENT_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    EPISODES_FIELD_NUMBER: _builtins.int
+    agreement: _builtins.str
+    """The agreement that refuses."""
+    reason: _builtins.str
+    """A name of `memporium.common.v1.ErrorReason` without its prefix, for instance `LICENCE_NOT_PERMITTED`."""
+    message: _builtins.str
+    """Why, for people."""
+    episodes: _builtins.int
+    """Episodes under this agreement that were left out."""
+    def __init__(
+        self,
+        *,
+        agreement: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        message: _builtins.str = ...,
+        episodes: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "episodes", b"episodes", "message", b"message", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConsolidateRefusal: _TypeAlias = ConsolidateRefusal  # noqa: Y015
 
 @_typing.final
 class ListScenesRequest(_message.Message):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memporium_platform.errors import invalid
+from memporium_platform.errors import PlatformError, invalid
 from memporium_services.reader.domain.profiles import facts_in
 from memporium_services.reader.domain.scenes import CENTRE_MEMBERS, Cluster, Member, open_clusters, place, unit
 from memporium_services.reader.domain.sentences import pieces
@@ -53,6 +53,16 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
+class Refused:
+    """An agreement that does not permit to make something of its memory, and how many episodes that left out."""
+
+    agreement: str
+    reason: str
+    message: str
+    episodes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Consolidated:
     """What consolidation changed."""
 
@@ -62,6 +72,7 @@ class Consolidated:
     new_episodes: int
     profiles: tuple[str, ...]
     remaining: int = 0
+    refused: tuple[Refused, ...] = ()
 
 
 class Consolidating:
@@ -74,20 +85,48 @@ class Consolidating:
     async def consolidate(self, order: Order) -> Consolidated:
         """Bring scenes and profiles up to date; a second call changes nothing.
 
+        Episodes whose licence does not permit it are left out; the others are consolidated.
+
         Raises:
             PlatformError: INVALID_FIELD, ETAG_MISMATCH where another consolidation runs, and what the vault raises.
         """
+        refused: dict[str, Refused] = {}
+        while True:
+            try:
+                done = await self._consolidated(order, frozenset(refused))
+            except PlatformError as error:
+                one = await self._refusal(order, error, refused)
+                if one is None:
+                    raise
+                # What was made until then stays, and is found again.
+                refused[one.agreement] = one
+                continue
+            return replace(done, refused=tuple(refused.values()))
+
+    async def _refusal(self, order: Order, error: PlatformError, refused: Mapping[str, Refused]) -> Refused | None:
+        """Return which agreement an error comes from, or None where leaving its episodes out is of no help."""
+        agreement = error.metadata.get("agreement", "")
+        if not error.reason.startswith("LICENCE_") or not agreement or agreement in refused:
+            return None
+        outlines = await self._store.outlines(order.parent, persona=order.persona)
+        count = sum(agreement in one.agreements for one in outlines)
+        return Refused(agreement, error.reason.value, error.message, count) if count else None
+
+    async def _consolidated(self, order: Order, refused: frozenset[str]) -> Consolidated:
         threshold, gap = await self._limits(order)
         if not 0 <= threshold <= 1:
             raise invalid("threshold", "must be 0 to 1")
         if not timedelta(0) < gap <= timedelta(days=36_500):
             raise invalid("gap", "must be above 0, at most 100 years")
-        present = {one.cube: one for one in await self._store.outlines(order.parent, persona=order.persona)}
+        outlines = await self._store.outlines(order.parent, persona=order.persona)
+        present = {one.cube: one for one in outlines if refused.isdisjoint(one.agreements)}
         scenes = await self._store.derived(order.parent, SCENE, persona=order.persona)
         profiles = await self._store.derived(order.parent, PROFILE, persona=order.persona)
         held = {member.cube for one in (*scenes, *profiles) for member in one.members}
         # What the caller may not see stays as it is, what does not exist goes.
         gone = await self._store.gone(order.parent, sorted(held - set(present))[:_MOST_CHECKED])
+        # What something may no longer be made of leaves the scenes that it was in.
+        gone |= {one.cube for one in outlines} - set(present)
         placed = {member.cube for scene in scenes for member in scene.members}
         waiting = sorted((one for one in present.values() if one.cube not in placed), key=lambda one: one.start)
         some_new = [one.cube for one in waiting[: self._settings.consolidate_episodes]]
