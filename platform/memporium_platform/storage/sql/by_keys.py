@@ -1,8 +1,8 @@
-"""Rows by a list of keys, without a statement being made for each list.
+"""Selects of the hot paths: compiled once, and given to SQLite's driver as they are.
 
-SQLAlchemy writes a list that is expanded anew into each statement, key by key, which takes longer than SQLite takes to
-find the rows. Here the keys are parameters of their own, in lists of few lengths, so that a statement is compiled once
-a length; SQLite's is then given to the driver as it is.
+SQLAlchemy takes several times as long to prepare a select and to wrap its rows as SQLite takes to find them. A list of
+keys is the worst: it writes it anew into the statement, key by key, at each run. Here keys are parameters of their own,
+in lists of few lengths.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import bindparam
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from sqlalchemy import BindParameter, Connection, Dialect, Select
 
@@ -30,6 +30,35 @@ class _Compiled(NamedTuple):
     converted: tuple[tuple[int, Callable[[Any], Any]], ...]
 
 
+class Prepared:
+    """A select. Safe to use from several threads."""
+
+    def __init__(self, statement: Select[Any]) -> None:
+        """Take the select; lists in it must be parameters one by one."""
+        self._statement = statement
+        self._compiled: _Compiled | None = None
+
+    def rows(self, conn: Connection, values: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
+        """Return the rows for values of the parameters."""
+        if conn.dialect.name != "sqlite":
+            return conn.execute(self._statement, values).all()
+        compiled = self._compiled or self._compile(conn.dialect)
+        given = {**compiled.fixed, **values}
+        found = conn.exec_driver_sql(compiled.text, tuple([given[name] for name in compiled.names])).all()
+        return [_converted(row, compiled.converted) for row in found] if compiled.converted else found
+
+    def _compile(self, dialect: Dialect) -> _Compiled:
+        compiled = self._statement.compile(dialect=dialect)
+        converters = (
+            (place, column.type.result_processor(dialect, None))
+            for place, column in enumerate(self._statement.selected_columns)
+        )
+        converted = tuple((place, convert) for place, convert in converters if convert is not None)
+        fixed = {name: value for name, value in compiled.params.items() if value is not None}
+        self._compiled = _Compiled(str(compiled), tuple(compiled.positiontup or ()), fixed, converted)
+        return self._compiled
+
+
 class RowsByKeys:
     """A select with a list of keys. Safe to use from several threads."""
 
@@ -40,8 +69,7 @@ class RowsByKeys:
             statement: Its other parameters have names, of which none begins with `key_`; it has no other lists.
         """
         self._make = statement
-        self._statements: dict[int, Select[Any]] = {}
-        self._compiled: dict[int, _Compiled] = {}
+        self._by_slots: dict[int, Prepared] = {}
         self._lock = threading.Lock()
 
     def rows(self, conn: Connection, keys: Sequence[Any], **values: Any) -> Iterator[Sequence[Any]]:
@@ -50,39 +78,20 @@ class RowsByKeys:
         A list is cut where it is too long: the order holds within a piece.
         """
         for start in range(0, len(keys), _TOGETHER):
-            yield from self._piece(conn, keys[start : start + _TOGETHER], values)
+            some = keys[start : start + _TOGETHER]
+            # The next power of two; the last key fills what is left.
+            slots = 1 << (len(some) - 1).bit_length()
+            given = values | {f"key_{slot}": key for slot, key in enumerate(some)}
+            given.update((f"key_{slot}", some[-1]) for slot in range(len(some), slots))
+            yield from self._prepared(slots).rows(conn, given)
 
-    def _piece(self, conn: Connection, keys: Sequence[Any], values: dict[str, Any]) -> Sequence[Sequence[Any]]:
-        # The next power of two; the last key fills what is left.
-        slots = 1 << (len(keys) - 1).bit_length()
-        given = values | {f"key_{slot}": key for slot, key in enumerate(keys)}
-        given.update((f"key_{slot}", keys[-1]) for slot in range(len(keys), slots))
-        if conn.dialect.name != "sqlite":
-            return conn.execute(self._statement(slots), given).all()
-        compiled = self._compiled.get(slots) or self._compile(slots, conn.dialect)
-        given |= compiled.fixed
-        found = conn.exec_driver_sql(compiled.text, tuple([given[name] for name in compiled.names])).all()
-        return [_converted(row, compiled.converted) for row in found] if compiled.converted else found
-
-    def _statement(self, slots: int) -> Select[Any]:
+    def _prepared(self, slots: int) -> Prepared:
         with self._lock:
-            known = self._statements.get(slots)
+            known = self._by_slots.get(slots)
             if known is None:
-                known = self._statements[slots] = self._make([bindparam(f"key_{slot}") for slot in range(slots)])
+                statement = self._make([bindparam(f"key_{slot}") for slot in range(slots)])
+                known = self._by_slots[slots] = Prepared(statement)
         return known
-
-    def _compile(self, slots: int, dialect: Dialect) -> _Compiled:
-        statement = self._statement(slots)
-        compiled = statement.compile(dialect=dialect)
-        converters = (
-            (place, column.type.result_processor(dialect, None))
-            for place, column in enumerate(statement.selected_columns)
-        )
-        converted = tuple((place, convert) for place, convert in converters if convert is not None)
-        fixed = {name: value for name, value in compiled.params.items() if value is not None}
-        made = _Compiled(str(compiled), tuple(compiled.positiontup or ()), fixed, converted)
-        self._compiled[slots] = made
-        return made
 
 
 def _converted(row: Sequence[Any], converted: Sequence[tuple[int, Callable[[Any], Any]]]) -> Sequence[Any]:

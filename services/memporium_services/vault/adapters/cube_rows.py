@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Select, and_, bindparam, select
 
-from memporium_platform.storage.sql.by_keys import RowsByKeys
+from memporium_platform.storage.sql.by_keys import Prepared, RowsByKeys
 from memporium_services.vault.adapters.tables import CUBES, PAYLOADS, VAULTS, VERSIONS
 from memporium_services.vault.domain.lifecycle import State
 from memporium_services.vault.domain.rows import CubeRow, DescribedCube, Located, PayloadRow, VaultRow
@@ -46,14 +46,16 @@ _PRESENT = and_(
     PAYLOADS.c.payload_version == CUBES.c.payload_version,
 )
 
-VAULT_BY_NAME = select(*_VAULT_COLUMNS).where(VAULTS.c.org == bindparam("org"), VAULTS.c.vault_id == bindparam("vault"))
-VAULT_BY_UID = select(*_VAULT_COLUMNS).where(VAULTS.c.uid == bindparam("uid"))
+VAULT_BY_NAME = Prepared(
+    select(*_VAULT_COLUMNS).where(VAULTS.c.org == bindparam("org"), VAULTS.c.vault_id == bindparam("vault"))
+)
+VAULT_BY_UID = Prepared(select(*_VAULT_COLUMNS).where(VAULTS.c.uid == bindparam("uid")))
 
 # Cubes with the metadata of their newest version.
 WITH_META = select(*_CUBE_COLUMNS).join_from(CUBES, VERSIONS, _NEWEST)
 _OF_VAULT = WITH_META.where(CUBES.c.vault_uid == bindparam("vault_uid"))
-CUBES_BY_ID = _OF_VAULT.where(CUBES.c.cube_id.in_(bindparam("cube_ids", expanding=True)))
-SEEN_CUBES_BY_ID = CUBES_BY_ID.where(CUBES.c.import_id == "")
+CUBES_BY_ID = RowsByKeys(lambda keys: _OF_VAULT.where(CUBES.c.cube_id.in_(keys)))
+SEEN_CUBES_BY_ID = RowsByKeys(lambda keys: _OF_VAULT.where(CUBES.c.cube_id.in_(keys), CUBES.c.import_id == ""))
 DESCRIBED_CUBES = RowsByKeys(
     lambda keys: (
         select(*((VERSIONS if name == "meta_sealed" else CUBES).c[name] for name in DescribedCube._fields))
@@ -61,10 +63,8 @@ DESCRIBED_CUBES = RowsByKeys(
         .where(CUBES.c.vault_uid == bindparam("vault_uid"), CUBES.c.cube_id.in_(keys), CUBES.c.import_id == "")
     )
 )
-CUBES_BY_DEDUP = _OF_VAULT.where(
-    CUBES.c.dedup.in_(bindparam("tokens", expanding=True)),
-    CUBES.c.state != int(State.EXPIRED),
-    CUBES.c.import_id == "",
+CUBES_BY_DEDUP = RowsByKeys(
+    lambda keys: _OF_VAULT.where(CUBES.c.dedup.in_(keys), CUBES.c.state != int(State.EXPIRED), CUBES.c.import_id == "")
 )
 
 

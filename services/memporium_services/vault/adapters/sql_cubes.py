@@ -148,12 +148,8 @@ class SqlCubes:
 
     def cubes(self, vault_uid: str, cube_ids: Sequence[str], *, hidden: bool = False) -> dict[str, CubeRow]:
         """Return cubes by id; those of unfinished imports only where `hidden`."""
-        found: dict[str, CubeRow] = {}
-        query = CUBES_BY_ID if hidden else SEEN_CUBES_BY_ID
-        for some in in_chunks(cube_ids):
-            rows = self.conn.execute(query, {"vault_uid": vault_uid, "cube_ids": some})
-            found.update((row.cube_id, cube_of(row)) for row in rows)
-        return found
+        rows = (CUBES_BY_ID if hidden else SEEN_CUBES_BY_ID).rows(self.conn, cube_ids, vault_uid=vault_uid)
+        return {cube.cube_id: cube for cube in map(cube_of, rows)}
 
     def locate(self, org: str, vault_id: str, cube_ids: Sequence[str]) -> Located | None:
         """Return a vault by its ids, with some of its cubes and their present payloads; None: no such vault."""
@@ -161,11 +157,8 @@ class SqlCubes:
 
     def by_dedup(self, vault_uid: str, tokens: Sequence[str]) -> dict[str, CubeRow]:
         """Return cubes that are not EXPIRED by their keyed digest."""
-        found: dict[str, CubeRow] = {}
-        for some in in_chunks(tokens):
-            rows = self.conn.execute(CUBES_BY_DEDUP, {"vault_uid": vault_uid, "tokens": some})
-            found.update((row.dedup, cube_of(row)) for row in rows)
-        return found
+        rows = CUBES_BY_DEDUP.rows(self.conn, tokens, vault_uid=vault_uid)
+        return {cube.dedup: cube for cube in map(cube_of, rows)}
 
     def by_same(self, vault_uid: str, tokens: Sequence[str]) -> dict[str, CubeRow]:
         """Return live cubes by the keyed word of their canonical form, for each the first made."""

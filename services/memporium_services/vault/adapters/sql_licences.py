@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, delete, func, select
 
+from memporium_platform.storage.sql.by_keys import Prepared
 from memporium_platform.storage.sql.upsert import upsert
 from memporium_services.vault.adapters.tables import (
     AGREEMENTS,
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
 
 _PACKS = select(ENDED_PACKS)
 # Built once: each search asks for them.
-_ENDED_MOUNTS_OF = (
-    select(ENDED_MOUNTS).where(ENDED_MOUNTS.c.vault_uid == bindparam("uid")).order_by(ENDED_MOUNTS.c.mount_id)
+_ENDED_MOUNTS_OF = Prepared(
+    select(*(ENDED_MOUNTS.c[name] for name in ("vault_uid", "mount_id", "pack_id", "create_us", "creator")))
+    .where(ENDED_MOUNTS.c.vault_uid == bindparam("uid"))
+    .order_by(ENDED_MOUNTS.c.mount_id)
 )
 
 
@@ -89,12 +92,11 @@ class SqlLicences:
 
     def ended_mounts(self, org: str, vault_uid: str) -> list[EndedMount]:
         """Return the mounts of a vault whose packs were deleted, by id."""
-        rows = self.conn.execute(_ENDED_MOUNTS_OF, {"uid": vault_uid})
         found = []
-        for row in rows.all():
-            pack = self.ended_pack(org, row.pack_id)
+        for uid, mount_id, pack_id, create_us, creator in _ENDED_MOUNTS_OF.rows(self.conn, {"uid": vault_uid}):
+            pack = self.ended_pack(org, pack_id)
             if pack is not None:
-                found.append(EndedMount(row.vault_uid, row.mount_id, pack, row.create_us, row.creator))
+                found.append(EndedMount(uid, mount_id, pack, create_us, creator))
         return found
 
     def delete_ended_mount(self, vault_uid: str, mount_id: str) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sqlalchemy import bindparam, delete, exists, insert, or_, select, update
 
-from memporium_platform.storage.sql.by_keys import RowsByKeys
+from memporium_platform.storage.sql.by_keys import Prepared, RowsByKeys
 from memporium_platform.storage.sql.upsert import upsert
 from memporium_services.vault.adapters.plain import values_of
 from memporium_services.vault.adapters.selection_sql import on_cubes, on_units
@@ -64,12 +64,13 @@ _UNITS_OF = _OF_VAULT.where(UNITS.c.cube_id.in_(bindparam("cube_ids", expanding=
 _HAS_OVERDUE, _HAS_BEFORE, _HAS_AFTER = (
     exists().where(CUBES.c.vault_uid == bindparam("vault_uid"), *hidden)
     for hidden in (
-        (CUBES.c.expire_us <= bindparam("now_us"), CUBES.c.state.in_(_LIVE_STATES)),
+        (CUBES.c.expire_us <= bindparam("now_us"), or_(*(CUBES.c.state == state for state in _LIVE_STATES))),
         (CUBES.c.scope == PRIVATE, CUBES.c.owner < bindparam("reader")),
         (CUBES.c.scope == PRIVATE, CUBES.c.owner > bindparam("reader")),
     )
 )
-_HIDES_FROM_ALL, _HIDES_FROM_READER = select(_HAS_OVERDUE), select(or_(_HAS_OVERDUE, _HAS_BEFORE, _HAS_AFTER))
+_HIDES_FROM_ALL = Prepared(select(_HAS_OVERDUE))
+_HIDES_FROM_READER = Prepared(select(or_(_HAS_OVERDUE, _HAS_BEFORE, _HAS_AFTER)))
 _unit_values = values_of(UnitRow, "unit_id")
 
 
@@ -184,8 +185,10 @@ class SqlUnits:
         """Return whether the reader must not see everything that is in the index: private cubes, or overdue ones."""
         values = {"vault_uid": vault_uid, "now_us": selection.now_us}
         if selection.reader:
-            return bool(self.conn.execute(_HIDES_FROM_READER, values | {"reader": selection.reader}).scalar())
-        return bool(self.conn.execute(_HIDES_FROM_ALL, values).scalar())
+            [found] = _HIDES_FROM_READER.rows(self.conn, values | {"reader": selection.reader})
+        else:
+            [found] = _HIDES_FROM_ALL.rows(self.conn, values)
+        return bool(found[0])
 
     def add_task(self, vault_uid: str, task: IndexTask) -> None:
         """Note what the index has to take in."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, delete, func, insert, select, update
 
+from memporium_platform.storage.sql.by_keys import Prepared
 from memporium_services.vault.adapters.cube_rows import VAULT_BY_NAME, VAULT_BY_UID, VAULT_NAMES, vault_of
 from memporium_services.vault.adapters.tables import (
     BLOBS,
@@ -32,7 +33,11 @@ if TYPE_CHECKING:
     from memporium_services.vault.ports import VaultDelta
 
 _VAULTS = select(*(VAULTS.c[name] for name in VAULT_NAMES))
-_MOUNTS_OF = select(MOUNTS).where(MOUNTS.c.vault_uid == bindparam("uid")).order_by(MOUNTS.c.mount_id)
+_MOUNTS_OF = Prepared(
+    select(*(MOUNTS.c[field.name] for field in fields(MountRow)))
+    .where(MOUNTS.c.vault_uid == bindparam("uid"))
+    .order_by(MOUNTS.c.mount_id)
+)
 
 
 @cache
@@ -66,11 +71,11 @@ class SqlVaults:
 
     def vault(self, org: str, vault_id: str) -> VaultRow | None:
         """Return a vault by its ids."""
-        return vault_of(self.conn.execute(VAULT_BY_NAME, {"org": org, "vault": vault_id}).one_or_none())
+        return vault_of(next(iter(VAULT_BY_NAME.rows(self.conn, {"org": org, "vault": vault_id})), None))
 
     def vault_by_uid(self, uid: str) -> VaultRow | None:
         """Return a vault by its uid."""
-        return vault_of(self.conn.execute(VAULT_BY_UID, {"uid": uid}).one_or_none())
+        return vault_of(next(iter(VAULT_BY_UID.rows(self.conn, {"uid": uid})), None))
 
     def vaults(self, org: str, *, after: str, limit: int) -> list[VaultRow]:
         """Return an organisation's vaults by id."""
@@ -132,8 +137,7 @@ class SqlVaults:
 
     def mounts(self, vault_uid: str) -> list[MountRow]:
         """Return a vault's mounts by id."""
-        rows = self.conn.execute(_MOUNTS_OF, {"uid": vault_uid})
-        return [MountRow(**row._mapping) for row in rows]  # noqa: SLF001 - SQLAlchemy's own name
+        return [MountRow(*row) for row in _MOUNTS_OF.rows(self.conn, {"uid": vault_uid})]
 
     def delete_mount(self, vault_uid: str, mount_id: str) -> bool:
         """Remove a mount; return whether it was there."""
