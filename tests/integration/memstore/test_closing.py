@@ -11,6 +11,7 @@ import pytest
 
 from memporium.memstore.v1 import offer_pb2, terms_pb2
 from memporium.memstore.v1 import statement_calls_pb2 as calls
+from memporium_platform.errors import PlatformError, Reason
 from support.market import licence, refused
 
 
@@ -136,3 +137,24 @@ async def test_an_hour_that_would_begin_at_the_end_is_not_owed(to_the_hour, cloc
     agreement = await market.agreement(licence(calls=None, days=1), price=plan(**PER_HOUR))
     await pass_hours(market, clock, 30)
     assert (await market.entitlement(agreement.name)).amount_due.micros == 24 * 100_000
+
+
+async def test_one_that_fails_is_tried_again_in_a_minute_and_keeps_its_period(to_the_hour, clock, monkeypatch):
+    market = to_the_hour
+    agreement = await market.agreement(licence(calls=None), price=plan(statements=HOUR, **PER_CALL))
+    await market.use(agreement.name, "a")
+    statements, tried = market.module.closing._statements, []
+
+    def fails(*_):
+        tried.append(1)
+        raise PlatformError(Reason.FAILED_PRECONDITION, "no peer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(statements, "put", fails)
+        for _ in range(3):
+            await pass_hours(market, clock, 1.1 if not tried else 0)
+    assert len(tried) == 1
+    clock.advance(seconds=61)
+    await market.module.closing.close_due()
+    [one] = await made(market, agreement.name)
+    assert one.end_time.seconds - agreement.activate_time.seconds <= 3600

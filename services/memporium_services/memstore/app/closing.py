@@ -33,6 +33,8 @@ _log = structlog.get_logger(__name__)
 _BATCH = 100
 # Periods that one transaction closes.
 _PERIODS = 500
+# Between two attempts for an agreement whose statement could not be made.
+_AGAIN_US = 60 * 1_000_000
 _LIVING = frozenset({AgreementState.ACTIVE, AgreementState.SUSPENDED})
 
 
@@ -42,14 +44,20 @@ class Closing:
     def __init__(self, market: Market, statements: Statements) -> None:
         """Make them by `statements`."""
         self._market, self._statements = market, statements
+        # When one that failed is tried again; its period does not change by that.
+        self._again: dict[str, int] = {}
 
     async def close_due(self) -> int:
         """Make the statements whose period has ended; return how many were made."""
         now_us, made = to_us(self._market.clock.now()), 0
         for name in await self._market.store.read(lambda tx: tx.statements.due(now_us, limit=_BATCH)):
+            if now_us < self._again.get(name, 0):
+                continue
             try:
                 made += await self._close(name)
+                self._again.pop(name, None)
             except PlatformError as error:
+                self._again[name] = now_us + _AGAIN_US
                 _log.warning("statement.not_made", agreement=name, reason=error.reason.value)
         if made:
             self._statements.announce()
