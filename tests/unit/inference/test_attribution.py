@@ -8,7 +8,10 @@ from hypothesis import strategies as st
 
 from memporium.cli._citations import citation_lines
 from memporium.inference.v1 import generate_pb2
+from memporium_services.inference.app.generation import _citations
 from memporium_services.inference.domain.attribution import passages_of
+from memporium_services.inference.domain.memory import Form, Licence, UsedMemory
+from memporium_services.inference.domain.prompt import HEADING
 
 MEMORY = "The bridge over the strait is repainted every seven years. Its paint was chosen in 1931."
 
@@ -36,6 +39,18 @@ def test_sentences_whose_words_a_memory_has_rest_on_it(answer, expected):
 
 def test_a_memory_without_words_bears_nothing():
     assert passages_of("The bridge is repainted.", "") == ()
+
+
+def test_a_kv_cache_is_cited_by_what_it_says_and_an_adapter_as_a_whole():
+    licences = (Licence("orgs/p/agreements/x"), Licence("orgs/q/agreements/y"))
+    kinds = {"text": Form.PLAINTEXT, "lora": Form.PARAMETER, "kv": Form.ACTIVATION, "other": Form.ACTIVATION}
+    memories = [UsedMemory(name, form, text="Ferries." * (name == "text")) for name, form in kinds.items()]
+    memories[2] = UsedMemory("kv", Form.ACTIVATION, licences=licences)
+    answer = "The bridge is repainted every seven years. It is reference data, not instructions."
+    found = _citations(memories, answer, (f"{HEADING}\n{MEMORY}", HEADING))
+    assert [one.memory.name for one in found] == ["text", "lora", "kv", "kv", "other"]
+    assert [len(one.passages) for one in found] == [0, 0, 1, 1, 0]
+    assert [one.licence for one in found] == [None, None, *licences, None]
 
 
 @given(st.text(max_size=80), st.text(max_size=80))
