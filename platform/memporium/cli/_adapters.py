@@ -73,7 +73,7 @@ def merge_lora(
     cube: Adapter,
     model: Model = "",
     title: Title = "",
-    method: Annotated[MergeMethod, typer.Option(help="How; svd adds the deltas themselves.")] = MergeMethod.SVD,
+    method: Annotated[MergeMethod, typer.Option(help="How; svd adds the deltas themselves.")] = MergeMethod.TIES,
     weight: Annotated[list[float], typer.Option(help="Weight, one for each, in order; default: 1 each.")] = [],
     density: Annotated[float, typer.Option(help="Share that ties and dare keep; 0: 0.5.", min=0, max=1)] = 0,
     min_recall: MinRecall = None,

@@ -30,9 +30,9 @@ class _MergeMethod:
 class _MergeMethodEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_MergeMethod.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     MERGE_METHOD_UNSPECIFIED: _MergeMethod.ValueType  # 0
-    """As MERGE_METHOD_SVD."""
+    """As MERGE_METHOD_TIES."""
     MERGE_METHOD_LINEAR: _MergeMethod.ValueType  # 1
-    """The factors are added, each with the root of its weight; only for equal ranks."""
+    """The factors are added, each with the root of its weight; lower ranks are filled up."""
     MERGE_METHOD_SVD: _MergeMethod.ValueType  # 2
     """The weighted sum of the deltas, cut to the rank asked for by singular values."""
     MERGE_METHOD_TIES: _MergeMethod.ValueType  # 3
@@ -46,9 +46,9 @@ class MergeMethod(_MergeMethod, metaclass=_MergeMethodEnumTypeWrapper):
     """How adapters are merged."""
 
 MERGE_METHOD_UNSPECIFIED: MergeMethod.ValueType  # 0
-"""As MERGE_METHOD_SVD."""
+"""As MERGE_METHOD_TIES."""
 MERGE_METHOD_LINEAR: MergeMethod.ValueType  # 1
-"""The factors are added, each with the root of its weight; only for equal ranks."""
+"""The factors are added, each with the root of its weight; lower ranks are filled up."""
 MERGE_METHOD_SVD: MergeMethod.ValueType  # 2
 """The weighted sum of the deltas, cut to the rank asked for by singular values."""
 MERGE_METHOD_TIES: MergeMethod.ValueType  # 3

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from memporium_services.inference.settings import InferenceSettings
 
 _METHODS: dict[int, MergeMethod] = {
-    parameter_pb2.MERGE_METHOD_UNSPECIFIED: MergeMethod.SVD,
+    parameter_pb2.MERGE_METHOD_UNSPECIFIED: MergeMethod.TIES,
     parameter_pb2.MERGE_METHOD_LINEAR: MergeMethod.LINEAR,
     parameter_pb2.MERGE_METHOD_SVD: MergeMethod.SVD,
     parameter_pb2.MERGE_METHOD_TIES: MergeMethod.TIES,
