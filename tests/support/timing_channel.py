@@ -106,7 +106,7 @@ async def measure(
         service: The platform.
         cubes: Returns new memories: the victim's, the attacker's equal one, and the attacker's other one.
         count: Pairs to measure.
-        clock: What the attacker looks at. The process's own CPU time shows reused computation on a busy machine, too.
+        clock: What the attacker looks at. One without what other processes take shows more than the wall's.
     """
     order = random.Random(7)
     taken: dict[bool, list[float]] = {True: [], False: []}
