@@ -19,17 +19,19 @@ _MOST, _AT_ONCE = 12, 2
 
 
 class SlowVault(FakeVault):
-    """Takes a moment for each sweep, and counts how many of one tenant go on at once."""
+    """Holds the sweeps of one tenant until it is let go, and counts how many of each go on at once."""
 
-    def __init__(self):
+    def __init__(self, held):
         super().__init__()
+        self.held, self.let_go = held, asyncio.Event()
         self.running, self.most = {}, {}
 
     async def SweepVaults(self, request, context):
         org = current_call().principal.org
         self.running[org] = self.running.get(org, 0) + 1
         self.most[org] = max(self.most.get(org, 0), self.running[org])
-        await asyncio.sleep(0.1)
+        if org == self.held:
+            await self.let_go.wait()
         self.running[org] -= 1
         return await super().SweepVaults(request, context)
 
@@ -46,7 +48,7 @@ async def test_a_flood_is_refused_in_time_and_others_do_not_wait(tmp_path, monke
     monkeypatch.setenv("MEMPORIUM_SCHEDULER_POLLING_INTERVAL_S", "0.02")
     monkeypatch.setenv("MEMPORIUM_SCHEDULER_TENANT_QUEUE", str(_MOST))
     monkeypatch.setenv("MEMPORIUM_SCHEDULER_TENANT_CONCURRENCY", str(_AT_ONCE))
-    vault = SlowVault()
+    vault = SlowVault("flood")
     async with running_platform(("scheduler",), data_dir=tmp_path, modules=[vault]) as platform:
         flooding, other = await platform.organisation("flood"), await platform.organisation("other")
         flood, quiet = (SchedulerServiceStub(platform.channel(org.owner_key)) for org in (flooding, other))
@@ -56,7 +58,7 @@ async def test_a_flood_is_refused_in_time_and_others_do_not_wait(tmp_path, monke
                 made.append((await flood.CreateJob(pb.CreateJobRequest(parent=flooding.name, spec=SWEEP))).job)
             except grpc.aio.AioRpcError as error:
                 refusals.append(reason_of(error))
-        assert {error.reason for error in refusals} == {"OVERLOADED"}
+        assert (len(made), {error.reason for error in refusals}) == (_MOST, {"OVERLOADED"})
         assert all(error.retry_after_s > 0 for error in refusals)
 
         mine = (await quiet.CreateJob(pb.CreateJobRequest(parent=other.name, spec=SWEEP))).job
@@ -65,7 +67,11 @@ async def test_a_flood_is_refused_in_time_and_others_do_not_wait(tmp_path, monke
         waiting = await flood.ListJobs(
             pb.ListJobsRequest(parent=flooding.name, states=[job_pb2.JOB_STATE_QUEUED], page_size=1000)
         )
-        assert len(waiting.jobs) >= _MOST // 4
+        assert len(waiting.jobs) >= _MOST - _AT_ONCE
+        async with asyncio.timeout(20):
+            while vault.most.get("flood", 0) < _AT_ONCE:
+                await asyncio.sleep(0.02)
+        vault.let_go.set()
         states = {(await ended(flood, job.name)).state for job in made}
         assert states == {job_pb2.JOB_STATE_SUCCEEDED}
     assert vault.most["flood"] == _AT_ONCE
@@ -75,10 +81,12 @@ async def test_what_is_urgent_goes_first_within_a_tenant(tmp_path, monkeypatch):
     monkeypatch.setenv("MEMPORIUM_SCHEDULER_SWEEP_INTERVAL_S", "0")
     monkeypatch.setenv("MEMPORIUM_SCHEDULER_POLLING_INTERVAL_S", "0.02")
     monkeypatch.setenv("MEMPORIUM_SCHEDULER_TENANT_CONCURRENCY", "1")
-    async with running_platform(("scheduler",), data_dir=tmp_path, modules=[SlowVault()]) as platform:
+    vault = SlowVault("acme")
+    async with running_platform(("scheduler",), data_dir=tmp_path, modules=[vault]) as platform:
         org = await platform.organisation("acme")
         stub = SchedulerServiceStub(platform.channel(org.owner_key))
         jobs = [(await stub.CreateJob(pb.CreateJobRequest(parent=org.name, spec=SWEEP))).job for _ in range(6)]
         urgent = (await stub.CreateJob(pb.CreateJobRequest(parent=org.name, spec=SWEEP, priority=90))).job
+        vault.let_go.set()
         ends = [(await ended(stub, job.name)).end_time.ToNanoseconds() for job in [urgent, *jobs]]
-        assert sum(end < ends[0] for end in ends[1:]) <= 3
+        assert sum(end < ends[0] for end in ends[1:]) <= 2
