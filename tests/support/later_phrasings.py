@@ -1,4 +1,7 @@
-"""Phrasings written after the reader was extended for `fresh_phrasings`, and not looked at since: read at first sight."""
+"""Phrasings written after the reader was extended for `fresh_phrasings`.
+
+At first sight it read 67 % of them (answers right: 86 % clean, 91 % poisoned); it was extended for them since.
+"""
 
 from __future__ import annotations
 

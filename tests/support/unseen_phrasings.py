@@ -1,8 +1,9 @@
 """Phrasings for a last measure of reading claims: written before the reader was changed, and looked at only in sums.
 
 They were written when those of `later_phrasings` were about to be looked at, by one who knew the reader's rules in part.
-No statement of them that the reader misses was printed while the reader was changed; only shares were. Three attributes
-are in no other set, and no list of the reader names them.
+No statement of them that the reader misses was printed while the reader was changed; only shares were. After that was
+measured, those that were superseded wrongly were looked at, and no others. Three attributes are in no other set, and no
+list of the reader names them.
 """
 
 from __future__ import annotations
