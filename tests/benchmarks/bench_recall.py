@@ -7,8 +7,10 @@ are mended or left out (`support/yardstick.py`). Latency is that of Recall as it
 
 Which parameters were tuned, and on what: the weights in `reader/domain/ranking.py`, by coordinate ascent on two thirds
 of the dialogues of `locomo-dev.json` and checked on the rest, three times over; the weight and length of the head
-(`covering`, `HEAD`) out of a few round values on all of them; nothing else, and nothing on single questions. `--folds` adds each dialogue apart and the spread over them; nothing is tuned anew for it, so on dialogues
-that are not in that file it is what unseen data gives. `--ablation` adds a row for each lever switched off: the
+(`covering`, `HEAD`) out of a few round values on all of them; those of `evidence` and `spread` likewise, checked by
+choosing them on five dialogues and asking on the sixth, and on dialogues made into chats with an assistant; nothing
+else, and nothing on single questions. `--folds` adds each dialogue apart and the spread over them; nothing is tuned anew
+for it, so on dialogues that are not in that file it is what unseen data gives. `--ablation` adds a row for each lever switched off: the
 dialogues are remembered once and the questions asked once a row. `--without LEVER` measures all with a lever off.
 """
 
