@@ -23,6 +23,15 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine
 
+# ANALYZE copies values into the catalogue, where neither a deletion nor VACUUM reaches them: of sealed bytes, by which
+# nothing is searched, and of keyed digests of content, which are as good as unique, the planner needs none.
+_SAMPLED_CONTENT = text(
+    "SELECT c.relname, a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid "
+    "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = :schema AND c.relkind = 'r' "
+    "AND (a.atttypid = 'bytea'::regtype OR a.attname IN ('token', 'dedup')) AND a.attnum > 0 AND NOT a.attisdropped "
+    "AND COALESCE(a.attstattarget, -1) <> 0 ORDER BY c.relname, a.attnum"
+)
+
 # `alembic.op` is one global of the process.
 _ONE_AT_A_TIME = threading.Lock()
 
@@ -61,6 +70,8 @@ def migrate(engine: Engine, *, migrations_package: str, schema: str = "") -> Non
         _refuse_newer(scripts, present, migrations_package)
         if set(present) != set(scripts.get_heads()):
             upgrade(connection, scripts)
+        if schema:
+            _sample_no_content(connection, schema)
 
 
 def upgrade(connection: Connection, scripts: ScriptDirectory) -> None:
@@ -77,6 +88,15 @@ def upgrade(connection: Connection, scripts: ScriptDirectory) -> None:
 def _lock(connection: Connection, schema: str) -> None:
     number = int.from_bytes(hashlib.sha256(f"memporium-migrate-{schema}".encode()).digest()[:8], signed=True)
     connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": number})
+
+
+def _sample_no_content(connection: Connection, schema: str) -> None:
+    """Have PostgreSQL keep no examples of what memories say, so that what is forgotten is not left among them."""
+    quote = connection.dialect.identifier_preparer.quote
+    for table, column in connection.execute(_SAMPLED_CONTENT, {"schema": schema}).all():
+        connection.exec_driver_sql(
+            f"ALTER TABLE {quote(schema)}.{quote(table)} ALTER COLUMN {quote(column)} SET STATISTICS 0"
+        )
 
 
 def _refuse_newer(scripts: ScriptDirectory, present: Iterable[str], package: str) -> None:
