@@ -61,7 +61,13 @@ async def memory(tmp_path, monkeypatch):
 
 def _told(answer):
     return [
-        (item.cube, item.version, item.text, round(item.score, 5), [(one.claim.value, len(one.superseded_by)) for one in item.claims])
+        (
+            item.cube,
+            item.version,
+            item.text,
+            round(item.score, 5),
+            [(one.claim.value, len(one.superseded_by)) for one in item.claims],
+        )
         for item in answer.items
     ]
 
