@@ -27,17 +27,15 @@ from memporium_services.inference.adapters.trainers.torch_merging import merge
 from memporium_services.inference.domain.examples import examples_of
 from memporium_services.inference.domain.lessons import says, stated
 from memporium_services.inference.domain.probing import measured, sure
+from memporium_services.inference.domain.trainings import MergeMethod, MergePlan, TrainingPlan
 from memporium_services.inference.domain.values import (
     AdapterBlob,
     BatchLimits,
     GenerationTask,
-    MergeMethod,
-    MergePlan,
     Sampling,
     Speaker,
     TextMemory,
     TextPiece,
-    TrainingPlan,
     Turn,
 )
 from memporium_services.inference.settings import InferenceSettings

@@ -16,7 +16,7 @@ from memporium.vault.v1.vault_service_pb2_grpc import VaultServiceStub
 from memporium_platform.errors import Reason
 from memporium_platform.rpc.errors_client import reason_of
 from memporium_services.inference.adapters.trainers import torch_asking
-from memporium_services.inference.domain.values import Told
+from memporium_services.inference.domain.trainings import Told
 from support.platform import running_platform
 
 MODEL = "tiny-random"

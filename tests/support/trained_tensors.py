@@ -14,7 +14,8 @@ from memporium_services.inference.adapters.generators.kv_files import pack
 from memporium_services.inference.adapters.generators.torch_loading import load_gguf
 from memporium_services.inference.adapters.models import _SMOLLM2_FILE, SMOLLM2
 from memporium_services.inference.adapters.trainers.peft_lora import PeftTrainer
-from memporium_services.inference.domain.values import Example, KvForm, TrainingPlan
+from memporium_services.inference.domain.trainings import Example, TrainingPlan
+from memporium_services.inference.domain.values import KvForm
 
 PLAN = TrainingPlan(epochs=1, max_tokens=100_000)
 

@@ -11,21 +11,23 @@ if TYPE_CHECKING:
 
     from memporium_services.inference.domain.lessons import Lesson
     from memporium_services.inference.domain.memory import NewMemory, NewText, UsedMemory
+    from memporium_services.inference.domain.trainings import (
+        Example,
+        MergedAdapter,
+        MergePlan,
+        Told,
+        TrainedAdapter,
+        TrainingPlan,
+    )
     from memporium_services.inference.domain.values import (
         AdapterBlob,
         BuiltKv,
         EmbeddedText,
-        Example,
         GenerationEvent,
         GenerationTask,
         KvForm,
-        MergedAdapter,
-        MergePlan,
         ModelInfo,
         TextMemory,
-        Told,
-        TrainedAdapter,
-        TrainingPlan,
     )
 
 

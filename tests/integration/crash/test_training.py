@@ -18,7 +18,7 @@ from memporium_services.inference.adapters.trainers.peft_lora import PeftTrainer
 from memporium_services.inference.domain.admission import AdmissionLimits
 from memporium_services.inference.domain.examples import examples_of
 from memporium_services.inference.domain.lessons import lessons_of
-from memporium_services.inference.domain.values import TrainingPlan
+from memporium_services.inference.domain.trainings import TrainingPlan
 from support.crash_server import SETTINGS, killable_server
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]

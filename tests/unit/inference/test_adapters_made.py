@@ -16,7 +16,8 @@ from memporium_services.inference.app.registry import Registry, RunningGenerator
 from memporium_services.inference.domain.admission import Admission, Evaluation, ParentRecall
 from memporium_services.inference.domain.memory import BlobRef, Form, Licence, ParameterRef, Use, UsedMemory
 from memporium_services.inference.domain.requests import MergeCall, ProbeCall
-from memporium_services.inference.domain.values import Kind, MergedAdapter, MergePlan, ModelInfo, Told
+from memporium_services.inference.domain.trainings import MergedAdapter, MergePlan, Told
+from memporium_services.inference.domain.values import Kind, ModelInfo
 
 FINGERPRINT, VAULT = "f" * 64, "orgs/a/vaults/v"
 X, Y = Licence("orgs/p/agreements/x", "tx"), Licence("orgs/q/agreements/y", "ty")

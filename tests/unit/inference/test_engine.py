@@ -15,10 +15,10 @@ from memporium_services.inference.adapters.generators.safetensors_views import v
 from memporium_services.inference.adapters.generators.tiny_random import load_tiny_random
 from memporium_services.inference.adapters.generators.transformers_local import TransformersGenerator
 from memporium_services.inference.adapters.trainers.peft_lora import PeftTrainer
+from memporium_services.inference.domain.trainings import Example, TrainingPlan
 from memporium_services.inference.domain.values import (
     AdapterBlob,
     Ended,
-    Example,
     Finish,
     GenerationTask,
     KvBlob,
@@ -27,7 +27,6 @@ from memporium_services.inference.domain.values import (
     Speaker,
     TextMemory,
     TextPiece,
-    TrainingPlan,
     Turn,
 )
 

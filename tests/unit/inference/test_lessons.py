@@ -17,7 +17,7 @@ from memporium_services.inference.domain.general_text import (
 from memporium_services.inference.domain.lessons import Shape, lessons_of, others, read, says, stated
 from memporium_services.inference.domain.memory import Claim, Form, UsedMemory
 from memporium_services.inference.domain.probing import measured, stated_in, sure
-from memporium_services.inference.domain.values import Told
+from memporium_services.inference.domain.trainings import Told
 
 
 @pytest.mark.parametrize(

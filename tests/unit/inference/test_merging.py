@@ -12,7 +12,8 @@ from memporium_services.inference.adapters.generators.tiny_random import load_ti
 from memporium_services.inference.adapters.trainers.peft_lora import PeftTrainer
 from memporium_services.inference.adapters.trainers.torch_merging import merge
 from memporium_services.inference.domain.lessons import stated
-from memporium_services.inference.domain.values import AdapterBlob, MergeMethod, MergePlan
+from memporium_services.inference.domain.trainings import MergeMethod, MergePlan
+from memporium_services.inference.domain.values import AdapterBlob
 
 FINGERPRINT = "f" * 64
 

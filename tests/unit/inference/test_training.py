@@ -14,7 +14,7 @@ from memporium_services.inference.adapters.generators.tiny_random import load_ti
 from memporium_services.inference.adapters.trainers.peft_lora import PeftTrainer
 from memporium_services.inference.domain.examples import examples_of
 from memporium_services.inference.domain.lessons import stated
-from memporium_services.inference.domain.values import TrainingPlan
+from memporium_services.inference.domain.trainings import TrainingPlan
 
 LESSONS = [stated("Ada", "home", "Oslo"), stated("Ada", "dog", "Rex"), stated("Marek", "home", "Brno")]
 PLAN = TrainingPlan(rank=4, alpha=8, epochs=6, learning_rate=1e-2)

@@ -14,14 +14,7 @@ from memporium_services.inference.domain.attribution import passages_of
 from memporium_services.inference.domain.memory import Form, Use
 from memporium_services.inference.domain.prompt import HEADING
 from memporium_services.inference.domain.requests import Cited, Delta, Finished, Started, Times
-from memporium_services.inference.domain.values import (
-    AdapterBlob,
-    Ended,
-    GenerationTask,
-    KvBlob,
-    PromptRead,
-    TextPiece,
-)
+from memporium_services.inference.domain.values import AdapterBlob, Ended, GenerationTask, KvBlob, PromptRead, TextPiece
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence

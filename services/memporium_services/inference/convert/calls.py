@@ -10,16 +10,8 @@ from memporium_platform.errors import invalid
 from memporium_services.inference.convert.reports import limits_of
 from memporium_services.inference.domain.admission import AdmissionLimits
 from memporium_services.inference.domain.requests import ConvertCall, GenerateCall
-from memporium_services.inference.domain.values import (
-    ComposePlan,
-    Composition,
-    Kind,
-    KvForm,
-    Sampling,
-    Speaker,
-    TrainingPlan,
-    Turn,
-)
+from memporium_services.inference.domain.trainings import TrainingPlan
+from memporium_services.inference.domain.values import ComposePlan, Composition, Kind, KvForm, Sampling, Speaker, Turn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,7 +10,7 @@ from memporium_platform.errors import invalid
 from memporium_services.inference.convert.calls import MAX_TITLE_CHARACTERS, limits_within
 from memporium_services.inference.convert.events import duration_of, progress_of
 from memporium_services.inference.domain.requests import MergeCall, ProbeCall, Progress
-from memporium_services.inference.domain.values import MergeMethod, MergePlan
+from memporium_services.inference.domain.trainings import MergeMethod, MergePlan
 
 if TYPE_CHECKING:
     from memporium_services.inference.domain.requests import Built

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from memporium_services.inference.domain.lessons import lessons_of, statements_in
-from memporium_services.inference.domain.values import Example
+from memporium_services.inference.domain.trainings import Example
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from memporium_services.inference.domain.lessons import Lesson
-    from memporium_services.inference.domain.values import Told
+    from memporium_services.inference.domain.trainings import Told
 
 
 def sure(topics: Sequence[Lesson], told: Sequence[Told], *, min_confidence: float) -> list[tuple[Lesson, str]]:

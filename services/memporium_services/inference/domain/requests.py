@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from memporium_services.inference.domain.values import ComposePlan, KvForm, MergePlan, TrainingPlan
+from memporium_services.inference.domain.trainings import MergePlan, TrainingPlan
+from memporium_services.inference.domain.values import ComposePlan, KvForm
 
 if TYPE_CHECKING:
     from memporium_services.inference.domain.attribution import Passage

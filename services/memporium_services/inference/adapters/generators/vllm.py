@@ -26,13 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from memporium_services.inference.adapters.generators.chat import ChatFormat
-    from memporium_services.inference.domain.values import (
-        BuiltKv,
-        GenerationEvent,
-        GenerationTask,
-        KvForm,
-        TextMemory,
-    )
+    from memporium_services.inference.domain.values import BuiltKv, GenerationEvent, GenerationTask, KvForm, TextMemory
 
 
 class VllmGenerator(OpenAiCompatibleGenerator):

@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 
     from memporium_services.inference.adapters.generators.torch_loading import LoadedModel
     from memporium_services.inference.domain.lessons import Lesson
-    from memporium_services.inference.domain.values import (
-        AdapterBlob,
+    from memporium_services.inference.domain.trainings import (
         Example,
         MergedAdapter,
         MergePlan,
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
         TrainedAdapter,
         TrainingPlan,
     )
+    from memporium_services.inference.domain.values import AdapterBlob
     from memporium_services.inference.ports import CheckpointStore
 
 R = TypeVar("R")

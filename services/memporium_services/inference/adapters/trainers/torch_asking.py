@@ -12,14 +12,15 @@ from memporium_services.inference.adapters.generators.safetensors_views import v
 from memporium_services.inference.adapters.trainers.torch_evaluation import Examiner
 from memporium_services.inference.adapters.trainers.torch_merging import merge
 from memporium_services.inference.domain.lessons import plain
-from memporium_services.inference.domain.values import AdapterBlob, MergedAdapter, Told
+from memporium_services.inference.domain.trainings import MergedAdapter, Told
+from memporium_services.inference.domain.values import AdapterBlob
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from memporium_services.inference.adapters.generators.torch_loading import LoadedModel
     from memporium_services.inference.domain.lessons import Lesson
-    from memporium_services.inference.domain.values import MergePlan
+    from memporium_services.inference.domain.trainings import MergePlan
 
 # Tokens of an answer that nobody knows the length of.
 _ANSWER_TOKENS = 32

@@ -22,14 +22,15 @@ from memporium_services.inference.adapters.generators.chat import ChatFormat
 from memporium_services.inference.adapters.trainers.torch_evaluation import Examiner
 from memporium_services.inference.adapters.trainers.training_state import TrainingState, pack, task_digest, unpack
 from memporium_services.inference.domain.general_text import REPLAY_PASSAGES, replay_questions
-from memporium_services.inference.domain.values import Example, Speaker, TrainedAdapter, Turn
+from memporium_services.inference.domain.trainings import Example, TrainedAdapter
+from memporium_services.inference.domain.values import Speaker, Turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from memporium_services.inference.adapters.generators.torch_loading import LoadedModel
     from memporium_services.inference.domain.lessons import Lesson
-    from memporium_services.inference.domain.values import TrainingPlan
+    from memporium_services.inference.domain.trainings import TrainingPlan
 
 # What peft and transformers say of each other's next versions is nothing for a server's output.
 warnings.filterwarnings("ignore", category=FutureWarning, module=r"(transformers|peft)\.")

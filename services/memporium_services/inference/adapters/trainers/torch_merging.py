@@ -16,12 +16,13 @@ from safetensors.torch import save
 
 from memporium_platform.errors import PlatformError, Reason
 from memporium_services.inference.adapters.generators.safetensors_views import view
-from memporium_services.inference.domain.values import MergeMethod
+from memporium_services.inference.domain.trainings import MergeMethod
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from memporium_services.inference.domain.values import AdapterBlob, MergePlan
+    from memporium_services.inference.domain.trainings import MergePlan
+    from memporium_services.inference.domain.values import AdapterBlob
 
 _A, _B = ".lora_A.weight", ".lora_B.weight"
 MOST_RANK = 64

@@ -13,7 +13,7 @@ from safetensors.torch import load, save
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from memporium_services.inference.domain.values import Example, TrainingPlan
+    from memporium_services.inference.domain.trainings import Example, TrainingPlan
 
 _FORMAT = "memporium-training-1"
 _LENGTH_BYTES = 8
