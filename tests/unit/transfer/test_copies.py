@@ -87,8 +87,12 @@ def test_of_a_large_pack_a_part_is_marked_and_always_the_same(monkeypatch):
     assert sum([fewer.wants(cube) for cube in cubes]) <= 25
 
 
+def _marks(copy=COPY, *, canary_count=0):
+    return CopyMarks(SECRET, copy, Profile.PAIR, canary_count=canary_count)
+
+
 def test_texts_are_marked_and_nothing_else():
-    marks = CopyMarks(SECRET, COPY, Profile.PAIR)
+    marks = _marks()
     before, portable = cell(), cell()
     (after,) = marks.cubes([portable])
     changed = {one.name for one, _ in after.cube.payload.plaintext.mem_cell.ListFields()}
@@ -97,16 +101,15 @@ def test_texts_are_marked_and_nothing_else():
     assert new.facts[0].claims == old.facts[0].claims
     assert new.sources == old.sources
     others = [
-        CopyMarks(SECRET, Copy(**{**{k: getattr(COPY, k) for k in COPY.__slots__}, "agreement": f"a{n}"}), Profile.PAIR)
-        for n in range(12)
+        _marks(Copy(**{**{k: getattr(COPY, k) for k in COPY.__slots__}, "agreement": f"a{n}"})) for n in range(12)
     ]
     assert len({next(iter(each.cubes([cell()]))).cube.payload.plaintext.mem_cell.episode for each in others}) > 2
     text = document(SLOTTED.format(3))
-    (marked,) = CopyMarks(SECRET, COPY, Profile.PAIR).cubes([text])
+    (marked,) = _marks().cubes([text])
     assert marked.units[0].text == marked.cube.payload.plaintext.document.text
     assert marked.unit_vectors
     assert not marked.cube.content_digest
-    (again,) = CopyMarks(SECRET, COPY, Profile.PAIR).cubes([document(SLOTTED.format(3))])
+    (again,) = _marks().cubes([document(SLOTTED.format(3))])
     assert again == marked
 
 
@@ -122,18 +125,19 @@ def test_a_canary_looks_like_a_cube_of_its_pack_and_tells_only_its_fact(like):
     assert like_id("01m7zpwq7d3bz495dgf633zt3r", b"a") != like_id("01m7zpwq7d3bz495dgf633zt3r", b"b")
 
 
-def test_a_copy_has_canaries_for_a_hundredth_of_its_words():
-    marks = CopyMarks(SECRET, COPY, Profile.PAIR)
+def test_a_copy_has_as_many_canaries_as_its_release_promises():
+    marks = _marks(canary_count=7)
     assert marks.more() == ()
-    marks.cubes([document(SLOTTED.format(number), f"cube-{number}") for number in range(400)])
+    marks.cubes([document(SLOTTED.format(number), f"cube-{number}") for number in range(3)])
     more = marks.more()
-    words = 400 * 2 * len(SLOTTED.split())
-    assert 1 <= len(more) <= words * 0.01 / 10
-    assert len({one.cube.name for one in more}) == len(more)
+    assert len({one.cube.name for one in more}) == len(more) == 7
+    none = _marks()
+    none.cubes([document(SLOTTED.format(1))])
+    assert none.more() == []
 
 
 def test_files_are_marked_by_what_they_are():
-    marks = CopyMarks(SECRET, COPY, Profile.PAIR)
+    marks = _marks()
     for data in (tensor_leaks.adapter(), tensor_leaks.cache()):
         assert marks.file(PortableCube(), data) != data
     other = tensor_leaks.packed({"x": tensor_leaks.opened(tensor_leaks.cache())["layers.0.keys"]})

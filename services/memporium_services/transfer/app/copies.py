@@ -85,11 +85,12 @@ class SlotChoice:
 class CopyMarks:
     """The marks of one copy."""
 
-    def __init__(self, secret: TracingSecret, copy: Copy, profile: Profile) -> None:
+    def __init__(self, secret: TracingSecret, copy: Copy, profile: Profile, *, canary_count: int) -> None:
         """Make the marks of the agreement's recipient; every copy of a line under one agreement has the same."""
         self._key = secret.recipient(copy.agreement)
         self._texts = CopyOfTexts(secret, self._key, profile)
-        self._words = 0
+        # What the release promises, whatever this copy's words come to.
+        self._canary_count = canary_count
         self._like: list[PortableCube] = []
 
     @property
@@ -100,10 +101,8 @@ class CopyMarks:
     def cubes(self, cubes: Sequence[PortableCube]) -> Sequence[PortableCube]:
         """Return cubes marked."""
         for portable in cubes:
-            texts = list(texts_of(portable))
-            if not texts:
+            if not any(texts_of(portable)):
                 continue
-            self._words += sum(len(text.split()) for text in texts)
             if len(self._like) < _LIKE:
                 self._like.append(portable)
             rewrite(portable, self._texts.mark)
@@ -122,7 +121,7 @@ class CopyMarks:
             return ()
         return [
             canary_cube(self._like[number % len(self._like)], canary.text, self._key.stream(f"name {number}", 16))
-            for number, canary in enumerate(canaries(self._key)[: allowed(self._words)])
+            for number, canary in enumerate(canaries(self._key)[: self._canary_count])
         ]
 
 
@@ -150,7 +149,7 @@ class CopyMarker:
         call, now = current_call(), self._clock.now()
         commitment = secret.recipient(copy.agreement).commitment()
 
-        def commit(conn: Connection) -> Profile:
+        def commit(conn: Connection) -> tuple[Profile, int]:
             bundle = self._bundles.get(conn, org, bundle_id)
             # Fixed by what was handed out first: copies of later releases must agree with earlier ones.
             profile = self._rows.profile(conn, org, copy.line) or profile_for(bundle.slots if bundle else 0)
@@ -172,9 +171,10 @@ class CopyMarker:
                 "recipient": copy.recipient,
             }
             record_in(conn, call, resource=copy.bundle, details=details, now=now)
-            return Profile(profile)
+            return Profile(profile), allowed(bundle.words if bundle else 0)
 
-        return CopyMarks(secret, copy, await self._database.write(commit))
+        found, canary_count = await self._database.write(commit)
+        return CopyMarks(secret, copy, found, canary_count=canary_count)
 
 
 async def tracing_secret(keys: Keyring, org: str, line: str) -> TracingSecret:
