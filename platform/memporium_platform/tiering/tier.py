@@ -102,11 +102,15 @@ class Tier:
     def _put(self, item: Item, victims: list[Item] | None) -> list[str]:
         if victims is None:
             return []
+        group = self._group(item)
+        last = self._last.get(group)
         for one in victims:
             self.drop(one.key)
+        if last is not None:
+            # A group whose last memory gave way to its own next one has not gone: when it last asked is still known.
+            self._last[group] = last
         self.held[item.key] = item
         self.size_bytes += item.size_bytes
-        group = self._group(item)
         self.bytes_of[group] = self.bytes_of.get(group, 0) + item.size_bytes
         return [one.key for one in victims]
 

@@ -272,6 +272,18 @@ def test_who_has_used_nothing_for_long_has_no_claim():
     assert tier.bytes_of == {"b": 100}
 
 
+def test_a_group_whose_only_memory_was_replaced_loses_its_claim_like_any_other():
+    tier = Tier(45, LeastRecentlyUsed(), group=of)
+    tier.use(item("a0", 10), 0.0)
+    tier.use(item("a1", 10), 0.0)
+    tier.use(item("b0", 11), 0.0)
+    assert tier.use(item("b1", 25), 0.0) == (False, ["b0"])
+    tier.use(item("a0", 10), 100.0)
+    # Group b has asked for nothing in two minutes: it gives way, and group a keeps its half.
+    assert tier.use(item("c0", 20), 121.0) == (False, ["b1"])
+    assert tier.bytes_of == {"a": 20, "c": 20}
+
+
 @settings(max_examples=80, deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 4), st.floats(0, 80)), min_size=1, max_size=80),
