@@ -6,7 +6,6 @@ planned from a cube is written only if the cube is still as it was read, else it
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import orjson
@@ -15,7 +14,7 @@ from memporium.vault.v1.changes_pb2 import ChangeResult
 from memporium.vault.v1.cubes_pb2 import Receipt
 from memporium_platform import audit, idempotency
 from memporium_platform.errors import PlatformError, Reason, invalid
-from memporium_services.vault.app.applying_plans import KIND_ACTIONS, Prepared, Preparing
+from memporium_services.vault.app.applying_plans import KIND_ACTIONS, Preparing
 from memporium_services.vault.app.applying_writes import Applied, write_all
 from memporium_services.vault.app.plans import StaleError
 from memporium_services.vault.app.runtime import refuse_read_only
@@ -27,27 +26,12 @@ if TYPE_CHECKING:
 
     from memporium.vault.v1.changes_pb2 import Change
     from memporium_platform.call import Call
-    from memporium_services.vault.app.changing import Changer
-    from memporium_services.vault.app.creating import Creating
+    from memporium_services.vault.app.applying_plans import Parts, Prepared
     from memporium_services.vault.app.follower import IndexFollower
-    from memporium_services.vault.app.forgetting import Forgetting
-    from memporium_services.vault.app.merging import Merging
     from memporium_services.vault.app.runtime import Runtime
-    from memporium_services.vault.app.updating import Updating
     from memporium_services.vault.domain.rows import VaultRow
 
 _TRIES = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """The concerns of the vault whose changes can be made together."""
-
-    creating: Creating
-    changer: Changer
-    updating: Updating
-    merging: Merging
-    forgetting: Forgetting
 
 
 class Applying:

@@ -23,15 +23,18 @@ if TYPE_CHECKING:
     from memporium.vault.v1.changes_pb2 import Change, CubeTagging
     from memporium.vault.v1.cubes_pb2 import Relation
     from memporium_platform.call import Call
-    from memporium_services.vault.app.applying import Parts
+    from memporium_services.vault.app.changing import Changer
     from memporium_services.vault.app.cipher import VaultCipher
+    from memporium_services.vault.app.creating import Creating
     from memporium_services.vault.app.drafting import Draft
     from memporium_services.vault.app.follower import Waiting
     from memporium_services.vault.app.forget_asked import Forgotten
+    from memporium_services.vault.app.forgetting import Forgetting
     from memporium_services.vault.app.licensing import Lease
-    from memporium_services.vault.app.merging import PreparedMerge
+    from memporium_services.vault.app.merging import Merging, PreparedMerge
     from memporium_services.vault.app.plans import Plan
     from memporium_services.vault.app.runtime import Runtime
+    from memporium_services.vault.app.updating import Updating
     from memporium_services.vault.domain.rows import Removed, VaultRow
     from memporium_services.vault.ports import Store
 
@@ -47,6 +50,17 @@ KIND_ACTIONS: Mapping[str, str] = {
     "forget": "vault.cubes.forget",
     "relate": "vault.relations.create",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The concerns of the vault whose changes can be made together."""
+
+    creating: Creating
+    changer: Changer
+    updating: Updating
+    merging: Merging
+    forgetting: Forgetting
 
 
 @dataclass(slots=True)

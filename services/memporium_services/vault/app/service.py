@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from memporium_services.vault.app.applying import Applying, Parts
+from memporium_services.vault.app.applying import Applying
+from memporium_services.vault.app.applying_plans import Parts
 from memporium_services.vault.app.blobs import Blobs
 from memporium_services.vault.app.branching import Branching
 from memporium_services.vault.app.changing import Changer
