@@ -26,6 +26,7 @@ from memporium.vault.v1 import vault_service_pb2 as api
 from memporium.vault.v1.cubes_pb2 import CubeFilter
 from memporium.vault.v1.vault_service_pb2_grpc import VaultServiceStub
 from memporium_platform.errors import Reason
+from support.exploring import examples
 from support.time_model import ARCHIVED, GENERATED, LIVE, MERGED, TimeModel
 from support.vaults import cell, reason, search, vault_place
 
@@ -379,12 +380,13 @@ async def _awaited(call: Any) -> Any:
 
 
 @pytest.mark.slow
+@pytest.mark.hypothesis
 def test_history_is_as_the_model_says(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MEMPORIUM_VAULT_USE_FLUSH_S", "3600")
     run_state_machine_as_test(
         Times,
         settings=settings(
-            max_examples=12,
+            max_examples=examples(12),
             stateful_step_count=30,
             deadline=None,
             suppress_health_check=list(HealthCheck),

@@ -1,7 +1,7 @@
 """Fuzzers over everything that reads bytes of others: they raise what they say they raise, and nothing else.
 
-A few examples in every run; `MEMPORIUM_FUZZ_MINUTES=10 pytest tests/unit/bundle/test_fuzz.py` shares so many minutes out
-among the fuzzers.
+A few examples in every run, more with `make explore`; `MEMPORIUM_FUZZ_MINUTES=10 pytest tests/unit/bundle/test_fuzz.py`
+shares so many minutes out among the fuzzers.
 """
 
 from __future__ import annotations
@@ -28,15 +28,18 @@ from memporium_platform.bundle.documents import (
     SNAPSHOT_TYPE,
     Documents,
 )
-from memporium_platform.bundle.records import RecordError, delimited, parse
+from memporium_platform.bundle.records import RecordError, checked, delimited
 from memporium_platform.bundle.tensors import TensorFileCheck, TensorFileError
 from memporium_platform.errors import PlatformError, Reason
 from support.bundle_attacks import RECORDS, press
 from support.bundles import NOW, PUBLISHER, SIGNER, load, tensor_file
+from support.exploring import examples
 
 MINUTES = float(os.environ.get("MEMPORIUM_FUZZ_MINUTES", "0"))
 FUZZERS = 8
 EXAMPLES = 60
+
+pytestmark = pytest.mark.hypothesis
 
 
 def mutated(data: bytes, draw: random.Random) -> bytes:
@@ -74,7 +77,7 @@ def fuzz(check) -> None:
             seed += 1
         return
 
-    @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples(EXAMPLES), deadline=None, suppress_health_check=list(HealthCheck))
     @given(st.integers(0, 1 << 62))
     def run(seed):
         check(random.Random(seed))
@@ -167,11 +170,11 @@ def test_records():
     def check(draw):
         data = mutated(content, draw)
         try:
-            batch = parse(data)
+            batches = list(checked(data))
         except RecordError:
             return
         # What was accepted says nothing but what was read.
-        assert batch.ByteSize() == len(data)
+        assert sum(batch.ByteSize() for batch in batches) == len(data)
 
     fuzz(check)
 
