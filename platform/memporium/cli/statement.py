@@ -19,7 +19,7 @@ from memporium.memstore.v1 import statement_calls_pb2
 app = typer.Typer(name="statement", help="Usage statements and bills.", no_args_is_help=True)
 
 Agreement = Annotated[str, typer.Argument(help="Full name of the agreement.")]
-_SHOWN = ("name", "start_time", "end_time", "uses", "total", "amount", "sha256")
+_SHOWN = ("name", "state", "start_time", "end_time", "uses", "total", "amount", "sha256")
 _FORMATS = {
     "csv": statement_calls_pb2.ExportBillingRequest.FORMAT_CSV,
     "json": statement_calls_pb2.ExportBillingRequest.FORMAT_JSON,
@@ -47,7 +47,7 @@ def list_(context: typer.Context, agreement: Agreement) -> None:
     """List the statements of an agreement."""
     run = session(context)
     found = all_pages(run.client.memstore.list_statements, "statements", parent=run.absolute(agreement, "agreements"))
-    show_all(found, ["name", "end_time", "uses", "total", "amount"], as_json=run.as_json)
+    show_all(found, ["name", "state", "end_time", "uses", "total", "amount"], as_json=run.as_json)
 
 
 @app.command(epilog="Example: memporium statement get orgs/acme/agreements/AGREEMENT/statements/1")
@@ -55,6 +55,24 @@ def get(context: typer.Context, name: Annotated[str, typer.Argument(help="Full n
     """Show a statement with the bytes that were signed and the signatures."""
     run = session(context)
     show(run.client.memstore.get_statement(name=name).statement, as_json=run.as_json)
+
+
+@app.command(
+    epilog="Example: memporium statement void orgs/acme.north/agreements/AGREEMENT/statements/3 --reason 'wrong clock'"
+)
+def void(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="Full name of the statement.")],
+    reason: Annotated[str, typer.Option(help="Why; both sides keep it.")],
+) -> None:
+    """Void a statement that the provider's platform refused: its uses go onto the next one, and none counts twice."""
+    run = session(context)
+    voided = run.client.memstore.void_statement(name=name, reason=reason).statement
+    if run.as_json:
+        print_json(as_dict(voided))
+        return
+    pairs = [("name", voided.name), ("state", _plain.pick(voided, "state")), ("refused", voided.refusal)]
+    show_pairs([*pairs, ("voided", voided.voiding.reason), ("sha256", voided.voiding.sha256)])
 
 
 @app.command(epilog="Example: memporium statement bill --format csv --out may.csv")

@@ -1,18 +1,34 @@
 """Messages and records that are lost, doubled, late or out of order: both platforms end in the same state."""
 
 import asyncio
+import base64
+import json
+from contextlib import contextmanager
+from decimal import Decimal
+from hashlib import sha256
 from random import Random
 
 import grpc
 import pytest
 
-from memporium.memstore.v1 import agreement_pb2, consent_calls_pb2, offer_pb2, peer_calls_pb2, statement_calls_pb2
+from memporium.memstore.v1 import (
+    agreement_pb2,
+    consent_calls_pb2,
+    entitlement_calls_pb2,
+    offer_pb2,
+    peer_calls_pb2,
+    statement_calls_pb2,
+    statement_pb2,
+)
 from memporium.memstore.v1 import negotiation_calls_pb2 as pb
-from memporium_platform.errors import PlatformError, Reason
+from memporium_platform.errors import PlatformError, Reason, invalid
+from memporium_services.memstore.app.peering import inbox
 from support.market import licence, refused, request_id
 from support.peers import agreed, home, two_sides, until
+from support.settling import bill, close, listed
 
 State = agreement_pb2.Negotiation.State
+Statement = statement_pb2.UsageStatement.State
 TALKS = 12
 
 
@@ -143,7 +159,9 @@ async def test_consents_statements_and_amendments_end_equal_whatever_is_lost(tmp
             await agreed(north, south, terms=terms, listing_id=f"pack-{number}", price=PER_CALL) for number in range(2)
         ]
         Lossy(south.parts.calls, 7)
-        await asyncio.gather(*(live(north, south, name, Random(name)) for name in names))
+        with refusing_some() as refusals:
+            await asyncio.gather(*(live(north, south, name, Random(name)) for name in names))
+        assert refusals >= set(map(home, names))
 
         async def silent():
             return not (await south.peer("north")).waiting_messages
@@ -153,6 +171,60 @@ async def test_consents_statements_and_amendments_end_equal_whatever_is_lost(tmp
             await until(lambda name=name: same_rest(north, south, name), limit_s=30)
             said = await south.market.stub("buyer").ListLedger(peer_calls_pb2.ListLedgerRequest(parent=name))
             assert {"consent-step", "consent", "settlement", "statement", "usage"} <= {one.kind for one in said.entries}
+            await each_use_counts_once(north, south, name)
+
+
+@contextmanager
+def refusing_some():
+    """Let the provider's platform refuse the first statement of each agreement and some that follow; yield of which."""
+    honest, refusals = inbox.take_statement, set()
+
+    async def take(market, name, fields):
+        document = base64.b64decode(fields["document"])
+        number = json.loads(document)["number"]
+        if number == 1 or (number < 7 and sha256(document).digest()[0] % 3 == 0):
+            refusals.add(name)
+            raise invalid("document", "is not what we count")
+        await honest(market, name, fields)
+
+    inbox.take_statement = take
+    try:
+        yield refusals
+    finally:
+        inbox.take_statement = honest
+
+
+async def settles(south, name):
+    """Void what was refused, the oldest first, and say whether every statement is settled or void, and every use on one.
+
+    Answers may be lost, so whatever fails is tried again.
+    """
+    made = await listed(south, name, "buyer")
+    states = [Statement.Name(one.state) for one in made]
+    if "STATE_ISSUED" in states:
+        return False
+    if "STATE_REFUSED" in states:
+        bad = made[states.index("STATE_REFUSED")]
+        request = statement_calls_pb2.VoidStatementRequest(name=bad.name, reason="refused")
+        await asyncio.gather(south.market.stub("buyer").VoidStatement(request), return_exceptions=True)
+        return False
+    usage = await south.market.stub("buyer").ListUsage(entitlement_calls_pb2.ListUsageRequest(parent=name))
+    if sum(one.uses for one in made if one.state == Statement.STATE_SETTLED) == usage.total.calls:
+        return True
+    await asyncio.gather(close(south, name, "buyer"), return_exceptions=True)
+    return False
+
+
+async def each_use_counts_once(north, south, name):
+    """Demand that what is settled adds up to what was used, and that both bills say so."""
+    usage = await south.market.stub("buyer").ListUsage(entitlement_calls_pb2.ListUsageRequest(parent=name))
+    assert usage.total.calls
+    for side, org, at in ((south, "buyer", name), (north, "seller", home(name))):
+        rows = [row for row in await bill(side, org) if row["agreement"] == at]
+        assert {row["state"] for row in rows} == {"settled", "voided"}
+        assert [int(row["statement"]) for row in rows] == list(range(1, len(rows) + 1))
+        assert sum(int(row["calls"]) for row in rows) == usage.total.calls
+        assert sum(Decimal(row["amount"]) for row in rows) == usage.total.calls * Decimal("0.25")
 
 
 async def live(north, south, name, random):
@@ -172,8 +244,7 @@ async def live(north, south, name, random):
             moves.append(north.market.stub("seller").AmendAgreement(request))
         await asyncio.gather(*moves, return_exceptions=True)
     await until(lambda: used_once(north, south, name), limit_s=30)
-    last = statement_calls_pb2.CreateStatementRequest(parent=name)
-    await south.market.stub("buyer").CreateStatement(last)
+    await until(lambda: settles(south, name), limit_s=60)
 
 
 async def consent(south, verb, name, purpose):
@@ -213,8 +284,8 @@ async def same_rest(north, south, name):
         (await side.market.stub(org).ListStatements(statement_calls_pb2.ListStatementsRequest(parent=at))).statements
         for side, org, at in ((south, "buyer", name), (north, "seller", home(name)))
     ]
-    documents = [[one.document.payload for one in found] for found in made]
-    signed = all(len(one.document.signatures) == 3 for one in made[0])
+    documents = [[(one.document.payload, one.voiding.document.payload) for one in found] for found in made]
+    signed = all(len(one.document.signatures) == 3 or one.state == Statement.STATE_VOIDED for one in made[0])
     talks_ = [
         len(
             (

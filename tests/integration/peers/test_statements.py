@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-import csv
-import io
 import json
 
 import grpc
@@ -12,14 +10,14 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from memporium.memstore.v1 import offer_pb2
-from memporium.memstore.v1 import statement_calls_pb2 as calls
 from memporium_platform.errors import PlatformError, Reason
 from memporium_services.memstore.app.statements import closed
 from memporium_services.memstore.domain.peering.peers import EntryState
 from memporium_services.memstore.domain.statement import canonical_json, pre_authentication_encoding
 from memporium_services.memstore.domain.statements import STATEMENT_TYPE
 from support.market import licence, refused, request_id
-from support.peers import agreed, home, two_sides, until
+from support.peers import agreed, home, two_sides
+from support.settling import bill, close, listed, settled
 
 PER_CALL = offer_pb2.PricePlan(
     per_use=offer_pb2.UsePlan(price=offer_pb2.Price(currency="EUR", micros=250_000), unit="USE_UNIT_CALLS")
@@ -30,33 +28,6 @@ PER_CALL = offer_pb2.PricePlan(
 async def sides(tmp_path):
     async with two_sides(tmp_path) as (north, south):
         yield north, south, await agreed(north, south, terms=licence(calls=None), price=PER_CALL)
-
-
-async def close(side, name, org, **fields):
-    request = calls.CreateStatementRequest(parent=name, **fields)
-    return (await side.market.stub(org).CreateStatement(request)).statement
-
-
-async def listed(side, name, org):
-    found = await side.market.stub(org).ListStatements(calls.ListStatementsRequest(parent=name))
-    return list(found.statements)
-
-
-async def bill(side, org):
-    data = b""
-    async for message in side.market.stub(org).ExportBilling(calls.ExportBillingRequest(parent=f"orgs/{org}")):
-        data += message.data
-    return list(csv.DictReader(io.StringIO(data.decode())))
-
-
-async def settled(south, name, count):
-    """Return the statements at south once the provider's platform has signed so many."""
-
-    async def signed():
-        found = await listed(south, name, "buyer")
-        return found if len(found) == count and all(len(one.document.signatures) == 3 for one in found) else None
-
-    return await until(signed)
 
 
 async def test_a_statement_made_where_memory_is_used_stands_on_both_platforms(sides):

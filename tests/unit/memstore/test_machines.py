@@ -12,6 +12,7 @@ from memporium_services.memstore.domain.listings import LISTING_MACHINE, Listing
 from memporium_services.memstore.domain.machine import Side
 from memporium_services.memstore.domain.negotiations import NEGOTIATION_MACHINE, NegotiationState
 from memporium_services.memstore.domain.releases import RELEASE_MACHINE, ReleaseState
+from memporium_services.memstore.domain.voids import STATEMENT_MACHINE, StatementState
 
 # Written down here a second time, from the design: state -> states that may follow.
 FOLLOWS = {
@@ -43,12 +44,19 @@ FOLLOWS = {
         "SUSPENDED": {"ACTIVE", "EXPIRED", "REVOKED", "BREACHED", "CANCELLED"},
         **{state: set() for state in ("RENEWED", "EXPIRED", "REVOKED", "BREACHED", "CANCELLED")},
     },
+    StatementState: {
+        "ISSUED": {"SETTLED", "REFUSED"},
+        "REFUSED": {"SETTLED", "VOIDED"},
+        "SETTLED": set(),
+        "VOIDED": set(),
+    },
 }
 MACHINES = {
     ListingState: (LISTING_MACHINE, ListingState.DRAFT),
     ReleaseState: (RELEASE_MACHINE, ReleaseState.SEALING),
     NegotiationState: (NEGOTIATION_MACHINE, NegotiationState.REQUESTED),
     AgreementState: (AGREEMENT_MACHINE, AgreementState.ACTIVE),
+    StatementState: (STATEMENT_MACHINE, StatementState.ISSUED),
 }
 TRIGGERS = sorted({trigger for machine, _ in MACHINES.values() for _state, trigger, _side in machine.table})
 

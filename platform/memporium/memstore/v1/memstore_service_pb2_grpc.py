@@ -291,6 +291,11 @@ class MemstoreServiceStub:
                 request_serializer=memporium_dot_memstore_dot_v1_dot_statement__calls__pb2.ListStatementsRequest.SerializeToString,
                 response_deserializer=memporium_dot_memstore_dot_v1_dot_statement__calls__pb2.ListStatementsResponse.FromString,
                 _registered_method=True)
+        self.VoidStatement = channel.unary_unary(
+                '/memporium.memstore.v1.MemstoreService/VoidStatement',
+                request_serializer=memporium_dot_memstore_dot_v1_dot_statement__calls__pb2.VoidStatementRequest.SerializeToString,
+                response_deserializer=memporium_dot_memstore_dot_v1_dot_statement__calls__pb2.VoidStatementResponse.FromString,
+                _registered_method=True)
         self.ExportBilling = channel.unary_stream(
                 '/memporium.memstore.v1.MemstoreService/ExportBilling',
                 request_serializer=memporium_dot_memstore_dot_v1_dot_statement__calls__pb2.ExportBillingRequest.SerializeToString,
@@ -746,6 +751,13 @@ class MemstoreServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def VoidStatement(self, request, context):
+        """Void a statement that the provider's platform refused, as its consumer: its uses go onto the next one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ExportBilling(self, request, context):
         """Write the statements of all agreements of an organisation for its bookkeeping, signed.
         """
@@ -1136,6 +1148,11 @@ def add_MemstoreServiceServicer_to_server(servicer, server):
                     servicer.ListStatements,
                     request_deserializer=memporium_dot_memstore_dot_v1_dot_statement__calls__pb2.ListStatementsRequest.FromString,
                     response_serializer=memporium_dot_memstore_dot_v1_dot_statement__calls__pb2.ListStatementsResponse.SerializeToString,
+            ),
+            'VoidStatement': grpc.unary_unary_rpc_method_handler(
+                    servicer.VoidStatement,
+                    request_deserializer=memporium_dot_memstore_dot_v1_dot_statement__calls__pb2.VoidStatementRequest.FromString,
+                    response_serializer=memporium_dot_memstore_dot_v1_dot_statement__calls__pb2.VoidStatementResponse.SerializeToString,
             ),
             'ExportBilling': grpc.unary_stream_rpc_method_handler(
                     servicer.ExportBilling,
@@ -2564,6 +2581,33 @@ class MemstoreService:
             '/memporium.memstore.v1.MemstoreService/ListStatements',
             memporium_dot_memstore_dot_v1_dot_statement__calls__pb2.ListStatementsRequest.SerializeToString,
             memporium_dot_memstore_dot_v1_dot_statement__calls__pb2.ListStatementsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def VoidStatement(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memporium.memstore.v1.MemstoreService/VoidStatement',
+            memporium_dot_memstore_dot_v1_dot_statement__calls__pb2.VoidStatementRequest.SerializeToString,
+            memporium_dot_memstore_dot_v1_dot_statement__calls__pb2.VoidStatementResponse.FromString,
             options,
             channel_credentials,
             insecure,

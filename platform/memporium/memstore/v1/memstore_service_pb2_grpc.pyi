@@ -151,6 +151,8 @@ class MemstoreServiceStub:
     """Return a statement of an agreement that the caller's organisation is a party to."""
     ListStatements: _grpc.UnaryUnaryMultiCallable[_statement_calls_pb2.ListStatementsRequest, _statement_calls_pb2.ListStatementsResponse]
     """Return the statements of an agreement, by number."""
+    VoidStatement: _grpc.UnaryUnaryMultiCallable[_statement_calls_pb2.VoidStatementRequest, _statement_calls_pb2.VoidStatementResponse]
+    """Void a statement that the provider's platform refused, as its consumer: its uses go onto the next one."""
     ExportBilling: _grpc.UnaryStreamMultiCallable[_statement_calls_pb2.ExportBillingRequest, _statement_calls_pb2.ExportBillingResponse]
     """Write the statements of all agreements of an organisation for its bookkeeping, signed."""
     AmendAgreement: _grpc.UnaryUnaryMultiCallable[_statement_calls_pb2.AmendAgreementRequest, _statement_calls_pb2.AmendAgreementResponse]
@@ -312,6 +314,8 @@ class MemstoreServiceAsyncStub(MemstoreServiceStub):
     """Return a statement of an agreement that the caller's organisation is a party to."""
     ListStatements: _aio.UnaryUnaryMultiCallable[_statement_calls_pb2.ListStatementsRequest, _statement_calls_pb2.ListStatementsResponse]  # type: ignore[assignment]
     """Return the statements of an agreement, by number."""
+    VoidStatement: _aio.UnaryUnaryMultiCallable[_statement_calls_pb2.VoidStatementRequest, _statement_calls_pb2.VoidStatementResponse]  # type: ignore[assignment]
+    """Void a statement that the provider's platform refused, as its consumer: its uses go onto the next one."""
     ExportBilling: _aio.UnaryStreamMultiCallable[_statement_calls_pb2.ExportBillingRequest, _statement_calls_pb2.ExportBillingResponse]  # type: ignore[assignment]
     """Write the statements of all agreements of an organisation for its bookkeeping, signed."""
     AmendAgreement: _aio.UnaryUnaryMultiCallable[_statement_calls_pb2.AmendAgreementRequest, _statement_calls_pb2.AmendAgreementResponse]  # type: ignore[assignment]
@@ -764,6 +768,14 @@ class MemstoreServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_statement_calls_pb2.ListStatementsResponse, _abc.Awaitable[_statement_calls_pb2.ListStatementsResponse]]:
         """Return the statements of an agreement, by number."""
+
+    @_abc_1.abstractmethod
+    def VoidStatement(
+        self,
+        request: _statement_calls_pb2.VoidStatementRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_statement_calls_pb2.VoidStatementResponse, _abc.Awaitable[_statement_calls_pb2.VoidStatementResponse]]:
+        """Void a statement that the provider's platform refused, as its consumer: its uses go onto the next one."""
 
     @_abc_1.abstractmethod
     def ExportBilling(

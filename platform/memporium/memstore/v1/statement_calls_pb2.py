@@ -30,7 +30,7 @@ from memporium.memstore.v1 import statement_pb2 as memporium_dot_memstore_dot_v1
 from memporium.memstore.v1 import terms_pb2 as memporium_dot_memstore_dot_v1_dot_terms__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+memporium/memstore/v1/statement_calls.proto\x12\x15memporium.memstore.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%memporium/memstore/v1/agreement.proto\x1a!memporium/memstore/v1/offer.proto\x1a%memporium/memstore/v1/statement.proto\x1a!memporium/memstore/v1/terms.proto\"B\n\x16\x43reateStatementRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"S\n\x17\x43reateStatementResponse\x12\x38\n\tstatement\x18\x01 \x01(\x0b\x32%.memporium.memstore.v1.UsageStatement\")\n\x13GetStatementRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"P\n\x14GetStatementResponse\x12\x38\n\tstatement\x18\x01 \x01(\x0b\x32%.memporium.memstore.v1.UsageStatement\"T\n\x15ListStatementsRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"l\n\x16ListStatementsResponse\x12\x39\n\nstatements\x18\x01 \x03(\x0b\x32%.memporium.memstore.v1.UsageStatement\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x91\x02\n\x14\x45xportBillingRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x42\n\x06\x66ormat\x18\x04 \x01(\x0e\x32\x32.memporium.memstore.v1.ExportBillingRequest.Format\"A\n\x06\x46ormat\x12\x16\n\x12\x46ORMAT_UNSPECIFIED\x10\x00\x12\x0e\n\nFORMAT_CSV\x10\x01\x12\x0f\n\x0b\x46ORMAT_JSON\x10\x02\"s\n\x15\x45xportBillingResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x38\n\tsignature\x18\x02 \x01(\x0b\x32%.memporium.memstore.v1.SignedDocument\x12\x12\n\nstatements\x18\x03 \x01(\x03\"\xb4\x01\n\x15\x41mendAgreementRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x32\n\x05terms\x18\x02 \x01(\x0b\x32#.memporium.memstore.v1.LicenceTerms\x12/\n\x05price\x18\x03 \x01(\x0b\x32 .memporium.memstore.v1.PricePlan\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"Q\n\x16\x41mendAgreementResponse\x12\x37\n\x0bnegotiation\x18\x01 \x01(\x0b\x32\".memporium.memstore.v1.Negotiationb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+memporium/memstore/v1/statement_calls.proto\x12\x15memporium.memstore.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%memporium/memstore/v1/agreement.proto\x1a!memporium/memstore/v1/offer.proto\x1a%memporium/memstore/v1/statement.proto\x1a!memporium/memstore/v1/terms.proto\"B\n\x16\x43reateStatementRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"S\n\x17\x43reateStatementResponse\x12\x38\n\tstatement\x18\x01 \x01(\x0b\x32%.memporium.memstore.v1.UsageStatement\")\n\x13GetStatementRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"P\n\x14GetStatementResponse\x12\x38\n\tstatement\x18\x01 \x01(\x0b\x32%.memporium.memstore.v1.UsageStatement\"T\n\x15ListStatementsRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"l\n\x16ListStatementsResponse\x12\x39\n\nstatements\x18\x01 \x03(\x0b\x32%.memporium.memstore.v1.UsageStatement\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"T\n\x14VoidStatementRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x06reason\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"Q\n\x15VoidStatementResponse\x12\x38\n\tstatement\x18\x01 \x01(\x0b\x32%.memporium.memstore.v1.UsageStatement\"\x91\x02\n\x14\x45xportBillingRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x42\n\x06\x66ormat\x18\x04 \x01(\x0e\x32\x32.memporium.memstore.v1.ExportBillingRequest.Format\"A\n\x06\x46ormat\x12\x16\n\x12\x46ORMAT_UNSPECIFIED\x10\x00\x12\x0e\n\nFORMAT_CSV\x10\x01\x12\x0f\n\x0b\x46ORMAT_JSON\x10\x02\"s\n\x15\x45xportBillingResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x38\n\tsignature\x18\x02 \x01(\x0b\x32%.memporium.memstore.v1.SignedDocument\x12\x12\n\nstatements\x18\x03 \x01(\x03\"\xb4\x01\n\x15\x41mendAgreementRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x32\n\x05terms\x18\x02 \x01(\x0b\x32#.memporium.memstore.v1.LicenceTerms\x12/\n\x05price\x18\x03 \x01(\x0b\x32 .memporium.memstore.v1.PricePlan\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"Q\n\x16\x41mendAgreementResponse\x12\x37\n\x0bnegotiation\x18\x01 \x01(\x0b\x32\".memporium.memstore.v1.Negotiationb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,6 +43,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETSTATEMENTREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002'
   _globals['_LISTSTATEMENTSREQUEST'].fields_by_name['parent']._loaded_options = None
   _globals['_LISTSTATEMENTSREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\002'
+  _globals['_VOIDSTATEMENTREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_VOIDSTATEMENTREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002'
+  _globals['_VOIDSTATEMENTREQUEST'].fields_by_name['reason']._loaded_options = None
+  _globals['_VOIDSTATEMENTREQUEST'].fields_by_name['reason']._serialized_options = b'\342A\001\002'
   _globals['_EXPORTBILLINGREQUEST'].fields_by_name['parent']._loaded_options = None
   _globals['_EXPORTBILLINGREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\002'
   _globals['_AMENDAGREEMENTREQUEST'].fields_by_name['name']._loaded_options = None
@@ -59,14 +63,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTSTATEMENTSREQUEST']._serialized_end=646
   _globals['_LISTSTATEMENTSRESPONSE']._serialized_start=648
   _globals['_LISTSTATEMENTSRESPONSE']._serialized_end=756
-  _globals['_EXPORTBILLINGREQUEST']._serialized_start=759
-  _globals['_EXPORTBILLINGREQUEST']._serialized_end=1032
-  _globals['_EXPORTBILLINGREQUEST_FORMAT']._serialized_start=967
-  _globals['_EXPORTBILLINGREQUEST_FORMAT']._serialized_end=1032
-  _globals['_EXPORTBILLINGRESPONSE']._serialized_start=1034
-  _globals['_EXPORTBILLINGRESPONSE']._serialized_end=1149
-  _globals['_AMENDAGREEMENTREQUEST']._serialized_start=1152
-  _globals['_AMENDAGREEMENTREQUEST']._serialized_end=1332
-  _globals['_AMENDAGREEMENTRESPONSE']._serialized_start=1334
-  _globals['_AMENDAGREEMENTRESPONSE']._serialized_end=1415
+  _globals['_VOIDSTATEMENTREQUEST']._serialized_start=758
+  _globals['_VOIDSTATEMENTREQUEST']._serialized_end=842
+  _globals['_VOIDSTATEMENTRESPONSE']._serialized_start=844
+  _globals['_VOIDSTATEMENTRESPONSE']._serialized_end=925
+  _globals['_EXPORTBILLINGREQUEST']._serialized_start=928
+  _globals['_EXPORTBILLINGREQUEST']._serialized_end=1201
+  _globals['_EXPORTBILLINGREQUEST_FORMAT']._serialized_start=1136
+  _globals['_EXPORTBILLINGREQUEST_FORMAT']._serialized_end=1201
+  _globals['_EXPORTBILLINGRESPONSE']._serialized_start=1203
+  _globals['_EXPORTBILLINGRESPONSE']._serialized_end=1318
+  _globals['_AMENDAGREEMENTREQUEST']._serialized_start=1321
+  _globals['_AMENDAGREEMENTREQUEST']._serialized_end=1501
+  _globals['_AMENDAGREEMENTRESPONSE']._serialized_start=1503
+  _globals['_AMENDAGREEMENTRESPONSE']._serialized_end=1584
 # @@protoc_insertion_point(module_scope)

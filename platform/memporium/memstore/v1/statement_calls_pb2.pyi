@@ -179,6 +179,60 @@ class ListStatementsResponse(_message.Message):
 Global___ListStatementsResponse: _TypeAlias = ListStatementsResponse  # noqa: Y015
 
 @_typing.final
+class VoidStatementRequest(_message.Message):
+    """Request of `VoidStatement`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The statement, `orgs/{provider}/agreements/{agreement}/statements/{statement}`."""
+    reason: _builtins.str
+    """Why."""
+    request_id: _builtins.str
+    """Id of the request: sent again within a day, it returns the first answer."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VoidStatementRequest: _TypeAlias = VoidStatementRequest  # noqa: Y015
+
+@_typing.final
+class VoidStatementResponse(_message.Message):
+    """Response of `VoidStatement`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATEMENT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def statement(self) -> _statement_pb2.UsageStatement:
+        """The statement."""
+
+    def __init__(
+        self,
+        *,
+        statement: _statement_pb2.UsageStatement | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["statement", b"statement"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["statement", b"statement"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VoidStatementResponse: _TypeAlias = VoidStatementResponse  # noqa: Y015
+
+@_typing.final
 class ExportBillingRequest(_message.Message):
     """Request of `ExportBilling`."""
 

@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from memporium.cube.v1 import cube_pb2 as _cube_pb2
 from memporium.memstore.v1 import agreement_pb2 as _agreement_pb2
 from memporium.memstore.v1 import offer_pb2 as _offer_pb2
@@ -64,10 +65,79 @@ class StatementLine(_message.Message):
 Global___StatementLine: _TypeAlias = StatementLine  # noqa: Y015
 
 @_typing.final
+class StatementVoiding(_message.Message):
+    """That a statement does not count: its number is never used again, and its uses stand on a later one."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: _builtins.int
+    VOID_TIME_FIELD_NUMBER: _builtins.int
+    SHA256_FIELD_NUMBER: _builtins.int
+    DOCUMENT_FIELD_NUMBER: _builtins.int
+    reason: _builtins.str
+    """Why, in the consumer's words."""
+    sha256: _builtins.str
+    """SHA-256 of the bytes that say so, hexadecimal: the next statement's `previous_sha256`."""
+    @_builtins.property
+    def void_time(self) -> _timestamp_pb2.Timestamp:
+        """When the consumer voided it."""
+
+    @_builtins.property
+    def document(self) -> _agreement_pb2.SignedDocument:
+        """Those bytes with the signatures of the consumer and of the provider's platform."""
+
+    def __init__(
+        self,
+        *,
+        reason: _builtins.str = ...,
+        void_time: _timestamp_pb2.Timestamp | None = ...,
+        sha256: _builtins.str = ...,
+        document: _agreement_pb2.SignedDocument | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["document", b"document", "void_time", b"void_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document", b"document", "reason", b"reason", "sha256", b"sha256", "void_time", b"void_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StatementVoiding: _TypeAlias = StatementVoiding  # noqa: Y015
+
+@_typing.final
 class UsageStatement(_message.Message):
     """What was used under an agreement since the statement before: each use stands on one statement, and on one only."""
 
     DESCRIPTOR: _descriptor.Descriptor
+
+    class _State:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _StateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[UsageStatement._State.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        STATE_UNSPECIFIED: UsageStatement._State.ValueType  # 0
+        """Not known."""
+        STATE_ISSUED: UsageStatement._State.ValueType  # 1
+        """The consumer's platform has made it; that of the provider has not answered yet."""
+        STATE_SETTLED: UsageStatement._State.ValueType  # 2
+        """It counts: the provider's platform has signed it too, or both parties are on one platform."""
+        STATE_REFUSED: UsageStatement._State.ValueType  # 3
+        """The provider's platform refuses it: the consumer voids it."""
+        STATE_VOIDED: UsageStatement._State.ValueType  # 4
+        """It does not count, and its uses stand on a later one."""
+
+    class State(_State, metaclass=_StateEnumTypeWrapper):
+        """What became of a statement."""
+
+    STATE_UNSPECIFIED: UsageStatement.State.ValueType  # 0
+    """Not known."""
+    STATE_ISSUED: UsageStatement.State.ValueType  # 1
+    """The consumer's platform has made it; that of the provider has not answered yet."""
+    STATE_SETTLED: UsageStatement.State.ValueType  # 2
+    """It counts: the provider's platform has signed it too, or both parties are on one platform."""
+    STATE_REFUSED: UsageStatement.State.ValueType  # 3
+    """The provider's platform refuses it: the consumer voids it."""
+    STATE_VOIDED: UsageStatement.State.ValueType  # 4
+    """It does not count, and its uses stand on a later one."""
 
     NAME_FIELD_NUMBER: _builtins.int
     NUMBER_FIELD_NUMBER: _builtins.int
@@ -85,6 +155,9 @@ class UsageStatement(_message.Message):
     PREVIOUS_SHA256_FIELD_NUMBER: _builtins.int
     SHA256_FIELD_NUMBER: _builtins.int
     DOCUMENT_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    REFUSAL_FIELD_NUMBER: _builtins.int
+    VOIDING_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`orgs/{provider}/agreements/{agreement}/statements/{statement}`."""
     number: _builtins.int
@@ -105,6 +178,10 @@ class UsageStatement(_message.Message):
     """SHA-256 of the statement before, hexadecimal; empty: this is the first."""
     sha256: _builtins.str
     """SHA-256 of this statement's bytes, hexadecimal."""
+    state: Global___UsageStatement.State.ValueType
+    """What became of it."""
+    refusal: _builtins.str
+    """Why the provider's platform refused it; empty: it did not."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """When the statement before was made; of the first: when the agreement came into force."""
@@ -129,6 +206,10 @@ class UsageStatement(_message.Message):
     def document(self) -> _agreement_pb2.SignedDocument:
         """The statement's bytes with the signatures of the consumer and of the platform."""
 
+    @_builtins.property
+    def voiding(self) -> Global___StatementVoiding:
+        """That it does not count; absent: it was not voided."""
+
     def __init__(
         self,
         *,
@@ -148,10 +229,13 @@ class UsageStatement(_message.Message):
         previous_sha256: _builtins.str = ...,
         sha256: _builtins.str = ...,
         document: _agreement_pb2.SignedDocument | None = ...,
+        state: Global___UsageStatement.State.ValueType = ...,
+        refusal: _builtins.str = ...,
+        voiding: Global___StatementVoiding | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "document", b"document", "end_time", b"end_time", "start_time", b"start_time", "total", b"total"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "document", b"document", "end_time", b"end_time", "start_time", b"start_time", "total", b"total", "voiding", b"voiding"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "amount", b"amount", "consumer", b"consumer", "document", b"document", "end_time", b"end_time", "lines", b"lines", "listing", b"listing", "name", b"name", "number", b"number", "previous_sha256", b"previous_sha256", "provider", b"provider", "sha256", b"sha256", "start_time", b"start_time", "total", b"total", "uses", b"uses", "uses_sha256", b"uses_sha256"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "amount", b"amount", "consumer", b"consumer", "document", b"document", "end_time", b"end_time", "lines", b"lines", "listing", b"listing", "name", b"name", "number", b"number", "previous_sha256", b"previous_sha256", "provider", b"provider", "refusal", b"refusal", "sha256", b"sha256", "start_time", b"start_time", "state", b"state", "total", b"total", "uses", b"uses", "uses_sha256", b"uses_sha256", "voiding", b"voiding"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -143,6 +143,11 @@ class SqlMeter:
             self._conn.execute(update(tables.usage).where(*these).values(statement=number))
         return found
 
+    def open_again(self, agreement: str, number: int) -> None:
+        """Take the uses off a statement that does not count."""
+        these = (_USAGE.agreement == agreement, _USAGE.statement == number)
+        self._conn.execute(update(tables.usage).where(*these).values(statement=0))
+
     def total(self, agreement: str, *, start_us: int, end_us: int, stated: bool = False) -> Units:
         """Return the sum of metered uses; an `end_us` of 0 is no end; `stated`: of those on statements alone."""
         sums = [func.coalesce(func.sum(column), 0) for column in _UNIT_COLUMNS]

@@ -16,7 +16,7 @@ from memporium_platform.licence.terms import Period
 from memporium_platform.names import new_id
 from memporium_platform.storage.sql.times import to_us
 from memporium_services.memstore.app.market import PLATFORM_ACTOR
-from memporium_services.memstore.app.statements import MAX_USES, closed, told
+from memporium_services.memstore.app.statements import MAX_USES, closed, standing, told
 from memporium_services.memstore.domain.agreements import AgreementState
 from memporium_services.memstore.domain.entitlements import window_of
 
@@ -76,7 +76,7 @@ class Closing:
         if agreement is None or due_us is None:
             return 0
         if not due_us:
-            last = tx.statements.last(name)
+            last = standing(tx, tx.statements.last(name))
             due_us = self._end_of(agreement, last.end_us if last is not None else agreement.activate_us)
         made = 0
         for _ in range(_PERIODS):
@@ -99,7 +99,7 @@ class Closing:
         """Close one period; return how many statements that took: none where there is nothing to state."""
         if agreement.price.statement_period is Period.AGREEMENT and agreement.state in _LIVING:
             return 0
-        last, made = tx.statements.last(agreement.name), 0
+        last, made = standing(tx, tx.statements.last(agreement.name)), 0
         if last is not None and last.end_us >= end_us:
             # Somebody asked for one since.
             return 0

@@ -33,12 +33,13 @@ PLATFORM_ACTOR = "services/memstore"
 
 @dataclass(frozen=True, slots=True)
 class Shown(Generic[E]):
-    """An entity with what belongs to it: its terms' bytes, the signed document's bytes, its steps."""
+    """An entity with what belongs to it: bytes of its terms, of the signed document and of a further one, its steps."""
 
     entity: E
     terms: bytes = b""
     document: bytes = b""
     steps: tuple[Transition, ...] = ()
+    further: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from memporium_platform.storage.sql.times import to_us
 from memporium_services.memstore.app.agreements import party_agreement
 from memporium_services.memstore.app.market import PLATFORM_ACTOR, Page, Shown, caller_org, refuse, sees_all
 from memporium_services.memstore.app.usage import amount_owed
+from memporium_services.memstore.domain.machine import Side
 from memporium_services.memstore.domain.negotiations import Signature
 from memporium_services.memstore.domain.prices import Price
 from memporium_services.memstore.domain.statement import pre_authentication_encoding
@@ -23,6 +24,7 @@ from memporium_services.memstore.domain.statements import (
     digest_of_uses,
     lines_of,
 )
+from memporium_services.memstore.domain.voids import STATEMENT_MACHINE
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -56,6 +58,19 @@ class Statements:
 
         return await self._market.mutate(work, _show)
 
+    async def void(self, name: str, reason: str) -> Shown[UsageStatement]:
+        """Void a statement that was refused, for the consumer; its uses go onto the next one.
+
+        Raises:
+            PlatformError: ILLEGAL_TRANSITION, where it was not refused: on one platform none is.
+        """
+        del reason
+        shown = await self.get(name)
+        statement, org = shown.entity, caller_org()
+        side = Side.CONSUMER if org == statement.consumer else Side.PROVIDER
+        STATEMENT_MACHINE.move(name, statement.state, "void", side)
+        return shown
+
     def announce(self) -> None:
         """Let what was made be sent to whom it concerns."""
 
@@ -73,16 +88,16 @@ class Statements:
     ) -> UsageStatement:
         """Keep a statement with its bytes and both signatures; return it."""
         payload = self.payload_of(tx, agreement, statement)
-        signed = replace(
+        made = replace(
             statement,
             document_sha256=tx.put_document(payload),
             signatures=(
-                _signature(signers[0], f"orgs/{agreement.consumer}", STATEMENT_TYPE, payload, to_us(now)),
-                _signature(signers[1], PLATFORM_ACTOR, STATEMENT_TYPE, payload, to_us(now)),
+                signed(signers[0], f"orgs/{agreement.consumer}", STATEMENT_TYPE, payload, to_us(now)),
+                signed(signers[1], PLATFORM_ACTOR, STATEMENT_TYPE, payload, to_us(now)),
             ),
         )
-        tx.statements.put(signed)
-        return signed
+        tx.statements.put(made)
+        return made
 
     def payload_of(self, tx: Transaction, agreement: Agreement, statement: UsageStatement) -> bytes:
         """Return the bytes that are signed for a statement."""
@@ -120,7 +135,7 @@ class Statements:
         )
         data = bill(found, form)
         now_us = to_us(self._market.clock.now())
-        return data, _signature(signer, f"orgs/{org}", BILLING_TYPES[form], data, now_us), len(found)
+        return data, signed(signer, f"orgs/{org}", BILLING_TYPES[form], data, now_us), len(found)
 
 
 def told(statement: UsageStatement) -> dict[str, str]:
@@ -137,8 +152,8 @@ def closed(tx: Transaction, agreement: Agreement, end_us: int, *, before_us: int
         end_us: Until when it counts.
         before_us: Takes only uses made before; 0: all.
     """
-    last = tx.statements.last(agreement.name)
-    number = 1 if last is None else last.number + 1
+    newest = tx.statements.last(agreement.name)
+    last, number = standing(tx, newest), 1 if newest is None else newest.number + 1
     uses = tx.meter.close(agreement.name, number, MAX_USES, before_us=before_us)
     # What begins at its end is on the next one.
     due = amount_owed(tx, agreement, end_us - 1, stated=True)
@@ -156,11 +171,19 @@ def closed(tx: Transaction, agreement: Agreement, end_us: int, *, before_us: int
         amount=Price(due.currency, due.micros - before.micros),
         due=due,
         uses_sha256=digest_of_uses(uses),
-        previous_sha256="" if last is None else last.document_sha256,
+        previous_sha256="" if newest is None else newest.link,
     )
 
 
-def _signature(signer: Signer, organisation: str, kind: str, payload: bytes, now_us: int) -> Signature:
+def standing(tx: Transaction, newest: UsageStatement | None) -> UsageStatement | None:
+    """Return the newest statement, up to this one, that was not voided."""
+    while newest is not None and newest.void is not None:
+        newest = tx.statements.get(f"{newest.agreement}/statements/{newest.number - 1}")
+    return newest
+
+
+def signed(signer: Signer, organisation: str, kind: str, payload: bytes, now_us: int) -> Signature:
+    """Return an organisation's signature under a document."""
     value = signer.sign(pre_authentication_encoding(kind, payload)).hex()
     return Signature(organisation, signer.key_id, value, now_us)
 
@@ -171,4 +194,5 @@ def _show(tx: Transaction, name: str) -> Shown[UsageStatement]:
 
 
 def _shown(tx: Transaction, statement: UsageStatement) -> Shown[UsageStatement]:
-    return Shown(statement, document=tx.document(statement.document_sha256))
+    void = tx.document(statement.void.document_sha256) if statement.void is not None else b""
+    return Shown(statement, document=tx.document(statement.document_sha256), further=void)

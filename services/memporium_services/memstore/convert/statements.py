@@ -8,6 +8,7 @@ from memporium.cube.v1 import cube_pb2
 from memporium.memstore.v1 import statement_calls_pb2, statement_pb2, terms_pb2
 from memporium_services.memstore.convert.values import enum_in, price_out, signed_out, time_out, units_out
 from memporium_services.memstore.domain.statements import BILLING_TYPES, STATEMENT_TYPE
+from memporium_services.memstore.domain.voids import VOID_TYPE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from memporium_services.memstore.app.market import Shown
     from memporium_services.memstore.domain.negotiations import Signature
     from memporium_services.memstore.domain.statements import Line, UsageStatement
+    from memporium_services.memstore.domain.voids import Void
 
 _CHUNK_BYTES = 256 << 10
 
@@ -39,6 +41,20 @@ def statement_out(shown: Shown[UsageStatement]) -> statement_pb2.UsageStatement:
         previous_sha256=statement.previous_sha256,
         sha256=statement.document_sha256,
         document=signed_out(STATEMENT_TYPE, shown.document, statement.signatures),
+        state=statement_pb2.UsageStatement.State.Value(f"STATE_{statement.state.value}"),
+        refusal=statement.refusal,
+        voiding=_voiding(statement.void, shown.further),
+    )
+
+
+def _voiding(void: Void | None, content: bytes) -> statement_pb2.StatementVoiding | None:
+    if void is None:
+        return None
+    return statement_pb2.StatementVoiding(
+        reason=void.reason,
+        void_time=time_out(void.time_us),
+        sha256=void.document_sha256,
+        document=signed_out(VOID_TYPE, content, void.signatures),
     )
 
 

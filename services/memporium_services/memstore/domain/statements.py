@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from memporium_platform.licence.terms import Unit
 from memporium_services.memstore.domain.entitlements import Units
 from memporium_services.memstore.domain.negotiations import Signature  # noqa: TC001 - rows are read by these types
-from memporium_services.memstore.domain.prices import Price  # noqa: TC001 - rows are read by these types
+from memporium_services.memstore.domain.prices import Price
 from memporium_services.memstore.domain.statement import canonical_json
+from memporium_services.memstore.domain.voids import StatementState, Void
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -27,6 +28,8 @@ BILLING_TYPES = {
     "JSON": "application/vnd.memporium.billing.v1+json",
 }
 _MICROS = 1_000_000
+# Beside what is signed: what became of it since.
+_UNSIGNED = frozenset({"document_sha256", "signatures", "provider", "consumer", "refusal", "void"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,9 @@ class UsageStatement:
         uses_sha256: Digest over the uses.
         previous_sha256: Digest of the statement before; "": none.
         document_sha256: Digest of its bytes.
-        signatures: Under these bytes: the consumer's, the platform's.
+        signatures: Under these bytes: the consumer's, the platform's, that of the provider's platform.
+        refusal: Why the provider's platform refused it; "": it did not.
+        void: That it does not count; None: it does.
     """
 
     name: str
@@ -77,6 +82,22 @@ class UsageStatement:
     previous_sha256: str
     document_sha256: str = ""
     signatures: tuple[Signature, ...] = ()
+    refusal: str = ""
+    void: Void | None = None
+
+    @property
+    def state(self) -> StatementState:
+        """Its state: on one platform it is settled when it is made, between two when the provider's has signed it."""
+        if self.void is not None:
+            return StatementState.VOIDED
+        if "." not in self.provider or any(each.organisation.startswith("peers/") for each in self.signatures):
+            return StatementState.SETTLED
+        return StatementState.REFUSED if self.refusal else StatementState.ISSUED
+
+    @property
+    def link(self) -> str:
+        """The digest that the next statement names."""
+        return self.document_sha256 if self.void is None else self.void.document_sha256
 
     @property
     def sequence(self) -> int:
@@ -96,11 +117,7 @@ class UsageStatement:
     @property
     def payload(self) -> bytes:
         """The bytes that are signed."""
-        kept = {
-            name: value
-            for name, value in asdict(self).items()
-            if name not in {"document_sha256", "signatures", "provider", "consumer"}
-        }
+        kept = {name: value for name, value in asdict(self).items() if name not in _UNSIGNED}
         parties = {"provider": f"orgs/{self.provider}", "consumer": f"orgs/{self.consumer}"}
         return canonical_json({"format": "memporium-usage-statement-1", **kept, **parties})
 
@@ -123,7 +140,7 @@ def digest_of_uses(uses: Sequence[Usage]) -> str:
 
 _HEAD = (
     "agreement", "statement", "listing", "provider", "consumer", "start", "end", "uses", "calls", "memories", "tokens",
-    "bytes", "derivations", "currency", "amount", "sha256",
+    "bytes", "derivations", "currency", "amount", "sha256", "state",
 )  # fmt: skip
 
 
@@ -140,11 +157,13 @@ def bill(statements: Iterable[UsageStatement], form: str) -> bytes:
 
 
 def _row(one: UsageStatement) -> dict[str, Any]:
-    total = one.total
+    # What does not count keeps its number, so that none is missing, and its uses are on a later one.
+    counts = one.void is None
+    total, amount = (one.total, one.amount) if counts else (Units(), Price(one.amount.currency, 0))
     values = (
         one.agreement, one.number, one.listing, f"orgs/{one.provider}", f"orgs/{one.consumer}", _time(one.start_us),
-        _time(one.end_us), one.uses, total.calls, total.memories, total.tokens, total.bytes, total.derivations,
-        one.amount.currency, _amount(one.amount), one.document_sha256,
+        _time(one.end_us), one.uses if counts else 0, total.calls, total.memories, total.tokens, total.bytes,
+        total.derivations, amount.currency, _amount(amount), one.document_sha256, one.state.value.lower(),
     )  # fmt: skip
     return dict(zip(_HEAD, values, strict=True))
 

@@ -136,6 +136,10 @@ class Meter(Protocol):
         """
         ...
 
+    def open_again(self, agreement: str, number: int) -> None:
+        """Take the uses off a statement that does not count."""
+        ...
+
 
 class StatementRows(Rows["UsageStatement"], Protocol):
     """Usage statements."""

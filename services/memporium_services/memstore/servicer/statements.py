@@ -38,6 +38,12 @@ class StatementMethods:
         shown = [to.statement_out(each) for each in page.items]
         return statement_pb.ListStatementsResponse(statements=shown, next_page_token=page.next_page_token)
 
+    async def VoidStatement(
+        self, request: statement_pb.VoidStatementRequest, context: Any
+    ) -> statement_pb.VoidStatementResponse:
+        voided = await self._statements.void(request.name, request.reason)
+        return statement_pb.VoidStatementResponse(statement=to.statement_out(voided))
+
     async def ExportBilling(
         self, request: statement_pb.ExportBillingRequest, context: Any
     ) -> AsyncIterator[statement_pb.ExportBillingResponse]:

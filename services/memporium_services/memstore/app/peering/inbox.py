@@ -24,6 +24,7 @@ from memporium_services.memstore.app.peering.peering import say, verify
 from memporium_services.memstore.app.peering.records import account_of, entry_of, noted, record_of
 from memporium_services.memstore.app.peering.settling import take_statement
 from memporium_services.memstore.app.peering.statements import UsageBook
+from memporium_services.memstore.app.peering.voiding import take_void
 from memporium_services.memstore.domain.peering import names, speech
 from memporium_services.memstore.domain.peering.peers import Entry, EntryState
 from memporium_services.memstore.domain.peering.speech import Said, SpeechError
@@ -194,6 +195,8 @@ class Inbox:
             await take_consent(market, name, message.trigger, fields, reason=reason)
         elif message.kind == speech.SETTLING and message.trigger == "settle":
             await take_statement(market, name, fields)
+        elif message.kind == speech.SETTLING and message.trigger == "void":
+            await take_void(market, name, fields)
         else:
             raise invalid("message", f"{message.kind} {message.trigger} is nothing that a consumer can ask for")
 

@@ -9,6 +9,7 @@ from memporium_services.memstore.app.peering.peering import signed_by
 from memporium_services.memstore.domain.peering import names
 from memporium_services.memstore.domain.statement import AGREEMENT_TYPE
 from memporium_services.memstore.domain.statements import STATEMENT_TYPE
+from memporium_services.memstore.domain.voids import VOID_TYPE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 # What an organisation signs beside its messages.
-_PRESENTED = (AGREEMENT_TYPE.encode(), STATEMENT_TYPE.encode())
+_PRESENTED = (AGREEMENT_TYPE.encode(), STATEMENT_TYPE.encode(), VOID_TYPE.encode())
 
 
 class NotingStore:

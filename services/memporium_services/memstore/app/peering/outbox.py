@@ -16,6 +16,7 @@ from memporium_platform.storage.sql.times import to_us
 from memporium_services.memstore.app.peering.inbox import PASSING, answer_out
 from memporium_services.memstore.app.peering.peering import say, verify
 from memporium_services.memstore.app.peering.records import account_of, entry_of, noted, said_of
+from memporium_services.memstore.app.peering.voiding import note_refusal
 from memporium_services.memstore.domain.peering import speech
 from memporium_services.memstore.domain.peering.peers import Entry, EntryState
 from memporium_services.memstore.domain.peering.speech import Said, SpeechError
@@ -130,7 +131,7 @@ class Outbox:
         # The record first: whoever finds the message answered finds what came of it, too.
         if record is not None:
             await self._replicas.take(peer, record)
-        await self._peering.market.store.write(lambda tx: tx.peering.put_entry(done))
+        await self._peering.market.store.write(lambda tx: _answered(tx, done))
         return done
 
     async def send_due(self) -> int:
@@ -169,10 +170,15 @@ class Outbox:
         return later
 
 
+def _answered(tx: Transaction, done: Entry) -> None:
+    tx.peering.put_entry(done)
+    note_refusal(tx, done)
+
+
 def _unless_answered(tx: Transaction, later: Entry) -> None:
     known = tx.peering.entry(later.peer, later.sha256)
     if known is not None and known.state is EntryState.WAITING:
-        tx.peering.put_entry(later)
+        _answered(tx, later)
 
 
 def _said_before(tx: Transaction, entry: Entry) -> Entry | None:

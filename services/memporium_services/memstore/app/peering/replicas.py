@@ -19,6 +19,7 @@ from memporium_services.memstore.app.peering.history import check_history
 from memporium_services.memstore.app.peering.peering import verify
 from memporium_services.memstore.app.peering.records import ADAPTERS, Recorded, account_of, entity_of, entry_of, noted
 from memporium_services.memstore.app.peering.settling import countersigned
+from memporium_services.memstore.app.peering.voiding import take_back
 from memporium_services.memstore.domain.agreements import Agreement, AgreementState
 from memporium_services.memstore.domain.consents import Consent
 from memporium_services.memstore.domain.machine import Transition
@@ -152,7 +153,10 @@ class Replicas:
         documents: dict[str, bytes],
     ) -> None:
         if isinstance(entity, UsageStatement):
-            tx.statements.put(countersigned(tx, peer, entity))
+            if entity.void is not None:
+                take_back(tx, peer, entity, self._peering.there(entity.agreement, peer.id))
+            else:
+                tx.statements.put(countersigned(tx, peer, entity))
             return
         known = entity_of(tx, entity.name)
         if known is not None and entity.sequence <= known.sequence:

@@ -11,7 +11,7 @@ import base64
 import binascii
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -24,21 +24,25 @@ from memporium_services.memstore.app.peering.peering import signed_by
 from memporium_services.memstore.app.peering.statements import UNITS, USAGE, Lines, lines_in, stated_lines
 from memporium_services.memstore.app.usage import ended_us
 from memporium_services.memstore.domain.entitlements import Units
+from memporium_services.memstore.domain.machine import Side
 from memporium_services.memstore.domain.negotiations import Signature
 from memporium_services.memstore.domain.peering import names, speech
+from memporium_services.memstore.domain.peering.peers import EntryState
 from memporium_services.memstore.domain.peering.speech import SpeechError, key_id_of
 from memporium_services.memstore.domain.prices import PlanKind, Price, amount_due
 from memporium_services.memstore.domain.statement import pre_authentication_encoding
 from memporium_services.memstore.domain.statements import STATEMENT_TYPE, UsageStatement
+from memporium_services.memstore.domain.voids import STATEMENT_MACHINE, StatementState
 
 if TYPE_CHECKING:
     from memporium_services.memstore.app.market import Market
     from memporium_services.memstore.domain.agreements import Agreement
-    from memporium_services.memstore.domain.peering.peers import Peer
+    from memporium_services.memstore.domain.peering.peers import Entry, Peer
     from memporium_services.memstore.ports import Transaction
 
 _STATEMENT: TypeAdapter[UsageStatement] = TypeAdapter(UsageStatement)
-_ALL = 1_000_000
+# Statements of one agreement.
+ALL = 1_000_000
 
 
 async def take_statement(market: Market, name: str, fields: dict[str, Any]) -> None:
@@ -53,14 +57,14 @@ async def take_statement(market: Market, name: str, fields: dict[str, Any]) -> N
 
     def work(tx: Transaction) -> Shown[UsageStatement]:
         agreement, now_us = party_agreement(tx, name), to_us(market.clock.now())
-        before = tx.statements.of_agreement(agreement.name, after=0, limit=_ALL)
-        _check_place(agreement, statement, before[-1] if before else None, now_us)
+        made = tx.statements.of_agreement(agreement.name, after=0, limit=ALL)
+        before = [one for one in made if one.void is None]
+        _check_place(agreement, statement, made[-1] if made else None, before[-1] if before else None, now_us)
         sums = _sums([*before, statement])
         last = tx.peering.newest_said(agreement.name, USAGE, sent=False)
         stated = stated_lines(last.payload) if last is not None else {}
         if any(not units.within(stated.get(line, Units())) for line, units in sums.items()):
-            text = f"statement {statement.number} is ahead of the usage that was stated so far"
-            raise PlatformError(Reason.UNAVAILABLE, text, retry_after_s=1.0)
+            _refuse_ahead(tx, agreement.name, statement.number, last)
         _check_amount(agreement, statement, before[-1].due if before else None, sums)
         orgs = (f"orgs/{agreement.consumer}", PLATFORM_ACTOR)
         message = pre_authentication_encoding(STATEMENT_TYPE, content)
@@ -97,8 +101,29 @@ def _units(units: Units) -> dict[str, int]:
     return {unit: getattr(units, unit) for unit in UNITS}
 
 
-def _check_place(agreement: Agreement, statement: UsageStatement, last: UsageStatement | None, now_us: int) -> None:
-    number, digest = (last.number, last.document_sha256) if last is not None else (0, "")
+def _refuse_ahead(tx: Transaction, agreement: str, number: int, accepted: Entry | None) -> NoReturn:
+    """Refuse a statement that sums up more than was stated: for good, where what was stated last was itself refused.
+
+    Raises:
+        PlatformError: FAILED_PRECONDITION; UNAVAILABLE where the usage may yet come.
+    """
+    said = [each for each in tx.peering.account([agreement]) if each.kind == USAGE and not each.sent]
+    if said and said[-1].state is EntryState.REFUSED and (accepted is None or said[-1].number > accepted.number):
+        text = f"statement {number} is ahead of the usage that was stated, and more was refused: {said[-1].reason}"
+        raise PlatformError(Reason.FAILED_PRECONDITION, text, metadata={"resource": agreement})
+    text = f"statement {number} is ahead of the usage that was stated so far"
+    raise PlatformError(Reason.UNAVAILABLE, text, retry_after_s=1.0)
+
+
+def _check_place(
+    agreement: Agreement,
+    statement: UsageStatement,
+    newest: UsageStatement | None,
+    last: UsageStatement | None,
+    now_us: int,
+) -> None:
+    """Demand that a statement follows the newest one, and goes on from the last that counts."""
+    number, digest = (newest.number, newest.link) if newest is not None else (0, "")
     if (statement.number, statement.previous_sha256) != (number + 1, digest):
         text = f"statement {statement.number} does not follow statement {number}"
         raise PlatformError(Reason.CONFLICT, text, metadata={"resource": agreement.name})
@@ -149,8 +174,10 @@ def countersigned(tx: Transaction, peer: Peer, told: UsageStatement) -> UsageSta
         raise SpeechError("the statement is not the one that was made here")
     key_id = key_id_of(bytes.fromhex(peer.platform_key))
     theirs = [each for each in told.signatures if each.key_id == key_id]
+    if known.state is StatementState.SETTLED:
+        return known
     message = pre_authentication_encoding(STATEMENT_TYPE, tx.document(known.document_sha256))
     if not theirs or not signed_by(peer.platform_key, message, bytes.fromhex(theirs[0].value)):
         raise SpeechError("the statement is not signed by the provider's platform")
-    others = tuple(each for each in known.signatures if each.organisation != peer.name)
-    return replace(known, signatures=(*others, replace(theirs[0], organisation=peer.name)))
+    STATEMENT_MACHINE.move(told.name, known.state, "settle", Side.PROVIDER)
+    return replace(known, signatures=(*known.signatures, replace(theirs[0], organisation=peer.name)))
