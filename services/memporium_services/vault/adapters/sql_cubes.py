@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import and_, bindparam, delete, func, insert, or_, select, tuple_, update
 
 from memporium_platform.storage.sql.by_keys import RowsByKeys
-from memporium_platform.storage.sql.many import update_many
+from memporium_platform.storage.sql.many import insert_many, update_many
 from memporium_services.vault.adapters.cube_rows import (
     CUBES_BY_DEDUP,
     CUBES_BY_ID,
@@ -20,7 +20,7 @@ from memporium_services.vault.adapters.cube_rows import (
     signed,
     unsigned,
 )
-from memporium_services.vault.adapters.plain import values_of
+from memporium_services.vault.adapters.plain import tuples_of, values_of
 from memporium_services.vault.adapters.selection_sql import has_unit, on_cubes, visible_to
 from memporium_services.vault.adapters.sql_vaults import in_chunks
 from memporium_services.vault.adapters.tables import CUBE_TERMS, CUBES, PAYLOADS, VERSIONS
@@ -56,7 +56,7 @@ ORDERS = {
 }
 
 
-_INSERT_CUBE, _INSERT_VERSION, _INSERT_PAYLOAD, _INSERT_TERM = map(insert, (CUBES, VERSIONS, PAYLOADS, CUBE_TERMS))
+_INSERT_VERSION, _INSERT_PAYLOAD = map(insert, (VERSIONS, PAYLOADS))
 _SAVE_CUBE = update(CUBES).where(
     CUBES.c.vault_uid == bindparam("of_vault"),
     CUBES.c.cube_id == bindparam("of_cube"),
@@ -111,13 +111,21 @@ _BY_SAME = (
     .order_by(CUBES.c.create_us, CUBES.c.cube_id)
 )
 _cube_values = values_of(CubeRow, "meta_sealed")
-_version_values, _payload_values, _term_values = map(values_of, (VersionRow, PayloadRow, TermRow))
+_version_values, _payload_values = map(values_of, (VersionRow, PayloadRow))
+_cube_tuple, _SIMHASH = tuples_of(CUBES), CUBES.columns.keys().index("simhash")
+_version_tuple, _payload_tuple, _term_tuple = (tuples_of(it, "vault_uid") for it in (VERSIONS, PAYLOADS, CUBE_TERMS))
 
 
 def _columns(row: CubeRow) -> dict[str, Any]:
     values = _cube_values(row)
     values["simhash"] = signed(row.simhash)
     return values
+
+
+def _cube_columns(row: CubeRow) -> tuple[Any, ...]:
+    values = list(_cube_tuple(row))
+    values[_SIMHASH] = signed(row.simhash)
+    return tuple(values)
 
 
 class SqlCubes:
@@ -136,10 +144,9 @@ class SqlCubes:
         terms: Sequence[TermRow],
     ) -> None:
         """Add new cubes with their first versions."""
-        of_vault = {"vault_uid": vault_uid}
-        self.conn.execute(_INSERT_CUBE, [_columns(row) for row in cubes])
-        self.conn.execute(_INSERT_VERSION, [_version_values(row) | of_vault for row in versions])
-        self.conn.execute(_INSERT_PAYLOAD, [_payload_values(row) | of_vault for row in payloads])
+        insert_many(self.conn, CUBES, [_cube_columns(row) for row in cubes])
+        insert_many(self.conn, VERSIONS, [_version_tuple(vault_uid, row) for row in versions])
+        insert_many(self.conn, PAYLOADS, [_payload_tuple(vault_uid, row) for row in payloads])
         self._insert_terms(vault_uid, terms)
 
     def described_cubes(self, vault_uid: str, cube_ids: Sequence[str]) -> list[DescribedCube]:
@@ -320,9 +327,7 @@ class SqlCubes:
         return [(token, count, cube_id) for token, count, cube_id in self.conn.execute(query)]
 
     def _insert_terms(self, vault_uid: str, terms: Sequence[TermRow]) -> None:
-        if terms:
-            of_vault = {"vault_uid": vault_uid}
-            self.conn.execute(_INSERT_TERM, [_term_values(row) | of_vault for row in terms])
+        insert_many(self.conn, CUBE_TERMS, [_term_tuple(vault_uid, row) for row in terms])
 
     def _versions(self, vault_uid: str, cube_id: str) -> Select[Any]:
         return select(VERSIONS).where(VERSIONS.c.vault_uid == vault_uid, VERSIONS.c.cube_id == cube_id)

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, exists, func, insert, literal_column, or_, select, update
 
+from memporium_platform.storage.sql.many import insert_many
 from memporium_services.vault.adapters.cube_rows import WITH_META, cube_of
-from memporium_services.vault.adapters.plain import values_of
+from memporium_services.vault.adapters.plain import tuples_of, values_of
 from memporium_services.vault.adapters.sql_vaults import in_chunks
 from memporium_services.vault.adapters.tables import (
     BLOB_REFS,
@@ -37,8 +38,9 @@ _LIVE = (int(State.GENERATED), int(State.ACTIVATED), int(State.MERGED))
 _IMPORTING = CUBES.c.import_id != literal_column("''")
 
 # Built once: see `cube_rows`.
-_INSERT_CHANGE, _INSERT_RELATION = insert(CHANGES), insert(RELATIONS)
-_change_values, _relation_values = values_of(ChangeRow), values_of(RelationRow, "source_id", "target_id")
+_INSERT_RELATION = insert(RELATIONS)
+_change_tuple = tuples_of(CHANGES, "vault_uid")
+_relation_values = values_of(RelationRow, "source_id", "target_id")
 
 
 def _relation(row: Row[Any]) -> RelationRow:
@@ -61,8 +63,7 @@ class SqlHistory:
 
     def add_changes(self, vault_uid: str, changes: Sequence[ChangeRow]) -> None:
         """Note changes for watchers."""
-        of_vault = {"vault_uid": vault_uid}
-        self.conn.execute(_INSERT_CHANGE, [_change_values(row) | of_vault for row in changes])
+        insert_many(self.conn, CHANGES, [_change_tuple(vault_uid, row) for row in changes])
 
     def changes(self, vault_uid: str, *, from_revision: int, limit: int) -> list[ChangeRow]:
         """Return changes from a revision on, in order."""

@@ -9,8 +9,9 @@ import numpy as np
 from sqlalchemy import bindparam, delete, exists, insert, or_, select, update
 
 from memporium_platform.storage.sql.by_keys import Prepared, RowsByKeys
+from memporium_platform.storage.sql.many import insert_many
 from memporium_platform.storage.sql.upsert import upsert
-from memporium_services.vault.adapters.plain import values_of
+from memporium_services.vault.adapters.plain import tuples_of
 from memporium_services.vault.adapters.selection_sql import on_cubes, on_units
 from memporium_services.vault.adapters.sql_vaults import in_chunks
 from memporium_services.vault.adapters.tables import BLOB_REFS, BLOBS, CUBES, INDEX_TASKS, UNITS, VAULTS
@@ -35,7 +36,7 @@ _TAKE_IDS = (
     .values(next_unit=VAULTS.c.next_unit + bindparam("taken"))
     .returning(VAULTS.c.next_unit)
 )
-_INSERT_UNIT, _INSERT_TASK = insert(UNITS), insert(INDEX_TASKS)
+_INSERT_TASK = insert(INDEX_TASKS)
 _OF_VAULT = select(*(UNITS.c[field.name] for field in fields(UnitRow))).where(
     UNITS.c.vault_uid == bindparam("vault_uid")
 )
@@ -71,7 +72,7 @@ _HAS_OVERDUE, _HAS_BEFORE, _HAS_AFTER = (
 )
 _HIDES_FROM_ALL = Prepared(select(_HAS_OVERDUE))
 _HIDES_FROM_READER = Prepared(select(or_(_HAS_OVERDUE, _HAS_BEFORE, _HAS_AFTER)))
-_unit_values = values_of(UnitRow, "unit_id")
+_unit_tuple = tuples_of(UNITS, "vault_uid", "unit_id")
 
 
 def _unit(row: Sequence[Any]) -> UnitRow:
@@ -103,11 +104,8 @@ class SqlUnits:
         taken = {"of_vault": vault.uid, "taken": len(units)}
         first = int(self.conn.execute(_TAKE_IDS, taken).scalar_one()) - len(units)
         ids = list(range(first, first + len(units)))
-        rows = [
-            _unit_values(unit) | {"unit_id": unit_id, "vault_uid": vault.uid}
-            for unit_id, unit in zip(ids, units, strict=True)
-        ]
-        self.conn.execute(_INSERT_UNIT, rows)
+        rows = [_unit_tuple(vault.uid, unit_id, unit) for unit_id, unit in zip(ids, units, strict=True)]
+        insert_many(self.conn, UNITS, rows)
         return ids
 
     def unit_ids(self, vault_uid: str, cube_ids: Sequence[str]) -> list[int]:

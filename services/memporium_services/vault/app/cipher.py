@@ -5,7 +5,6 @@ Everything derives from the vault's key, so destroying it makes all that is left
 
 from __future__ import annotations
 
-import base64
 from hashlib import sha256
 from weakref import WeakSet
 
@@ -17,6 +16,25 @@ from memporium_platform.crypto import sealed
 _TERM_BYTES = 10
 # Terms whose keyed forms are remembered, of all vaults together: some 60 MB. To key one anew takes microseconds.
 _MAX_CACHED_TERMS = 250_000
+
+
+_ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
+_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
+
+
+def _base32(ten: bytes) -> str:
+    """Return ten bytes in base 32, in lower case: `base64.b32encode` takes three times as long for so few."""
+    bits, pairs = int.from_bytes(ten, "big"), _PAIRS
+    return (
+        pairs[bits >> 70]
+        + pairs[bits >> 60 & 1023]
+        + pairs[bits >> 50 & 1023]
+        + pairs[bits >> 40 & 1023]
+        + pairs[bits >> 30 & 1023]
+        + pairs[bits >> 20 & 1023]
+        + pairs[bits >> 10 & 1023]
+        + pairs[bits & 1023]
+    )
 
 
 class _Mac:
@@ -102,7 +120,7 @@ class VaultCipher:
             token = cache.get(word)
             if token is None:
                 digest = self._index_mac.digest(word.encode())[:_TERM_BYTES]
-                token = cache[word] = base64.b32encode(digest).decode().lower()
+                token = cache[word] = _base32(digest)
             found.append(token)
         if len(cache) > known:
             _CACHES.grown(len(cache) - known)
@@ -111,7 +129,7 @@ class VaultCipher:
     def token(self, kind: str, word: str) -> str:
         """Return the keyed form of a word beside a cube, for filters that ask for equality."""
         message = f"{kind}\0{word}".encode()
-        return base64.b32encode(self._word_mac.digest(message)[:_TERM_BYTES]).decode().lower()
+        return _base32(self._word_mac.digest(message)[:_TERM_BYTES])
 
     def object_name(self, kind: str, *parts: str) -> str:
         """Return a name for the object store that tells nothing of what it names, and differs between vaults."""
