@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from memporium.transfer.v1.bundle_pb2 import StreamKind
-from memporium_platform.bundle import records, segments
+from memporium_platform.bundle import segments
 from memporium_platform.bundle.documents import place
 from memporium_platform.bundle.padme import padded_size
-from memporium_platform.bundle.records import RecordError, RecordOrder
+from memporium_platform.bundle.reading import RecordOrder
+from memporium_platform.bundle.records import RecordError
 from memporium_platform.bundle.steps import VerificationStep, rejected, require
 from memporium_platform.bundle.tensors import TensorFileCheck, TensorFileError
 
@@ -106,7 +107,8 @@ class ContentVerifier:
         last = index + 1 == state.end
         try:
             if state.tensors is None:
-                self._cubes.update(self._order.take(records.parse(content), self.blobs))
+                for names in self._order.segment(bytes(content), self.blobs):
+                    self._cubes.update(names)
             else:
                 state.tensors.feed(content)
                 if last:

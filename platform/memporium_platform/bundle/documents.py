@@ -28,7 +28,7 @@ from memporium_platform.bundle.limits import (
     SEGMENT_OBJECT_MAX,
 )
 from memporium_platform.bundle.padme import padded_size
-from memporium_platform.bundle.protobuf import has_unknown_fields
+from memporium_platform.bundle.protobuf import is_plain
 from memporium_platform.bundle.steps import VerificationStep, rejected, require
 
 if TYPE_CHECKING:
@@ -86,9 +86,8 @@ def decode(kind: type[M], data: bytes) -> M:
         document = kind.FromString(data)
     except DecodeError as err:
         raise rejected(_STEP, f"not a {kind.DESCRIPTOR.name}") from err
-    require(not has_unknown_fields(document), _STEP, f"unknown fields in the {kind.DESCRIPTOR.name}")
-    shortest = document.ByteSize() == len(data)
-    require(shortest, _STEP, f"the {kind.DESCRIPTOR.name} is not written in the shortest way")
+    plain = is_plain(document, data)
+    require(plain, _STEP, f"the {kind.DESCRIPTOR.name} has unknown fields, or is not written in the shortest way")
     return document
 
 

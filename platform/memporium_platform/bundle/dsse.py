@@ -15,7 +15,7 @@ from google.protobuf.message import DecodeError
 
 from memporium.transfer.v1.bundle_pb2 import Envelope, EnvelopeSignature
 from memporium_platform.bundle.limits import SIGNATURES_MAX
-from memporium_platform.bundle.protobuf import has_unknown_fields
+from memporium_platform.bundle.protobuf import is_plain
 from memporium_platform.bundle.steps import VerificationStep, rejected, require
 
 if TYPE_CHECKING:
@@ -141,8 +141,8 @@ def parse(data: bytes) -> Envelope:
         envelope = Envelope.FromString(data)
     except DecodeError as err:
         raise rejected(VerificationStep.ENVELOPE, "not an envelope") from err
-    require(not has_unknown_fields(envelope), VerificationStep.ENVELOPE, "unknown fields")
-    require(envelope.ByteSize() == len(data), VerificationStep.ENVELOPE, "not written in the shortest way")
+    plain = is_plain(envelope, data)
+    require(plain, VerificationStep.ENVELOPE, "unknown fields, or not written in the shortest way")
     require(envelope.payload, VerificationStep.ENVELOPE, "no payload")
     require(envelope.signatures, VerificationStep.ENVELOPE, "no signature")
     require(len(envelope.signatures) <= SIGNATURES_MAX, VerificationStep.ENVELOPE, "too many signatures")

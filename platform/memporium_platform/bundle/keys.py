@@ -94,9 +94,9 @@ class CubesTag:
         """Begin."""
         self._hmac = hmac.new(key, digestmod=sha256)
 
-    def update(self, names: Iterable[str]) -> None:
+    def update(self, names: Iterable[bytes]) -> None:
         """Take in names, in order."""
-        self._hmac.update("".join(f"{name}\n" for name in names).encode())
+        self._hmac.update(b"\n".join([*names, b""]))
 
     def digest(self) -> bytes:
         """Return the 32 bytes."""

@@ -1,26 +1,21 @@
-"""Records of a bundle's first stream: how they are written, cut into segments, and read again.
+"""Records of a bundle's first stream: how they are written and cut into segments; `reading` reads them again.
 
-The content of a segment is a serialised `RecordBatch`, so one call parses it. A writer appends records as they come:
-the field's tag, the record's length as a varint, the record.
+The content of a segment is a serialised `RecordBatch`. A writer appends records as they come: the field's tag, the
+record's length as a varint, the record.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from google.protobuf.message import DecodeError
-
-from memporium.transfer.v1.record_pb2 import BundleRecord, RecordBatch
+from memporium.transfer.v1.record_pb2 import BundleRecord
 from memporium_platform.bundle.cutting import CutDraw
 from memporium_platform.bundle.limits import RECORD_MAX, SegmentSizes
-from memporium_platform.bundle.protobuf import is_plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _TAG = b"\x0a"
-_WITH_FILES = frozenset({"activation", "parameter"})
 _CONTINUES = 0x80
 
 
@@ -48,65 +43,9 @@ def delimited(record: bytes) -> bytes:
     return bytes(prefix) + record
 
 
-def parse(content: bytes | memoryview) -> RecordBatch:
-    """Return the records of one segment.
-
-    Raises:
-        RecordError: They are malformed, hold what is not known here, or one is above the cap.
-    """
-    try:
-        batch = RecordBatch.FromString(bytes(content))
-    except DecodeError as err:
-        raise RecordError("the records are malformed") from err
-    if not is_plain(batch, len(content)):
-        raise RecordError("the records hold unknown fields, or are not written in the shortest way")
-    if len(content) > RECORD_MAX and any(record.ByteSize() > RECORD_MAX for record in batch.records):
-        raise RecordError("a record is above the cap")
-    return batch
-
-
-@dataclass(slots=True)
-class RecordOrder:
-    """What was read so far: the vault comes first, then cubes, then relations.
-
-    Attributes:
-        records: Number of records.
-        cubes: Number of cubes.
-        related: Whether a relation has come.
-    """
-
-    records: int = 0
-    cubes: int = 0
-    related: bool = False
-
-    def take(self, batch: RecordBatch, blobs: dict[str, int]) -> list[str]:
-        """Take in the records of the next segment; note files in `blobs`; return the names of the cubes.
-
-        Raises:
-            RecordError: A record is of an unknown kind or out of its order, or two cubes disagree about a file.
-        """
-        names: list[str] = []
-        note, first = names.append, not self.records
-        for record in batch.records:
-            kind = record.WhichOneof("record")
-            if kind == "cube":
-                cube = record.cube.cube
-                note(cube.name)
-                form = cube.payload.WhichOneof("form")
-                if form in _WITH_FILES:
-                    blob = getattr(cube.payload, form).blob
-                    if blobs.setdefault(blob.sha256, blob.size_bytes) != blob.size_bytes:
-                        raise RecordError("two cubes give a file different sizes")
-                if self.related:
-                    raise RecordError("a cube behind relations")
-            elif kind == "relation":
-                self.related = True
-            elif kind is None or not first:
-                raise RecordError("a record is of an unknown kind, or a vault is not the first record")
-            first = False
-        self.records += len(batch.records)
-        self.cubes += len(names)
-        return names
+def encoded(record: BundleRecord) -> bytes:
+    """Return a record's bytes: equal records have equal ones, so that a new version shares their segments."""
+    return record.SerializeToString(deterministic=True)
 
 
 class RecordSegments:

@@ -170,7 +170,7 @@ class BundleWriter:
         return map(self._seal, contents)
 
     def _seal(self, content: bytes) -> SealedSegment:
-        self._cubes_tag.update(self._names)
+        self._cubes_tag.update(name.encode() for name in self._names)
         self._names.clear()
         stream = self._streams[-1]
         sealed = seal_segment(content, self._line, compressed=stream.kind == StreamKind.STREAM_KIND_CUBES)

@@ -10,34 +10,41 @@ from hypothesis import strategies as st
 
 from memporium.transfer.v1.record_pb2 import BundleRecord, RecordBatch
 from memporium_platform.bundle.limits import MIB, RECORD_MAX, SegmentSizes
-from memporium_platform.bundle.records import RecordError, RecordOrder, RecordSegments, delimited, parse
+from memporium_platform.bundle.reading import RecordOrder, read
+from memporium_platform.bundle.records import RecordError, RecordSegments, cube_name, delimited
 from support.bundles import tensor_file, tensor_record, text_record
 
 KEY = bytes(range(32))
 SIZES = SegmentSizes()
 
 
+def segment(content: bytes) -> list[bytes]:
+    """Return the names of the cubes in a first segment, checked."""
+    return [name for names in RecordOrder().segment(content, {}) for name in names]
+
+
 @given(st.lists(st.text(max_size=400), max_size=20))
-def test_parse_gives_back_what_was_delimited(texts):
+def test_reading_gives_back_what_was_delimited(texts):
     records = [text_record(f"c{index}", text) for index, text in enumerate(texts)]
-    batch = parse(b"".join(map(delimited, records)))
-    assert [record.SerializeToString() for record in batch.records] == records
+    content = b"".join(map(delimited, records))
+    assert [record.SerializeToString() for record in read(content)] == records
+    assert segment(content) == [cube_name(record).encode() for record in records]
 
 
-def test_parse_refuses_every_cut_within_a_record():
+def test_reading_refuses_every_cut_within_a_record():
     content = delimited(text_record("c", "x" * 200))
     for length in range(1, len(content)):
         with pytest.raises(RecordError):
-            parse(content[:length])
+            segment(content[:length])
 
 
 @pytest.mark.parametrize(
     "content",
     [b"\x0a\x80\x00", b"\x0a\xff\xff\xff\x7f", b"\x0a\x80", b"\x12\x00", b"\x8a\x00\x00", b"\x0a\x02\x22\x00"],
 )
-def test_parse_refuses_lengths_that_are_long_padded_or_huge_and_other_fields(content):
+def test_reading_refuses_lengths_that_are_long_padded_or_huge_and_other_fields(content):
     with pytest.raises(RecordError):
-        parse(content)
+        segment(content)
 
 
 def test_a_record_above_the_cap_is_refused():
@@ -46,7 +53,7 @@ def test_a_record_above_the_cap_is_refused():
     huge = RecordBatch()
     huge.records.add().cube.cube.payload.plaintext.document.text = "x" * (RECORD_MAX + 1)
     with pytest.raises(RecordError, match="above the cap"):
-        parse(huge.SerializeToString())
+        segment(huge.SerializeToString())
 
 
 def _batch(*kinds: str) -> RecordBatch:

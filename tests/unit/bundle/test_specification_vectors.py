@@ -41,7 +41,7 @@ def test_the_tags():
     key = BundleKey(KEY)
     digest, cubes = key.stream_digest(1), key.cubes_tag()
     digest.update(0, CONTENT)
-    cubes.update(VECTOR["cubes"])
+    cubes.update(name.encode() for name in VECTOR["cubes"])
     assert digest.digest().hex() == VECTOR["stream_digest_stream_1"]
     assert cubes.digest().hex() == VECTOR["cubes_tag"]
     assert key.blob_tag(hashlib.sha256(b"").hexdigest()).hex() == VECTOR["blob_tag_of_sha256_of_nothing"]

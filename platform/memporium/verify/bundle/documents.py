@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
@@ -15,7 +16,9 @@ from google.protobuf.message import DecodeError, Message
 from memporium.transfer.v1 import bundle_pb2 as pb
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from google.protobuf.descriptor import Descriptor
 
 MEDIA_TYPE = "application/vnd.memporium.mcb1.{}+protobuf"
 CAPS = {
@@ -112,8 +115,43 @@ def message(kind: type[M], data: bytes, step: str) -> M:
     except DecodeError:
         raise BundleRefusedError(step, f"not a {name}") from None
     parsed.DiscardUnknownFields()
-    demand(parsed.ByteSize() == len(data), step, f"the {name} holds unknown fields, or more bytes than it must")
+    again = parsed.SerializeToString(deterministic=True)
+    # In another order it is the same. Of the same size it need not be: some fields are longer when written again.
+    known: Descriptor = kind.DESCRIPTOR  # type: ignore[assignment]  # the stubs know another one as well
+    same = again == data or Counter(_leaves(known, data)) == Counter(_leaves(known, again))
+    demand(same, step, f"the {name} holds unknown fields, or more bytes than it must")
     return parsed
+
+
+def _leaves(kind: Descriptor, data: bytes, path: tuple[int, ...] = ()) -> Iterator[tuple[tuple[int, ...], bytes]]:
+    """Yield what a well-formed message consists of, as it stands there, and where; messages within it taken apart."""
+    at = 0
+    while at < len(data):
+        begin = at
+        tag, at = _number(data, at)
+        number, wire = tag >> 3, tag & 7
+        field = kind.fields_by_number.get(number)
+        if wire == 0:
+            _, at = _number(data, at)
+        elif wire == 2:  # noqa: PLR2004 - with a length
+            length, at = _number(data, at)
+            if field is not None and field.message_type is not None:
+                yield path, data[begin:at]
+                yield from _leaves(field.message_type, data[at : at + length], (*path, number))
+                begin = at + length
+            at += length
+        else:
+            # Of a group, which no message here knows, its marks are leaves.
+            at += {1: 8, 5: 4}.get(wire, 0)
+        if begin < at:
+            yield path, data[begin:at]
+
+
+def _number(data: bytes, at: int) -> tuple[int, int]:
+    end = at
+    while data[end] > 0x7F:  # noqa: PLR2004 - another byte follows
+        end += 1
+    return sum((byte & 0x7F) << 7 * place for place, byte in enumerate(data[at : end + 1])), end + 1
 
 
 def envelopes(received: Mapping[str, bytes]) -> dict[str, pb.Envelope]:

@@ -15,7 +15,8 @@ from memporium.transfer.v1.record_pb2 import BundleRecord
 from memporium_platform.bundle import dsse
 from memporium_platform.bundle.documents import PART_TYPE
 from memporium_platform.bundle.keys import KEY, LineSecret, derive
-from memporium_platform.bundle.records import parse
+from memporium_platform.bundle.reading import read
+from memporium_platform.bundle.records import encoded
 from memporium_platform.bundle.tensors import TensorFileCheck
 from memporium_platform.bundle.writer import BundleWriter, PartIdentity
 from memporium_platform.crypto import sealed
@@ -130,7 +131,7 @@ class Deliveries:
     ) -> None:
         async with aclosing(opening.part_stream(0)) as contents:
             async for content in contents:
-                cubes = [record.cube for record in parse(content).records]
+                cubes = [record.cube for record in read(content)]
                 for portable in cubes:
                     blob = records.blob_of(portable.cube)
                     if blob is not None and blob.sha256 in files:
@@ -175,7 +176,7 @@ class _Making:
             segment
             for portable in cubes
             for segment in self._writer.add_record(
-                BundleRecord(cube=portable).SerializeToString(), cube=portable.cube.name
+                encoded(BundleRecord(cube=portable)), cube=portable.cube.name
             )
         ]
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from memporium.common.v1.digest_pb2 import Digest
 from memporium.vault.v1.vault_pb2 import Vault, VaultKind
 from memporium_platform.audit import record_in
-from memporium_platform.bundle.records import parse
+from memporium_platform.bundle.reading import read
 from memporium_platform.bundle.steps import VerificationStep, rejected
 from memporium_platform.call import current_call
 from memporium_platform.errors import PlatformError, Reason
@@ -134,7 +134,7 @@ class Importing:
         """Return the vault that was sealed: the first record."""
         async with aclosing(opening.stream(0)) as contents:
             async for content in contents:
-                first = next(iter(parse(content).records), None)
+                first = next(read(content), None)
                 if first is not None and first.HasField("vault"):
                     return first.vault
                 break

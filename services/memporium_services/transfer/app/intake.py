@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from memporium_platform.bundle.records import parse
+from memporium_platform.bundle.reading import read
 from memporium_services.transfer.app import records
 from memporium_services.transfer.app.screening import PiiProfile, Screen
 
@@ -50,7 +50,7 @@ class Intake:
         size = 0
         old = ""
         async for content in self._contents():
-            for parsed in parse(content).records:
+            for parsed in read(content):
                 if parsed.HasField("vault"):
                     old = parsed.vault.name
                 elif parsed.HasField("relation"):

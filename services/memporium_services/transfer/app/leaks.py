@@ -9,7 +9,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from memporium_platform.audit import record_in
-from memporium_platform.bundle.records import parse
+from memporium_platform.bundle.reading import read
 from memporium_platform.call import current_call
 from memporium_platform.errors import PlatformError, Reason, denied
 from memporium_platform.names import LISTING
@@ -147,7 +147,7 @@ class Leaks:
             return
         async with aclosing(opening.part_stream(0)) as contents:
             async for content in contents:
-                for record in parse(content).records:
+                for record in read(content):
                     if records.blob_of(record.cube.cube) is None:
                         originals.texts.update(dict.fromkeys(texts_of(record.cube)))
 

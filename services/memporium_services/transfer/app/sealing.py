@@ -14,6 +14,7 @@ from memporium_platform.audit import record_in
 from memporium_platform.bundle import dsse
 from memporium_platform.bundle.documents import MANIFEST_TYPE, PART_TYPE, digest_of
 from memporium_platform.bundle.keys import LineSecret
+from memporium_platform.bundle.records import encoded
 from memporium_platform.bundle.tensors import TensorFileCheck, TensorFileError
 from memporium_platform.bundle.writer import BundleIdentity, PartIdentity
 from memporium_platform.call import current_call
@@ -115,7 +116,7 @@ class Sealing:
         async with aclosing(exported) as batches:  # type: ignore[type-var]
             async for batch in batches:
                 if isinstance(batch, Vault):
-                    await run.add([(BundleRecord(vault=_described(batch, release=release)).SerializeToString(), "")])
+                    await run.add([(encoded(BundleRecord(vault=_described(batch, release=release))), "")])
                     continue
                 if release:
                     for portable in batch:
@@ -127,7 +128,7 @@ class Sealing:
                 yield run.and_(own)
         if not release:
             async for relation in self._vaults.relations(draft.vault):
-                await run.add([(BundleRecord(relation=relation).SerializeToString(), "")])
+                await run.add([(encoded(BundleRecord(relation=relation)), "")])
         for each in (run, own):
             await each.end_records()
 

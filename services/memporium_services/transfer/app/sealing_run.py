@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from memporium.transfer.v1.record_pb2 import BundleRecord
 from memporium_platform.bundle.keys import KEY
-from memporium_platform.bundle.records import RecordError
+from memporium_platform.bundle.records import RecordError, encoded
 from memporium_platform.bundle.writer import BundleWriter
 from memporium_platform.errors import PlatformError, Reason
 from memporium_services.transfer.app import records
@@ -60,7 +60,7 @@ class Run:
                 self.blobs.setdefault(blob.sha256, blob)
                 self.sources.update(records.sources_of(portable.cube))
         self.cubes += len(cubes)
-        await self.add([(BundleRecord(cube=portable).SerializeToString(), portable.cube.name) for portable in cubes])
+        await self.add([(encoded(BundleRecord(cube=portable)), portable.cube.name) for portable in cubes])
 
     async def add(self, serialised: list[tuple[bytes, str]]) -> None:
         """Seal records, each with the name of the cube in it; store the segments that are full."""
