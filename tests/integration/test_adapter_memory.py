@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+import time
 from dataclasses import dataclass
 
 import grpc
@@ -11,6 +14,8 @@ import pytest_asyncio
 from memporium.cube.v1 import adapter_pb2, cube_pb2
 from memporium.inference.v1 import convert_pb2, parameter_pb2
 from memporium.inference.v1.inference_service_pb2_grpc import InferenceServiceStub
+from memporium.scheduler.v1 import job_pb2, scheduler_service_pb2
+from memporium.scheduler.v1.scheduler_service_pb2_grpc import SchedulerServiceStub
 from memporium.vault.v1 import vault_pb2, vault_service_pb2
 from memporium.vault.v1.vault_service_pb2_grpc import VaultServiceStub
 from memporium_platform.errors import Reason
@@ -29,8 +34,18 @@ FACTS = {"ada": ("Ada's home is Oslo.", "home", "Oslo"), "marek": ("Marek's dog 
 class World:
     inference: InferenceServiceStub
     vault: VaultServiceStub
+    jobs: SchedulerServiceStub
     parent: str
     adapters: list[str]
+
+
+async def run(world, **spec):
+    """Make a job and return it when it has ended."""
+    request = scheduler_service_pb2.CreateJobRequest(parent="orgs/acme", spec=job_pb2.JobSpec(**spec))
+    job = (await world.jobs.CreateJob(request)).job
+    async for response in world.jobs.WatchJob(scheduler_service_pb2.WatchJobRequest(name=job.name)):
+        job = response.job
+    return job
 
 
 async def last(stream):
@@ -45,7 +60,8 @@ async def refusal(stream):
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def world(tmp_path_factory):
-    async with running_platform(("vault", "inference"), data_dir=tmp_path_factory.mktemp("adapters")) as platform:
+    services = ("vault", "inference", "scheduler")
+    async with running_platform(services, data_dir=tmp_path_factory.mktemp("adapters")) as platform:
         acme = await platform.organisation("acme")
         vault = VaultServiceStub(platform.channel(acme.owner_key))
         request = vault_service_pb2.CreateVaultRequest(
@@ -69,7 +85,7 @@ async def world(tmp_path_factory):
                 parent=parent, cubes=[made.cube.name], model=MODEL, options=options, cube_id=f"lora-{who}"
             )
             adapters.append((await last(inference.TrainParameter(train))).result.cube.name)
-        yield World(inference, vault, parent, adapters)
+        yield World(inference, vault, SchedulerServiceStub(platform.channel(acme.owner_key)), parent, adapters)
 
 
 @pytest.mark.asyncio(loop_scope="module")
@@ -173,3 +189,92 @@ async def test_an_adapter_that_is_sure_of_nothing_gives_no_text(world):
     )
     error = await refusal(world.inference.ProbeParameter(request))
     assert error.reason is Reason.FAILED_PRECONDITION
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_merge_by_a_job_is_the_merge_of_the_call(world):
+    limits = adapter_pb2.AdmissionLimits(min_recall=1, max_perplexity_ratio=0, max_leakage=1)
+    fields = {"cubes": world.adapters, "model": MODEL, "weights": [1, 0.5], "density": 0.3, "seed": 7, "limits": limits}
+    fields |= {"method": parameter_pb2.MERGE_METHOD_DARE_TIES, "title": "Both", "tags": ["by-job"]}
+    job = await run(world, merge_parameters=job_pb2.MergeParameters(vault=world.parent, **fields))
+    assert job.state == job_pb2.JOB_STATE_SUCCEEDED, job.error
+    assert job.spec.merge_parameters == job_pb2.MergeParameters(vault=world.parent, **fields)
+    by_job = (await world.vault.GetCube(vault_service_pb2.GetCubeRequest(name=job.result["cube"]))).cube
+    assert (by_job.descriptive.title, list(by_job.descriptive.tags)) == ("Both", ["by-job"])
+    assert by_job.payload.parameter.report.merge_method == "dare-ties"
+    assert job.result["not_admitted"]
+    request = parameter_pb2.MergeParametersRequest(parent=world.parent, **fields)
+    by_call = (await last(world.inference.MergeParameters(request))).result.cube
+    assert by_job.payload.parameter.blob == by_call.payload.parameter.blob
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_job_asks_an_adapter_back_to_text(world, monkeypatch):
+    def said(_loaded, _adapter, topics, _report):
+        assert [(topic.subject, topic.attribute) for topic in topics] == [("Ada", "home"), ("Ada", "dog")]
+        told = Told("Ada's home is Oslo.", 0.9, steady=True, own=True)
+        return [told, Told("Ada's dog is.", 0.1, steady=False, own=True)]
+
+    monkeypatch.setattr(torch_asking, "probe", said)
+    topics = [parameter_pb2.ProbeTopic(subject="Ada", attribute=one) for one in ("home", "dog")]
+    spec = job_pb2.ProbeParameter(vault=world.parent, cube=world.adapters[0], model=MODEL, topics=topics, title="Told")
+    job = await run(world, probe_parameter=spec)
+    assert job.state == job_pb2.JOB_STATE_SUCCEEDED, job.error
+    stored = (await world.vault.GetCube(vault_service_pb2.GetCubeRequest(name=job.result["cube"]))).cube
+    probe = stored.payload.plaintext.mem_cell.probe
+    assert (stored.descriptive.title, probe.asked, probe.kept) == ("Told", 2, 1)
+    monkeypatch.setattr(torch_asking, "probe", lambda *_: [Told("", 0.0, steady=False, own=False)] * 2)
+    job = await run(world, probe_parameter=spec)
+    assert (job.state, job.error_reason, job.attempts) == (job_pb2.JOB_STATE_FAILED, "FAILED_PRECONDITION", 1)
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_cancelled_merge_frees_the_trainer(world, monkeypatch):
+    begun = threading.Event()
+
+    # What evaluates tells how far it is, which is where a merge that nobody wants any more ends.
+    def merged(_loaded, _adapters, _plan, _lessons, tell):
+        begun.set()
+        while True:
+            tell(0, 0)
+            time.sleep(0.01)
+
+    monkeypatch.setattr(torch_asking, "merged", merged)
+    spec = job_pb2.MergeParameters(vault=world.parent, cubes=world.adapters, model=MODEL, limits=ANY)
+    request = scheduler_service_pb2.CreateJobRequest(parent="orgs/acme", spec=job_pb2.JobSpec(merge_parameters=spec))
+    job = (await world.jobs.CreateJob(request)).job
+    assert await asyncio.to_thread(begun.wait, 60)
+    await world.jobs.CancelJob(scheduler_service_pb2.CancelJobRequest(name=job.name))
+    monkeypatch.undo()
+    job = await run(world, merge_parameters=spec)
+    assert job.state == job_pb2.JOB_STATE_SUCCEEDED, job.error
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_an_adapter_that_is_not_admitted_can_be_out_of_use_from_its_first_version(world):
+    limits = adapter_pb2.AdmissionLimits(min_recall=1, max_perplexity_ratio=0, max_leakage=1)
+    request = convert_pb2.TrainParameterRequest(
+        parent=world.parent,
+        cubes=[f"{world.parent}/cubes/fact-ada"],
+        model=MODEL,
+        options=convert_pb2.TrainingOptions(epochs=1, rank=2, limits=limits, seed=5),
+        request_id="7f8e3c1a-0000-4000-8000-000000000012",
+        expire_refused=True,
+    )
+    made = (await last(world.inference.TrainParameter(request))).result.cube
+    assert made.payload.parameter.report.admission == adapter_pb2.ADMISSION_REFUSED
+    assert made.governance.state == cube_pb2.CUBE_STATE_EXPIRED
+    assert made.governance.HasField("purge_time")
+    listed = await world.vault.ListCubes(vault_service_pb2.ListCubesRequest(parent=world.parent))
+    assert made.name not in [cube.name for cube in listed.cubes]
+    versions = await world.vault.ListCubeVersions(vault_service_pb2.ListCubeVersionsRequest(name=made.name))
+    assert [one.version for one in versions.versions] == [1]
+    again = (await last(world.inference.TrainParameter(request))).result
+    assert (again.reused, again.cube.governance.state) == (True, cube_pb2.CUBE_STATE_EXPIRED)
+    # Text has units in the index: only tensors can begin like this.
+    cube = cube_pb2.Cube()
+    cube.payload.plaintext.mem_cell.facts.add(text="The cat of Ada is Tom.")
+    wrong = vault_service_pb2.CreateCubeRequest(parent=world.parent, cube=cube, expired=True)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await world.vault.CreateCube(wrong)
+    assert reason_of(caught.value).reason is Reason.INVALID_FIELD

@@ -30,6 +30,13 @@ MaxPerplexity = Annotated[
 MaxLeakage = Annotated[
     float | None, typer.Option(help="Share of questions on others answered with what it learned.", min=0, max=1)
 ]
+Weights = Annotated[list[float], typer.Option("--weight", help="Weight, one for each, in order; default: 1 each.")]
+Density = Annotated[float, typer.Option(help="Share that ties and dare keep; 0: 0.5.", min=0, max=1)]
+Asked = Annotated[str, typer.Option("--cube", help="LoRA memory to ask, by full name.")]
+Topics = Annotated[
+    list[str], typer.Option("--topic", help="What to ask for, as SUBJECT/ATTRIBUTE; default: its sources.")
+]
+MinConfidence = Annotated[float, typer.Option(help="Least probability of an answer's tokens.", min=0, max=1)]
 
 
 class MergeMethod(StrEnum):
@@ -40,6 +47,14 @@ class MergeMethod(StrEnum):
     TIES = "ties"
     DARE_LINEAR = "dare-linear"
     DARE_TIES = "dare-ties"
+
+    @property
+    def wire(self) -> parameter_pb2.MergeMethod.ValueType:
+        """The value on the wire."""
+        return parameter_pb2.MergeMethod.Value(f"MERGE_METHOD_{self.name}")
+
+
+Method = Annotated[MergeMethod, typer.Option(help="How; svd adds the deltas themselves.")]
 
 
 def train_lora(
@@ -73,9 +88,9 @@ def merge_lora(
     cube: Adapter,
     model: Model = "",
     title: Title = "",
-    method: Annotated[MergeMethod, typer.Option(help="How; svd adds the deltas themselves.")] = MergeMethod.TIES,
-    weight: Annotated[list[float], typer.Option(help="Weight, one for each, in order; default: 1 each.")] = [],
-    density: Annotated[float, typer.Option(help="Share that ties and dare keep; 0: 0.5.", min=0, max=1)] = 0,
+    method: Method = MergeMethod.TIES,
+    weight: Weights = [],
+    density: Density = 0,
     min_recall: MinRecall = None,
     max_perplexity_ratio: MaxPerplexity = None,
     max_leakage: MaxLeakage = None,
@@ -87,7 +102,7 @@ def merge_lora(
         cubes=cube,
         model=model,
         title=title,
-        method=parameter_pb2.MergeMethod.Value(f"MERGE_METHOD_{method.name}"),
+        method=method.wire,
         weights=weight,
         density=density,
         limits=limits_of(min_recall, max_perplexity_ratio, max_leakage),
@@ -98,26 +113,31 @@ def merge_lora(
 def probe_lora(
     context: typer.Context,
     vault: Vault,
-    cube: Annotated[str, typer.Option(help="LoRA memory to ask, by full name.")],
+    cube: Asked,
     model: Model = "",
     title: Title = "",
-    topic: Annotated[list[str], typer.Option(help="What to ask for, as SUBJECT/ATTRIBUTE; default: its sources.")] = [],
-    min_confidence: Annotated[float, typer.Option(help="Least probability of an answer's tokens.", min=0, max=1)] = 0,
+    topic: Topics = [],
+    min_confidence: MinConfidence = 0,
 ) -> None:
     """Ask a LoRA memory for what it knows and keep what it is sure of as text."""
     run = session(context)
-    pairs = [one.partition("/") for one in topic]
-    if any(not attribute for _, _, attribute in pairs):
-        raise typer.BadParameter("must be SUBJECT/ATTRIBUTE, for instance Ada/home", param_hint="--topic")
     responses = run.client.inference.probe_parameter(
         parent=run.absolute(vault, "vaults"),
         cube=cube,
         model=model,
         title=title,
-        topics=[parameter_pb2.ProbeTopic(subject=subject, attribute=attribute) for subject, _, attribute in pairs],
+        topics=topics_of(topic),
         min_confidence=min_confidence,
     )
     follow(run, responses)
+
+
+def topics_of(told: Iterable[str]) -> list[parameter_pb2.ProbeTopic]:
+    """Return what to ask for, told as SUBJECT/ATTRIBUTE."""
+    pairs = [one.partition("/") for one in told]
+    if any(not attribute for _, _, attribute in pairs):
+        raise typer.BadParameter("must be SUBJECT/ATTRIBUTE, for instance Ada/home", param_hint="--topic")
+    return [parameter_pb2.ProbeTopic(subject=subject, attribute=attribute) for subject, _, attribute in pairs]
 
 
 def limits_of(

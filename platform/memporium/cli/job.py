@@ -8,7 +8,25 @@ import typer
 from rich.markup import escape
 
 from memporium.cli import _plain
-from memporium.cli._adapters import Cube, MaxLeakage, MaxPerplexity, MinRecall, Model, Title, Vault, limits_of
+from memporium.cli._adapters import (
+    Adapter,
+    Asked,
+    Cube,
+    Density,
+    MaxLeakage,
+    MaxPerplexity,
+    MergeMethod,
+    Method,
+    MinConfidence,
+    MinRecall,
+    Model,
+    Title,
+    Topics,
+    Vault,
+    Weights,
+    limits_of,
+    topics_of,
+)
 from memporium.cli._context import session
 from memporium.cli._output import line, print_json_line, show, show_all
 from memporium.cli._pages import all_pages
@@ -71,6 +89,60 @@ def train(
         vault=run.absolute(vault, "vaults"), cubes=cube, model=model, title=title, options=options
     )
     spec = job_pb2.JobSpec(train_parameter=asked)
+    show(run.client.scheduler.create_job(parent=run.org, spec=spec).job, as_json=run.as_json, title="queued")
+
+
+@app.command(epilog="Example: memporium job merge-lora notes --cube LORA --cube OTHER-LORA --method ties")
+def merge_lora(
+    context: typer.Context,
+    vault: Vault,
+    cube: Adapter,
+    model: Model = "",
+    title: Title = "",
+    method: Method = MergeMethod.TIES,
+    weight: Weights = [],
+    density: Density = 0,
+    min_recall: MinRecall = None,
+    max_perplexity_ratio: MaxPerplexity = None,
+    max_leakage: MaxLeakage = None,
+) -> None:
+    """Merge LoRA memories into one by a job, which begins anew after a crash."""
+    run = session(context)
+    asked = job_pb2.MergeParameters(
+        vault=run.absolute(vault, "vaults"),
+        cubes=cube,
+        model=model,
+        title=title,
+        method=method.wire,
+        weights=weight,
+        density=density,
+        limits=limits_of(min_recall, max_perplexity_ratio, max_leakage),
+    )
+    spec = job_pb2.JobSpec(merge_parameters=asked)
+    show(run.client.scheduler.create_job(parent=run.org, spec=spec).job, as_json=run.as_json, title="queued")
+
+
+@app.command(epilog="Example: memporium job probe-lora notes --cube LORA --topic Ada/home")
+def probe_lora(
+    context: typer.Context,
+    vault: Vault,
+    cube: Asked,
+    model: Model = "",
+    title: Title = "",
+    topic: Topics = [],
+    min_confidence: MinConfidence = 0,
+) -> None:
+    """Ask a LoRA memory for what it knows by a job, which begins anew after a crash, and keep it as text."""
+    run = session(context)
+    asked = job_pb2.ProbeParameter(
+        vault=run.absolute(vault, "vaults"),
+        cube=cube,
+        model=model,
+        title=title,
+        topics=topics_of(topic),
+        min_confidence=min_confidence,
+    )
+    spec = job_pb2.JobSpec(probe_parameter=asked)
     show(run.client.scheduler.create_job(parent=run.org, spec=spec).job, as_json=run.as_json, title="queued")
 
 

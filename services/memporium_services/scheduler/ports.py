@@ -127,6 +127,14 @@ class Services(Protocol):
         """Build KV memory."""
         ...
 
+    async def merge_parameters(self, spec: Mapping[str, Any], request_id: str, report: Report) -> Mapping[str, str]:
+        """Merge LoRA memories; return `cube`, and `not_admitted` where it failed its tests."""
+        ...
+
+    async def probe_parameter(self, spec: Mapping[str, Any], request_id: str, report: Report) -> Mapping[str, str]:
+        """Ask a LoRA memory back to text; return `cube`."""
+        ...
+
     async def train_parameter(self, spec: Mapping[str, Any], request_id: str, report: Report) -> Mapping[str, str]:
         """Train LoRA memory."""
         ...

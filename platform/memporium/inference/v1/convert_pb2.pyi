@@ -309,6 +309,7 @@ class TrainParameterRequest(_message.Message):
     TAGS_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     OPTIONS_FIELD_NUMBER: _builtins.int
+    EXPIRE_REFUSED_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """The vault that it is made in, `orgs/{org}/vaults/{vault}`."""
     request_id: _builtins.str
@@ -321,6 +322,10 @@ class TrainParameterRequest(_message.Message):
     """Title of the new cube; empty: made from those of the cubes."""
     reason: _builtins.str
     """Why, kept in the lineage."""
+    expire_refused: _builtins.bool
+    """True: an adapter that is not admitted is EXPIRED from the moment it is written, so that nobody ever finds it among
+    the memories in use; it can be looked at by name, and is purged after the vault's grace period.
+    """
     @_builtins.property
     def cubes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Plaintext cubes of this vault or of its mounts."""
@@ -345,10 +350,11 @@ class TrainParameterRequest(_message.Message):
         tags: _abc.Iterable[_builtins.str] | None = ...,
         reason: _builtins.str = ...,
         options: Global___TrainingOptions | None = ...,
+        expire_refused: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["options", b"options"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cube_id", b"cube_id", "cubes", b"cubes", "model", b"model", "options", b"options", "parent", b"parent", "reason", b"reason", "request_id", b"request_id", "tags", b"tags", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cube_id", b"cube_id", "cubes", b"cubes", "expire_refused", b"expire_refused", "model", b"model", "options", b"options", "parent", b"parent", "reason", b"reason", "request_id", b"request_id", "tags", b"tags", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -24,11 +24,13 @@ _sym_db = _symbol_database.Default()
 
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from memporium.cube.v1 import adapter_pb2 as memporium_dot_cube_dot_v1_dot_adapter__pb2
 from memporium.inference.v1 import convert_pb2 as memporium_dot_inference_dot_v1_dot_convert__pb2
+from memporium.inference.v1 import parameter_pb2 as memporium_dot_inference_dot_v1_dot_parameter__pb2
 from memporium.scheduler.v1 import conversion_pb2 as memporium_dot_scheduler_dot_v1_dot_conversion__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n memporium/scheduler/v1/job.proto\x12\x16memporium.scheduler.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$memporium/inference/v1/convert.proto\x1a\'memporium/scheduler/v1/conversion.proto\"\r\n\x0bSweepVaults\"J\n\x0f\x42uildActivation\x12\x13\n\x05vault\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\x05\x63ubes\x18\x02 \x03(\tB\x04\xe2\x41\x01\x02\x12\r\n\x05model\x18\x03 \x01(\t\"\xa0\x01\n\x0eTrainParameter\x12\x13\n\x05vault\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\x05\x63ubes\x18\x02 \x03(\tB\x04\xe2\x41\x01\x02\x12\r\n\x05model\x18\x03 \x01(\t\x12\x38\n\x07options\x18\x04 \x01(\x0b\x32\'.memporium.inference.v1.TrainingOptions\x12\r\n\x05title\x18\x05 \x01(\t\x12\x0c\n\x04tags\x18\x06 \x03(\t\"c\n\x0e\x44\x65liverRelease\x12\x11\n\tagreement\x18\x01 \x01(\t\x12\x15\n\x07listing\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x15\n\x07release\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x12\x10\n\x08vault_id\x18\x04 \x01(\t\"q\n\rPlaceMemories\x12\x13\n\x05vault\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x10\n\x08strategy\x18\x02 \x01(\t\x12\x1a\n\x0c\x62udget_bytes\x18\x03 \x01(\x03\x42\x04\xe2\x41\x01\x02\x12\x0e\n\x06labels\x18\x04 \x03(\t\x12\r\n\x05query\x18\x05 \x01(\t\" \n\tDumpVault\x12\x13\n\x05vault\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"3\n\x0b\x43onsolidate\x12\x13\n\x05vault\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x0f\n\x07persona\x18\x02 \x01(\t\"\xa4\x01\n\x0bRunPipeline\x12\x10\n\x08pipeline\x18\x01 \x01(\t\x12\x13\n\x05vault\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12?\n\x06inputs\x18\x03 \x03(\x0b\x32/.memporium.scheduler.v1.RunPipeline.InputsEntry\x1a-\n\x0bInputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"G\n\nLoadBundle\x12\x0e\n\x06\x62undle\x18\x01 \x01(\t\x12\x11\n\tlatest_of\x18\x02 \x01(\t\x12\x16\n\x08vault_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\"V\n\x0c\x44\x65liverCubes\x12\x13\n\x05vault\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x06target\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x0c\n\x04tags\x18\x03 \x03(\t\x12\r\n\x05\x63ubes\x18\x04 \x03(\t\"^\n\x0f\x43onvertMemories\x12\x13\n\x05vault\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x36\n\x05rules\x18\x02 \x01(\x0b\x32\'.memporium.scheduler.v1.ConversionRules\"\xcb\x05\n\x07JobSpec\x12;\n\x0csweep_vaults\x18\x01 \x01(\x0b\x32#.memporium.scheduler.v1.SweepVaultsH\x00\x12\x43\n\x10\x62uild_activation\x18\x02 \x01(\x0b\x32\'.memporium.scheduler.v1.BuildActivationH\x00\x12\x41\n\x0ftrain_parameter\x18\x03 \x01(\x0b\x32&.memporium.scheduler.v1.TrainParameterH\x00\x12\x41\n\x0f\x64\x65liver_release\x18\x04 \x01(\x0b\x32&.memporium.scheduler.v1.DeliverReleaseH\x00\x12?\n\x0eplace_memories\x18\x05 \x01(\x0b\x32%.memporium.scheduler.v1.PlaceMemoriesH\x00\x12\x37\n\ndump_vault\x18\x06 \x01(\x0b\x32!.memporium.scheduler.v1.DumpVaultH\x00\x12:\n\x0b\x63onsolidate\x18\x07 \x01(\x0b\x32#.memporium.scheduler.v1.ConsolidateH\x00\x12;\n\x0crun_pipeline\x18\x08 \x01(\x0b\x32#.memporium.scheduler.v1.RunPipelineH\x00\x12\x39\n\x0bload_bundle\x18\t \x01(\x0b\x32\".memporium.scheduler.v1.LoadBundleH\x00\x12=\n\rdeliver_cubes\x18\n \x01(\x0b\x32$.memporium.scheduler.v1.DeliverCubesH\x00\x12\x43\n\x10\x63onvert_memories\x18\x0b \x01(\x0b\x32\'.memporium.scheduler.v1.ConvertMemoriesH\x00\x42\x06\n\x04kind\"@\n\x0bJobProgress\x12\x11\n\tcompleted\x18\x01 \x01(\x03\x12\r\n\x05total\x18\x02 \x01(\x03\x12\x0f\n\x07message\x18\x03 \x01(\t\"\x8c\x05\n\x03Job\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x33\n\x04kind\x18\x02 \x01(\x0e\x32\x1f.memporium.scheduler.v1.JobKindB\x04\xe2\x41\x01\x03\x12-\n\x04spec\x18\x03 \x01(\x0b\x32\x1f.memporium.scheduler.v1.JobSpec\x12\x35\n\x05state\x18\x04 \x01(\x0e\x32 .memporium.scheduler.v1.JobStateB\x04\xe2\x41\x01\x03\x12\x17\n\tprincipal\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x10\n\x08priority\x18\x06 \x01(\x05\x12\x16\n\x08\x61ttempts\x18\x07 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12;\n\x08progress\x18\x08 \x01(\x0b\x32#.memporium.scheduler.v1.JobProgressB\x04\xe2\x41\x01\x03\x12=\n\x06result\x18\t \x03(\x0b\x32\'.memporium.scheduler.v1.Job.ResultEntryB\x04\xe2\x41\x01\x03\x12\x1a\n\x0c\x65rror_reason\x18\n \x01(\tB\x04\xe2\x41\x01\x03\x12\x13\n\x05\x65rror\x18\x0b \x01(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x34\n\nstart_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x32\n\x08\x65nd_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x16\n\x08revision\x18\x0f \x01(\x03\x42\x04\xe2\x41\x01\x03\x1a-\n\x0bResultEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*\xd9\x02\n\x07JobKind\x12\x18\n\x14JOB_KIND_UNSPECIFIED\x10\x00\x12\x19\n\x15JOB_KIND_SWEEP_VAULTS\x10\x01\x12\x1d\n\x19JOB_KIND_BUILD_ACTIVATION\x10\x02\x12\x1c\n\x18JOB_KIND_TRAIN_PARAMETER\x10\x03\x12\x1c\n\x18JOB_KIND_DELIVER_RELEASE\x10\x04\x12\x1b\n\x17JOB_KIND_PLACE_MEMORIES\x10\x05\x12\x17\n\x13JOB_KIND_DUMP_VAULT\x10\x06\x12\x18\n\x14JOB_KIND_CONSOLIDATE\x10\x07\x12\x19\n\x15JOB_KIND_RUN_PIPELINE\x10\x08\x12\x18\n\x14JOB_KIND_LOAD_BUNDLE\x10\t\x12\x1a\n\x16JOB_KIND_DELIVER_CUBES\x10\n\x12\x1d\n\x19JOB_KIND_CONVERT_MEMORIES\x10\x0b*\x9a\x01\n\x08JobState\x12\x19\n\x15JOB_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10JOB_STATE_QUEUED\x10\x01\x12\x15\n\x11JOB_STATE_RUNNING\x10\x02\x12\x17\n\x13JOB_STATE_SUCCEEDED\x10\x03\x12\x14\n\x10JOB_STATE_FAILED\x10\x04\x12\x17\n\x13JOB_STATE_CANCELLED\x10\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n memporium/scheduler/v1/job.proto\x12\x16memporium.scheduler.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fmemporium/cube/v1/adapter.proto\x1a$memporium/inference/v1/convert.proto\x1a&memporium/inference/v1/parameter.proto\x1a\'memporium/scheduler/v1/conversion.proto\"\r\n\x0bSweepVaults\"J\n\x0f\x42uildActivation\x12\x13\n\x05vault\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\x05\x63ubes\x18\x02 \x03(\tB\x04\xe2\x41\x01\x02\x12\r\n\x05model\x18\x03 \x01(\t\"\xa0\x01\n\x0eTrainParameter\x12\x13\n\x05vault\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\x05\x63ubes\x18\x02 \x03(\tB\x04\xe2\x41\x01\x02\x12\r\n\x05model\x18\x03 \x01(\t\x12\x38\n\x07options\x18\x04 \x01(\x0b\x32\'.memporium.inference.v1.TrainingOptions\x12\r\n\x05title\x18\x05 \x01(\t\x12\x0c\n\x04tags\x18\x06 \x03(\t\"c\n\x0e\x44\x65liverRelease\x12\x11\n\tagreement\x18\x01 \x01(\t\x12\x15\n\x07listing\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x15\n\x07release\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x12\x10\n\x08vault_id\x18\x04 \x01(\t\"q\n\rPlaceMemories\x12\x13\n\x05vault\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x10\n\x08strategy\x18\x02 \x01(\t\x12\x1a\n\x0c\x62udget_bytes\x18\x03 \x01(\x03\x42\x04\xe2\x41\x01\x02\x12\x0e\n\x06labels\x18\x04 \x03(\t\x12\r\n\x05query\x18\x05 \x01(\t\" \n\tDumpVault\x12\x13\n\x05vault\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"3\n\x0b\x43onsolidate\x12\x13\n\x05vault\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x0f\n\x07persona\x18\x02 \x01(\t\"\xa4\x01\n\x0bRunPipeline\x12\x10\n\x08pipeline\x18\x01 \x01(\t\x12\x13\n\x05vault\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12?\n\x06inputs\x18\x03 \x03(\x0b\x32/.memporium.scheduler.v1.RunPipeline.InputsEntry\x1a-\n\x0bInputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"G\n\nLoadBundle\x12\x0e\n\x06\x62undle\x18\x01 \x01(\t\x12\x11\n\tlatest_of\x18\x02 \x01(\t\x12\x16\n\x08vault_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\"V\n\x0c\x44\x65liverCubes\x12\x13\n\x05vault\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x06target\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x0c\n\x04tags\x18\x03 \x03(\t\x12\r\n\x05\x63ubes\x18\x04 \x03(\t\"^\n\x0f\x43onvertMemories\x12\x13\n\x05vault\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x36\n\x05rules\x18\x02 \x01(\x0b\x32\'.memporium.scheduler.v1.ConversionRules\"\x8e\x02\n\x0fMergeParameters\x12\x13\n\x05vault\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\x05\x63ubes\x18\x02 \x03(\tB\x04\xe2\x41\x01\x02\x12\r\n\x05model\x18\x03 \x01(\t\x12\r\n\x05title\x18\x04 \x01(\t\x12\x0c\n\x04tags\x18\x05 \x03(\t\x12\x33\n\x06method\x18\x06 \x01(\x0e\x32#.memporium.inference.v1.MergeMethod\x12\x0f\n\x07weights\x18\x07 \x03(\x02\x12\x0f\n\x07\x64\x65nsity\x18\x08 \x01(\x02\x12\x0c\n\x04rank\x18\t \x01(\x05\x12\x0c\n\x04seed\x18\n \x01(\x04\x12\x32\n\x06limits\x18\x0b \x01(\x0b\x32\".memporium.cube.v1.AdmissionLimits\"\xb1\x01\n\x0eProbeParameter\x12\x13\n\x05vault\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\x04\x63ube\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\r\n\x05model\x18\x03 \x01(\t\x12\r\n\x05title\x18\x04 \x01(\t\x12\x0c\n\x04tags\x18\x05 \x03(\t\x12\x32\n\x06topics\x18\x06 \x03(\x0b\x32\".memporium.inference.v1.ProbeTopic\x12\x16\n\x0emin_confidence\x18\x07 \x01(\x02\"\xd3\x06\n\x07JobSpec\x12;\n\x0csweep_vaults\x18\x01 \x01(\x0b\x32#.memporium.scheduler.v1.SweepVaultsH\x00\x12\x43\n\x10\x62uild_activation\x18\x02 \x01(\x0b\x32\'.memporium.scheduler.v1.BuildActivationH\x00\x12\x41\n\x0ftrain_parameter\x18\x03 \x01(\x0b\x32&.memporium.scheduler.v1.TrainParameterH\x00\x12\x41\n\x0f\x64\x65liver_release\x18\x04 \x01(\x0b\x32&.memporium.scheduler.v1.DeliverReleaseH\x00\x12?\n\x0eplace_memories\x18\x05 \x01(\x0b\x32%.memporium.scheduler.v1.PlaceMemoriesH\x00\x12\x37\n\ndump_vault\x18\x06 \x01(\x0b\x32!.memporium.scheduler.v1.DumpVaultH\x00\x12:\n\x0b\x63onsolidate\x18\x07 \x01(\x0b\x32#.memporium.scheduler.v1.ConsolidateH\x00\x12;\n\x0crun_pipeline\x18\x08 \x01(\x0b\x32#.memporium.scheduler.v1.RunPipelineH\x00\x12\x39\n\x0bload_bundle\x18\t \x01(\x0b\x32\".memporium.scheduler.v1.LoadBundleH\x00\x12=\n\rdeliver_cubes\x18\n \x01(\x0b\x32$.memporium.scheduler.v1.DeliverCubesH\x00\x12\x43\n\x10\x63onvert_memories\x18\x0b \x01(\x0b\x32\'.memporium.scheduler.v1.ConvertMemoriesH\x00\x12\x43\n\x10merge_parameters\x18\x0c \x01(\x0b\x32\'.memporium.scheduler.v1.MergeParametersH\x00\x12\x41\n\x0fprobe_parameter\x18\r \x01(\x0b\x32&.memporium.scheduler.v1.ProbeParameterH\x00\x42\x06\n\x04kind\"@\n\x0bJobProgress\x12\x11\n\tcompleted\x18\x01 \x01(\x03\x12\r\n\x05total\x18\x02 \x01(\x03\x12\x0f\n\x07message\x18\x03 \x01(\t\"\x8c\x05\n\x03Job\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x33\n\x04kind\x18\x02 \x01(\x0e\x32\x1f.memporium.scheduler.v1.JobKindB\x04\xe2\x41\x01\x03\x12-\n\x04spec\x18\x03 \x01(\x0b\x32\x1f.memporium.scheduler.v1.JobSpec\x12\x35\n\x05state\x18\x04 \x01(\x0e\x32 .memporium.scheduler.v1.JobStateB\x04\xe2\x41\x01\x03\x12\x17\n\tprincipal\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x10\n\x08priority\x18\x06 \x01(\x05\x12\x16\n\x08\x61ttempts\x18\x07 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12;\n\x08progress\x18\x08 \x01(\x0b\x32#.memporium.scheduler.v1.JobProgressB\x04\xe2\x41\x01\x03\x12=\n\x06result\x18\t \x03(\x0b\x32\'.memporium.scheduler.v1.Job.ResultEntryB\x04\xe2\x41\x01\x03\x12\x1a\n\x0c\x65rror_reason\x18\n \x01(\tB\x04\xe2\x41\x01\x03\x12\x13\n\x05\x65rror\x18\x0b \x01(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x34\n\nstart_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x32\n\x08\x65nd_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x16\n\x08revision\x18\x0f \x01(\x03\x42\x04\xe2\x41\x01\x03\x1a-\n\x0bResultEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*\x96\x03\n\x07JobKind\x12\x18\n\x14JOB_KIND_UNSPECIFIED\x10\x00\x12\x19\n\x15JOB_KIND_SWEEP_VAULTS\x10\x01\x12\x1d\n\x19JOB_KIND_BUILD_ACTIVATION\x10\x02\x12\x1c\n\x18JOB_KIND_TRAIN_PARAMETER\x10\x03\x12\x1c\n\x18JOB_KIND_DELIVER_RELEASE\x10\x04\x12\x1b\n\x17JOB_KIND_PLACE_MEMORIES\x10\x05\x12\x17\n\x13JOB_KIND_DUMP_VAULT\x10\x06\x12\x18\n\x14JOB_KIND_CONSOLIDATE\x10\x07\x12\x19\n\x15JOB_KIND_RUN_PIPELINE\x10\x08\x12\x18\n\x14JOB_KIND_LOAD_BUNDLE\x10\t\x12\x1a\n\x16JOB_KIND_DELIVER_CUBES\x10\n\x12\x1d\n\x19JOB_KIND_CONVERT_MEMORIES\x10\x0b\x12\x1d\n\x19JOB_KIND_MERGE_PARAMETERS\x10\x0c\x12\x1c\n\x18JOB_KIND_PROBE_PARAMETER\x10\r*\x9a\x01\n\x08JobState\x12\x19\n\x15JOB_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10JOB_STATE_QUEUED\x10\x01\x12\x15\n\x11JOB_STATE_RUNNING\x10\x02\x12\x17\n\x13JOB_STATE_SUCCEEDED\x10\x03\x12\x14\n\x10JOB_STATE_FAILED\x10\x04\x12\x17\n\x13JOB_STATE_CANCELLED\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -67,6 +69,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DELIVERCUBES'].fields_by_name['target']._serialized_options = b'\342A\001\002'
   _globals['_CONVERTMEMORIES'].fields_by_name['vault']._loaded_options = None
   _globals['_CONVERTMEMORIES'].fields_by_name['vault']._serialized_options = b'\342A\001\002'
+  _globals['_MERGEPARAMETERS'].fields_by_name['vault']._loaded_options = None
+  _globals['_MERGEPARAMETERS'].fields_by_name['vault']._serialized_options = b'\342A\001\002'
+  _globals['_MERGEPARAMETERS'].fields_by_name['cubes']._loaded_options = None
+  _globals['_MERGEPARAMETERS'].fields_by_name['cubes']._serialized_options = b'\342A\001\002'
+  _globals['_PROBEPARAMETER'].fields_by_name['vault']._loaded_options = None
+  _globals['_PROBEPARAMETER'].fields_by_name['vault']._serialized_options = b'\342A\001\002'
+  _globals['_PROBEPARAMETER'].fields_by_name['cube']._loaded_options = None
+  _globals['_PROBEPARAMETER'].fields_by_name['cube']._serialized_options = b'\342A\001\002'
   _globals['_JOB_RESULTENTRY']._loaded_options = None
   _globals['_JOB_RESULTENTRY']._serialized_options = b'8\001'
   _globals['_JOB'].fields_by_name['name']._loaded_options = None
@@ -95,40 +105,44 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_JOB'].fields_by_name['end_time']._serialized_options = b'\342A\001\003'
   _globals['_JOB'].fields_by_name['revision']._loaded_options = None
   _globals['_JOB'].fields_by_name['revision']._serialized_options = b'\342A\001\003'
-  _globals['_JOBKIND']._serialized_start=2626
-  _globals['_JOBKIND']._serialized_end=2971
-  _globals['_JOBSTATE']._serialized_start=2974
-  _globals['_JOBSTATE']._serialized_end=3128
-  _globals['_SWEEPVAULTS']._serialized_start=205
-  _globals['_SWEEPVAULTS']._serialized_end=218
-  _globals['_BUILDACTIVATION']._serialized_start=220
-  _globals['_BUILDACTIVATION']._serialized_end=294
-  _globals['_TRAINPARAMETER']._serialized_start=297
-  _globals['_TRAINPARAMETER']._serialized_end=457
-  _globals['_DELIVERRELEASE']._serialized_start=459
-  _globals['_DELIVERRELEASE']._serialized_end=558
-  _globals['_PLACEMEMORIES']._serialized_start=560
-  _globals['_PLACEMEMORIES']._serialized_end=673
-  _globals['_DUMPVAULT']._serialized_start=675
-  _globals['_DUMPVAULT']._serialized_end=707
-  _globals['_CONSOLIDATE']._serialized_start=709
-  _globals['_CONSOLIDATE']._serialized_end=760
-  _globals['_RUNPIPELINE']._serialized_start=763
-  _globals['_RUNPIPELINE']._serialized_end=927
-  _globals['_RUNPIPELINE_INPUTSENTRY']._serialized_start=882
-  _globals['_RUNPIPELINE_INPUTSENTRY']._serialized_end=927
-  _globals['_LOADBUNDLE']._serialized_start=929
-  _globals['_LOADBUNDLE']._serialized_end=1000
-  _globals['_DELIVERCUBES']._serialized_start=1002
-  _globals['_DELIVERCUBES']._serialized_end=1088
-  _globals['_CONVERTMEMORIES']._serialized_start=1090
-  _globals['_CONVERTMEMORIES']._serialized_end=1184
-  _globals['_JOBSPEC']._serialized_start=1187
-  _globals['_JOBSPEC']._serialized_end=1902
-  _globals['_JOBPROGRESS']._serialized_start=1904
-  _globals['_JOBPROGRESS']._serialized_end=1968
-  _globals['_JOB']._serialized_start=1971
-  _globals['_JOB']._serialized_end=2623
-  _globals['_JOB_RESULTENTRY']._serialized_start=2578
-  _globals['_JOB_RESULTENTRY']._serialized_end=2623
+  _globals['_JOBKIND']._serialized_start=3288
+  _globals['_JOBKIND']._serialized_end=3694
+  _globals['_JOBSTATE']._serialized_start=3697
+  _globals['_JOBSTATE']._serialized_end=3851
+  _globals['_SWEEPVAULTS']._serialized_start=278
+  _globals['_SWEEPVAULTS']._serialized_end=291
+  _globals['_BUILDACTIVATION']._serialized_start=293
+  _globals['_BUILDACTIVATION']._serialized_end=367
+  _globals['_TRAINPARAMETER']._serialized_start=370
+  _globals['_TRAINPARAMETER']._serialized_end=530
+  _globals['_DELIVERRELEASE']._serialized_start=532
+  _globals['_DELIVERRELEASE']._serialized_end=631
+  _globals['_PLACEMEMORIES']._serialized_start=633
+  _globals['_PLACEMEMORIES']._serialized_end=746
+  _globals['_DUMPVAULT']._serialized_start=748
+  _globals['_DUMPVAULT']._serialized_end=780
+  _globals['_CONSOLIDATE']._serialized_start=782
+  _globals['_CONSOLIDATE']._serialized_end=833
+  _globals['_RUNPIPELINE']._serialized_start=836
+  _globals['_RUNPIPELINE']._serialized_end=1000
+  _globals['_RUNPIPELINE_INPUTSENTRY']._serialized_start=955
+  _globals['_RUNPIPELINE_INPUTSENTRY']._serialized_end=1000
+  _globals['_LOADBUNDLE']._serialized_start=1002
+  _globals['_LOADBUNDLE']._serialized_end=1073
+  _globals['_DELIVERCUBES']._serialized_start=1075
+  _globals['_DELIVERCUBES']._serialized_end=1161
+  _globals['_CONVERTMEMORIES']._serialized_start=1163
+  _globals['_CONVERTMEMORIES']._serialized_end=1257
+  _globals['_MERGEPARAMETERS']._serialized_start=1260
+  _globals['_MERGEPARAMETERS']._serialized_end=1530
+  _globals['_PROBEPARAMETER']._serialized_start=1533
+  _globals['_PROBEPARAMETER']._serialized_end=1710
+  _globals['_JOBSPEC']._serialized_start=1713
+  _globals['_JOBSPEC']._serialized_end=2564
+  _globals['_JOBPROGRESS']._serialized_start=2566
+  _globals['_JOBPROGRESS']._serialized_end=2630
+  _globals['_JOB']._serialized_start=2633
+  _globals['_JOB']._serialized_end=3285
+  _globals['_JOB_RESULTENTRY']._serialized_start=3240
+  _globals['_JOB_RESULTENTRY']._serialized_end=3285
 # @@protoc_insertion_point(module_scope)

@@ -9,7 +9,9 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from memporium.cube.v1 import adapter_pb2 as _adapter_pb2
 from memporium.inference.v1 import convert_pb2 as _convert_pb2
+from memporium.inference.v1 import parameter_pb2 as _parameter_pb2
 from memporium.scheduler.v1 import conversion_pb2 as _conversion_pb2
 import builtins as _builtins
 import sys
@@ -52,6 +54,10 @@ class _JobKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_JobKind.Value
     """Copies memories of a vault into another one."""
     JOB_KIND_CONVERT_MEMORIES: _JobKind.ValueType  # 11
     """Moves memories between text, KV and LoRA by how they are used."""
+    JOB_KIND_MERGE_PARAMETERS: _JobKind.ValueType  # 12
+    """Merges LoRA memories into one."""
+    JOB_KIND_PROBE_PARAMETER: _JobKind.ValueType  # 13
+    """Asks a LoRA memory for what it knows and keeps that as text."""
 
 class JobKind(_JobKind, metaclass=_JobKindEnumTypeWrapper):
     """What a job does."""
@@ -80,6 +86,10 @@ JOB_KIND_DELIVER_CUBES: JobKind.ValueType  # 10
 """Copies memories of a vault into another one."""
 JOB_KIND_CONVERT_MEMORIES: JobKind.ValueType  # 11
 """Moves memories between text, KV and LoRA by how they are used."""
+JOB_KIND_MERGE_PARAMETERS: JobKind.ValueType  # 12
+"""Merges LoRA memories into one."""
+JOB_KIND_PROBE_PARAMETER: JobKind.ValueType  # 13
+"""Asks a LoRA memory for what it knows and keeps that as text."""
 Global___JobKind: _TypeAlias = JobKind  # noqa: Y015
 
 class _JobState:
@@ -489,6 +499,126 @@ class ConvertMemories(_message.Message):
 Global___ConvertMemories: _TypeAlias = ConvertMemories  # noqa: Y015
 
 @_typing.final
+class MergeParameters(_message.Message):
+    """Arguments of MERGE_PARAMETERS. It keeps no checkpoint: an attempt that follows a crash begins anew."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VAULT_FIELD_NUMBER: _builtins.int
+    CUBES_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
+    TAGS_FIELD_NUMBER: _builtins.int
+    METHOD_FIELD_NUMBER: _builtins.int
+    WEIGHTS_FIELD_NUMBER: _builtins.int
+    DENSITY_FIELD_NUMBER: _builtins.int
+    RANK_FIELD_NUMBER: _builtins.int
+    SEED_FIELD_NUMBER: _builtins.int
+    LIMITS_FIELD_NUMBER: _builtins.int
+    vault: _builtins.str
+    """Vault to put the merged LoRA memory in."""
+    model: _builtins.str
+    """Model; empty: the default."""
+    title: _builtins.str
+    """Title of the merged memory; empty: made from those of the cubes."""
+    method: _parameter_pb2.MergeMethod.ValueType
+    """How."""
+    density: _builtins.float
+    """Share of the numbers that TIES and DARE keep, above 0 to 1; 0: 0.5."""
+    rank: _builtins.int
+    """Rank of the result for SVD, 1 to 64; 0: the sum of theirs, at most 64."""
+    seed: _builtins.int
+    """Seed of what DARE drops."""
+    @_builtins.property
+    def cubes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Two to eight LoRA memories for one model."""
+
+    @_builtins.property
+    def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Tags of the merged memory."""
+
+    @_builtins.property
+    def weights(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """One for each cube, 0 to 4; empty: 1 each."""
+
+    @_builtins.property
+    def limits(self) -> _adapter_pb2.AdmissionLimits:
+        """Limits of admission; what is absent is the server's."""
+
+    def __init__(
+        self,
+        *,
+        vault: _builtins.str = ...,
+        cubes: _abc.Iterable[_builtins.str] | None = ...,
+        model: _builtins.str = ...,
+        title: _builtins.str = ...,
+        tags: _abc.Iterable[_builtins.str] | None = ...,
+        method: _parameter_pb2.MergeMethod.ValueType = ...,
+        weights: _abc.Iterable[_builtins.float] | None = ...,
+        density: _builtins.float = ...,
+        rank: _builtins.int = ...,
+        seed: _builtins.int = ...,
+        limits: _adapter_pb2.AdmissionLimits | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cubes", b"cubes", "density", b"density", "limits", b"limits", "method", b"method", "model", b"model", "rank", b"rank", "seed", b"seed", "tags", b"tags", "title", b"title", "vault", b"vault", "weights", b"weights"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MergeParameters: _TypeAlias = MergeParameters  # noqa: Y015
+
+@_typing.final
+class ProbeParameter(_message.Message):
+    """Arguments of PROBE_PARAMETER. It keeps no checkpoint: an attempt that follows a crash begins anew."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VAULT_FIELD_NUMBER: _builtins.int
+    CUBE_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
+    TAGS_FIELD_NUMBER: _builtins.int
+    TOPICS_FIELD_NUMBER: _builtins.int
+    MIN_CONFIDENCE_FIELD_NUMBER: _builtins.int
+    vault: _builtins.str
+    """Vault to put the text memory in."""
+    cube: _builtins.str
+    """The LoRA memory to ask."""
+    model: _builtins.str
+    """Model; empty: the default."""
+    title: _builtins.str
+    """Title of the text memory; empty: made from that of the cube."""
+    min_confidence: _builtins.float
+    """Least mean probability of an answer's tokens, 0 to 1; 0: 0.5."""
+    @_builtins.property
+    def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Tags of the text memory."""
+
+    @_builtins.property
+    def topics(self) -> _containers.RepeatedCompositeFieldContainer[_parameter_pb2.ProbeTopic]:
+        """What to ask for, at most 256; empty: what the cubes that it was trained on say, where they can still be read."""
+
+    def __init__(
+        self,
+        *,
+        vault: _builtins.str = ...,
+        cube: _builtins.str = ...,
+        model: _builtins.str = ...,
+        title: _builtins.str = ...,
+        tags: _abc.Iterable[_builtins.str] | None = ...,
+        topics: _abc.Iterable[_parameter_pb2.ProbeTopic] | None = ...,
+        min_confidence: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cube", b"cube", "min_confidence", b"min_confidence", "model", b"model", "tags", b"tags", "title", b"title", "topics", b"topics", "vault", b"vault"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProbeParameter: _TypeAlias = ProbeParameter  # noqa: Y015
+
+@_typing.final
 class JobSpec(_message.Message):
     """What to do, one of the kinds."""
 
@@ -505,6 +635,8 @@ class JobSpec(_message.Message):
     LOAD_BUNDLE_FIELD_NUMBER: _builtins.int
     DELIVER_CUBES_FIELD_NUMBER: _builtins.int
     CONVERT_MEMORIES_FIELD_NUMBER: _builtins.int
+    MERGE_PARAMETERS_FIELD_NUMBER: _builtins.int
+    PROBE_PARAMETER_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def sweep_vaults(self) -> Global___SweepVaults:
         """Expire, purge, archive, repair."""
@@ -549,6 +681,14 @@ class JobSpec(_message.Message):
     def convert_memories(self) -> Global___ConvertMemories:
         """Move between text, KV and LoRA."""
 
+    @_builtins.property
+    def merge_parameters(self) -> Global___MergeParameters:
+        """LoRA memories into one."""
+
+    @_builtins.property
+    def probe_parameter(self) -> Global___ProbeParameter:
+        """LoRA to text."""
+
     def __init__(
         self,
         *,
@@ -563,12 +703,14 @@ class JobSpec(_message.Message):
         load_bundle: Global___LoadBundle | None = ...,
         deliver_cubes: Global___DeliverCubes | None = ...,
         convert_memories: Global___ConvertMemories | None = ...,
+        merge_parameters: Global___MergeParameters | None = ...,
+        probe_parameter: Global___ProbeParameter | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["build_activation", b"build_activation", "consolidate", b"consolidate", "convert_memories", b"convert_memories", "deliver_cubes", b"deliver_cubes", "deliver_release", b"deliver_release", "dump_vault", b"dump_vault", "kind", b"kind", "load_bundle", b"load_bundle", "place_memories", b"place_memories", "run_pipeline", b"run_pipeline", "sweep_vaults", b"sweep_vaults", "train_parameter", b"train_parameter"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["build_activation", b"build_activation", "consolidate", b"consolidate", "convert_memories", b"convert_memories", "deliver_cubes", b"deliver_cubes", "deliver_release", b"deliver_release", "dump_vault", b"dump_vault", "kind", b"kind", "load_bundle", b"load_bundle", "merge_parameters", b"merge_parameters", "place_memories", b"place_memories", "probe_parameter", b"probe_parameter", "run_pipeline", b"run_pipeline", "sweep_vaults", b"sweep_vaults", "train_parameter", b"train_parameter"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["build_activation", b"build_activation", "consolidate", b"consolidate", "convert_memories", b"convert_memories", "deliver_cubes", b"deliver_cubes", "deliver_release", b"deliver_release", "dump_vault", b"dump_vault", "kind", b"kind", "load_bundle", b"load_bundle", "place_memories", b"place_memories", "run_pipeline", b"run_pipeline", "sweep_vaults", b"sweep_vaults", "train_parameter", b"train_parameter"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["build_activation", b"build_activation", "consolidate", b"consolidate", "convert_memories", b"convert_memories", "deliver_cubes", b"deliver_cubes", "deliver_release", b"deliver_release", "dump_vault", b"dump_vault", "kind", b"kind", "load_bundle", b"load_bundle", "merge_parameters", b"merge_parameters", "place_memories", b"place_memories", "probe_parameter", b"probe_parameter", "run_pipeline", b"run_pipeline", "sweep_vaults", b"sweep_vaults", "train_parameter", b"train_parameter"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["sweep_vaults", "build_activation", "train_parameter", "deliver_release", "place_memories", "dump_vault", "consolidate", "run_pipeline", "load_bundle", "deliver_cubes", "convert_memories"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["sweep_vaults", "build_activation", "train_parameter", "deliver_release", "place_memories", "dump_vault", "consolidate", "run_pipeline", "load_bundle", "deliver_cubes", "convert_memories", "merge_parameters", "probe_parameter"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 

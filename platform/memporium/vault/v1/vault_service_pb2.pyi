@@ -404,6 +404,7 @@ class CreateCubeRequest(_message.Message):
     UNIT_VECTORS_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    EXPIRED_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """The vault: `orgs/{org}/vaults/{vault}`."""
     cube_id: _builtins.str
@@ -412,6 +413,10 @@ class CreateCubeRequest(_message.Message):
     """Why; kept in the version, sealed like its content."""
     request_id: _builtins.str
     """Idempotency: the same id with the same request returns the first answer, for 24 hours."""
+    expired: _builtins.bool
+    """True: the cube, KV or LoRA memory, is EXPIRED from the first, as what was made and found wanting is: kept for the
+    vault's grace period, to be restored or forgotten, and never in use before that.
+    """
     @_builtins.property
     def cube(self) -> _cube_pb2.Cube:
         """The cube; output-only fields are ignored."""
@@ -429,10 +434,11 @@ class CreateCubeRequest(_message.Message):
         unit_vectors: _abc.Iterable[_cubes_pb2.Vector] | None = ...,
         reason: _builtins.str = ...,
         request_id: _builtins.str = ...,
+        expired: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cube", b"cube"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cube", b"cube", "cube_id", b"cube_id", "parent", b"parent", "reason", b"reason", "request_id", b"request_id", "unit_vectors", b"unit_vectors"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cube", b"cube", "cube_id", b"cube_id", "expired", b"expired", "parent", b"parent", "reason", b"reason", "request_id", b"request_id", "unit_vectors", b"unit_vectors"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -76,7 +76,7 @@ class GrpcMemoryVault:
         if blob is None or not 0 < blob.size_bytes <= self._max_blob_bytes:
             raise invalid("mounts", f"the blob of {memory.name} is larger than {self._max_blob_bytes} bytes, or empty")
         request = vault_service_pb2.DownloadBlobRequest(
-            parent=memory.name.rsplit("/cubes/", 1)[0],
+            parent=memory.vault,
             digest=digest_pb2.Digest(sha256=blob.sha256, size_bytes=blob.size_bytes),
             action=_ACTIONS[action],
         )
@@ -116,6 +116,7 @@ class GrpcMemoryVault:
                 cube=cube,
                 reason=new.reason or new.derivation,
                 request_id=new.request_id,
+                expired=new.expired,
             )
             answer = await self._stub.CreateCube(request)
         except grpc.aio.AioRpcError as err:

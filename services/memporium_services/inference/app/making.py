@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import itertools
+import os
 from contextlib import aclosing
 from typing import TYPE_CHECKING, TypeVar
 
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
     from memporium_services.inference.ports import AdapterTrainer, MemoryVault
 
 R = TypeVar("R")
+# Set by the crash tests: the process ends when it has stored so many memories, for instance `making.stored.2`.
+_FAULT = "MEMPORIUM_FAULT"
+_stored = itertools.count(1)
 _TITLE_CHARACTERS = 120
 
 
@@ -93,7 +98,11 @@ class Making:
 
     async def keep(self, new: NewMemory, report: Callable[[Progress], None]) -> UsedMemory:
         """Store a new memory."""
-        return await self.vault.create(new, progress=lambda done, total: report(Progress(Stage.STORING, done, total)))
+        made = await self.vault.create(new, progress=lambda done, total: report(Progress(Stage.STORING, done, total)))
+        number = next(_stored)
+        if os.environ.get(_FAULT) == f"making.stored.{number}":
+            os._exit(137)
+        return made
 
 
 def trainer_of(running: RunningGenerator) -> AdapterTrainer:

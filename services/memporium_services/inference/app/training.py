@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import aclosing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from memporium_platform.errors import PlatformError, Reason, invalid
 from memporium_services.inference.app.making import new_memory, trainer_of
-from memporium_services.inference.domain.admission import AdapterReport, decided
+from memporium_services.inference.domain.admission import AdapterReport, Admission, decided
 from memporium_services.inference.domain.examples import examples_of
 from memporium_services.inference.domain.lessons import lessons_of
 from memporium_services.inference.domain.memory import Form, ParameterRef, Use
@@ -102,6 +103,8 @@ class Training:
             report=decided(measured, call.plan.limits) if measured is not None else AdapterReport(),
         )
         new = await new_memory(call, name, sources, trained.data, parameter, TRAIN)
+        refused = parameter.report.admission is Admission.REFUSED
+        new = replace(new, expired=refused and call.expire_refused)
         memory = await self._making.keep(new, report)
         if key:
             await self._checkpoints.delete(key)

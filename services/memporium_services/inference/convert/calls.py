@@ -116,7 +116,7 @@ def train_call(request: convert_pb2.TrainParameterRequest, settings: InferenceSe
         max_tokens=settings.max_training_tokens,
         limits=limits_within(options.limits, settings),
     )
-    return _convert_call(request, settings, plan)
+    return replace(_convert_call(request, settings, plan), expire_refused=request.expire_refused)
 
 
 def limits_within(message: adapter_pb2.AdmissionLimits, settings: InferenceSettings) -> AdmissionLimits:

@@ -127,6 +127,11 @@ class UsedMemory:
     tags: tuple[str, ...] = ()
     record: object = field(default=None, repr=False, compare=False)
 
+    @property
+    def vault(self) -> str:
+        """Name of the vault that it lies in."""
+        return self.name.rpartition("/cubes/")[0]
+
     def as_text(self) -> TextMemory:
         """Return it as it goes into a prompt."""
         return TextMemory(text=self.text, title=self.title, source=self.source)
@@ -152,6 +157,7 @@ class NewMemory:
         sensitivity_labels: All of theirs.
         derivation: What made it.
         reason: Why.
+        expired: Whether it is out of use from the first.
     """
 
     parent: str
@@ -169,6 +175,7 @@ class NewMemory:
     sensitivity_labels: tuple[str, ...]
     derivation: str
     reason: str
+    expired: bool = False
 
 
 @dataclass(frozen=True, slots=True)

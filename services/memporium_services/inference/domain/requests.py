@@ -41,6 +41,7 @@ class ConvertCall:
     reason: str = ""
     plan: TrainingPlan = field(default_factory=TrainingPlan)
     kv_form: KvForm = KvForm.FLOAT16
+    expire_refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)

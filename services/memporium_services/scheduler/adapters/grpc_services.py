@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from google.protobuf.json_format import ParseDict
 
 from memporium.cube.v1 import adapter_pb2, cube_pb2
-from memporium.inference.v1 import convert_pb2
+from memporium.inference.v1 import convert_pb2, parameter_pb2
 from memporium.inference.v1.inference_service_pb2_grpc import InferenceServiceStub
 from memporium.memstore.v1 import agreement_calls_pb2, agreement_pb2
 from memporium.memstore.v1.memstore_service_pb2_grpc import MemstoreServiceStub
@@ -84,9 +84,20 @@ class GrpcServices:
             tags=spec.get("tags", ()),
             reason=spec.get("reason", ""),
             options=ParseDict(spec.get("options", {}), convert_pb2.TrainingOptions()),
+            expire_refused=spec.get("expire_refused", False),
             request_id=request_id,
         )
         return await self._converted(self._inference.TrainParameter(request), report)
+
+    async def merge_parameters(self, spec: Mapping[str, Any], request_id: str, report: Report) -> Mapping[str, str]:
+        """Merge LoRA memories; an attempt after a crash begins anew, or finds what was made."""
+        request = ParseDict(_of_vault(spec), parameter_pb2.MergeParametersRequest(request_id=request_id))
+        return await self._converted(self._inference.MergeParameters(request), report)
+
+    async def probe_parameter(self, spec: Mapping[str, Any], request_id: str, report: Report) -> Mapping[str, str]:
+        """Ask a LoRA memory back to text; an attempt after a crash begins anew, or finds what was made."""
+        request = ParseDict(_of_vault(spec), parameter_pb2.ProbeParameterRequest(request_id=request_id))
+        return await self._converted(self._inference.ProbeParameter(request), report)
 
     async def _converted(self, stream: Any, report: Report) -> Mapping[str, str]:
         found: dict[str, str] = {}
@@ -97,9 +108,12 @@ class GrpcServices:
                     message = stage.removeprefix("CONVERSION_STAGE_").lower()
                     await report(response.progress.completed, response.progress.total, message)
                 else:
-                    found["cube"] = response.result.cube.name
-                    measured = response.result.cube.payload.parameter.report
-                    if measured.admission == adapter_pb2.ADMISSION_REFUSED:
+                    made = response.result.cube
+                    found["cube"] = made.name
+                    measured = made.payload.parameter.report
+                    expired = made.governance.state == cube_pb2.CUBE_STATE_EXPIRED
+                    # What an earlier attempt made comes without its report; its state says the same.
+                    if expired or measured.admission == adapter_pb2.ADMISSION_REFUSED:
                         found["not_admitted"] = "; ".join(measured.reasons) or "beyond a limit"
         return found
 
@@ -279,6 +293,11 @@ class GrpcServices:
                 return False
             raise
         return True
+
+
+def _of_vault(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Return arguments of a job, whose fields are those of the call but for the name of the vault's."""
+    return {"parent": spec["vault"]} | {name: value for name, value in spec.items() if name != "vault"}
 
 
 def _candidate(cube: cube_pb2.Cube) -> Candidate:

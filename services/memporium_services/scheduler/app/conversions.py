@@ -103,12 +103,14 @@ class Conversions:
             "model": rules.model,
             "reason": f"by {job.name}: {one.reason}",
             "tags": [CONVERTED],
+            "expire_refused": True,
         }
         if one.target is Target.ACTIVATION:
             await self._services.build_activation(spec, request_id, quiet)
             return True
         made = await self._services.train_parameter(spec, request_id, quiet)
         if "not_admitted" in made:
+            # It was never in use; here its texts are brought back, where anything archived them.
             why = f"not admitted: {made['not_admitted']}"
             await self._back(made["cube"], one.cubes, why, job.request_id(f"{one.step}:expire"))
         return "not_admitted" not in made

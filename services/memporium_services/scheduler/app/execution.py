@@ -79,6 +79,8 @@ class Execution:
             JobKind.SWEEP_VAULTS: lambda: services.sweep(request_id, report),
             JobKind.BUILD_ACTIVATION: lambda: services.build_activation(job.spec, request_id, report),
             JobKind.TRAIN_PARAMETER: lambda: services.train_parameter(job.spec, request_id, report),
+            JobKind.MERGE_PARAMETERS: lambda: services.merge_parameters(job.spec, request_id, report),
+            JobKind.PROBE_PARAMETER: lambda: services.probe_parameter(job.spec, request_id, report),
             JobKind.DELIVER_RELEASE: lambda: services.deliver_release(job.org, job.spec, request_id, report),
             JobKind.DUMP_VAULT: lambda: services.dump_vault(job.spec, request_id, report),
             JobKind.LOAD_BUNDLE: lambda: services.load_bundle(job.org, job.spec, request_id, report),

@@ -33,6 +33,8 @@ class JobKind(StrEnum):
     LOAD_BUNDLE = "load_bundle"
     DELIVER_CUBES = "deliver_cubes"
     CONVERT_MEMORIES = "convert_memories"
+    MERGE_PARAMETERS = "merge_parameters"
+    PROBE_PARAMETER = "probe_parameter"
 
 
 class JobState(StrEnum):

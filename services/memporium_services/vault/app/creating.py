@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import orjson
@@ -16,8 +16,11 @@ from memporium_services.vault.app.reading import (
     find_cubes,
     refuse_private,
 )
+from memporium_services.vault.app.retention import retention_of
 from memporium_services.vault.app.runtime import refuse_read_only
 from memporium_services.vault.app.writing import WriteOutcome, Written, write_drafts
+from memporium_services.vault.domain.lifecycle import State
+from memporium_services.vault.domain.lifespan import purge_us
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,9 +56,9 @@ class Creating:
         self._follower = follower
 
     async def create(
-        self, call: Call, parent: str, news: Sequence[NewCube], reason: str, *, batch: bool
+        self, call: Call, parent: str, news: Sequence[NewCube], reason: str, *, batch: bool, expired: bool = False
     ) -> tuple[list[Made], int]:
-        """Make cubes, all or none; return what became of them, and the revision.
+        """Make cubes, all or none, `expired` ones from the first; return what became of them, and the revision.
 
         Raises:
             PlatformError: INVALID_FIELD, NOT_FOUND, VAULT_READ_ONLY, ALREADY_EXISTS, QUOTA_EXCEEDED, BLOB_MISSING,
@@ -67,6 +70,8 @@ class Creating:
         vault = await rt.vault(parent, field="parent")
         refuse_read_only(vault)
         cipher = await rt.cipher(vault)
+        if expired and any(content.units_of(new.cube) for new in news):
+            raise invalid("expired", "is for KV and LoRA memory")
         fields = [f"cubes[{i}].cube" if batch else "cube" for i in range(len(news))]
         now_us = rt.now_us()
         lease = await self.lease(call, vault, news)
@@ -98,6 +103,7 @@ class Creating:
 
         try:
             drafts = await self.drafts(call, vault, cipher, news, reason, fields=fields, now_us=now_us)
+            drafts = [_expired(vault, draft, now_us) for draft in drafts] if expired else drafts
             outcome = await rt.db.write(write)
         except BaseException:
             await lease.release()
@@ -159,3 +165,10 @@ class Creating:
         refuse_private(call, vault, one.row)
         near = tuple(f"{vault.name}/cubes/{cube_id}" for cube_id in one.near)
         return Made(codec.cube_of(vault, one.row, cipher), one.deduplicated, near)
+
+
+def _expired(vault: VaultRow, draft: Draft, now_us: int) -> Draft:
+    """Return a draft that is EXPIRED before anybody saw it."""
+    purge = purge_us(expired_us=now_us, retention=retention_of(vault.settings))
+    row = replace(draft.row, state=int(State.EXPIRED), expire_us=now_us, purge_us=purge)
+    return replace(draft, row=row)
