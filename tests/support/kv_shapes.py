@@ -1,7 +1,7 @@
 """Language models of a given shape with random weights, for what does not depend on values: time.
 
-`tiny` is for tests; the others have the shapes of published models of their class (7B: Qwen2.5-7B, arXiv 2412.15115;
-8B: Llama 3.1, arXiv 2407.21783; 32B: Qwen2.5-32B).
+`tiny` is for tests; the others have the shapes of published models of their class (135M: SmolLM2, arXiv
+2502.02737; 7B: Qwen2.5-7B, arXiv 2412.15115; 8B: Llama 3.1, arXiv 2407.21783; 32B: Qwen2.5-32B).
 """
 
 from __future__ import annotations
@@ -22,6 +22,14 @@ SHAPES: dict[str, dict[str, int]] = {
         "num_attention_heads": 4,
         "num_key_value_heads": 2,
         "vocab_size": 300,
+    },
+    "135m": {
+        "hidden_size": 576,
+        "intermediate_size": 1536,
+        "num_hidden_layers": 30,
+        "num_attention_heads": 9,
+        "num_key_value_heads": 3,
+        "vocab_size": 49152,
     },
     "7b": {
         "hidden_size": 3584,

@@ -46,11 +46,15 @@ class Tier:
 
         Afterwards it is held unless it is greater than the budget, or worth less than what it would drive out.
         """
-        self._policy.used(item, now, agent)
-        self._last[self._group(item)] = now
+        self.seen(item, now, agent)
         if item.key in self.held:
             return True, []
         return False, self.admit(item, now)
+
+    def seen(self, item: Item, now: float, agent: str = "") -> None:
+        """Take note of a use, and hold no other for it: for a tier beneath one that was asked first."""
+        self._policy.used(item, now, agent)
+        self._last[self._group(item)] = now
 
     def admit(self, item: Item, now: float) -> list[str]:
         """Hold a memory where there is room or it is worth it; return who was driven out."""

@@ -5,14 +5,19 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING, Any
 
+import structlog
+
 from memporium.inference.v1.inference_service_pb2_grpc import add_InferenceServiceServicer_to_server
 from memporium_platform.names import new_id
+from memporium_services.inference.adapters.blobs_in_force_grpc import GrpcBlobsInForce
 from memporium_services.inference.adapters.checkpoints import ObjectCheckpoints
 from memporium_services.inference.adapters.entitlements_grpc import GrpcEntitlements
 from memporium_services.inference.adapters.models import build_registry
+from memporium_services.inference.adapters.sealed_disk import SealedDisk
 from memporium_services.inference.adapters.vault_grpc import GrpcMemoryVault
 from memporium_services.inference.app.agreements import Agreements
 from memporium_services.inference.app.blob_cache import BlobCache
+from memporium_services.inference.app.blobs_in_force import Forgotten
 from memporium_services.inference.app.conversion import Conversion
 from memporium_services.inference.app.generation import Generation, Limits
 from memporium_services.inference.app.making import Making
@@ -28,8 +33,12 @@ from memporium_services.inference.servicer_parameters import Parameters
 from memporium_services.inference.settings import InferenceSettings
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from memporium_platform.kernel import Kernel
     from memporium_services.inference.app.registry import Registry
+
+_log = structlog.get_logger("memporium.inference")
 
 
 class InferenceModule:
@@ -38,9 +47,15 @@ class InferenceModule:
     name = "inference"
 
     def __init__(
-        self, servicer: InferenceServicer, registry: Registry, agreements: Agreements, tier: TierWatch
+        self,
+        servicer: InferenceServicer,
+        registry: Registry,
+        agreements: Agreements,
+        tier: TierWatch,
+        forgotten: Forgotten,
     ) -> None:
         """Run these parts."""
+        self._forgotten = forgotten
         self._tier = tier
         self._servicer = servicer
         self._registry = registry
@@ -51,13 +66,15 @@ class InferenceModule:
         add_InferenceServiceServicer_to_server(self._servicer, server)
 
     async def start(self) -> None:
-        """Follow the state of agreements."""
+        """Follow the state of agreements, and what the vaults forget."""
         self._agreements.start()
+        self._forgotten.start()
 
     async def stop(self) -> None:
         """Release the models."""
-        await self._tier.close()
+        await self._forgotten.stop()
         await self._agreements.stop()
+        await self._tier.close()
         await self._registry.close()
 
 
@@ -69,7 +86,13 @@ async def build(kernel: Kernel) -> InferenceModule:
     )
     registry = build_registry(settings, kernel.settings.data_dir, checkpoints=checkpoints, secret=kernel.keys.derive)
     vault = GrpcMemoryVault(kernel.channels, max_blob_bytes=settings.max_blob_bytes)
-    cache = BlobCache(settings.blob_cache_bytes, policy=settings.blob_cache_policy)
+    files = _disk(settings.disk_tier_folder or kernel.settings.data_dir / "tensors", settings.disk_tier_bytes)
+    cache = BlobCache(
+        settings.blob_cache_bytes,
+        policy=settings.blob_cache_policy,
+        files=files,
+        disk_bytes=settings.disk_tier_bytes,
+    )
     entitlements = GrpcEntitlements(kernel.channels)
     uses = TierUses(secrets.token_bytes(32), most_a_tenant=settings.trace_uses)
     tier = TierWatch(uses, Prefetch(vault, cache, budget_bytes=settings.prefetch_bytes), cache, kernel.clock)
@@ -79,6 +102,12 @@ async def build(kernel: Kernel) -> InferenceModule:
         registry.drop_agreement(agreement)
 
     agreements = Agreements(entitlements, on_end=unload)
+    forgotten = Forgotten(
+        GrpcBlobsInForce(kernel.channels),
+        cache,
+        every_s=settings.forgotten_check_s,
+        on_drop=registry.drop_adapters,
+    )
     watermarks = Watermarks(registry, kernel.keys.derive)
     limits = Limits(max_prompt_tokens=settings.max_prompt_tokens, max_input_bytes=settings.max_input_bytes)
     making = Making(registry, vault, agreements, new_id=lambda: new_id(kernel.clock.now()))
@@ -92,4 +121,15 @@ async def build(kernel: Kernel) -> InferenceModule:
         tokens=kernel.page_tokens,
         settings=settings,
     )
-    return InferenceModule(servicer, registry, agreements, tier)
+    return InferenceModule(servicer, registry, agreements, tier, forgotten)
+
+
+def _disk(folder: Path, budget_bytes: int) -> SealedDisk | None:
+    """Return the files of the disk tier, None where there is to be none or can be none."""
+    if not budget_bytes:
+        return None
+    try:
+        return SealedDisk(folder)
+    except OSError as error:
+        _log.warning("inference.no_disk_tier", folder=str(folder), error=error.strerror or type(error).__name__)
+        return None

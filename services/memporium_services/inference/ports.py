@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from memporium_services.inference.domain.memory import Use
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+    import mmap
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping, Sequence
 
     from memporium_services.inference.domain.lessons import Lesson
     from memporium_services.inference.domain.memory import NewMemory, NewText, UsedMemory
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
         ModelInfo,
         TextMemory,
     )
+
+# Bytes of a safetensors file in memory; never written to once they are there.
+Blob: TypeAlias = "bytearray | mmap.mmap"
 
 
 class Embedder(Protocol):
@@ -103,6 +107,10 @@ class Generator(Protocol):
 
     def drop_agreement(self, agreement: str) -> None:
         """Forget every adapter in memory that came under an agreement."""
+        ...
+
+    def drop_adapters(self, keys: Collection[str]) -> None:
+        """Forget adapters in memory by their keys of tenant and digest."""
         ...
 
     async def close(self) -> None:
@@ -185,7 +193,7 @@ class MemoryVault(Protocol):
         """
         ...
 
-    async def download(self, memory: UsedMemory, action: Use = Use.INFER_WITH) -> bytearray:
+    async def download(self, memory: UsedMemory, action: Use = Use.INFER_WITH) -> Blob:
         """Return a memory's blob for a use, its digest verified."""
         ...
 
@@ -227,4 +235,60 @@ class Entitlements(Protocol):
 
     def watch(self) -> AsyncIterator[Sequence[tuple[str, str]]]:
         """Yield changes of agreements as (name, state); the full state first. Ends when the connection does."""
+        ...
+
+
+class BlobFile(Protocol):
+    """A file of the disk tier, as only this process can open it."""
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of the blob in it."""
+        ...
+
+
+class BlobFiles(Protocol):
+    """Files of the disk tier. `write`, `read` and `close` block, and may run in any thread."""
+
+    def new(self, size_bytes: int) -> Any:
+        """Return a file of this many bytes that is to be written; a BlobFile."""
+        ...
+
+    def write(self, file: Any, data: Blob) -> bool:
+        """Write a blob; return False, with nothing left, where the file was deleted meanwhile.
+
+        Raises:
+            OSError: The disk is full or out of order; nothing is left of the file.
+        """
+        ...
+
+    def read(self, file: Any) -> Blob:
+        """Return the blob.
+
+        Raises:
+            OSError: The disk does not give it back.
+            PlatformError: INTEGRITY_FAILURE, where it is not what was written.
+        """
+        ...
+
+    def delete(self, file: Any) -> None:
+        """Remove a file, also one that is just being written."""
+        ...
+
+    def close(self) -> None:
+        """Remove all."""
+        ...
+
+
+class BlobsInForce(Protocol):
+    """Which blobs the vaults still hold for use."""
+
+    def watch(
+        self, held: Callable[[], Mapping[str, Collection[str]]], *, every_s: float
+    ) -> AsyncIterator[tuple[str, frozenset[str]]]:
+        """Ask every so often about what `held` returns, digests by vault; yield (vault, those not in force any more).
+
+        Raises:
+            PlatformError: UNAVAILABLE and the like, when the connection ends.
+        """
         ...

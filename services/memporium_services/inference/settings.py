@@ -107,6 +107,18 @@ class InferenceSettings(BaseSettings):
         description="Which tensors stay: `lru` those used last, `lfu` used most, `hybrid` expected to save the most "
         "time; or a policy of an installed package.",
     )
+    disk_tier_bytes: int = Field(
+        4 << 30,
+        ge=0,
+        description="Local disk for tensors that host memory has no place for, sealed by keys that no disk sees; 0: "
+        "none. The last GiB of a disk, or a twentieth of a smaller one, is left to others.",
+    )
+    disk_tier_folder: Path | None = Field(
+        None, description="Where they lie; none: `tensors` in the platform's data folder."
+    )
+    forgotten_check_s: float = Field(
+        1.0, gt=0, description="How often tensors that are held are held against what the vaults have forgotten."
+    )
     prefetch_bytes: int = Field(
         64 << 20, ge=0, description="Tensors fetched ahead after one call at most, for the agent's next; 0: none."
     )

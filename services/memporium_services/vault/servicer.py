@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from google.protobuf.duration_pb2 import Duration
 
-from memporium.vault.v1 import cubes_pb2, search_pb2, vault_service_pb2
+from memporium.vault.v1 import blob_check_pb2, cubes_pb2, search_pb2, vault_service_pb2
 from memporium.vault.v1.vault_service_pb2_grpc import VaultServiceServicer
 from memporium_platform.call import current_call
 from memporium_platform.idempotency import RETENTION
@@ -294,6 +294,13 @@ class VaultServicer(ChangeMethods, VaultServiceServicer):
         )
         async for data, offset, size in pieces:
             yield _api.DownloadBlobResponse(data=data, offset=offset, size_bytes=size)
+
+    async def CheckBlobs(
+        self, request_iterator: AsyncIterator[blob_check_pb2.CheckBlobsRequest], context: Any
+    ) -> AsyncIterator[blob_check_pb2.CheckBlobsResponse]:
+        async for request in request_iterator:
+            gone = await self._app.blob_check.gone(request.vault, request.sha256)
+            yield blob_check_pb2.CheckBlobsResponse(vault=request.vault, gone_sha256=gone)
 
     # Mounts.
 

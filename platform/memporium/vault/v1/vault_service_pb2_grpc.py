@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from memporium.vault.v1 import blob_check_pb2 as memporium_dot_vault_dot_v1_dot_blob__check__pb2
 from memporium.vault.v1 import changes_pb2 as memporium_dot_vault_dot_v1_dot_changes__pb2
 from memporium.vault.v1 import search_pb2 as memporium_dot_vault_dot_v1_dot_search__pb2
 from memporium.vault.v1 import vault_service_pb2 as memporium_dot_vault_dot_v1_dot_vault__service__pb2
@@ -236,6 +237,11 @@ class VaultServiceStub:
                 '/memporium.vault.v1.VaultService/ExportCubes',
                 request_serializer=memporium_dot_vault_dot_v1_dot_vault__service__pb2.ExportCubesRequest.SerializeToString,
                 response_deserializer=memporium_dot_vault_dot_v1_dot_vault__service__pb2.ExportCubesResponse.FromString,
+                _registered_method=True)
+        self.CheckBlobs = channel.stream_stream(
+                '/memporium.vault.v1.VaultService/CheckBlobs',
+                request_serializer=memporium_dot_vault_dot_v1_dot_blob__check__pb2.CheckBlobsRequest.SerializeToString,
+                response_deserializer=memporium_dot_vault_dot_v1_dot_blob__check__pb2.CheckBlobsResponse.FromString,
                 _registered_method=True)
         self.GetReceipt = channel.unary_unary(
                 '/memporium.vault.v1.VaultService/GetReceipt',
@@ -534,6 +540,13 @@ class VaultServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CheckBlobs(self, request_iterator, context):
+        """Says, as often as it is asked, which blobs no cube needs that is in force: for services that keep blobs near.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetReceipt(self, request, context):
         """Returns a receipt.
         """
@@ -750,6 +763,11 @@ def add_VaultServiceServicer_to_server(servicer, server):
                     servicer.ExportCubes,
                     request_deserializer=memporium_dot_vault_dot_v1_dot_vault__service__pb2.ExportCubesRequest.FromString,
                     response_serializer=memporium_dot_vault_dot_v1_dot_vault__service__pb2.ExportCubesResponse.SerializeToString,
+            ),
+            'CheckBlobs': grpc.stream_stream_rpc_method_handler(
+                    servicer.CheckBlobs,
+                    request_deserializer=memporium_dot_vault_dot_v1_dot_blob__check__pb2.CheckBlobsRequest.FromString,
+                    response_serializer=memporium_dot_vault_dot_v1_dot_blob__check__pb2.CheckBlobsResponse.SerializeToString,
             ),
             'GetReceipt': grpc.unary_unary_rpc_method_handler(
                     servicer.GetReceipt,
@@ -1843,6 +1861,33 @@ class VaultService:
             '/memporium.vault.v1.VaultService/ExportCubes',
             memporium_dot_vault_dot_v1_dot_vault__service__pb2.ExportCubesRequest.SerializeToString,
             memporium_dot_vault_dot_v1_dot_vault__service__pb2.ExportCubesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckBlobs(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/memporium.vault.v1.VaultService/CheckBlobs',
+            memporium_dot_vault_dot_v1_dot_blob__check__pb2.CheckBlobsRequest.SerializeToString,
+            memporium_dot_vault_dot_v1_dot_blob__check__pb2.CheckBlobsResponse.FromString,
             options,
             channel_credentials,
             insecure,

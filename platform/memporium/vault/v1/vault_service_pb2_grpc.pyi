@@ -5,6 +5,7 @@ The vault service: memory at rest. Cubes with versions, search, lifecycle, forge
 
 from collections import abc as _abc
 from grpc import aio as _aio
+from memporium.vault.v1 import blob_check_pb2 as _blob_check_pb2
 from memporium.vault.v1 import changes_pb2 as _changes_pb2
 from memporium.vault.v1 import search_pb2 as _search_pb2
 from memporium.vault.v1 import vault_service_pb2 as _vault_service_pb2
@@ -117,6 +118,8 @@ class VaultServiceStub:
     """Takes cubes in as one: all are visible at the end, or none."""
     ExportCubes: _grpc.UnaryStreamMultiCallable[_vault_service_pb2.ExportCubesRequest, _vault_service_pb2.ExportCubesResponse]
     """Streams cubes with units and vectors."""
+    CheckBlobs: _grpc.StreamStreamMultiCallable[_blob_check_pb2.CheckBlobsRequest, _blob_check_pb2.CheckBlobsResponse]
+    """Says, as often as it is asked, which blobs no cube needs that is in force: for services that keep blobs near."""
     GetReceipt: _grpc.UnaryUnaryMultiCallable[_vault_service_pb2.GetReceiptRequest, _vault_service_pb2.GetReceiptResponse]
     """Returns a receipt."""
     GetCapabilities: _grpc.UnaryUnaryMultiCallable[_vault_service_pb2.GetCapabilitiesRequest, _vault_service_pb2.GetCapabilitiesResponse]
@@ -209,6 +212,8 @@ class VaultServiceAsyncStub(VaultServiceStub):
     """Takes cubes in as one: all are visible at the end, or none."""
     ExportCubes: _aio.UnaryStreamMultiCallable[_vault_service_pb2.ExportCubesRequest, _vault_service_pb2.ExportCubesResponse]  # type: ignore[assignment]
     """Streams cubes with units and vectors."""
+    CheckBlobs: _aio.StreamStreamMultiCallable[_blob_check_pb2.CheckBlobsRequest, _blob_check_pb2.CheckBlobsResponse]  # type: ignore[assignment]
+    """Says, as often as it is asked, which blobs no cube needs that is in force: for services that keep blobs near."""
     GetReceipt: _aio.UnaryUnaryMultiCallable[_vault_service_pb2.GetReceiptRequest, _vault_service_pb2.GetReceiptResponse]  # type: ignore[assignment]
     """Returns a receipt."""
     GetCapabilities: _aio.UnaryUnaryMultiCallable[_vault_service_pb2.GetCapabilitiesRequest, _vault_service_pb2.GetCapabilitiesResponse]  # type: ignore[assignment]
@@ -538,6 +543,14 @@ class VaultServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_vault_service_pb2.ExportCubesResponse], _abc.AsyncIterator[_vault_service_pb2.ExportCubesResponse]]:
         """Streams cubes with units and vectors."""
+
+    @_abc_1.abstractmethod
+    def CheckBlobs(
+        self,
+        request_iterator: _MaybeAsyncIterator[_blob_check_pb2.CheckBlobsRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_blob_check_pb2.CheckBlobsResponse], _abc.AsyncIterator[_blob_check_pb2.CheckBlobsResponse]]:
+        """Says, as often as it is asked, which blobs no cube needs that is in force: for services that keep blobs near."""
 
     @_abc_1.abstractmethod
     def GetReceipt(

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from memporium_services.inference.domain.memory import UsedMemory
     from memporium_services.inference.domain.requests import GenerateCall
     from memporium_services.inference.domain.values import ModelInfo
-    from memporium_services.inference.ports import MemoryVault, RunningUses
+    from memporium_services.inference.ports import Blob, MemoryVault, RunningUses
 
 GenerateEvent = Started | Delta | Finished
 
@@ -178,7 +178,7 @@ class Generation:
         key = f"{tenant}/{memory.blob.sha256}"
         return AdapterBlob(key, data, what.rank, what.alpha, what.target_modules, agreements)
 
-    async def _blob(self, memory: UsedMemory, tenant: str, agent: str) -> bytearray:
+    async def _blob(self, memory: UsedMemory, tenant: str, agent: str) -> Blob:
         assert memory.blob is not None  # noqa: S101 - checked by _check_model
         agreements = frozenset(licence.agreement for licence in memory.licences)
         return await self._cache.get(
@@ -188,6 +188,7 @@ class Generation:
             agreements=agreements,
             agent=agent,
             labels=memory.tags,
+            vault=memory.vault,
         )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -106,6 +107,7 @@ class Prefetch:
                 # A call of its own: that of the caller may have run out of time.
                 with acting_as(call.principal, purpose=call.purpose):
                     async with asyncio.timeout(_FETCH_S):
-                        await self._cache.prefetch(item, lambda memory=memory: self._vault.download(memory))  # type: ignore[misc]
+                        load = partial(self._vault.download, memory)
+                        await self._cache.prefetch(item, load, vault=memory.vault)
             except (PlatformError, TimeoutError) as error:
                 _log.debug("inference.prefetch_failed", cube=memory.name, error=type(error).__name__)

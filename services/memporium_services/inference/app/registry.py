@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from memporium_platform.errors import PlatformError, Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from memporium_services.inference.app.embedding import MicroBatcher
     from memporium_services.inference.app.fair_queue import FairQueue
@@ -82,6 +82,11 @@ class Registry:
         """Have every model forget the adapters that came under an agreement."""
         for running in self._generators.values():
             running.generator.drop_agreement(agreement)
+
+    def drop_adapters(self, keys: Collection[str]) -> None:
+        """Have every model forget adapters by their keys of tenant and digest."""
+        for running in self._generators.values():
+            running.generator.drop_adapters(keys)
 
     async def close(self) -> None:
         """Release every model."""

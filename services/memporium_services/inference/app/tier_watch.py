@@ -41,9 +41,11 @@ class TierWatch:
         """Return the newest uses of an organisation, oldest first (0: all), and how many are not among them."""
         return self._uses.read(tenant, most)
 
-    def usage(self, tenant: str) -> tuple[Figures, int, int]:
-        """Return how the tier serves an organisation: its figures, bytes held for it, and uses recorded."""
-        return self._cache.figures(tenant), self._cache.held_bytes(tenant), self._uses.count(tenant)
+    def usage(self, tenant: str) -> tuple[Figures, int, int, int]:
+        """Return how the tiers serve an organisation: its figures, bytes in memory and on disk, and uses recorded."""
+        cache = self._cache
+        held = (cache.held_bytes(tenant), cache.disk.held_bytes(tenant))
+        return cache.figures(tenant), *held, self._uses.count(tenant)
 
     @property
     def policy(self) -> str:
@@ -55,6 +57,12 @@ class TierWatch:
         """Bytes of the tier."""
         return self._cache.budget_bytes
 
+    @property
+    def disk_budget_bytes(self) -> int:
+        """Bytes of the tier on the disk; 0: there is none."""
+        return self._cache.disk.budget_bytes
+
     async def close(self) -> None:
-        """Fetch nothing more."""
+        """Fetch nothing more, and leave nothing on the disk."""
         await self._prefetch.close()
+        await self._cache.close()

@@ -28,7 +28,7 @@ def trace(uses: Sequence[RecordedUse], dropped: int) -> Iterator[tier_pb2.ReadTi
 
 def usage(tier: TierWatch, tenant: str) -> tier_pb2.GetTierUsageResponse:
     """Return the answer of GetTierUsage."""
-    figures, held_bytes, recorded = tier.usage(tenant)
+    figures, held_bytes, on_disk_bytes, recorded = tier.usage(tenant)
     found = tier_pb2.TierUsage(
         policy=tier.policy,
         budget_bytes=tier.budget_bytes,
@@ -39,6 +39,9 @@ def usage(tier: TierWatch, tenant: str) -> tier_pb2.GetTierUsageResponse:
         prefetched_used=figures.prefetched_used,
         prefetched_bytes=figures.prefetched_bytes,
         recorded_uses=recorded,
+        disk_budget_bytes=tier.disk_budget_bytes,
+        disk_held_bytes=on_disk_bytes,
+        disk_hits=figures.disk_hits,
     )
     return tier_pb2.GetTierUsageResponse(usage=found)
 

@@ -154,7 +154,7 @@ class AdapterBlob:
     """A LoRA adapter as stored: a safetensors file and what its cube says of it."""
 
     key: str
-    data: bytearray = field(repr=False)
+    data: bytearray | mmap = field(repr=False)
     rank: int = 8
     alpha: float = 16.0
     target_modules: tuple[str, ...] = ()

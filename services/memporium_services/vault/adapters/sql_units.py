@@ -239,6 +239,15 @@ class SqlUnits:
         query = select(BLOB_REFS.c.cube_id).where(BLOB_REFS.c.vault_uid == vault_uid, BLOB_REFS.c.blob_key == blob_key)
         return list(self.conn.execute(query).scalars())
 
+    def referrers(self, vault_uid: str, keys: Sequence[str]) -> list[tuple[str, str]]:
+        """Return which cubes need blobs, as pairs of a blob's keyed name and a cube's id."""
+        found: list[tuple[str, str]] = []
+        for some in in_chunks(keys):
+            query = select(BLOB_REFS.c.blob_key, BLOB_REFS.c.cube_id)
+            query = query.where(BLOB_REFS.c.vault_uid == vault_uid, BLOB_REFS.c.blob_key.in_(some))
+            found += [(row.blob_key, row.cube_id) for row in self.conn.execute(query)]
+        return found
+
     def orphans(self, vault_uid: str, *, before_us: int, limit: int) -> list[BlobRow]:
         """Return blobs that no cube needs and nobody has touched since."""
         needed = exists().where(BLOB_REFS.c.vault_uid == vault_uid, BLOB_REFS.c.blob_key == BLOBS.c.blob_key)

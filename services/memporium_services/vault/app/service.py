@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from memporium_services.vault.app.applying import Applying
 from memporium_services.vault.app.applying_plans import Parts
+from memporium_services.vault.app.blob_check import BlobCheck
 from memporium_services.vault.app.blobs import Blobs
 from memporium_services.vault.app.branching import Branching
 from memporium_services.vault.app.changing import Changer
@@ -62,6 +63,7 @@ class VaultApp:
         self.relations = Relations(rt)
         self.mounts = Mounts(rt)
         self.blobs = Blobs(rt)
+        self.blob_check = BlobCheck(rt)
         self.forgetting = Forgetting(rt, self.follower, self.blobs, self.uses)
         parts = Parts(self.creating, self.changer, self.updating, self.merging, self.forgetting)
         self.applying = Applying(rt, self.follower, parts)

@@ -93,6 +93,10 @@ class UnitStore(Protocol):
         """Return the cubes that need a blob."""
         ...
 
+    def referrers(self, vault_uid: str, keys: Sequence[str]) -> list[tuple[str, str]]:
+        """Return which cubes need blobs, as pairs of a blob's keyed name and a cube's id."""
+        ...
+
     def orphans(self, vault_uid: str, *, before_us: int, limit: int) -> list[BlobRow]:
         """Return blobs that no cube needs and nobody has touched since."""
         ...

@@ -27,7 +27,7 @@ from memporium_services.inference.domain.values import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Sequence
+    from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 
     from memporium_services.inference.domain.values import BuiltKv, KvForm, Sampling, TextMemory
 
@@ -115,6 +115,9 @@ class OpenAiCompatibleGenerator:
         if rest := stop.flush():
             yield TextPiece(rest)
         yield Ended(state.finish, state.prompt_tokens, state.completion_tokens or state.pieces, state.cached_tokens)
+
+    def drop_adapters(self, _keys: Collection[str]) -> None:
+        """Do nothing: there are no adapters."""
 
     def drop_agreement(self, _agreement: str) -> None:
         """Forget nothing: no adapter is held here."""

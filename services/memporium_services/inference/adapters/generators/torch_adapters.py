@@ -22,7 +22,7 @@ from memporium_platform.errors import PlatformError, Reason
 from memporium_services.inference.adapters.generators.safetensors_views import view
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from memporium_services.inference.domain.values import AdapterBlob
 
@@ -88,6 +88,12 @@ class AdapterBank:
         """Forget every adapter that came under an agreement."""
         ended = [keys for keys, one in self._held.items() if agreement in one.agreements]
         for keys in ended:
+            del self._held[keys]
+        self._gathered.clear()
+
+    def drop(self, adapters: Collection[str]) -> None:
+        """Forget adapters by their keys."""
+        for keys in [keys for keys in self._held if any(key.rpartition("@")[0] in adapters for key in keys)]:
             del self._held[keys]
         self._gathered.clear()
 

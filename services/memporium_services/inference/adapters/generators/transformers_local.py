@@ -32,7 +32,7 @@ from memporium_services.inference.domain.values import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+    from collections.abc import AsyncGenerator, Callable, Collection, Generator, Sequence
 
     from memporium_services.inference.adapters.generators.choosing import Chooser
     from memporium_services.inference.adapters.generators.torch_adapters import MountedAdapters
@@ -118,6 +118,13 @@ class TransformersGenerator:
         if engine is not None:
             with suppress(PlatformError):
                 self._batch.call(lambda: engine.adapters.drop_agreement(agreement))
+
+    def drop_adapters(self, keys: Collection[str]) -> None:
+        """Forget adapters by their keys, after the step that is going on."""
+        engine = self._engine
+        if engine is not None:
+            with suppress(PlatformError):
+                self._batch.call(lambda: engine.adapters.drop(keys))
 
     async def close(self) -> None:
         """Release the model, without adapters."""

@@ -22,7 +22,7 @@ from memporium_services.inference.adapters.generators.vllm_adapters import VllmA
 from memporium_services.inference.domain.values import Composition, Ended, Kind, ModelInfo
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Sequence
+    from collections.abc import AsyncGenerator, Callable, Collection, Sequence
     from pathlib import Path
 
     from memporium_services.inference.adapters.generators.chat import ChatFormat
@@ -132,6 +132,10 @@ class VllmGenerator(OpenAiCompatibleGenerator):
     def drop_agreement(self, agreement: str) -> None:
         """Unload every adapter that came under an agreement."""
         self._adapters.drop_agreement(agreement)
+
+    def drop_adapters(self, keys: Collection[str]) -> None:
+        """Unload adapters by their keys."""
+        self._adapters.drop(keys)
 
     async def close(self) -> None:
         """Unload the adapters and close the connections."""

@@ -21,7 +21,8 @@ import structlog
 from memporium_platform.errors import PlatformError, Reason
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    import mmap
+    from collections.abc import AsyncIterator, Collection, Sequence
     from pathlib import Path
 
     from memporium_services.inference.domain.values import AdapterBlob
@@ -88,7 +89,7 @@ class VllmAdapters:
                 Reason.MODEL_MISMATCH, f"{self._model} mounts one adapter a request, not {len(adapters)}: merge them"
             )
         (adapter,) = adapters
-        name = _PREFIX + hashlib.sha256(adapter.key.encode()).hexdigest()[:40]
+        name = _name(adapter.key)
         async with self._lock:
             if again or name not in self._loaded:
                 await self._load(name, adapter, self._folder)
@@ -106,6 +107,12 @@ class VllmAdapters:
         for name, loaded in list(self._loaded.items()):
             if agreement in loaded.agreements:
                 del self._loaded[name]
+                self._begin(self._unload(name))
+
+    def drop(self, keys: Collection[str]) -> None:
+        """Unload adapters by their keys, and delete their files."""
+        for name in map(_name, keys):
+            if self._loaded.pop(name, None) is not None:
                 self._begin(self._unload(name))
 
     async def close(self) -> None:
@@ -167,6 +174,10 @@ class VllmAdapters:
         task.add_done_callback(self._tasks.discard)
 
 
+def _name(key: str) -> str:
+    return _PREFIX + hashlib.sha256(key.encode()).hexdigest()[:40]
+
+
 def _write(folder: Path, adapter: AdapterBlob, model: str) -> None:
     """Write an adapter in peft's format, the whole folder at once."""
     config = {
@@ -183,7 +194,7 @@ def _write(folder: Path, adapter: AdapterBlob, model: str) -> None:
     writing = folder.with_name(f".{folder.name}.new")
     shutil.rmtree(writing, ignore_errors=True)
     writing.mkdir(parents=True, mode=_FOLDER_MODE)
-    contents: dict[str, bytes | bytearray] = {
+    contents: dict[str, bytes | bytearray | mmap.mmap] = {
         "adapter_config.json": json.dumps(config).encode(),
         "adapter_model.safetensors": adapter.data,
         _RECORD: json.dumps({"agreements": sorted(adapter.agreements)}).encode(),
