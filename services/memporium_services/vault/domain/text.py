@@ -192,7 +192,8 @@ def terms_of(text: str, language: str = "") -> list[str]:
 
 
 def _fold(text: str) -> str:
-    normal = unicodedata.normalize("NFKC", text).casefold()
+    # Folding takes some letters apart again, and a mark on its own would end the word.
+    normal = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     return "".join(char for char in normal if unicodedata.category(char) != "Cf")
 
 
