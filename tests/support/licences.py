@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
@@ -50,11 +51,13 @@ constraints = st.builds(
     quotas=st.frozensets(quotas, max_size=4).map(least_quotas),
     rates=st.frozensets(st.builds(Rate, st.integers(1, 60), st.integers(0, 5)), max_size=2).map(least_rates),
     max_concurrency=st.none() | st.integers(1, 5),
-    max_seats=st.none() | st.integers(1, 5),
     min_aggregation=st.integers(0, 3),
     on_platform_only=st.booleans(),
     unknown=st.booleans(),
 )
+holds = st.none() | st.integers(1, 100).map(lambda days: timedelta(days=days))
+seated = st.tuples(st.integers(1, 5), holds) | st.just((None, None))
+constraints = st.builds(lambda rule, seats: replace(rule, max_seats=seats[0], seat_hold=seats[1]), constraints, seated)
 pairs = st.tuples(st.sampled_from([Action.READ, Action.INFER_WITH, Action.REDISTRIBUTE]), st.sampled_from(Form))
 terms = st.builds(
     Terms,

@@ -63,6 +63,36 @@ def usage(context: typer.Context, name: Name) -> None:
     show_all(found, ["time", "principal", "action", "units", "purpose"], as_json=run.as_json)
 
 
+@app.command(epilog="Example: memporium agreement seats orgs/acme/agreements/AGREEMENT")
+def seats(context: typer.Context, name: Name) -> None:
+    """List who holds a seat of an agreement, and from when on it can be given back."""
+    run = session(context)
+    found = all_pages(run.client.memstore.list_seats, "seats", parent=run.absolute(name, "agreements"))
+    show_all(found, ["principal", "take_time", "free_time", "release_time"], as_json=run.as_json)
+
+
+@app.command(
+    name="release-seat",
+    epilog="Example: memporium agreement release-seat orgs/acme/agreements/AGREEMENT orgs/globex/principals/ada",
+)
+def release_seat(
+    context: typer.Context,
+    name: Name,
+    principal: Annotated[str, typer.Argument(help="Full name of the principal that holds the seat.")],
+    to: Annotated[str, typer.Option(help="Full name of the principal that gets it; else it is free.")] = "",
+    reason: Reason = "",
+) -> None:
+    """Give back a seat, or to somebody else: when it was held as long as the terms say; the provider at any time."""
+    run = session(context)
+    seat = run.client.memstore.release_seat(
+        parent=run.absolute(name, "agreements"), principal=principal, successor=to, reason=reason
+    ).seat
+    if run.as_json:
+        print_json(as_dict(seat))
+        return
+    show_pairs((field, _plain.pick(seat, field)) for field in ("principal", "take_time", "release_time"))
+
+
 @app.command(epilog="Example: memporium agreement amend orgs/acme/agreements/AGREEMENT --terms terms.yaml")
 def amend(
     context: typer.Context,

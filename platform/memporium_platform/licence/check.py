@@ -11,6 +11,7 @@ from memporium_platform.errors import invalid
 from memporium_platform.licence.codec import ACTIONS, DUTIES, FORMS, PERIODS, UNITS, terms_of
 
 if TYPE_CHECKING:
+    from google.protobuf.duration_pb2 import Duration
     from google.protobuf.message import Message
 
     from memporium.memstore.v1 import terms_pb2
@@ -91,3 +92,9 @@ def _check_constraints(message: terms_pb2.LicenceConstraints, field: str) -> Non
         raise invalid(f"{field}.rates", "must have an interval of whole seconds and a limit that is not negative")
     if min(message.max_concurrency, message.min_aggregation, message.max_seats) < 0:
         raise invalid(field, "numbers must not be negative")
+    if message.HasField("seat_hold") and not (message.max_seats and _whole_seconds(message.seat_hold)):
+        raise invalid(f"{field}.seat_hold", "must be whole seconds, and goes with max_seats alone")
+
+
+def _whole_seconds(message: Duration) -> bool:
+    return message.seconds >= 1 and not message.nanos

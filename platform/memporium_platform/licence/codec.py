@@ -102,7 +102,7 @@ def _time(message: Any, field: str) -> datetime | None:
 
 def _constraints(message: terms_pb2.LicenceConstraints, pool: str, *, also_unknown: bool) -> Constraints:
     window = message.window
-    strange: list[Message] = [message, window, *message.quotas, *message.rates]
+    strange: list[Message] = [message, window, message.seat_hold, *message.quotas, *message.rates]
     unknown = also_unknown or any(len(UnknownFieldSet(part)) for part in strange)
     unknown = unknown or any(quota.unit not in UNITS or quota.period not in PERIODS for quota in message.quotas)
     quotas = [
@@ -124,6 +124,7 @@ def _constraints(message: terms_pb2.LicenceConstraints, pool: str, *, also_unkno
         rates=least_rates(Rate(max(rate.interval.seconds, 1), rate.limit) for rate in message.rates),
         max_concurrency=message.max_concurrency or None,
         max_seats=message.max_seats or None,
+        seat_hold=message.seat_hold.ToTimedelta() if message.max_seats and message.HasField("seat_hold") else None,
         min_aggregation=message.min_aggregation,
         on_platform_only=message.on_platform_only,
         unknown=unknown,
@@ -175,5 +176,7 @@ def _fill(message: terms_pb2.LicenceConstraints, rule: Constraints) -> None:
         message.rates.add(limit=rate.limit).interval.FromTimedelta(timedelta(seconds=rate.interval_s))
     message.max_concurrency = rule.max_concurrency or 0
     message.max_seats = rule.max_seats or 0
+    if rule.seat_hold is not None and rule.max_seats is not None:
+        message.seat_hold.FromTimedelta(rule.seat_hold)
     message.min_aggregation = rule.min_aggregation
     message.on_platform_only = rule.on_platform_only

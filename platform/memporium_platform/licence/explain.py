@@ -122,6 +122,8 @@ def _limits(rule: Constraints) -> Iterable[str]:
         yield f"at most {rule.max_concurrency} at the same time"
     if rule.max_seats is not None:
         yield f"at most {rule.max_seats:,} seats: different people or agents, each from its first use on"
+        if rule.seat_hold is not None:
+            yield f"a seat can be given back, or to somebody else, {_long(rule.seat_hold)} after it was taken"
     if rule.min_aggregation:
         yield f"only results that stand on at least {rule.min_aggregation} memories"
     if rule.on_platform_only:

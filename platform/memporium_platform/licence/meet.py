@@ -36,6 +36,15 @@ def _both(left: frozenset[str] | None, right: frozenset[str] | None) -> frozense
     return left & right
 
 
+def _longest_hold(left: Constraints, right: Constraints) -> timedelta | None:
+    """Return how long a seat is held where both hold: None is for ever, and says nothing where no seats are counted."""
+    if left.max_seats is None or right.max_seats is None:
+        return right.seat_hold if left.max_seats is None else left.seat_hold
+    if left.seat_hold is None or right.seat_hold is None:
+        return None
+    return max(left.seat_hold, right.seat_hold)
+
+
 def meet_constraints(left: Constraints, right: Constraints) -> Constraints:
     """Return constraints that hold where both do."""
     return Constraints(
@@ -52,6 +61,7 @@ def meet_constraints(left: Constraints, right: Constraints) -> Constraints:
         rates=least_rates(left.rates | right.rates),
         max_concurrency=_least(left.max_concurrency, right.max_concurrency),
         max_seats=_least(left.max_seats, right.max_seats),
+        seat_hold=_longest_hold(left, right),
         min_aggregation=max(left.min_aggregation, right.min_aggregation),
         on_platform_only=left.on_platform_only or right.on_platform_only,
         unknown=left.unknown or right.unknown,

@@ -105,14 +105,21 @@ def _constraints(message: terms_pb2.LicenceConstraints) -> list[dict[str, Any]]:
         found.append(_constraint(names.RATE, "lteq", rate.limit) | {"mp:interval": f"PT{rate.interval.seconds}S"})
     for operand, operator, number in (
         (names.CONCURRENCY, "lteq", message.max_concurrency),
-        (names.SEATS, "lteq", message.max_seats),
         (names.AGGREGATION, "gteq", message.min_aggregation),
     ):
         if number:
             found.append(_constraint(operand, operator, number))
+    found += _seats(message)
     if message.on_platform_only:
         found.append(_constraint(names.PLACE, "eq", names.PLATFORM))
     return found
+
+
+def _seats(message: terms_pb2.LicenceConstraints) -> list[dict[str, Any]]:
+    if not message.max_seats:
+        return []
+    hold = {"mp:hold": _iso(message.seat_hold)} if message.HasField("seat_hold") else {}
+    return [_constraint(names.SEATS, "lteq", message.max_seats) | hold]
 
 
 def _window(window: terms_pb2.LicenceWindow) -> list[dict[str, Any]]:

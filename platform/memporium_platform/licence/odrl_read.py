@@ -70,7 +70,7 @@ def _permission(permission: Any, rule: object, path: str) -> None:
         permission.constraints.SetInParent()
     for index, one in enumerate(_list(given.get("constraint", []))):
         place = f"{path}.constraint[{index}]"
-        constraint = _mapping(one, place, _CONSTRAINT | {"mp:period", "mp:pool", "mp:interval"})
+        constraint = _mapping(one, place, _CONSTRAINT | {"mp:period", "mp:pool", "mp:interval", "mp:hold"})
         left = _plain(constraint.get("leftOperand"))
         if left == names.FORM:
             permission.forms.extend(_forms(constraint, place))
@@ -162,6 +162,14 @@ def _whole(field: str, operator: str) -> Callable[[Any, Mapping[str, Any], str],
     return read
 
 
+def _seats(constraints: Any, given: Mapping[str, Any], path: str) -> None:
+    _operator(given, path, {"lteq"})
+    constraints.max_seats = _number(given, path)
+    if "mp:hold" in given:
+        nanos = _nanoseconds(given["mp:hold"], f"{path}.mp:hold")
+        constraints.seat_hold.seconds, constraints.seat_hold.nanos = divmod(nanos, _NANOS)
+
+
 def _set(field: str) -> Callable[[Any, Mapping[str, Any], str], None]:
     def read(constraints: Any, given: Mapping[str, Any], path: str) -> None:
         _operator(given, path, {"isAnyOf", "eq"})
@@ -184,7 +192,7 @@ _READERS: Mapping[str, Callable[[Any, Mapping[str, Any], str], None]] = {
     names.COUNT: _count,
     names.RATE: _rate,
     names.CONCURRENCY: _whole("max_concurrency", "lteq"),
-    names.SEATS: _whole("max_seats", "lteq"),
+    names.SEATS: _seats,
     names.AGGREGATION: _whole("min_aggregation", "gteq"),
     names.PLACE: _place,
     **{operand: _set(field) for field, operand in names.SETS.items()},

@@ -26,7 +26,7 @@ _SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
 _SETS = ("purposes", "regions", "workloads", "recipients")
 _TOP = {"title", "spdx", "legal-texts", "permissions", "prohibitions", "duties"}
 _PERMISSION = {
-    "actions", "forms", "from", "until", "for", "quotas", "rates", "max-concurrency", "max-seats",
+    "actions", "forms", "from", "until", "for", "quotas", "rates", "max-concurrency", "max-seats", "seat-hold",
     "min-aggregation", "on-platform-only", *_SETS,
 }  # fmt: skip
 
@@ -100,6 +100,9 @@ def _permission(permission: Any, entry: object, path: str) -> None:
         constraints.rates.add(limit=int(found[1])).interval.FromSeconds(int(found[2]))
     constraints.max_concurrency = _number(given, "max-concurrency", path)
     constraints.max_seats = _number(given, "max-seats", path)
+    if "seat-hold" in given:
+        found = _match(_TIME, given["seat-hold"], f"{path}.seat-hold", "a time such as 90 days")
+        constraints.seat_hold.FromSeconds(int(found[1]) * _SECONDS[found[2]])
     constraints.min_aggregation = _number(given, "min-aggregation", path)
     only = given.get("on-platform-only", False)
     if not isinstance(only, bool):

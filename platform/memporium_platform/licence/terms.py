@@ -140,6 +140,7 @@ class Constraints:
         rates: How fast; at most one an interval.
         max_concurrency: Uses at the same time; None: no limit.
         max_seats: Different principals under the agreement; None: no limit.
+        seat_hold: How long a seat stays with a principal before it can be given back; None: as long as the agreement.
         min_aggregation: Memories that a result stands on at least; 0: no limit.
         on_platform_only: Nothing is handed out.
         unknown: Holds a constraint that this code cannot read.
@@ -154,6 +155,7 @@ class Constraints:
     rates: frozenset[Rate] = frozenset()
     max_concurrency: int | None = None
     max_seats: int | None = None
+    seat_hold: timedelta | None = None
     min_aggregation: int = 0
     on_platform_only: bool = False
     unknown: bool = False

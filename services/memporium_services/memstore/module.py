@@ -21,6 +21,7 @@ from memporium_services.memstore.app.peering.consenting import PeerConsents
 from memporium_services.memstore.app.peering.noting import AbsentSigners
 from memporium_services.memstore.app.peering.trading import PeerAgreements, PeerEntitlements, PeerNegotiations
 from memporium_services.memstore.app.releases import Releases
+from memporium_services.memstore.app.seats import Seats
 from memporium_services.memstore.app.subscriptions import Subscriptions
 from memporium_services.memstore.app.usage import UsageReports
 from memporium_services.memstore.app.watch import Watch
@@ -74,6 +75,7 @@ class MemstoreModule:
             consents=consents,
             explaining=Explaining(self.market),
             statements=statements,
+            seats=Seats(self.market),
             trade=self.peers.trade,
         )
 

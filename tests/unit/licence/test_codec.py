@@ -52,6 +52,12 @@ def test_a_prohibition_overrides_a_permission():
     assert set(terms_of(message).rules) == {(Action.READ, Form.PLAINTEXT)}
 
 
+def _seats(terms):
+    """Count one seat; return how long it is held."""
+    terms.permissions[0].constraints.max_seats = 1
+    return terms.permissions[0].constraints.seat_hold
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -70,6 +76,10 @@ def test_a_prohibition_overrides_a_permission():
         lambda terms: setattr(terms.permissions[0].constraints.window.end_time, "seconds", 2**60),
         lambda terms: setattr(terms.permissions[0].constraints, "max_concurrency", -1),
         lambda terms: setattr(terms.permissions[0].constraints, "max_seats", -1),
+        lambda terms: terms.permissions[0].constraints.seat_hold.FromSeconds(60),
+        lambda terms: _seats(terms).FromSeconds(0),
+        lambda terms: _seats(terms).FromMilliseconds(1500),
+        lambda terms: setattr(_seats(terms), "seconds", 2**60),
         lambda terms: terms.legal_text_sha256s.append("ABC"),
         lambda terms: setattr(terms, "title", "x" * 70_000),
         lambda terms: terms.MergeFromString(b"\xf8\x7f\x01"),

@@ -12,6 +12,7 @@ from memporium_services.memstore.domain.listings import LISTING_MACHINE, Listing
 from memporium_services.memstore.domain.machine import Side
 from memporium_services.memstore.domain.negotiations import NEGOTIATION_MACHINE, NegotiationState
 from memporium_services.memstore.domain.releases import RELEASE_MACHINE, ReleaseState
+from memporium_services.memstore.domain.seats import SEAT_MACHINE, SeatState
 from memporium_services.memstore.domain.voids import STATEMENT_MACHINE, StatementState
 
 # Written down here a second time, from the design: state -> states that may follow.
@@ -50,6 +51,7 @@ FOLLOWS = {
         "SETTLED": set(),
         "VOIDED": set(),
     },
+    SeatState: {"TAKEN": {"GIVEN_BACK"}, "GIVEN_BACK": {"TAKEN"}},
 }
 MACHINES = {
     ListingState: (LISTING_MACHINE, ListingState.DRAFT),
@@ -57,6 +59,7 @@ MACHINES = {
     NegotiationState: (NEGOTIATION_MACHINE, NegotiationState.REQUESTED),
     AgreementState: (AGREEMENT_MACHINE, AgreementState.ACTIVE),
     StatementState: (STATEMENT_MACHINE, StatementState.ISSUED),
+    SeatState: (SEAT_MACHINE, SeatState.TAKEN),
 }
 TRIGGERS = sorted({trigger for machine, _ in MACHINES.values() for _state, trigger, _side in machine.table})
 

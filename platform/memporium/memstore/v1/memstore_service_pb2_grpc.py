@@ -11,6 +11,7 @@ from memporium.memstore.v1 import listing_calls_pb2 as memporium_dot_memstore_do
 from memporium.memstore.v1 import negotiation_calls_pb2 as memporium_dot_memstore_dot_v1_dot_negotiation__calls__pb2
 from memporium.memstore.v1 import peer_calls_pb2 as memporium_dot_memstore_dot_v1_dot_peer__calls__pb2
 from memporium.memstore.v1 import release_calls_pb2 as memporium_dot_memstore_dot_v1_dot_release__calls__pb2
+from memporium.memstore.v1 import seat_calls_pb2 as memporium_dot_memstore_dot_v1_dot_seat__calls__pb2
 from memporium.memstore.v1 import statement_calls_pb2 as memporium_dot_memstore_dot_v1_dot_statement__calls__pb2
 from memporium.memstore.v1 import subscription_calls_pb2 as memporium_dot_memstore_dot_v1_dot_subscription__calls__pb2
 
@@ -275,6 +276,16 @@ class MemstoreServiceStub:
                 '/memporium.memstore.v1.MemstoreService/ConvertTerms',
                 request_serializer=memporium_dot_memstore_dot_v1_dot_licence__calls__pb2.ConvertTermsRequest.SerializeToString,
                 response_deserializer=memporium_dot_memstore_dot_v1_dot_licence__calls__pb2.ConvertTermsResponse.FromString,
+                _registered_method=True)
+        self.ListSeats = channel.unary_unary(
+                '/memporium.memstore.v1.MemstoreService/ListSeats',
+                request_serializer=memporium_dot_memstore_dot_v1_dot_seat__calls__pb2.ListSeatsRequest.SerializeToString,
+                response_deserializer=memporium_dot_memstore_dot_v1_dot_seat__calls__pb2.ListSeatsResponse.FromString,
+                _registered_method=True)
+        self.ReleaseSeat = channel.unary_unary(
+                '/memporium.memstore.v1.MemstoreService/ReleaseSeat',
+                request_serializer=memporium_dot_memstore_dot_v1_dot_seat__calls__pb2.ReleaseSeatRequest.SerializeToString,
+                response_deserializer=memporium_dot_memstore_dot_v1_dot_seat__calls__pb2.ReleaseSeatResponse.FromString,
                 _registered_method=True)
         self.CreateStatement = channel.unary_unary(
                 '/memporium.memstore.v1.MemstoreService/CreateStatement',
@@ -730,6 +741,21 @@ class MemstoreServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListSeats(self, request, context):
+        """Return the seats of an agreement; for both parties.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReleaseSeat(self, request, context):
+        """Give back a seat, or to another principal: as the consumer when it was held as long as the terms say, as the
+        provider at any time.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CreateStatement(self, request, context):
         """Close what was used since the last statement into a new one, signed for the consumer and by the platform.
         """
@@ -1133,6 +1159,16 @@ def add_MemstoreServiceServicer_to_server(servicer, server):
                     servicer.ConvertTerms,
                     request_deserializer=memporium_dot_memstore_dot_v1_dot_licence__calls__pb2.ConvertTermsRequest.FromString,
                     response_serializer=memporium_dot_memstore_dot_v1_dot_licence__calls__pb2.ConvertTermsResponse.SerializeToString,
+            ),
+            'ListSeats': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSeats,
+                    request_deserializer=memporium_dot_memstore_dot_v1_dot_seat__calls__pb2.ListSeatsRequest.FromString,
+                    response_serializer=memporium_dot_memstore_dot_v1_dot_seat__calls__pb2.ListSeatsResponse.SerializeToString,
+            ),
+            'ReleaseSeat': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReleaseSeat,
+                    request_deserializer=memporium_dot_memstore_dot_v1_dot_seat__calls__pb2.ReleaseSeatRequest.FromString,
+                    response_serializer=memporium_dot_memstore_dot_v1_dot_seat__calls__pb2.ReleaseSeatResponse.SerializeToString,
             ),
             'CreateStatement': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateStatement,
@@ -2500,6 +2536,60 @@ class MemstoreService:
             '/memporium.memstore.v1.MemstoreService/ConvertTerms',
             memporium_dot_memstore_dot_v1_dot_licence__calls__pb2.ConvertTermsRequest.SerializeToString,
             memporium_dot_memstore_dot_v1_dot_licence__calls__pb2.ConvertTermsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSeats(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memporium.memstore.v1.MemstoreService/ListSeats',
+            memporium_dot_memstore_dot_v1_dot_seat__calls__pb2.ListSeatsRequest.SerializeToString,
+            memporium_dot_memstore_dot_v1_dot_seat__calls__pb2.ListSeatsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReleaseSeat(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memporium.memstore.v1.MemstoreService/ReleaseSeat',
+            memporium_dot_memstore_dot_v1_dot_seat__calls__pb2.ReleaseSeatRequest.SerializeToString,
+            memporium_dot_memstore_dot_v1_dot_seat__calls__pb2.ReleaseSeatResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -13,6 +13,7 @@ from memporium.memstore.v1 import listing_calls_pb2 as _listing_calls_pb2
 from memporium.memstore.v1 import negotiation_calls_pb2 as _negotiation_calls_pb2
 from memporium.memstore.v1 import peer_calls_pb2 as _peer_calls_pb2
 from memporium.memstore.v1 import release_calls_pb2 as _release_calls_pb2
+from memporium.memstore.v1 import seat_calls_pb2 as _seat_calls_pb2
 from memporium.memstore.v1 import statement_calls_pb2 as _statement_calls_pb2
 from memporium.memstore.v1 import subscription_calls_pb2 as _subscription_calls_pb2
 import abc as _abc_1
@@ -145,6 +146,12 @@ class MemstoreServiceStub:
     """Say in plain words what an agreement, an offer or terms allow, and what would happen to a use."""
     ConvertTerms: _grpc.UnaryUnaryMultiCallable[_licence_calls_pb2.ConvertTermsRequest, _licence_calls_pb2.ConvertTermsResponse]
     """Write terms as an ODRL 2.2 policy, or read such a policy or a template; what has no counterpart is refused by name."""
+    ListSeats: _grpc.UnaryUnaryMultiCallable[_seat_calls_pb2.ListSeatsRequest, _seat_calls_pb2.ListSeatsResponse]
+    """Return the seats of an agreement; for both parties."""
+    ReleaseSeat: _grpc.UnaryUnaryMultiCallable[_seat_calls_pb2.ReleaseSeatRequest, _seat_calls_pb2.ReleaseSeatResponse]
+    """Give back a seat, or to another principal: as the consumer when it was held as long as the terms say, as the
+    provider at any time.
+    """
     CreateStatement: _grpc.UnaryUnaryMultiCallable[_statement_calls_pb2.CreateStatementRequest, _statement_calls_pb2.CreateStatementResponse]
     """Close what was used since the last statement into a new one, signed for the consumer and by the platform."""
     GetStatement: _grpc.UnaryUnaryMultiCallable[_statement_calls_pb2.GetStatementRequest, _statement_calls_pb2.GetStatementResponse]
@@ -308,6 +315,12 @@ class MemstoreServiceAsyncStub(MemstoreServiceStub):
     """Say in plain words what an agreement, an offer or terms allow, and what would happen to a use."""
     ConvertTerms: _aio.UnaryUnaryMultiCallable[_licence_calls_pb2.ConvertTermsRequest, _licence_calls_pb2.ConvertTermsResponse]  # type: ignore[assignment]
     """Write terms as an ODRL 2.2 policy, or read such a policy or a template; what has no counterpart is refused by name."""
+    ListSeats: _aio.UnaryUnaryMultiCallable[_seat_calls_pb2.ListSeatsRequest, _seat_calls_pb2.ListSeatsResponse]  # type: ignore[assignment]
+    """Return the seats of an agreement; for both parties."""
+    ReleaseSeat: _aio.UnaryUnaryMultiCallable[_seat_calls_pb2.ReleaseSeatRequest, _seat_calls_pb2.ReleaseSeatResponse]  # type: ignore[assignment]
+    """Give back a seat, or to another principal: as the consumer when it was held as long as the terms say, as the
+    provider at any time.
+    """
     CreateStatement: _aio.UnaryUnaryMultiCallable[_statement_calls_pb2.CreateStatementRequest, _statement_calls_pb2.CreateStatementResponse]  # type: ignore[assignment]
     """Close what was used since the last statement into a new one, signed for the consumer and by the platform."""
     GetStatement: _aio.UnaryUnaryMultiCallable[_statement_calls_pb2.GetStatementRequest, _statement_calls_pb2.GetStatementResponse]  # type: ignore[assignment]
@@ -744,6 +757,24 @@ class MemstoreServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_licence_calls_pb2.ConvertTermsResponse, _abc.Awaitable[_licence_calls_pb2.ConvertTermsResponse]]:
         """Write terms as an ODRL 2.2 policy, or read such a policy or a template; what has no counterpart is refused by name."""
+
+    @_abc_1.abstractmethod
+    def ListSeats(
+        self,
+        request: _seat_calls_pb2.ListSeatsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_seat_calls_pb2.ListSeatsResponse, _abc.Awaitable[_seat_calls_pb2.ListSeatsResponse]]:
+        """Return the seats of an agreement; for both parties."""
+
+    @_abc_1.abstractmethod
+    def ReleaseSeat(
+        self,
+        request: _seat_calls_pb2.ReleaseSeatRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_seat_calls_pb2.ReleaseSeatResponse, _abc.Awaitable[_seat_calls_pb2.ReleaseSeatResponse]]:
+        """Give back a seat, or to another principal: as the consumer when it was held as long as the terms say, as the
+        provider at any time.
+        """
 
     @_abc_1.abstractmethod
     def CreateStatement(

@@ -28,7 +28,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from memporium.cube.v1 import cube_pb2 as memporium_dot_cube_dot_v1_dot_cube__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!memporium/memstore/v1/terms.proto\x12\x15memporium.memstore.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cmemporium/cube/v1/cube.proto\"\x9a\x01\n\rLicenceWindow\x12.\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x08\x64uration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x1f\n\rAllowedValues\x12\x0e\n\x06values\x18\x01 \x03(\t\"\x92\x01\n\x05Quota\x12\x32\n\x04unit\x18\x01 \x01(\x0e\x32\x1e.memporium.memstore.v1.UseUnitB\x04\xe2\x41\x01\x02\x12\r\n\x05limit\x18\x02 \x01(\x03\x12\x38\n\x06period\x18\x03 \x01(\x0e\x32\".memporium.memstore.v1.QuotaPeriodB\x04\xe2\x41\x01\x02\x12\x0c\n\x04pool\x18\x04 \x01(\t\"M\n\tRateLimit\x12\r\n\x05limit\x18\x01 \x01(\x03\x12\x31\n\x08interval\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationB\x04\xe2\x41\x01\x02\"\xea\x03\n\x12LicenceConstraints\x12\x34\n\x06window\x18\x01 \x01(\x0b\x32$.memporium.memstore.v1.LicenceWindow\x12\x36\n\x08purposes\x18\x02 \x01(\x0b\x32$.memporium.memstore.v1.AllowedValues\x12\x35\n\x07regions\x18\x03 \x01(\x0b\x32$.memporium.memstore.v1.AllowedValues\x12\x37\n\tworkloads\x18\x04 \x01(\x0b\x32$.memporium.memstore.v1.AllowedValues\x12\x38\n\nrecipients\x18\x05 \x01(\x0b\x32$.memporium.memstore.v1.AllowedValues\x12,\n\x06quotas\x18\x06 \x03(\x0b\x32\x1c.memporium.memstore.v1.Quota\x12/\n\x05rates\x18\x07 \x03(\x0b\x32 .memporium.memstore.v1.RateLimit\x12\x17\n\x0fmax_concurrency\x18\x08 \x01(\x03\x12\x17\n\x0fmin_aggregation\x18\t \x01(\x03\x12\x18\n\x10on_platform_only\x18\n \x01(\x08\x12\x11\n\tmax_seats\x18\x0b \x01(\x03\"\xc4\x01\n\x11LicencePermission\x12;\n\x07\x61\x63tions\x18\x01 \x03(\x0e\x32$.memporium.memstore.v1.LicenceActionB\x04\xe2\x41\x01\x02\x12\x32\n\x05\x66orms\x18\x02 \x03(\x0e\x32\x1d.memporium.cube.v1.MemoryFormB\x04\xe2\x41\x01\x02\x12>\n\x0b\x63onstraints\x18\x03 \x01(\x0b\x32).memporium.memstore.v1.LicenceConstraints\"\x7f\n\x12LicenceProhibition\x12;\n\x07\x61\x63tions\x18\x01 \x03(\x0e\x32$.memporium.memstore.v1.LicenceActionB\x04\xe2\x41\x01\x02\x12,\n\x05\x66orms\x18\x02 \x03(\x0e\x32\x1d.memporium.cube.v1.MemoryForm\"I\n\x04\x44uty\x12\x33\n\x04kind\x18\x01 \x01(\x0e\x32\x1f.memporium.memstore.v1.DutyKindB\x04\xe2\x41\x01\x02\x12\x0c\n\x04text\x18\x02 \x01(\t\"\xff\x01\n\x0cLicenceTerms\x12=\n\x0bpermissions\x18\x01 \x03(\x0b\x32(.memporium.memstore.v1.LicencePermission\x12?\n\x0cprohibitions\x18\x02 \x03(\x0b\x32).memporium.memstore.v1.LicenceProhibition\x12+\n\x06\x64uties\x18\x03 \x03(\x0b\x32\x1b.memporium.memstore.v1.Duty\x12\x17\n\x0fspdx_expression\x18\x04 \x01(\t\x12\x1a\n\x12legal_text_sha256s\x18\x05 \x03(\t\x12\r\n\x05title\x18\x06 \x01(\t\"d\n\rTermsDocument\x12\x0f\n\x07\x63ontent\x18\x01 \x01(\x0c\x12\x0e\n\x06sha256\x18\x02 \x01(\t\x12\x32\n\x05terms\x18\x03 \x01(\x0b\x32#.memporium.memstore.v1.LicenceTerms\"_\n\x08UseUnits\x12\r\n\x05\x63\x61lls\x18\x01 \x01(\x03\x12\x10\n\x08memories\x18\x02 \x01(\x03\x12\x0e\n\x06tokens\x18\x03 \x01(\x03\x12\r\n\x05\x62ytes\x18\x04 \x01(\x03\x12\x13\n\x0b\x64\x65rivations\x18\x05 \x01(\x03*\xe2\x02\n\rLicenceAction\x12\x1e\n\x1aLICENCE_ACTION_UNSPECIFIED\x10\x00\x12\x17\n\x13LICENCE_ACTION_READ\x10\x01\x12\x1b\n\x17LICENCE_ACTION_RETRIEVE\x10\x02\x12\x1d\n\x19LICENCE_ACTION_INFER_WITH\x10\x03\x12!\n\x1dLICENCE_ACTION_MATERIALISE_KV\x10\x04\x12\x1e\n\x1aLICENCE_ACTION_DERIVE_TEXT\x10\x05\x12\x1e\n\x1aLICENCE_ACTION_DERIVE_LORA\x10\x06\x12\x18\n\x14LICENCE_ACTION_EMBED\x10\x07\x12 \n\x1cLICENCE_ACTION_EXPORT_BUNDLE\x10\x08\x12\x1f\n\x1bLICENCE_ACTION_REDISTRIBUTE\x10\t\x12\x1c\n\x18LICENCE_ACTION_BENCHMARK\x10\n*\x91\x01\n\x07UseUnit\x12\x18\n\x14USE_UNIT_UNSPECIFIED\x10\x00\x12\x12\n\x0eUSE_UNIT_CALLS\x10\x01\x12\x15\n\x11USE_UNIT_MEMORIES\x10\x02\x12\x13\n\x0fUSE_UNIT_TOKENS\x10\x03\x12\x12\n\x0eUSE_UNIT_BYTES\x10\x04\x12\x18\n\x14USE_UNIT_DERIVATIONS\x10\x05*\xa3\x01\n\x0bQuotaPeriod\x12\x1c\n\x18QUOTA_PERIOD_UNSPECIFIED\x10\x00\x12\x1a\n\x16QUOTA_PERIOD_AGREEMENT\x10\x01\x12\x15\n\x11QUOTA_PERIOD_HOUR\x10\x02\x12\x14\n\x10QUOTA_PERIOD_DAY\x10\x03\x12\x16\n\x12QUOTA_PERIOD_MONTH\x10\x04\x12\x15\n\x11QUOTA_PERIOD_YEAR\x10\x05*\xe7\x01\n\x08\x44utyKind\x12\x19\n\x15\x44UTY_KIND_UNSPECIFIED\x10\x00\x12\x17\n\x13\x44UTY_KIND_ATTRIBUTE\x10\x01\x12\x14\n\x10\x44UTY_KIND_INFORM\x10\x02\x12\x1e\n\x1a\x44UTY_KIND_DELETE_ON_EXPIRY\x10\x03\x12\x1c\n\x18\x44UTY_KIND_OBTAIN_CONSENT\x10\x04\x12\x18\n\x14\x44UTY_KIND_COMPENSATE\x10\x05\x12\x1e\n\x1a\x44UTY_KIND_WATERMARK_OUTPUT\x10\x06\x12\x19\n\x15\x44UTY_KIND_SHARE_ALIKE\x10\x07\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!memporium/memstore/v1/terms.proto\x12\x15memporium.memstore.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cmemporium/cube/v1/cube.proto\"\x9a\x01\n\rLicenceWindow\x12.\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x08\x64uration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x1f\n\rAllowedValues\x12\x0e\n\x06values\x18\x01 \x03(\t\"\x92\x01\n\x05Quota\x12\x32\n\x04unit\x18\x01 \x01(\x0e\x32\x1e.memporium.memstore.v1.UseUnitB\x04\xe2\x41\x01\x02\x12\r\n\x05limit\x18\x02 \x01(\x03\x12\x38\n\x06period\x18\x03 \x01(\x0e\x32\".memporium.memstore.v1.QuotaPeriodB\x04\xe2\x41\x01\x02\x12\x0c\n\x04pool\x18\x04 \x01(\t\"M\n\tRateLimit\x12\r\n\x05limit\x18\x01 \x01(\x03\x12\x31\n\x08interval\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationB\x04\xe2\x41\x01\x02\"\x98\x04\n\x12LicenceConstraints\x12\x34\n\x06window\x18\x01 \x01(\x0b\x32$.memporium.memstore.v1.LicenceWindow\x12\x36\n\x08purposes\x18\x02 \x01(\x0b\x32$.memporium.memstore.v1.AllowedValues\x12\x35\n\x07regions\x18\x03 \x01(\x0b\x32$.memporium.memstore.v1.AllowedValues\x12\x37\n\tworkloads\x18\x04 \x01(\x0b\x32$.memporium.memstore.v1.AllowedValues\x12\x38\n\nrecipients\x18\x05 \x01(\x0b\x32$.memporium.memstore.v1.AllowedValues\x12,\n\x06quotas\x18\x06 \x03(\x0b\x32\x1c.memporium.memstore.v1.Quota\x12/\n\x05rates\x18\x07 \x03(\x0b\x32 .memporium.memstore.v1.RateLimit\x12\x17\n\x0fmax_concurrency\x18\x08 \x01(\x03\x12\x17\n\x0fmin_aggregation\x18\t \x01(\x03\x12\x18\n\x10on_platform_only\x18\n \x01(\x08\x12\x11\n\tmax_seats\x18\x0b \x01(\x03\x12,\n\tseat_hold\x18\x0c \x01(\x0b\x32\x19.google.protobuf.Duration\"\xc4\x01\n\x11LicencePermission\x12;\n\x07\x61\x63tions\x18\x01 \x03(\x0e\x32$.memporium.memstore.v1.LicenceActionB\x04\xe2\x41\x01\x02\x12\x32\n\x05\x66orms\x18\x02 \x03(\x0e\x32\x1d.memporium.cube.v1.MemoryFormB\x04\xe2\x41\x01\x02\x12>\n\x0b\x63onstraints\x18\x03 \x01(\x0b\x32).memporium.memstore.v1.LicenceConstraints\"\x7f\n\x12LicenceProhibition\x12;\n\x07\x61\x63tions\x18\x01 \x03(\x0e\x32$.memporium.memstore.v1.LicenceActionB\x04\xe2\x41\x01\x02\x12,\n\x05\x66orms\x18\x02 \x03(\x0e\x32\x1d.memporium.cube.v1.MemoryForm\"I\n\x04\x44uty\x12\x33\n\x04kind\x18\x01 \x01(\x0e\x32\x1f.memporium.memstore.v1.DutyKindB\x04\xe2\x41\x01\x02\x12\x0c\n\x04text\x18\x02 \x01(\t\"\xff\x01\n\x0cLicenceTerms\x12=\n\x0bpermissions\x18\x01 \x03(\x0b\x32(.memporium.memstore.v1.LicencePermission\x12?\n\x0cprohibitions\x18\x02 \x03(\x0b\x32).memporium.memstore.v1.LicenceProhibition\x12+\n\x06\x64uties\x18\x03 \x03(\x0b\x32\x1b.memporium.memstore.v1.Duty\x12\x17\n\x0fspdx_expression\x18\x04 \x01(\t\x12\x1a\n\x12legal_text_sha256s\x18\x05 \x03(\t\x12\r\n\x05title\x18\x06 \x01(\t\"d\n\rTermsDocument\x12\x0f\n\x07\x63ontent\x18\x01 \x01(\x0c\x12\x0e\n\x06sha256\x18\x02 \x01(\t\x12\x32\n\x05terms\x18\x03 \x01(\x0b\x32#.memporium.memstore.v1.LicenceTerms\"_\n\x08UseUnits\x12\r\n\x05\x63\x61lls\x18\x01 \x01(\x03\x12\x10\n\x08memories\x18\x02 \x01(\x03\x12\x0e\n\x06tokens\x18\x03 \x01(\x03\x12\r\n\x05\x62ytes\x18\x04 \x01(\x03\x12\x13\n\x0b\x64\x65rivations\x18\x05 \x01(\x03*\xe2\x02\n\rLicenceAction\x12\x1e\n\x1aLICENCE_ACTION_UNSPECIFIED\x10\x00\x12\x17\n\x13LICENCE_ACTION_READ\x10\x01\x12\x1b\n\x17LICENCE_ACTION_RETRIEVE\x10\x02\x12\x1d\n\x19LICENCE_ACTION_INFER_WITH\x10\x03\x12!\n\x1dLICENCE_ACTION_MATERIALISE_KV\x10\x04\x12\x1e\n\x1aLICENCE_ACTION_DERIVE_TEXT\x10\x05\x12\x1e\n\x1aLICENCE_ACTION_DERIVE_LORA\x10\x06\x12\x18\n\x14LICENCE_ACTION_EMBED\x10\x07\x12 \n\x1cLICENCE_ACTION_EXPORT_BUNDLE\x10\x08\x12\x1f\n\x1bLICENCE_ACTION_REDISTRIBUTE\x10\t\x12\x1c\n\x18LICENCE_ACTION_BENCHMARK\x10\n*\x91\x01\n\x07UseUnit\x12\x18\n\x14USE_UNIT_UNSPECIFIED\x10\x00\x12\x12\n\x0eUSE_UNIT_CALLS\x10\x01\x12\x15\n\x11USE_UNIT_MEMORIES\x10\x02\x12\x13\n\x0fUSE_UNIT_TOKENS\x10\x03\x12\x12\n\x0eUSE_UNIT_BYTES\x10\x04\x12\x18\n\x14USE_UNIT_DERIVATIONS\x10\x05*\xa3\x01\n\x0bQuotaPeriod\x12\x1c\n\x18QUOTA_PERIOD_UNSPECIFIED\x10\x00\x12\x1a\n\x16QUOTA_PERIOD_AGREEMENT\x10\x01\x12\x15\n\x11QUOTA_PERIOD_HOUR\x10\x02\x12\x14\n\x10QUOTA_PERIOD_DAY\x10\x03\x12\x16\n\x12QUOTA_PERIOD_MONTH\x10\x04\x12\x15\n\x11QUOTA_PERIOD_YEAR\x10\x05*\xe7\x01\n\x08\x44utyKind\x12\x19\n\x15\x44UTY_KIND_UNSPECIFIED\x10\x00\x12\x17\n\x13\x44UTY_KIND_ATTRIBUTE\x10\x01\x12\x14\n\x10\x44UTY_KIND_INFORM\x10\x02\x12\x1e\n\x1a\x44UTY_KIND_DELETE_ON_EXPIRY\x10\x03\x12\x1c\n\x18\x44UTY_KIND_OBTAIN_CONSENT\x10\x04\x12\x18\n\x14\x44UTY_KIND_COMPENSATE\x10\x05\x12\x1e\n\x1a\x44UTY_KIND_WATERMARK_OUTPUT\x10\x06\x12\x19\n\x15\x44UTY_KIND_SHARE_ALIKE\x10\x07\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -49,14 +49,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LICENCEPROHIBITION'].fields_by_name['actions']._serialized_options = b'\342A\001\002'
   _globals['_DUTY'].fields_by_name['kind']._loaded_options = None
   _globals['_DUTY'].fields_by_name['kind']._serialized_options = b'\342A\001\002'
-  _globals['_LICENCEACTION']._serialized_start=1960
-  _globals['_LICENCEACTION']._serialized_end=2314
-  _globals['_USEUNIT']._serialized_start=2317
-  _globals['_USEUNIT']._serialized_end=2462
-  _globals['_QUOTAPERIOD']._serialized_start=2465
-  _globals['_QUOTAPERIOD']._serialized_end=2628
-  _globals['_DUTYKIND']._serialized_start=2631
-  _globals['_DUTYKIND']._serialized_end=2862
+  _globals['_LICENCEACTION']._serialized_start=2006
+  _globals['_LICENCEACTION']._serialized_end=2360
+  _globals['_USEUNIT']._serialized_start=2363
+  _globals['_USEUNIT']._serialized_end=2508
+  _globals['_QUOTAPERIOD']._serialized_start=2511
+  _globals['_QUOTAPERIOD']._serialized_end=2674
+  _globals['_DUTYKIND']._serialized_start=2677
+  _globals['_DUTYKIND']._serialized_end=2908
   _globals['_LICENCEWINDOW']._serialized_start=189
   _globals['_LICENCEWINDOW']._serialized_end=343
   _globals['_ALLOWEDVALUES']._serialized_start=345
@@ -66,17 +66,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RATELIMIT']._serialized_start=527
   _globals['_RATELIMIT']._serialized_end=604
   _globals['_LICENCECONSTRAINTS']._serialized_start=607
-  _globals['_LICENCECONSTRAINTS']._serialized_end=1097
-  _globals['_LICENCEPERMISSION']._serialized_start=1100
-  _globals['_LICENCEPERMISSION']._serialized_end=1296
-  _globals['_LICENCEPROHIBITION']._serialized_start=1298
-  _globals['_LICENCEPROHIBITION']._serialized_end=1425
-  _globals['_DUTY']._serialized_start=1427
-  _globals['_DUTY']._serialized_end=1500
-  _globals['_LICENCETERMS']._serialized_start=1503
-  _globals['_LICENCETERMS']._serialized_end=1758
-  _globals['_TERMSDOCUMENT']._serialized_start=1760
-  _globals['_TERMSDOCUMENT']._serialized_end=1860
-  _globals['_USEUNITS']._serialized_start=1862
-  _globals['_USEUNITS']._serialized_end=1957
+  _globals['_LICENCECONSTRAINTS']._serialized_end=1143
+  _globals['_LICENCEPERMISSION']._serialized_start=1146
+  _globals['_LICENCEPERMISSION']._serialized_end=1342
+  _globals['_LICENCEPROHIBITION']._serialized_start=1344
+  _globals['_LICENCEPROHIBITION']._serialized_end=1471
+  _globals['_DUTY']._serialized_start=1473
+  _globals['_DUTY']._serialized_end=1546
+  _globals['_LICENCETERMS']._serialized_start=1549
+  _globals['_LICENCETERMS']._serialized_end=1804
+  _globals['_TERMSDOCUMENT']._serialized_start=1806
+  _globals['_TERMSDOCUMENT']._serialized_end=1906
+  _globals['_USEUNITS']._serialized_start=1908
+  _globals['_USEUNITS']._serialized_end=2003
 # @@protoc_insertion_point(module_scope)

@@ -335,6 +335,7 @@ class LicenceConstraints(_message.Message):
     MIN_AGGREGATION_FIELD_NUMBER: _builtins.int
     ON_PLATFORM_ONLY_FIELD_NUMBER: _builtins.int
     MAX_SEATS_FIELD_NUMBER: _builtins.int
+    SEAT_HOLD_FIELD_NUMBER: _builtins.int
     max_concurrency: _builtins.int
     """At most so many of the agreement's uses at the same time; 0: no limit."""
     min_aggregation: _builtins.int
@@ -342,7 +343,7 @@ class LicenceConstraints(_message.Message):
     on_platform_only: _builtins.bool
     """True: it holds on the platform only: nothing is handed out."""
     max_seats: _builtins.int
-    """At most so many different principals under the agreement, each from its first use on; 0: no limit."""
+    """At most so many different principals hold a seat of the agreement, each from its first use on; 0: no limit."""
     @_builtins.property
     def window(self) -> Global___LicenceWindow:
         """When it holds; absent: while the agreement is active."""
@@ -371,6 +372,12 @@ class LicenceConstraints(_message.Message):
     def rates(self) -> _containers.RepeatedCompositeFieldContainer[Global___RateLimit]:
         """How fast it may be used."""
 
+    @_builtins.property
+    def seat_hold(self) -> _duration_pb2.Duration:
+        """How long a principal holds a seat at least before it can be given back, or to another: whole seconds, with
+        `max_seats` alone; absent: as long as the agreement lasts.
+        """
+
     def __init__(
         self,
         *,
@@ -385,10 +392,11 @@ class LicenceConstraints(_message.Message):
         min_aggregation: _builtins.int = ...,
         on_platform_only: _builtins.bool = ...,
         max_seats: _builtins.int = ...,
+        seat_hold: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["purposes", b"purposes", "recipients", b"recipients", "regions", b"regions", "window", b"window", "workloads", b"workloads"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["purposes", b"purposes", "recipients", b"recipients", "regions", b"regions", "seat_hold", b"seat_hold", "window", b"window", "workloads", b"workloads"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_concurrency", b"max_concurrency", "max_seats", b"max_seats", "min_aggregation", b"min_aggregation", "on_platform_only", b"on_platform_only", "purposes", b"purposes", "quotas", b"quotas", "rates", b"rates", "recipients", b"recipients", "regions", b"regions", "window", b"window", "workloads", b"workloads"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_concurrency", b"max_concurrency", "max_seats", b"max_seats", "min_aggregation", b"min_aggregation", "on_platform_only", b"on_platform_only", "purposes", b"purposes", "quotas", b"quotas", "rates", b"rates", "recipients", b"recipients", "regions", b"regions", "seat_hold", b"seat_hold", "window", b"window", "workloads", b"workloads"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

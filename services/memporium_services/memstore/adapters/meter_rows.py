@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select, tuple_, update
@@ -11,6 +12,7 @@ from memporium_services.memstore.adapters import meter_statements as statements
 from memporium_services.memstore.adapters import tables
 from memporium_services.memstore.adapters.entity_rows import Body
 from memporium_services.memstore.domain.entitlements import Draw, Reservation, ReservationState, Units, Usage, used_of
+from memporium_services.memstore.domain.seats import Seat
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -121,14 +123,31 @@ class SqlMeter:
         return [_usage_of(row) for row in self._conn.execute(query)]
 
     def seats(self, agreement: str) -> frozenset[str]:
-        """Return the principals that take a seat of an agreement."""
-        query = select(tables.seats.c.principal).where(tables.seats.c.agreement == agreement)
+        """Return the principals that hold a seat of an agreement."""
+        table = tables.seats.c
+        query = select(table.principal).where(table.agreement == agreement, table.end_us == 0)
         return frozenset(self._conn.execute(query).scalars())
 
-    def take_seat(self, agreement: str, principal: str, now_us: int) -> None:
-        """Give a principal a seat; one that it has stays."""
-        row = {"agreement": agreement, "principal": principal, "take_us": now_us}
-        self._conn.execute(upsert(tables.seats, row, index_elements=["agreement", "principal"]))
+    def all_seats(self, agreement: str, *, after: str = "", limit: int = 1_000_000) -> list[Seat]:
+        """Return the seats of an agreement, those that were given back too, by principal."""
+        table = tables.seats.c
+        query = select(tables.seats).where(table.agreement == agreement, table.principal > after)
+        rows = self._conn.execute(query.order_by(table.principal).limit(limit))
+        return [Seat(row.agreement, row.principal, row.take_us, row.end_us) for row in rows]
+
+    def seat(self, agreement: str, principal: str) -> Seat | None:
+        """Return the seat that a principal holds, or held last, or None."""
+        table = tables.seats.c
+        query = select(tables.seats).where(table.agreement == agreement, table.principal == principal)
+        row = self._conn.execute(query).one_or_none()
+        return None if row is None else Seat(row.agreement, row.principal, row.take_us, row.end_us)
+
+    def put_seat(self, seat: Seat) -> None:
+        """Insert a seat, or take the place of the one of its principal."""
+        row = asdict(seat)
+        self._conn.execute(
+            upsert(tables.seats, row, index_elements=["agreement", "principal"], set_=["take_us", "end_us"])
+        )
 
     def close(self, agreement: str, number: int, limit: int, *, before_us: int = 0) -> list[Usage]:
         """Put the oldest uses that stand on no statement on this one, at most `limit`; return them."""

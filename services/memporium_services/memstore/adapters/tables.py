@@ -190,13 +190,14 @@ reservations = Table(
     Index("ix_reservations_agreement_reserve_us", "agreement", "reserve_us"),
 )
 
-# Who takes a seat of an agreement, from the first use on.
+# Who takes a seat of an agreement, from the first use on; `end_us`: when it was given back, 0: not yet.
 seats = Table(
     "seats",
     metadata,
     Column("agreement", Text, primary_key=True),
     Column("principal", Text, primary_key=True),
     Column("take_us", BigInteger, nullable=False),
+    Column("end_us", BigInteger, nullable=False, server_default="0"),
 )
 
 usage = Table(

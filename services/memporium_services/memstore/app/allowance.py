@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from memporium_platform.errors import PlatformError, Reason
 from memporium_services.memstore.domain.entitlements import Balance, Draw, ReservationState, draws_of, window_of
+from memporium_services.memstore.domain.seats import Seat
 
 if TYPE_CHECKING:
     from memporium_platform.licence.terms import Constraints, Quota, Unit
@@ -80,7 +81,7 @@ class Allowance:
     def take_seat(self, principal: str) -> None:
         """Give a principal a seat where seats are counted and it has none."""
         if self.check_seat(principal):
-            self._tx.meter.take_seat(self.agreement, principal, self._now_us)
+            self._tx.meter.put_seat(Seat(self.agreement, principal, self._now_us))
 
     def take(self, units: Units) -> tuple[Draw, ...]:
         """Take units from every counter of the rule; return what was taken from which.

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from memporium_services.memstore.domain.entitlements import Draw, Reservation, Units, Usage
+    from memporium_services.memstore.domain.seats import Seat
     from memporium_services.memstore.domain.statements import UsageStatement
     from memporium_services.memstore.domain.subscriptions import Delivery, MarketEvent, Subscription
 
@@ -122,11 +123,19 @@ class Meter(Protocol):
         ...
 
     def seats(self, agreement: str) -> frozenset[str]:
-        """Return the principals that take a seat of an agreement."""
+        """Return the principals that hold a seat of an agreement."""
         ...
 
-    def take_seat(self, agreement: str, principal: str, now_us: int) -> None:
-        """Give a principal a seat; one that it has stays."""
+    def all_seats(self, agreement: str, *, after: str = "", limit: int = 1_000_000) -> list[Seat]:
+        """Return the seats of an agreement, those that were given back too, by principal."""
+        ...
+
+    def seat(self, agreement: str, principal: str) -> Seat | None:
+        """Return the seat that a principal holds, or held last, or None."""
+        ...
+
+    def put_seat(self, seat: Seat) -> None:
+        """Insert a seat, or take the place of the one of its principal."""
         ...
 
     def close(self, agreement: str, number: int, limit: int, *, before_us: int = 0) -> list[Usage]:

@@ -9,6 +9,7 @@ from memporium_services.memstore.servicer.contracts import ContractMethods
 from memporium_services.memstore.servicer.entitlements import EntitlementMethods
 from memporium_services.memstore.servicer.licences import LicenceMethods
 from memporium_services.memstore.servicer.peering import PeerMethods
+from memporium_services.memstore.servicer.seats import SeatMethods
 from memporium_services.memstore.servicer.statements import StatementMethods
 from memporium_services.memstore.servicer.subscriptions import SubscriptionMethods
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from memporium_services.memstore.app.offers import Offers
     from memporium_services.memstore.app.peering.trade import Trade
     from memporium_services.memstore.app.releases import Releases
+    from memporium_services.memstore.app.seats import Seats
     from memporium_services.memstore.app.statements import Statements
     from memporium_services.memstore.app.subscriptions import Subscriptions
     from memporium_services.memstore.app.usage import UsageReports
@@ -34,6 +36,7 @@ class MemstoreServicer(
     ContractMethods,
     EntitlementMethods,
     LicenceMethods,
+    SeatMethods,
     StatementMethods,
     SubscriptionMethods,
     MemstoreServiceServicer,
@@ -56,12 +59,13 @@ class MemstoreServicer(
         consents: Consents,
         explaining: Explaining,
         statements: Statements,
+        seats: Seats,
         trade: Trade,
     ) -> None:
         """Serve these concerns."""
         self._listings, self._releases, self._offers = listings, releases, offers
         self._negotiations, self._agreements, self._entitlements = negotiations, agreements, entitlements
         self._metering, self._consents, self._explaining = metering, consents, explaining
-        self._statements = statements
+        self._statements, self._seats = statements, seats
         self._usage, self._subscriptions, self._watch = usage, subscriptions, watch
         self._trade = trade
