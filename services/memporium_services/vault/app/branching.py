@@ -7,15 +7,18 @@ forgetting reaches from the one into the other.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from memporium.cube.v1 import cube_pb2
-from memporium.vault.v1.cubes_pb2 import PortableCube, Vector
 from memporium.vault.v1.vault_pb2 import Vault
 from memporium.vault.v1.vault_service_pb2 import ImportCubesHeader
 from memporium_platform.errors import invalid
 from memporium_services.vault.app import codec
+from memporium_services.vault.app.arriving import Copied
 from memporium_services.vault.app.as_of import moment_of, rows_as_of
 from memporium_services.vault.app.reading import load_payloads, reader_of
 from memporium_services.vault.app.retention import settings_of
@@ -23,8 +26,11 @@ from memporium_services.vault.domain.lifecycle import State
 from memporium_services.vault.domain.selection import PRIVATE
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
+    from numpy.typing import NDArray
+
+    from memporium.cube.v1.cube_pb2 import Cube
     from memporium_platform.call import Call
     from memporium_services.vault.app.as_of import Moment
     from memporium_services.vault.app.cipher import VaultCipher
@@ -32,7 +38,7 @@ if TYPE_CHECKING:
     from memporium_services.vault.app.runtime import Runtime
     from memporium_services.vault.app.transfer_streams import TransferStreams
     from memporium_services.vault.app.vaults import Vaults
-    from memporium_services.vault.domain.rows import CubeRow, VaultRow
+    from memporium_services.vault.domain.rows import CubeRow, UnitRow, VaultRow
 
 _TENSORS = (cube_pb2.MEMORY_FORM_ACTIVATION, cube_pb2.MEMORY_FORM_PARAMETER)
 
@@ -93,43 +99,63 @@ class Branching:
 
     async def _cubes(
         self, call: Call, source: VaultRow, branch: VaultRow, moment: Moment
-    ) -> AsyncIterator[list[PortableCube]]:
-        cipher = await self._rt.cipher(source)
+    ) -> AsyncIterator[list[Copied]]:
+        rt, cipher = self._rt, await self._rt.cipher(source)
         # Not what is written while the branch is being made.
         fixed = moment if moment.given else replace(moment, revision=source.revision)
-        async for page in rows_as_of(self._rt, call, source, fixed):
+        async for page in rows_as_of(rt, call, source, fixed):
             kept = [pair for pair in page if pair[0].form not in _TENSORS and pair[0].state != State.EXPIRED]
-            if kept:
-                yield await self._portable(call, source, branch, kept, cipher)
-
-    async def _portable(
-        self, call: Call, source: VaultRow, branch: VaultRow, pairs: list[tuple[CubeRow, CubeRow]], cipher: VaultCipher
-    ) -> list[PortableCube]:
-        """Return the cubes as they were; units that are still the same bring their vectors along."""
-        rt = self._rt
-        rows = [then for then, _ in pairs]
-        payloads = await load_payloads(rt, source, rows, cipher)
-        same = [then.cube_id for then, now in pairs if _same_content(then, now, cipher)]
-        units = await rt.db.read(lambda conn: rt.store(conn).units_of(source.uid, same))
-        reader = reader_of(call)
-        found: dict[str, PortableCube] = {}
-        for row in rows:
-            cube = codec.cube_of(source, row, cipher, payload=payloads.get(row.cube_id))
-            if reader and cube.governance.access_scope == PRIVATE and row.owner != reader:
+            if not kept:
                 continue
-            # The originals are frozen or held; copies to try things with are free, and go when the branch goes.
-            cube.governance.frozen = cube.governance.legal_hold = False
-            lineage = cube.behavioural.lineage
-            lineage.parents[:] = [
-                f"{branch.name}{name.removeprefix(source.name)}" if name.startswith(f"{source.name}/cubes/") else name
-                for name in lineage.parents
-            ]
-            found[row.cube_id] = PortableCube(cube=cube)
-        for unit in units:
-            portable, stored = found.get(unit.cube_id), codec.open_unit(unit, cipher)
-            if portable is not None and stored.vector is not None:
-                portable.unit_vectors.append(Vector(values=stored.vector.tolist()))
-        return list(found.values())
+            rows = [then for then, _ in kept]
+            payloads = await load_payloads(rt, source, rows, cipher)
+            same = [then.cube_id for then, now in kept if _same_content(then, now, cipher)]
+            units = await rt.db.read(lambda conn, same=same: rt.store(conn).units_of(source.uid, same))  # type: ignore[misc]
+            made = await asyncio.to_thread(_copies, source, branch, rows, payloads, units, cipher, reader_of(call))
+            if made:
+                yield made
+
+
+def _copies(
+    source: VaultRow,
+    branch: VaultRow,
+    rows: Sequence[CubeRow],
+    payloads: Mapping[str, bytes],
+    units: Sequence[UnitRow],
+    cipher: VaultCipher,
+    reader: str,
+) -> list[Copied]:
+    """Return the cubes of rows as they were; units that are still the same bring their vectors along."""
+    vectors = _vectors(units, cipher)
+    found: list[Copied] = []
+    for row in rows:
+        stored = payloads.get(row.cube_id, b"")
+        cube = codec.cube_of(source, row, cipher, payload=stored)
+        if reader and cube.governance.access_scope == PRIVATE and row.owner != reader:
+            continue
+        _set_free(cube, source, branch)
+        found.append(Copied(cube, stored, vectors.get(row.cube_id)))
+    return found
+
+
+def _set_free(cube: Cube, source: VaultRow, branch: VaultRow) -> None:
+    """Make a copy to try things with: the originals are frozen or held; copies go when the branch goes."""
+    cube.governance.frozen = cube.governance.legal_hold = False
+    parents = cube.behavioural.lineage.parents
+    if parents:
+        prefix = f"{source.name}/cubes/"
+        parents[:] = [
+            f"{branch.name}{name.removeprefix(source.name)}" if name.startswith(prefix) else name for name in parents
+        ]
+
+
+def _vectors(units: Sequence[UnitRow], cipher: VaultCipher) -> dict[str, NDArray[np.float32]]:
+    """Return the vectors of cubes all of whose units have one, in the units' order."""
+    found: dict[str, list[NDArray[np.float32] | None]] = {}
+    for unit in units:
+        found.setdefault(unit.cube_id, []).append(codec.vector_in(unit, cipher))
+    whole = {cube_id: [one for one in its if one is not None] for cube_id, its in found.items()}
+    return {cube_id: np.stack(its) for cube_id, its in whole.items() if len(its) == len(found[cube_id])}
 
 
 def _same_content(then: CubeRow, now: CubeRow, cipher: VaultCipher) -> bool:

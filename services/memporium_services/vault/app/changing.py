@@ -12,7 +12,7 @@ from memporium.cube.v1.cube_pb2 import Cube
 from memporium_platform import audit, idempotency
 from memporium_platform.errors import PlatformError, Reason, denied, etag_mismatch
 from memporium_services.vault.app import codec, content
-from memporium_services.vault.app.columns import columns_of, same_token, unit_works, words_of
+from memporium_services.vault.app.columns import band_tokens, columns_of, same_token, unit_works, words_of
 from memporium_services.vault.app.drafting import vectors_for
 from memporium_services.vault.app.plans import Plan, StaleError, apply_plan
 from memporium_services.vault.app.reading import (
@@ -217,7 +217,7 @@ class Changer:
             version=_version(call, cipher, new, old, meta, edit),
             payload=payload,
             moved=None,
-            terms=tuple(words_of(cipher, old.cube_id, cube, fingerprint, same=same)),
+            terms=tuple(words_of(cipher, old.cube_id, cube, band_tokens(cipher, fingerprint), same=same)),
             units=units,
             blob_keys=blob_keys,
         )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import orjson
 
-from memporium.cube.v1.cube_pb2 import Cube, Payload
+from memporium.cube.v1.cube_pb2 import Cube
 from memporium.vault.v1.cubes_pb2 import Unit
 from memporium_services.vault.app import masks
 from memporium_services.vault.domain.versions import etag
@@ -70,7 +70,7 @@ def cube_of(vault: VaultRow, row: CubeRow, cipher: VaultCipher, *, payload: byte
     if row.uses:
         used.use_counts.update(orjson.loads(row.uses))
     if payload is not None:
-        cube.payload.CopyFrom(Payload.FromString(payload))
+        cube.payload.MergeFromString(payload)
     return cube
 
 
@@ -156,6 +156,17 @@ def message_in(sealed: bytes, cipher: VaultCipher, cube_id: str, ordinal: int) -
     """
     body = cipher.open(sealed, "unit", cube_id, ordinal)
     return Unit.FromString(body[_LENGTHS.size : _LENGTHS.size + _LENGTHS.unpack_from(body)[0]])
+
+
+def vector_in(row: UnitRow, cipher: VaultCipher) -> NDArray[np.float32] | None:
+    """Return the vector of a stored unit alone; None: it has none.
+
+    Raises:
+        PlatformError: INTEGRITY_FAILURE.
+    """
+    body = cipher.open(row.body_sealed, "unit", row.cube_id, row.ordinal)
+    to_vector = _LENGTHS.size + sum(_LENGTHS.unpack_from(body))
+    return np.frombuffer(body, "<f2", offset=to_vector).astype(np.float32) if len(body) > to_vector else None
 
 
 def unit_vectors(vectors: NDArray[np.float32]) -> NDArray[np.float16]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from memporium_services.vault.app.retention import retention_of
 from memporium_services.vault.domain import lifespan, selection
 from memporium_services.vault.domain.canonical import canonical
 from memporium_services.vault.domain.rows import TermRow, UnitRow
-from memporium_services.vault.domain.simhash import bands
+from memporium_services.vault.domain.simhash import bands as bands_of
 from memporium_services.vault.domain.text import terms_of
 
 if TYPE_CHECKING:
@@ -47,25 +47,32 @@ class UnitWork:
 
 def columns_of(vault: VaultRow, cipher: VaultCipher, cube: Cube, row: CubeRow) -> CubeRow:
     """Return the row with its columns as the cube says."""
+    values = column_values(vault, cipher, cube, owner=row.owner, create_us=row.create_us, form=row.form)
+    return replace(row, **values)
+
+
+def column_values(
+    vault: VaultRow, cipher: VaultCipher, cube: Cube, *, owner: str, create_us: int, form: int = 0
+) -> dict[str, Any]:
+    """Return the columns of a row as the cube says; `form` is that of a payload that is not there."""
     told, governed = cube.descriptive, cube.governance
     scope = governed.access_scope or _SHARED
-    own = row.owner if scope == selection.PRIVATE else ""
-    form = content.form_of(cube.payload)
-    return replace(
-        row,
-        form=form or row.form,
-        semantic_type=told.semantic_type,
-        origin=told.origin,
-        scope=scope,
-        priority=governed.priority,
-        legal_hold=governed.legal_hold,
-        licensed=bool(governed.licences),
-        dedup=content_token(cipher, cube, form=form or row.form, own=own),
-        event_us=content.event_us_of(cube),
-        expire_us=lifespan.expire_us(
-            create_us=row.create_us, ttl_s=content.ttl_s_of(cube), retention=retention_of(vault.settings)
+    own = owner if scope == selection.PRIVATE else ""
+    form = content.form_of(cube.payload) or form
+    return {
+        "form": form,
+        "semantic_type": told.semantic_type,
+        "origin": told.origin,
+        "scope": scope,
+        "priority": governed.priority,
+        "legal_hold": governed.legal_hold,
+        "licensed": bool(governed.licences),
+        "dedup": content_token(cipher, cube, form=form, own=own),
+        "event_us": content.event_us_of(cube),
+        "expire_us": lifespan.expire_us(
+            create_us=create_us, ttl_s=content.ttl_s_of(cube), retention=retention_of(vault.settings)
         ),
-    )
+    }
 
 
 def content_token(cipher: VaultCipher, cube: Cube, *, form: int, own: str) -> str:
@@ -74,8 +81,8 @@ def content_token(cipher: VaultCipher, cube: Cube, *, form: int, own: str) -> st
     return cipher.token("content", "\0".join((cube.content_digest, str(form), own, *agreements)))
 
 
-def words_of(cipher: VaultCipher, cube_id: str, cube: Cube, fingerprint: int, *, same: str) -> list[TermRow]:
-    """Return the keyed words beside a cube; `same` is the one of its canonical form, "": none."""
+def words_of(cipher: VaultCipher, cube_id: str, cube: Cube, bands: Sequence[str], *, same: str) -> list[TermRow]:
+    """Return the keyed words beside a cube; `bands` of its SimHash, `same` of its canonical form, "": none."""
     told, governed = cube.descriptive, cube.governance
     words = {
         *((selection.TAG, tag) for tag in told.tags),
@@ -89,8 +96,7 @@ def words_of(cipher: VaultCipher, cube_id: str, cube: Cube, fingerprint: int, *,
     }
     rows = [TermRow(cube_id, kind, cipher.token(kind, word)) for kind, word in sorted(words) if word]
     rows += [TermRow(cube_id, selection.SAME, same)] if same else []
-    tokens = band_tokens(cipher, fingerprint)
-    return rows + [TermRow(cube_id, selection.BAND, token) for token in tokens]
+    return rows + [TermRow(cube_id, selection.BAND, token) for token in bands]
 
 
 def same_token(cipher: VaultCipher, cube: Cube, owner: str) -> str:
@@ -132,7 +138,7 @@ def band_tokens(cipher: VaultCipher, fingerprint: int) -> tuple[str, ...]:
     """Return the keyed bands of a SimHash; none for texts too short to have one."""
     if fingerprint == 0:
         return ()
-    return tuple(cipher.token(selection.BAND, f"{place}:{band}") for place, band in enumerate(bands(fingerprint)))
+    return tuple(cipher.token(selection.BAND, f"{place}:{band}") for place, band in enumerate(bands_of(fingerprint)))
 
 
 def unit_works(

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from memporium_platform.errors import invalid
 from memporium_services.vault.app import codec, content
-from memporium_services.vault.app.columns import band_tokens, columns_of, same_token, unit_works, words_of
+from memporium_services.vault.app.columns import band_tokens, column_values, same_token, unit_works, words_of
 from memporium_services.vault.domain.lifecycle import State
 from memporium_services.vault.domain.rows import CubeRow, PayloadRow, TermRow, VersionRow
 from memporium_services.vault.domain.simhash import simhash
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from memporium_services.vault.app.runtime import Runtime
     from memporium_services.vault.domain.rows import VaultRow
 
-_SHARED = 2
 # Cubes with no more units than this are drafted on the loop: the hop to a thread takes longer.
 _SMALL_UNITS = 4
 
@@ -106,16 +105,30 @@ async def vectors_for(
         if vectors is None:
             texts += [draft.indexed for draft in drafts]
     embedded = await rt.embedder.embed(vault.embedding_model, texts) if texts else np.zeros((0, 0), np.float32)
-    found: list[NDArray[np.float16] | None] = []
+    matrices: list[NDArray[np.float32] | None] = []
     start = 0
     for drafts, vectors in zip(units, given, strict=True):
         if not drafts:
-            found.append(None)
+            matrices.append(None)
         elif vectors is not None:
-            found.append(codec.unit_vectors(vectors))
+            matrices.append(vectors)
         else:
-            found.append(codec.unit_vectors(embedded[start : start + len(drafts)]))
+            matrices.append(embedded[start : start + len(drafts)])
             start += len(drafts)
+    return _scaled(matrices)
+
+
+def _scaled(matrices: Sequence[NDArray[np.float32] | None]) -> list[NDArray[np.float16] | None]:
+    """Return matrices with rows of unit length: all at once, where they are of one width."""
+    present = [matrix for matrix in matrices if matrix is not None]
+    if len({matrix.shape[1] for matrix in present}) > 1:
+        return [None if matrix is None else codec.unit_vectors(matrix) for matrix in matrices]
+    rows = codec.unit_vectors(np.concatenate(present)) if present else np.zeros((0, 0), np.float16)
+    found: list[NDArray[np.float16] | None] = []
+    start = 0
+    for matrix in matrices:
+        found.append(None if matrix is None else rows[start : start + len(matrix)])
+        start += 0 if matrix is None else len(matrix)
     return found
 
 
@@ -186,38 +199,31 @@ def _draft(
     units, own_terms = unit_works(cipher, cube_id, cube.descriptive.language, drafts, vectors, analysed=analysed)
     fingerprint = one.simhash or simhash(own_terms)
     keys = tuple(cipher.object_name("blob", blob.sha256) for blob in content.blobs_of(cube.payload))
-    row = columns_of(
-        vault,
-        cipher,
-        cube,
-        CubeRow(
-            vault_uid=vault.uid,
-            cube_id=cube_id,
-            uid=uid,
-            version=1,
-            payload_version=1,
-            state=one.state or int(origin.state),
-            frozen=one.frozen,
-            form=0,
-            semantic_type=0,
-            origin=0,
-            scope=_SHARED,
-            owner=one.owner or origin.author,
-            priority=0,
-            dedup="",
-            simhash=fingerprint,
-            create_us=one.create_us or origin.now_us,
-            update_us=origin.now_us,
-            size_bytes=len(stored) + sum(blob.size_bytes for blob in content.blobs_of(cube.payload)),
-            last_use_us=origin.now_us,
-            import_id=origin.import_id,
-        ),
+    owner, create_us = one.owner or origin.author, one.create_us or origin.now_us
+    row_meta = cipher.seal(codec.meta_of(cube), "meta", uid, 1)
+    row = CubeRow(
+        vault_uid=vault.uid,
+        cube_id=cube_id,
+        uid=uid,
+        version=1,
+        payload_version=1,
+        state=one.state or int(origin.state),
+        frozen=one.frozen,
+        owner=owner,
+        simhash=fingerprint,
+        create_us=create_us,
+        update_us=origin.now_us,
+        size_bytes=len(stored) + sum(blob.size_bytes for blob in content.blobs_of(cube.payload)),
+        last_use_us=origin.now_us,
+        import_id=origin.import_id,
+        meta_sealed=row_meta,
+        **column_values(vault, cipher, cube, owner=owner, create_us=create_us),
     )
     same = same_token(cipher, cube, row.owner) if origin.compared else ""
-    row_meta = cipher.seal(codec.meta_of(cube), "meta", uid, 1)
+    bands = band_tokens(cipher, fingerprint) if origin.compared else ()
     return Draft(
         cube=cube,
-        row=replace(row, meta_sealed=row_meta),
+        row=row,
         version=VersionRow(
             cube_id=cube_id,
             version=1,
@@ -230,8 +236,8 @@ def _draft(
             note_sealed=cipher.seal(origin.reason.encode(), "note", uid, 1) if origin.reason else b"",
         ),
         payload=PayloadRow(cube_id, 1, cipher.seal(stored, "payload", uid, 1)),
-        terms=tuple(words_of(cipher, cube_id, cube, fingerprint if origin.compared else 0, same=same)),
-        band_tokens=band_tokens(cipher, fingerprint) if origin.compared else (),
+        terms=tuple(words_of(cipher, cube_id, cube, bands, same=same)),
+        band_tokens=bands,
         units=units,
         blob_keys=keys,
         same=same,
