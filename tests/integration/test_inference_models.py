@@ -6,7 +6,7 @@ import grpc
 import numpy as np
 import pytest
 
-from memporium.inference.v1 import embed_pb2, generate_pb2, inference_service_pb2, model_pb2
+from memporium.inference.v1 import embed_pb2, generate_pb2, inference_service_pb2, model_pb2, score_pb2
 from memporium.inference.v1.inference_service_pb2_grpc import InferenceServiceStub
 from memporium_platform.errors import Reason
 from memporium_platform.rpc.errors_client import reason_of
@@ -128,3 +128,30 @@ async def test_models_are_listed_in_pages(stub):
 async def test_tokens_are_counted(stub):
     request = inference_service_pb2.CountTokensRequest(model="tiny-random", texts=["four", "äö"])
     assert list((await stub.CountTokens(request)).token_counts) == [4, 4]
+
+
+async def test_texts_are_scored_and_the_likelier_one_is_what_the_model_writes(stub):
+    written = await collect(stub.Generate(generate_pb2.GenerateRequest(model="tiny-random", prompt="x", max_tokens=4)))
+    answer = "".join(response.delta.text for response in written)
+    texts = [score_pb2.TextToScore(prompt="x", continuation=one) for one in (answer, "zzzz")]
+    found = await stub.ScoreTexts(score_pb2.ScoreTextsRequest(model="tiny-random", texts=texts))
+    first, second = (one.log_probability / one.token_count for one in found.scores)
+    assert second < first < 0
+    assert [one.prompt_token_count for one in found.scores] == [1, 1]
+    assert found.model_fingerprint
+
+
+async def test_texts_to_score_are_within_the_limits(stub):
+    limits = (await stub.GetCapabilities(inference_service_pb2.GetCapabilitiesRequest())).capabilities
+    one = score_pb2.TextToScore(prompt="x", continuation="y")
+    message = generate_pb2.Message(role=generate_pb2.ROLE_USER, content="x")
+    for texts in (
+        [one] * (limits.max_score_texts + 1),
+        [score_pb2.TextToScore(continuation="y")],
+        [score_pb2.TextToScore(prompt="x", messages=[message], continuation="y")],
+        [score_pb2.TextToScore(messages=[generate_pb2.Message(content="x")], continuation="y")],
+        [score_pb2.TextToScore(prompt="x")],
+        [score_pb2.TextToScore(prompt="x", continuation="y" * (1 << 21))],
+    ):
+        request = score_pb2.ScoreTextsRequest(model="tiny-random", texts=texts)
+        assert await refusal(stub.ScoreTexts(request)) is Reason.INVALID_FIELD

@@ -24,6 +24,7 @@ from memporium_services.inference.app.making import Making
 from memporium_services.inference.app.merging import Merging
 from memporium_services.inference.app.prefetch import Prefetch
 from memporium_services.inference.app.probing import Probing
+from memporium_services.inference.app.scoring import Scoring
 from memporium_services.inference.app.tier_uses import TierUses
 from memporium_services.inference.app.tier_watch import TierWatch
 from memporium_services.inference.app.training import Training
@@ -118,6 +119,7 @@ async def build(kernel: Kernel) -> InferenceModule:
         Parameters(Training(making, checkpoints), Merging(making), Probing(making)),
         watermarks,
         tier,
+        scoring=Scoring(registry),
         tokens=kernel.page_tokens,
         settings=settings,
     )

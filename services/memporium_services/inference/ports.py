@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from memporium_services.inference.domain.lessons import Lesson
     from memporium_services.inference.domain.memory import NewMemory, NewText, UsedMemory
+    from memporium_services.inference.domain.scoring import ScoreTask, TextScore
     from memporium_services.inference.domain.trainings import (
         Example,
         MergedAdapter,
@@ -93,6 +94,17 @@ class Generator(Protocol):
 
         Raises:
             PlatformError: INVALID_FIELD for a prompt that is too long; MODEL_MISMATCH for memory that does not fit.
+        """
+        ...
+
+    async def score(self, tasks: Sequence[ScoreTask], *, isolation: str) -> list[TextScore]:
+        """Return how likely each text is, in their order; what `isolation` tells apart shares no cache.
+
+        Cancelling the call ends the computation.
+
+        Raises:
+            PlatformError: INVALID_FIELD for a text that is too long, or for none; MODEL_UNAVAILABLE where an endpoint
+                gives no probabilities.
         """
         ...
 

@@ -10,16 +10,17 @@ from memporium.inference.v1.inference_service_pb2_grpc import InferenceServiceSe
 from memporium_platform.call import current_call
 from memporium_platform.names import ORG
 from memporium_platform.paging import PageTokens, page_size
-from memporium_services.inference.convert import calls, events, tiers
+from memporium_services.inference.convert import calls, events, scores, tiers
 from memporium_services.inference.servicer_parameters import ParameterMethods, Parameters
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from memporium.inference.v1 import convert_pb2, embed_pb2, generate_pb2, tier_pb2, watermark_pb2
+    from memporium.inference.v1 import convert_pb2, embed_pb2, generate_pb2, score_pb2, tier_pb2, watermark_pb2
     from memporium_services.inference.app.conversion import Conversion
     from memporium_services.inference.app.generation import Generation
     from memporium_services.inference.app.registry import Registry
+    from memporium_services.inference.app.scoring import Scoring
     from memporium_services.inference.app.tier_watch import TierWatch
     from memporium_services.inference.app.watermarks import Watermarks
     from memporium_services.inference.settings import InferenceSettings
@@ -37,6 +38,7 @@ class InferenceServicer(ParameterMethods, InferenceServiceServicer):
         watermarks: Watermarks,
         tier: TierWatch,
         *,
+        scoring: Scoring,
         tokens: PageTokens,
         settings: InferenceSettings,
     ) -> None:
@@ -47,6 +49,7 @@ class InferenceServicer(ParameterMethods, InferenceServiceServicer):
         self._parameters = parameters
         self._watermarks = watermarks
         self._tier = tier
+        self._scoring = scoring
         self._tokens = tokens
         self._settings = settings
 
@@ -80,6 +83,11 @@ class InferenceServicer(ParameterMethods, InferenceServiceServicer):
         texts = calls.texts_of(request.texts, self._settings)
         model, counts = await self._registry.count_tokens(request.model, texts)
         return inference_service_pb2.CountTokensResponse(model=model, token_counts=counts)
+
+    async def ScoreTexts(self, request: score_pb2.ScoreTextsRequest, _context: Any) -> score_pb2.ScoreTextsResponse:
+        tasks = scores.score_tasks(request, self._settings)
+        found = await self._scoring.score(request.model, tasks, tenant=current_call().principal.org)
+        return scores.score_response(*found)
 
     async def DetectWatermark(
         self, request: watermark_pb2.DetectWatermarkRequest, _context: Any

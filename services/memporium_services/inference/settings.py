@@ -82,6 +82,7 @@ class InferenceSettings(BaseSettings):
     max_prompt_tokens: int = Field(8192, ge=1, description="Most tokens of a prompt; never above the model's window.")
     max_new_tokens: int = Field(1024, ge=1, description="Most tokens written in one Generate.")
     default_new_tokens: int = Field(128, ge=1, description="Tokens written where a request says none.")
+    max_score_texts: int = Field(256, ge=1, description="Most texts in one ScoreTexts.")
     max_mounts: int = Field(256, ge=1, description="Most memories in one Generate, BuildActivation, TrainParameter.")
     max_input_bytes: int = Field(1 << 20, ge=1, description="Most UTF-8 bytes of messages, prompt and memory together.")
     max_training_tokens: int = Field(65_536, ge=1, description="Most tokens of training examples, before epochs.")

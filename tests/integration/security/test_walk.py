@@ -37,6 +37,7 @@ OPEN = {
     "governance.RedactPii",
     "inference.Embed",
     "inference.CountTokens",
+    "inference.ScoreTexts",
     "inference.ListModels",
     "inference.GetCapabilities",
     "scheduler.ListStrategies",

@@ -189,6 +189,7 @@ class Capabilities(_message.Message):
     MAX_MOUNTS_FIELD_NUMBER: _builtins.int
     MAX_TRAINING_TOKENS_FIELD_NUMBER: _builtins.int
     MAX_BLOB_BYTES_FIELD_NUMBER: _builtins.int
+    MAX_SCORE_TEXTS_FIELD_NUMBER: _builtins.int
     default_embedder: _builtins.str
     """Name of the default embedder."""
     default_generator: _builtins.str
@@ -207,6 +208,8 @@ class Capabilities(_message.Message):
     """Most tokens trained on in one TrainParameter, before epochs."""
     max_blob_bytes: _builtins.int
     """Most bytes of one activation or parameter blob."""
+    max_score_texts: _builtins.int
+    """Most texts in one ScoreTexts."""
     def __init__(
         self,
         *,
@@ -219,10 +222,11 @@ class Capabilities(_message.Message):
         max_mounts: _builtins.int = ...,
         max_training_tokens: _builtins.int = ...,
         max_blob_bytes: _builtins.int = ...,
+        max_score_texts: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["default_embedder", b"default_embedder", "default_generator", b"default_generator", "max_blob_bytes", b"max_blob_bytes", "max_embed_bytes", b"max_embed_bytes", "max_embed_texts", b"max_embed_texts", "max_mounts", b"max_mounts", "max_new_tokens", b"max_new_tokens", "max_prompt_tokens", b"max_prompt_tokens", "max_training_tokens", b"max_training_tokens"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["default_embedder", b"default_embedder", "default_generator", b"default_generator", "max_blob_bytes", b"max_blob_bytes", "max_embed_bytes", b"max_embed_bytes", "max_embed_texts", b"max_embed_texts", "max_mounts", b"max_mounts", "max_new_tokens", b"max_new_tokens", "max_prompt_tokens", b"max_prompt_tokens", "max_score_texts", b"max_score_texts", "max_training_tokens", b"max_training_tokens"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -8,6 +8,7 @@ from memporium.inference.v1 import embed_pb2 as memporium_dot_inference_dot_v1_d
 from memporium.inference.v1 import generate_pb2 as memporium_dot_inference_dot_v1_dot_generate__pb2
 from memporium.inference.v1 import inference_service_pb2 as memporium_dot_inference_dot_v1_dot_inference__service__pb2
 from memporium.inference.v1 import parameter_pb2 as memporium_dot_inference_dot_v1_dot_parameter__pb2
+from memporium.inference.v1 import score_pb2 as memporium_dot_inference_dot_v1_dot_score__pb2
 from memporium.inference.v1 import tier_pb2 as memporium_dot_inference_dot_v1_dot_tier__pb2
 from memporium.inference.v1 import watermark_pb2 as memporium_dot_inference_dot_v1_dot_watermark__pb2
 
@@ -76,6 +77,11 @@ class InferenceServiceStub:
                 '/memporium.inference.v1.InferenceService/CountTokens',
                 request_serializer=memporium_dot_inference_dot_v1_dot_inference__service__pb2.CountTokensRequest.SerializeToString,
                 response_deserializer=memporium_dot_inference_dot_v1_dot_inference__service__pb2.CountTokensResponse.FromString,
+                _registered_method=True)
+        self.ScoreTexts = channel.unary_unary(
+                '/memporium.inference.v1.InferenceService/ScoreTexts',
+                request_serializer=memporium_dot_inference_dot_v1_dot_score__pb2.ScoreTextsRequest.SerializeToString,
+                response_deserializer=memporium_dot_inference_dot_v1_dot_score__pb2.ScoreTextsResponse.FromString,
                 _registered_method=True)
         self.DetectWatermark = channel.unary_unary(
                 '/memporium.inference.v1.InferenceService/DetectWatermark',
@@ -159,6 +165,14 @@ class InferenceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ScoreTexts(self, request, context):
+        """Tells how likely a model holds texts to be behind their prompts, without writing any: to rank, to choose among
+        readings. Endpoints that give no probabilities of a prompt are MODEL_UNAVAILABLE for it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DetectWatermark(self, request, context):
         """Tells a provider whether a text was written with memory under its agreements whose terms ask for a watermark.
         """
@@ -231,6 +245,11 @@ def add_InferenceServiceServicer_to_server(servicer, server):
                     servicer.CountTokens,
                     request_deserializer=memporium_dot_inference_dot_v1_dot_inference__service__pb2.CountTokensRequest.FromString,
                     response_serializer=memporium_dot_inference_dot_v1_dot_inference__service__pb2.CountTokensResponse.SerializeToString,
+            ),
+            'ScoreTexts': grpc.unary_unary_rpc_method_handler(
+                    servicer.ScoreTexts,
+                    request_deserializer=memporium_dot_inference_dot_v1_dot_score__pb2.ScoreTextsRequest.FromString,
+                    response_serializer=memporium_dot_inference_dot_v1_dot_score__pb2.ScoreTextsResponse.SerializeToString,
             ),
             'DetectWatermark': grpc.unary_unary_rpc_method_handler(
                     servicer.DetectWatermark,
@@ -449,6 +468,33 @@ class InferenceService:
             '/memporium.inference.v1.InferenceService/CountTokens',
             memporium_dot_inference_dot_v1_dot_inference__service__pb2.CountTokensRequest.SerializeToString,
             memporium_dot_inference_dot_v1_dot_inference__service__pb2.CountTokensResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ScoreTexts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memporium.inference.v1.InferenceService/ScoreTexts',
+            memporium_dot_inference_dot_v1_dot_score__pb2.ScoreTextsRequest.SerializeToString,
+            memporium_dot_inference_dot_v1_dot_score__pb2.ScoreTextsResponse.FromString,
             options,
             channel_credentials,
             insecure,

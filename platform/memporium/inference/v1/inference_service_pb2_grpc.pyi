@@ -10,6 +10,7 @@ from memporium.inference.v1 import embed_pb2 as _embed_pb2
 from memporium.inference.v1 import generate_pb2 as _generate_pb2
 from memporium.inference.v1 import inference_service_pb2 as _inference_service_pb2
 from memporium.inference.v1 import parameter_pb2 as _parameter_pb2
+from memporium.inference.v1 import score_pb2 as _score_pb2
 from memporium.inference.v1 import tier_pb2 as _tier_pb2
 from memporium.inference.v1 import watermark_pb2 as _watermark_pb2
 import abc as _abc_1
@@ -57,6 +58,10 @@ class InferenceServiceStub:
     """Asks an adapter for what it knows and keeps what it is sure of as a plaintext cube, measured against its sources."""
     CountTokens: _grpc.UnaryUnaryMultiCallable[_inference_service_pb2.CountTokensRequest, _inference_service_pb2.CountTokensResponse]
     """Counts the tokens of texts as a model reads them."""
+    ScoreTexts: _grpc.UnaryUnaryMultiCallable[_score_pb2.ScoreTextsRequest, _score_pb2.ScoreTextsResponse]
+    """Tells how likely a model holds texts to be behind their prompts, without writing any: to rank, to choose among
+    readings. Endpoints that give no probabilities of a prompt are MODEL_UNAVAILABLE for it.
+    """
     DetectWatermark: _grpc.UnaryUnaryMultiCallable[_watermark_pb2.DetectWatermarkRequest, _watermark_pb2.DetectWatermarkResponse]
     """Tells a provider whether a text was written with memory under its agreements whose terms ask for a watermark."""
     ReadTierTrace: _grpc.UnaryStreamMultiCallable[_tier_pb2.ReadTierTraceRequest, _tier_pb2.ReadTierTraceResponse]
@@ -91,6 +96,10 @@ class InferenceServiceAsyncStub(InferenceServiceStub):
     """Asks an adapter for what it knows and keeps what it is sure of as a plaintext cube, measured against its sources."""
     CountTokens: _aio.UnaryUnaryMultiCallable[_inference_service_pb2.CountTokensRequest, _inference_service_pb2.CountTokensResponse]  # type: ignore[assignment]
     """Counts the tokens of texts as a model reads them."""
+    ScoreTexts: _aio.UnaryUnaryMultiCallable[_score_pb2.ScoreTextsRequest, _score_pb2.ScoreTextsResponse]  # type: ignore[assignment]
+    """Tells how likely a model holds texts to be behind their prompts, without writing any: to rank, to choose among
+    readings. Endpoints that give no probabilities of a prompt are MODEL_UNAVAILABLE for it.
+    """
     DetectWatermark: _aio.UnaryUnaryMultiCallable[_watermark_pb2.DetectWatermarkRequest, _watermark_pb2.DetectWatermarkResponse]  # type: ignore[assignment]
     """Tells a provider whether a text was written with memory under its agreements whose terms ask for a watermark."""
     ReadTierTrace: _aio.UnaryStreamMultiCallable[_tier_pb2.ReadTierTraceRequest, _tier_pb2.ReadTierTraceResponse]  # type: ignore[assignment]
@@ -164,6 +173,16 @@ class InferenceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_inference_service_pb2.CountTokensResponse, _abc.Awaitable[_inference_service_pb2.CountTokensResponse]]:
         """Counts the tokens of texts as a model reads them."""
+
+    @_abc_1.abstractmethod
+    def ScoreTexts(
+        self,
+        request: _score_pb2.ScoreTextsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_score_pb2.ScoreTextsResponse, _abc.Awaitable[_score_pb2.ScoreTextsResponse]]:
+        """Tells how likely a model holds texts to be behind their prompts, without writing any: to rank, to choose among
+        readings. Endpoints that give no probabilities of a prompt are MODEL_UNAVAILABLE for it.
+        """
 
     @_abc_1.abstractmethod
     def DetectWatermark(

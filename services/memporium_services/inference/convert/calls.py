@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from memporium.cube.v1 import adapter_pb2
     from memporium_services.inference.settings import InferenceSettings
 
-_SPEAKERS = {
+SPEAKERS = {
     generate_pb2.ROLE_SYSTEM: Speaker.SYSTEM,
     generate_pb2.ROLE_USER: Speaker.USER,
     generate_pb2.ROLE_ASSISTANT: Speaker.ASSISTANT,
@@ -69,12 +69,12 @@ def generate_call(request: generate_pb2.GenerateRequest, settings: InferenceSett
         raise invalid("top_p", "must be 0 to 1")
     if len(request.stop) > _MAX_STOPS or any(not 0 < len(text) <= _MAX_STOP_CHARACTERS for text in request.stop):
         raise invalid("stop", f"at most {_MAX_STOPS} texts of 1 to {_MAX_STOP_CHARACTERS} characters")
-    if any(message.role not in _SPEAKERS for message in request.messages):
+    if any(message.role not in SPEAKERS for message in request.messages):
         raise invalid("messages", "each needs a role")
     cubes = _cubes([mount.cube for mount in request.mounts], "mounts", settings)
     return GenerateCall(
         model=request.model,
-        turns=tuple(Turn(_SPEAKERS[message.role], message.content) for message in request.messages),
+        turns=tuple(Turn(SPEAKERS[message.role], message.content) for message in request.messages),
         prompt=request.prompt,
         cubes=cubes,
         sampling=Sampling(

@@ -211,5 +211,6 @@ def capabilities(
             max_mounts=settings.max_mounts,
             max_training_tokens=settings.max_training_tokens,
             max_blob_bytes=settings.max_blob_bytes,
+            max_score_texts=settings.max_score_texts,
         )
     )

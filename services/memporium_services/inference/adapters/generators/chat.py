@@ -67,6 +67,10 @@ class ChatFormat:
         except TemplateError as err:
             raise invalid("messages", "the model's chat format does not take this order of roles") from err
 
+    def answer_ids(self, text: str, *, of_turns: bool) -> list[int]:
+        """Return the tokens of a text that stands behind a prompt; as a dialogue's answer it is plain text alone."""
+        return self._ids(without_special(text, self._special) if of_turns else text)
+
     def text_ids(self, text: str) -> list[int]:
         """Return the tokens of a text."""
         return self._ids(text)

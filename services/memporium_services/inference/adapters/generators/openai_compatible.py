@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from memporium_platform.errors import PlatformError, Reason
+from memporium_services.inference.adapters.generators import remote_likelihood
 from memporium_services.inference.domain.prompt import frame
 from memporium_services.inference.domain.stream_text import StopWatcher
 from memporium_services.inference.domain.values import (
@@ -29,6 +30,7 @@ from memporium_services.inference.domain.values import (
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 
+    from memporium_services.inference.domain.scoring import ScoreTask, TextScore
     from memporium_services.inference.domain.values import BuiltKv, KvForm, Sampling, TextMemory
 
 _DATA = "data:"
@@ -72,6 +74,12 @@ class OpenAiCompatibleGenerator:
     async def token_ids(self, text: str) -> list[int]:
         """Refuse: the tokenizer is not here."""
         raise self._unavailable(f"has no tokenizer here for the {len(text)} characters")
+
+    async def score(self, tasks: Sequence[ScoreTask], *, isolation: str) -> list[TextScore]:  # noqa: ARG002 - no cache
+        """Return how likely each text is, where the endpoint gives prompts back with their probabilities."""
+        return await self._scored(
+            remote_likelihood.echo_request(tasks), lambda told: remote_likelihood.read_echo(told, tasks)
+        )
 
     async def build_kv(
         self, memories: Sequence[TextMemory], *, form: KvForm, progress: Callable[[int, int], None]
@@ -118,6 +126,21 @@ class OpenAiCompatibleGenerator:
 
     def drop_adapters(self, _keys: Collection[str]) -> None:
         """Do nothing: there are no adapters."""
+
+    async def _scored(self, body: dict[str, Any], read: Callable[[Any], list[TextScore]]) -> list[TextScore]:
+        """Ask for probabilities of a prompt, and read them.
+
+        Raises:
+            PlatformError: MODEL_UNAVAILABLE where the endpoint gives none; what `_check` raises.
+        """
+        try:
+            response = await self._client.post("/completions", json={"model": self._model, **body})
+            await self._check(response)
+            return read(response.json())
+        except httpx.HTTPError as err:
+            raise PlatformError(Reason.UNAVAILABLE, f"the endpoint of {self.info.name} does not answer") from err
+        except (ValueError, KeyError, TypeError, IndexError, AttributeError) as err:
+            raise self._unavailable("has an endpoint that gives no log-probabilities of a prompt") from err
 
     def drop_agreement(self, _agreement: str) -> None:
         """Forget nothing: no adapter is held here."""

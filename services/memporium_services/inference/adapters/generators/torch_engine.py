@@ -10,7 +10,7 @@ import torch
 from transformers import DynamicCache
 
 from memporium_platform.errors import PlatformError, Reason
-from memporium_services.inference.adapters.generators import ragged, shared_prefix
+from memporium_services.inference.adapters.generators import likelihood, ragged, shared_prefix
 from memporium_services.inference.adapters.generators.chat import ChatFormat
 from memporium_services.inference.adapters.generators.composition import Composer
 from memporium_services.inference.adapters.generators.cpu_kernels import hasten
@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
     from memporium_services.inference.adapters.generators.kv_files import OpenKv, Stored
+    from memporium_services.inference.adapters.generators.likelihood import ScoredIds
     from memporium_services.inference.adapters.generators.torch_adapters import MountedAdapters
     from memporium_services.inference.adapters.generators.torch_loading import LoadedModel
+    from memporium_services.inference.domain.scoring import TextScore
     from memporium_services.inference.domain.values import KvBlob, KvForm
 
 # Tokens that are read at once: between two pieces a cancelled call ends, and others go on.
@@ -154,6 +156,10 @@ class CausalEngine:
     def _step(self, token: int, cache: Any, adapters: MountedAdapters | None) -> Any:
         with self.adapters.on([adapters]):
             return self._forward([token], cache)
+
+    def score(self, texts: Sequence[ScoredIds]) -> Generator[None, None, list[TextScore]]:
+        """Return how likely each text is, without adapters, pausing after each pass of the model."""
+        return likelihood.score(self._model, texts, self._cache)
 
     def build_kv(self, ids: Sequence[int], form: KvForm) -> Generator[int, None, BuiltKv]:
         """Read tokens, yielding how many are read; return their keys and values as a safetensors file."""

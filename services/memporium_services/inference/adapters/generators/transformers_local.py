@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from memporium_services.inference.adapters.generators.torch_adapters import MountedAdapters
     from memporium_services.inference.adapters.generators.torch_engine import CausalEngine, Prefilled
     from memporium_services.inference.adapters.generators.torch_loading import LoadedModel
+    from memporium_services.inference.domain.scoring import ScoreTask, TextScore
     from memporium_services.inference.domain.values import Sampling, TextMemory
 
 T = TypeVar("T")
@@ -92,6 +93,15 @@ class TransformersGenerator:
         async with aclosing(self._stream(self._generate(task, outlet), outlet)) as events:
             async for event in events:
                 yield event
+
+    async def score(self, tasks: Sequence[ScoreTask], *, isolation: str) -> list[TextScore]:  # noqa: ARG002 - no cache
+        """Return how likely each text is; cancelling ends the computation after a pass of the model."""
+        found: list[TextScore] = []
+        outlet: Outlet[list[TextScore]] = Outlet(asyncio.get_running_loop())
+        async with aclosing(self._stream(self._score(tasks, outlet), outlet)) as events:
+            async for scores in events:
+                found = scores
+        return found
 
     async def build_kv(
         self,
@@ -195,6 +205,17 @@ class TransformersGenerator:
         sampling = replace(task.sampling, max_tokens=room)
         written, finish = yield from _write(engine, read, sampling, chooser, outlet, adapters)
         outlet.put(Ended(finish, total, written, kv_texts=tuple(engine.chat.decode(kv.ids) for kv in kvs)))
+
+    def _score(
+        self, tasks: Sequence[ScoreTask], outlet: Outlet[list[TextScore]]
+    ) -> Generator[Admit | Decode | None, Any, None]:
+        engine = self._ready()
+        # After the engine, as above.
+        from memporium_services.inference.adapters.generators.likelihood import most_tokens, scored_ids
+
+        texts = scored_ids(engine.chat, tasks, most=engine.context_tokens)
+        yield Admit(most_tokens(texts))
+        outlet.put((yield from engine.score(texts)))
 
     def _build(
         self, memories: Sequence[TextMemory], form: KvForm, outlet: Outlet[tuple[int, int] | BuiltKv]

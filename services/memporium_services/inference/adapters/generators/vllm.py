@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from memporium_platform.errors import PlatformError, Reason, invalid
+from memporium_services.inference.adapters.generators import remote_likelihood
 from memporium_services.inference.adapters.generators.fingerprints import folder_fingerprint, tokenizer_fingerprint
 from memporium_services.inference.adapters.generators.kv_tokens import tokens_of
 from memporium_services.inference.adapters.generators.openai_compatible import OpenAiCompatibleGenerator
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from memporium_services.inference.adapters.generators.chat import ChatFormat
+    from memporium_services.inference.domain.scoring import ScoreTask, TextScore
     from memporium_services.inference.domain.values import BuiltKv, GenerationEvent, GenerationTask, KvForm, TextMemory
 
 
@@ -129,6 +131,29 @@ class VllmGenerator(OpenAiCompatibleGenerator):
                 else:
                     return
 
+    async def score(self, tasks: Sequence[ScoreTask], *, isolation: str) -> list[TextScore]:
+        """Return how likely each text is: with the model's files at hand by its own tokens, else by an echo."""
+        await self.load()
+        chat = self._chat
+        if chat is None:
+            echo = {**remote_likelihood.echo_request(tasks), "cache_salt": self._salt(isolation)}
+            return await self._scored(echo, lambda told: remote_likelihood.read_echo(told, tasks))
+        rows = [
+            (
+                chat.rest_ids(task.turns, task.prompt, after_memory=False),
+                chat.answer_ids(task.continuation, of_turns=bool(task.turns)),
+            )
+            for task in tasks
+        ]
+        body = {
+            "prompt": [[*prompt, *text] for prompt, text in rows],
+            "prompt_logprobs": 1,
+            "max_tokens": 1,
+            "temperature": 0,
+            "cache_salt": self._salt(isolation),
+        }
+        return await self._scored(body, lambda told: remote_likelihood.read_prompt_logprobs(told, rows))
+
     def drop_agreement(self, agreement: str) -> None:
         """Unload every adapter that came under an agreement."""
         self._adapters.drop_agreement(agreement)
@@ -155,9 +180,12 @@ class VllmGenerator(OpenAiCompatibleGenerator):
             body.pop("messages", None)
         body["stream_options"] = {"include_usage": True, "continuous_usage_stats": True}
         body["return_token_ids"] = True
-        salted = hashlib.blake2b(task.isolation.encode(), key=self._secret("vllm cache salt")[:64], digest_size=24)
-        body["cache_salt"] = salted.hexdigest()
+        body["cache_salt"] = self._salt(task.isolation)
         return path, body
+
+    def _salt(self, isolation: str) -> str:
+        key = self._secret("vllm cache salt")[:64]
+        return hashlib.blake2b(isolation.encode(), key=key, digest_size=24).hexdigest()
 
     def _prompt(self, chat: ChatFormat, task: GenerationTask) -> list[int]:
         ids = [token for kv in task.kvs for token in tokens_of(kv, fingerprint=self.info.fingerprint)]
