@@ -15,6 +15,7 @@ from memporium.vault.v1.vault_service_pb2_grpc import VaultServiceStub
 from memporium_platform import names
 from memporium_platform.errors import PlatformError, Reason, invalid
 from memporium_platform.rpc.errors_client import reason_of
+from memporium_services.inference.adapters.big_buffers import room
 from memporium_services.inference.adapters.cubes import to_cube, to_memory, to_text_cube
 from memporium_services.inference.domain.memory import NewMemory, NewText, Use, UsedMemory
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from memporium.vault.v1.vault_service_pb2_grpc import VaultServiceAsyncStub
     from memporium_platform.rpc.channels import Channels
+    from memporium_services.inference.ports import Blob
 
 _CHUNK_BYTES = 512 << 10
 _ACTIONS = {
@@ -70,7 +72,7 @@ class GrpcMemoryVault:
             raise PlatformError(Reason.INTERNAL, f"the vault left out {len(missing)} cubes")
         return [found[name] for name in cubes]
 
-    async def download(self, memory: UsedMemory, action: Use = Use.INFER_WITH) -> bytearray:
+    async def download(self, memory: UsedMemory, action: Use = Use.INFER_WITH) -> Blob:
         """Return a memory's blob for a use, its digest verified."""
         blob = memory.blob
         if blob is None or not 0 < blob.size_bytes <= self._max_blob_bytes:
@@ -80,7 +82,7 @@ class GrpcMemoryVault:
             digest=digest_pb2.Digest(sha256=blob.sha256, size_bytes=blob.size_bytes),
             action=_ACTIONS[action],
         )
-        data, end = bytearray(blob.size_bytes), 0
+        data, end = room(blob.size_bytes), 0
         try:
             async for piece in self._stub.DownloadBlob(request):
                 if end + len(piece.data) > len(data):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import mmap
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -49,8 +50,10 @@ def map_file(path: Path) -> mmap.mmap:
     """
     with path.open("rb") as file:
         found = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
-    # Read ahead from the disk while the header is looked at.
-    found.madvise(mmap.MADV_WILLNEED)
+    with suppress(OSError):
+        # Read from the disk in huge pages, where the system and the file system have them: small ones cost more to map,
+        # each time, than their numbers to convert. Advice to read ahead (MADV_WILLNEED) would read in small ones.
+        found.madvise(getattr(mmap, "MADV_HUGEPAGE", mmap.MADV_WILLNEED))
     return found
 
 
