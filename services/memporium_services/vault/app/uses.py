@@ -21,7 +21,7 @@ from memporium_services.vault.domain.heat import used
 from memporium_services.vault.domain.lifecycle import State
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from sqlalchemy import Connection
 
@@ -34,6 +34,9 @@ _log = structlog.get_logger(__name__)
 _MAX_WAITING = 50_000
 _PER_WRITE = 500
 
+# Counts by kind of use, by cube, by vault.
+_Uses = dict[str, dict[str, dict[str, int]]]
+
 # Taken into a bundle: remembered, so that a receipt can say so, but no sign that anybody needs the memory.
 EXPORTED = "export"
 
@@ -44,7 +47,7 @@ class UseRecorder:
     def __init__(self, rt: Runtime) -> None:
         """Write to the runtime's database."""
         self._rt = rt
-        self._waiting: dict[str, dict[str, dict[str, int]]] = defaultdict(dict)
+        self._waiting: _Uses = defaultdict(dict)
         # Uses since the cubes were last counted: so many more may wait.
         self._noted = 0
 
@@ -81,20 +84,36 @@ class UseRecorder:
         """Write what has gathered."""
         taken, self._waiting, self._noted = self._waiting, defaultdict(dict), 0
         now_us = self._rt.now_us()
-        for vault_uid, uses in taken.items():
-            items = list(uses.items())
-            for start in range(0, len(items), _PER_WRITE):
-                some = dict(items[start : start + _PER_WRITE])
-                await self._rt.db.write(partial(self._write, vault_uid=vault_uid, uses=some, now_us=now_us))
+        for some in _portions(taken):
+            await self._rt.db.write(partial(self._write, taken=some, now_us=now_us))
 
-    def _write(self, conn: Connection, vault_uid: str, uses: dict[str, dict[str, int]], now_us: int) -> None:
+    def _write(self, conn: Connection, taken: _Uses, now_us: int) -> None:
         store = self._rt.store(conn)
-        vault = store.vault_by_uid(vault_uid)
-        if vault is None:
-            return
-        half_life_s = retention_of(vault.settings).half_life_s
-        rows = store.used_cubes(vault_uid, list(uses))
-        store.record_uses(vault_uid, [_after(row, uses[row.cube_id], half_life_s, now_us) for row in rows])
+        for vault_uid, uses in taken.items():
+            vault = store.vault_by_uid(vault_uid)
+            if vault is None:
+                continue
+            half_life_s = retention_of(vault.settings).half_life_s
+            rows = store.used_cubes(vault_uid, list(uses))
+            store.record_uses(vault_uid, [_after(row, uses[row.cube_id], half_life_s, now_us) for row in rows])
+
+
+def _portions(taken: _Uses) -> Iterator[_Uses]:
+    """Yield what one transaction writes: of many small vaults together, for each transaction waits for the disk."""
+    portion: _Uses = {}
+    room = _PER_WRITE
+    for vault_uid, uses in taken.items():
+        items = list(uses.items())
+        done = 0
+        while done < len(items):
+            portion[vault_uid] = dict(items[done : done + room])
+            done += len(portion[vault_uid])
+            room -= len(portion[vault_uid])
+            if not room:
+                yield portion
+                portion, room = {}, _PER_WRITE
+    if portion:
+        yield portion
 
 
 def _after(row: UsedCube, counts: dict[str, int], half_life_s: float, now_us: int) -> UsedCube:
