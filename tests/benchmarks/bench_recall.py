@@ -10,8 +10,10 @@ of the dialogues of `locomo-dev.json` and checked on the rest, three times over;
 (`covering`, `HEAD`) out of a few round values on all of them; those of `evidence` and `spread` likewise, checked by
 choosing them on five dialogues and asking on the sixth, and on dialogues made into chats with an assistant; nothing
 else, and nothing on single questions. `--folds` adds each dialogue apart and the spread over them; nothing is tuned anew
-for it, so on dialogues that are not in that file it is what unseen data gives. `--ablation` adds a row for each lever switched off: the
-dialogues are remembered once and the questions asked once a row. `--without LEVER` measures all with a lever off.
+for it. `--tune` chooses all levers and weights anew, from equal ones, on all dialogues but one and asks on that one
+(`support/tuning.py`): what the ranking's form gives on dialogues that nothing was tuned on. `--ablation` adds a row for
+each lever switched off: the dialogues are remembered once and the questions asked once a row. `--without LEVER` measures
+all with a lever off.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ from memporium.reader.v1 import recall_pb2, remember_pb2  # noqa: E402 - after t
 from memporium.reader.v1.reader_service_pb2_grpc import ReaderServiceStub  # noqa: E402
 from memporium.vault.v1 import vault_pb2, vault_service_pb2  # noqa: E402
 from memporium.vault.v1.vault_service_pb2_grpc import VaultServiceStub  # noqa: E402
-from support import retrieval, yardstick  # noqa: E402
+from support import retrieval, tuning, yardstick  # noqa: E402
 from support.platform import running_platform  # noqa: E402
 
 if TYPE_CHECKING:
@@ -66,7 +68,9 @@ async def remember(stub: Any, parent: str, dialogue: yardstick.Dialogue) -> None
         await stub.Remember(requests())
 
 
-async def _ask(stub: Any, parent: str, dialogue: yardstick.Dialogue, *, off: Sequence[str]) -> list[retrieval.Result]:
+async def _ask(
+    stub: Any, parent: str, dialogue: yardstick.Dialogue, *, off: Sequence[str], record: _Record | None
+) -> list[retrieval.Result]:
     session_of = {turn.id: turn.session for turn in dialogue.turns}
     request = recall_pb2.RecallRequest(parent=parent, limit=_RANKED, budget_tokens=65_536)
     request.now.FromDatetime(max(turn.time for turn in dialogue.turns) + timedelta(days=1))
@@ -82,7 +86,17 @@ async def _ask(stub: Any, parent: str, dialogue: yardstick.Dialogue, *, off: Seq
         ranking = [item.source.locator for item in answer.items]
         more = {"latency_ms": latency_ms, "context_tokens": tokens}
         found.append(retrieval.result_of(asked, dialogue.id, ranking, session_of, **more))
+        if record is not None and asked.category != 5:
+            record.found.append(record.recorder.last(dialogue.id, asked, session_of))
     return found
+
+
+@dataclass
+class _Record:
+    """What was weighed for each question of the first row."""
+
+    recorder: tuning.Recorder
+    found: list[tuning.Recorded]
 
 
 @dataclass
@@ -93,7 +107,12 @@ class _Measured:
     forming_s: float = 0.0
 
 
-async def _ours(dialogues: Sequence[yardstick.Dialogue], rows: Sequence[tuple[str, ...]], every: int) -> _Measured:
+async def _ours(
+    dialogues: Sequence[yardstick.Dialogue],
+    rows: Sequence[tuple[str, ...]],
+    every: int,
+    record: _Record | None = None,
+) -> _Measured:
     """Remember each dialogue once, and ask its questions once a row; rows after the first ask each `every`th."""
     found = _Measured({row: [] for row in rows})
     with tempfile.TemporaryDirectory() as folder:
@@ -112,7 +131,8 @@ async def _ours(dialogues: Sequence[yardstick.Dialogue], rows: Sequence[tuple[st
                 found.forming_s += time.perf_counter() - started
                 fewer = replace(dialogue, questions=scored(dialogue)[::every])
                 for place, row in enumerate(rows):
-                    found.rows[row] += await _ask(reader, parent, fewer if place else dialogue, off=row)
+                    questions, noted = (fewer, None) if place else (dialogue, record)
+                    found.rows[row] += await _ask(reader, parent, questions, off=row, record=noted)
                 sys.stderr.write(f"{dialogue.id}: {len(dialogue.turns)} turns, {len(dialogue.questions)} questions\n")
     return found
 
@@ -158,13 +178,15 @@ def _bm25(dialogues: Sequence[yardstick.Dialogue], *, stemmed: bool) -> list[ret
 
 
 def measure(
-    dialogues: Sequence[yardstick.Dialogue], *, off: Sequence[str], folds: bool, ablation: bool, every: int
+    dialogues: Sequence[yardstick.Dialogue], *, off: Sequence[str], folds: bool, ablation: bool, every: int, tune: bool
 ) -> dict[str, Any]:
     """Return the figures of all systems."""
     base = tuple(off)
     # Foresight is listed beside the items and moves none of them; scenes and profiles are off.
     levers = [name for name in _LEVERS if name not in {*off, "foresight", "scenes", "profiles"}] if ablation else []
-    measured = asyncio.run(_ours(dialogues, [base, *((*base, lever) for lever in levers)], every))
+    with tuning.Recorder() as recorder:
+        record = _Record(recorder, []) if tune else None
+        measured = asyncio.run(_ours(dialogues, [base, *((*base, lever) for lever in levers)], every, record))
     ours = measured.rows[base]
     main = [one for one in ours if one.category != 5]
     turns = sum(len(dialogue.turns) for dialogue in dialogues)
@@ -180,6 +202,8 @@ def measure(
     }
     if folds:
         figures["folds"] = retrieval.folds(main) | {"tuned_on": _TUNED_ON}
+    if record is not None:
+        figures["tuned_on_the_others"] = tuning.by_folds(record.found)
     if ablation:
         figures["ablation"] = _ablation(measured, base, every)
     return figures
@@ -194,6 +218,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="only the first dialogue")
     parser.add_argument("--without", action="append", default=[], choices=_LEVERS, help="switch a lever off")
     parser.add_argument("--folds", action="store_true", help="add each dialogue apart, and the spread")
+    parser.add_argument("--tune", action="store_true", help="add folds with all weights chosen anew on the others")
     parser.add_argument("--ablation", action="store_true", help="add a row for each lever switched off")
     parser.add_argument("--every", type=int, default=1, help="rows of the ablation ask each Nth question")
     options = parser.parse_args()
@@ -207,6 +232,7 @@ def main() -> int:
         folds=options.folds,
         ablation=options.ablation,
         every=max(1, options.every),
+        tune=options.tune and len(dialogues) > 1,
     )
     text = json.dumps(figures)
     if options.out is not None:

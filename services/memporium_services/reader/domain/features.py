@@ -15,7 +15,7 @@ from memporium_services.reader.domain.sentences import is_question, sentences
 from memporium_services.reader.domain.terms import terms
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Hashable, Sequence
+    from collections.abc import Collection, Hashable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -66,15 +66,23 @@ def clarity(scaled: NDArray[np.float64]) -> float:
     return float(0.5 + min(1.0, max(0.0, best - np.median(scaled))))
 
 
-def speaker_match(candidates: Sequence[Candidate], question: Question, names: Sequence[str]) -> NDArray[np.float64]:
+def speaker_match(
+    candidates: Sequence[Candidate], question: Question, names: Sequence[str], *, first_named: bool = True
+) -> NDArray[np.float64]:
     """Return 1 where the statement was made by the one that the question is about, or that it is put to.
 
     Of several who are named the first is asked about, though not as surely: "What did Ann make for Bob?".
+
+    Args:
+        candidates: The statements.
+        question: What was read in the question.
+        names: Speakers that it names.
+        first_named: False: of several who are named none is told apart.
     """
     wanted = {name.lower() for name in names}
     if len(wanted) == 1:
         return np.array([float(one.speaker.lower() in wanted) for one in candidates])
-    if wanted:
+    if wanted and first_named:
         first = _named_first(question.text.lower(), wanted)
         return np.array([_FIRST_OF_SEVERAL * float(one.speaker.lower() == first) for one in candidates])
     if not wanted and question.addressed:
@@ -160,22 +168,38 @@ def group_best(keys: Sequence[Hashable], scores: NDArray[np.float64]) -> NDArray
     return np.array([best[key] for key in keys])
 
 
-def feedback(words: Sequence[frozenset[str]], question: Question, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+def feedback(
+    words: Sequence[frozenset[str]],
+    question: Question,
+    scores: NDArray[np.float64],
+    spread: Mapping[str, int] | None = None,
+) -> NDArray[np.float64]:
     """Return how many of the rare words of the best statements each one holds."""
-    expansion = expansion_terms(words, question, scores)
+    expansion = expansion_terms(words, question, scores, spread)
     if not expansion:
         return np.zeros(len(words))
+    wanted = frozenset(expansion)
     # Exact sums: in which order a set gives its words differs from one start of the process to the next.
-    held = [math.fsum([expansion[term] for term in one if term in expansion]) for one in words]
+    held = [math.fsum([expansion[term] for term in wanted & one]) for one in words]
     return scale(np.array(held, dtype=np.float64))
 
 
 def expansion_terms(
-    words: Sequence[frozenset[str]], question: Question, scores: NDArray[np.float64]
+    words: Sequence[frozenset[str]],
+    question: Question,
+    scores: NDArray[np.float64],
+    spread: Mapping[str, int] | None = None,
 ) -> dict[str, float]:
-    """Return words of the best statements that the question lacks, weighted by their rarity among the candidates."""
+    """Return words of the best statements that the question lacks, weighted by their rarity among the candidates.
+
+    Args:
+        words: Stems of each statement.
+        question: What was read in the question.
+        scores: (n,) scores.
+        spread: How many of the statements hold each stem; None: they are counted.
+    """
     top = np.argsort(-scores, kind="stable")[:_FEEDBACK_TOP]
-    spread = Counter(chain.from_iterable(words))
+    spread = spread_of(words) if spread is None else spread
     asked = frozenset(question.terms)
     gained: dict[str, float] = {}
     for index in top:
@@ -184,3 +208,8 @@ def expansion_terms(
             gained[term] = gained.get(term, 0.0) + float(max(scores[index], 0.0)) * rarity
     best = sorted(gained.items(), key=lambda pair: (-pair[1], pair[0]))[:_FEEDBACK_WORDS]
     return {term: weight / best[0][1] for term, weight in best} if best and best[0][1] > 0 else {}
+
+
+def spread_of(words: Sequence[frozenset[str]]) -> Counter[str]:
+    """Return how many of the statements hold each stem."""
+    return Counter(chain.from_iterable(words))

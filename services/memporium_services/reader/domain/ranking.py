@@ -23,7 +23,7 @@ import numpy as np
 from memporium_services.reader.domain import features, head
 from memporium_services.reader.domain.candidates import CONTEXT, DENSE, OWN
 from memporium_services.reader.domain.question import Kind
-from memporium_services.reader.domain.terms import terms
+from memporium_services.reader.domain.signals import FOCUS, read
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from memporium_services.reader.domain.candidates import Candidate
     from memporium_services.reader.domain.question import Question
+    from memporium_services.reader.domain.signals import Signals
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,10 @@ class Levers:
     adaptive_fusion: bool = True
     contradiction: bool = True
     rewriting: bool = True
+    covering: bool = True
+    session_evidence: bool = True
+    spread: bool = True
+    first_named: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,103 +117,77 @@ def rank(
         levers: Which levers work.
         weights: How much each part counts.
     """
-    weights = weights or Weights()
-    said = [one.said for one in candidates]
-    legs, words, asks = _legs(candidates), features.words_of(said), features.asking(said)
-    leg_weights = _leg_weights(legs, weights, adaptive=levers.adaptive_fusion)
-    zeros = np.zeros(len(candidates))
+    signals = read(candidates, question, names, first_named=levers.first_named)
+    return weigh(signals, question, levers=levers, weights=weights or Weights())
+
+
+def weigh(signals: Signals, question: Question, *, levers: Levers, weights: Weights) -> Ranked:
+    """Rank what was read in candidates.
+
+    Args:
+        signals: What was read in them.
+        question: What was read in the question.
+        levers: Which levers work.
+        weights: How much each part counts.
+    """
+    legs = signals.legs
+    leg_weights = _leg_weights(signals.clarity, weights, adaptive=levers.adaptive_fusion)
+    zeros = np.zeros(len(signals.words))
     base = sum((leg_weights[name] * scores for name, scores in legs.items()), zeros)
-    analysis = zeros
-    if levers.query_analysis:
-        analysis = _analysis(candidates, question, names, weights, said, asks)
-        analysis = analysis + weights.substance * features.substance(words)
+    analysis = _analysis(signals, weights) if levers.query_analysis else zeros
     first = base + analysis
     if levers.feedback:
-        analysis = analysis + weights.feedback * features.feedback(words, question, first)
+        analysis = analysis + weights.feedback * features.feedback(signals.words, question, first, signals.spread)
     if levers.decomposition or levers.second_round:
-        analysis = analysis + weights.further * np.array([one.further for one in candidates])
-    beside = _beside(candidates, legs, weights, asks) if levers.neighbours else zeros
-    session = _session(candidates, legs, first, weights) if levers.session_scores else zeros
-    scores = base + analysis + beside + session
+        analysis = analysis + weights.further * signals.further
+    beside = _beside(signals, weights) if levers.neighbours else zeros
+    session = zeros
     if levers.session_scores:
-        lifted = head.lifted(scores, weights.covering * _covering(candidates, question, names, words))
-        sources = [(one.mount, one.source or one.cube) for one in candidates]
-        lifted = head.reordered(lifted, weights.evidence * head.evidence(sources, scores))
-        session, scores = session + lifted - scores, lifted
-    if levers.diversity and question.kind is Kind.LIST:
-        apart = head.spread([one.cube for one in candidates], scores, weights.spread)
-        session, scores = session + apart - scores, apart
-    parts = {"legs": base, "analysis": analysis, "neighbours": beside, "session": session}
-    order = np.argsort(-scores, kind="stable")
-    return Ranked(order=order, scores=scores, parts=parts, weights=leg_weights, words=words)
+        by_session = features.group_best(signals.sources, legs[CONTEXT])
+        session = weights.session * by_session + weights.episode * features.group_best(signals.cubes, first)
+    scores = base + analysis + beside + session
+    placed = _placed(signals, scores, question, levers=levers, weights=weights)
+    parts = {"legs": base, "analysis": analysis, "neighbours": beside, "session": session + placed - scores}
+    order = np.argsort(-placed, kind="stable")
+    return Ranked(order=order, scores=placed, parts=parts, weights=leg_weights, words=signals.words)
 
 
-def _beside(
-    candidates: Sequence[Candidate],
-    legs: Mapping[str, NDArray[np.float64]],
-    weights: Weights,
-    asks: NDArray[np.float64],
+def _placed(
+    signals: Signals, scores: NDArray[np.float64], question: Question, *, levers: Levers, weights: Weights
 ) -> NDArray[np.float64]:
+    """Return the scores with what the whole of an episode and of a session is worth in the first places."""
+    unlifted = scores
+    if levers.session_scores and levers.covering:
+        scores = head.lifted(scores, weights.covering * signals.covering)
+    if levers.session_scores and levers.session_evidence:
+        # What a session has to say is what its statements score by themselves.
+        scores = head.reordered(scores, weights.evidence * head.evidence(signals.sources, unlifted))
+    if levers.diversity and levers.spread and question.kind is Kind.LIST:
+        scores = head.spread(signals.cubes, scores, weights.spread)
+    return scores
+
+
+def _beside(signals: Signals, weights: Weights) -> NDArray[np.float64]:
     """Return what the statements right before and after say for each, the more where it answers the one before."""
-    before, after = features.beside(candidates)
-    around = features.at(legs[DENSE], before) + features.at(legs[DENSE], after)
-    return weights.neighbours * around + weights.answering * features.at(legs["focus"] * asks, before)
+    legs, before = signals.legs, signals.before
+    around = features.at(legs[DENSE], before) + features.at(legs[DENSE], signals.after)
+    return weights.neighbours * around + weights.answering * features.at(legs[FOCUS] * signals.asking, before)
 
 
-def _session(
-    candidates: Sequence[Candidate],
-    legs: Mapping[str, NDArray[np.float64]],
-    first: NDArray[np.float64],
-    weights: Weights,
-) -> NDArray[np.float64]:
-    sources = [(one.mount, one.source or one.cube) for one in candidates]
-    by_session = features.group_best(sources, legs[CONTEXT])
-    by_episode = features.group_best([one.cube for one in candidates], first)
-    return weights.session * by_session + weights.episode * by_episode
-
-
-def _covering(
-    candidates: Sequence[Candidate], question: Question, names: Sequence[str], words: Sequence[frozenset[str]]
-) -> NDArray[np.float64]:
-    asked = frozenset(question.terms).difference(*(terms(name) for name in names))
-    held, rarity = head.held(words, asked)
-    by_session = head.covering([(one.mount, one.source or one.cube) for one in candidates], held, rarity)
-    return by_session + head.covering([one.cube for one in candidates], held, rarity)
-
-
-def _legs(candidates: Sequence[Candidate]) -> dict[str, NDArray[np.float64]]:
-    """Return the scaled scores by leg; the focus leg stands in for the dense one where it was not asked."""
-    dense = features.leg(candidates, DENSE)
-    focus = np.array([np.nan if one.focus is None else one.focus for one in candidates], dtype=np.float64)
-    return {
-        DENSE: features.scale(dense),
-        "focus": features.scale(focus) if np.isfinite(focus).any() else features.scale(dense),
-        OWN: features.scale(features.leg(candidates, OWN)),
-        CONTEXT: features.scale(features.leg(candidates, CONTEXT)),
-    }
-
-
-def _leg_weights(legs: Mapping[str, NDArray[np.float64]], weights: Weights, *, adaptive: bool) -> dict[str, float]:
-    base = {DENSE: weights.dense, "focus": weights.focus, OWN: weights.own, CONTEXT: weights.context}
+def _leg_weights(clarity: Mapping[str, float], weights: Weights, *, adaptive: bool) -> dict[str, float]:
+    base = {DENSE: weights.dense, FOCUS: weights.focus, OWN: weights.own, CONTEXT: weights.context}
     total = sum(base.values())
-    clarity = {name: features.clarity(scores) if adaptive else 1.0 for name, scores in legs.items()}
-    raw = {name: base[name] * clarity[name] for name in base}
+    raw = {name: base[name] * clarity[name] if adaptive else base[name] for name in base}
     size = sum(raw.values())
     return {name: total * value / size for name, value in raw.items()} if size else base
 
 
-def _analysis(
-    candidates: Sequence[Candidate],
-    question: Question,
-    names: Sequence[str],
-    weights: Weights,
-    said: Sequence[str],
-    asks: NDArray[np.float64],
-) -> NDArray[np.float64]:
+def _analysis(signals: Signals, weights: Weights) -> NDArray[np.float64]:
     return (
-        weights.speaker * features.speaker_match(candidates, question, names)
-        + weights.period * features.period_match(candidates, question)
-        - weights.asking * asks
-        + weights.timed * features.timed(said, question)
-        + weights.telling * features.telling(said, question, names)
+        weights.speaker * signals.speaker
+        + weights.period * signals.period
+        - weights.asking * signals.asking
+        + weights.timed * signals.timed
+        + weights.telling * signals.telling
+        + weights.substance * signals.substance
     )
