@@ -25,6 +25,7 @@ from memporium_services.transfer.app.deliveries import Deliveries
 from memporium_services.transfer.app.drafts import Drafts
 from memporium_services.transfer.app.endings import Endings
 from memporium_services.transfer.app.granting import Granting
+from memporium_services.transfer.app.keeping import Shelf
 from memporium_services.transfer.app.leaks import Leaks
 from memporium_services.transfer.app.peer_bundles import PeerAdmission, PeerImporting, PeerVerification
 from memporium_services.transfer.app.peer_downloads import PeerDownloads
@@ -81,6 +82,7 @@ class TransferModule:
         self._tasks: list[asyncio.Task[None]] = []
         deliveries: Deliveries
         opening: dict[str, Any] = {"grant_life_s": settings.grant_life_s, "deliveries": lambda: deliveries}
+        opening["shelf"] = Shelf(settings.kept_bytes)
         verification = PeerVerification(database, imports, peers=peers, **opening, **shared, **keyed)
         deliveries = Deliveries(
             store,

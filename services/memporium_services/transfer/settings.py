@@ -33,6 +33,12 @@ class TransferSettings(BaseSettings):
         "classical",
         description="Suite of keys that are made from now on; hybrid adds ML-DSA-65 and ML-KEM-768.",
     )
+    kept_bytes: int = Field(
+        64 * 1024 * 1024,
+        ge=0,
+        description="Memory for verified content that waits for its import, all imports together; what does not fit is "
+        "read and verified twice.",
+    )
     sealing_timeout_s: int = Field(
         300, ge=1, description="A sealing of which nothing was heard for this time was left by a crash."
     )

@@ -175,9 +175,7 @@ class _Making:
         return [
             segment
             for portable in cubes
-            for segment in self._writer.add_record(
-                encoded(BundleRecord(cube=portable)), cube=portable.cube.name
-            )
+            for segment in self._writer.add_record(encoded(BundleRecord(cube=portable)), cube=portable.cube.name)
         ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from memporium_services.transfer.app.sealing import Selection
 from memporium_services.transfer.domain.bundles import BundleKind, BundleState, check_version, listing_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator
 
     from memporium_services.transfer.app.admission import Admission
     from memporium_services.transfer.app.drafts import Drafts
@@ -95,8 +96,6 @@ class Transfers:
             check_id(vault_id, "vault_id")
         admitted = await self._admission.of_release(org, agreement=agreement, release=release)
         opening = self._verification.of(admitted.bundle, org, terms=admitted.terms, newest=admitted.newest)
-        async for event in _verified(opening):
-            yield event
         listing = admitted.terms.listing if admitted.terms else ""
         job = Job(
             bundle=admitted.bundle,
@@ -106,14 +105,15 @@ class Transfers:
             release=admitted.release,
             mount_into=mount_into,
         )
-        async for done in self._importing.run(job):
-            yield done
+        async with aclosing(self._taken_in(job)) as events:
+            async for event in events:
+                yield event
 
     async def verify(self, org: str, *, bundle: str, agreement: str, release: str) -> AsyncIterator[Passed | Advanced]:
         """Verify a bundle and import nothing; yield every step."""
         admitted = await self._admission.of_either(org, bundle=bundle, agreement=agreement, release=release)
         opening = self._verification.of(admitted.bundle, org, terms=admitted.terms, newest=admitted.newest)
-        async for event in _verified(opening):
+        async for event in _verified(opening, keep=False):
             yield event
 
     async def load(self, org: str, bundle: str, vault_id: str) -> AsyncIterator[Passed | Advanced | Imported]:
@@ -127,17 +127,26 @@ class Transfers:
                 metadata={"resource": bundle, "state": str(admitted.bundle.kind)},
             )
         opening = self._verification.of(replace(admitted.bundle), org, terms=None)
-        async for event in _verified(opening):
-            yield event
         job = Job(bundle=admitted.bundle, opening=opening, vault=VAULT.format(org=org, vault=vault_id))
-        async for done in self._importing.run(job):
-            yield done
+        async with aclosing(self._taken_in(job)) as events:
+            async for event in events:
+                yield event
+
+    async def _taken_in(self, job: Job) -> AsyncGenerator[Passed | Advanced | Imported]:
+        """Verify all of a bundle, then import it."""
+        try:
+            async for event in _verified(job.opening, keep=True):
+                yield event
+            async for done in self._importing.run(job):
+                yield done
+        finally:
+            job.opening.close()
 
 
-async def _verified(opening: Opening) -> AsyncIterator[Passed | Advanced]:
+async def _verified(opening: Opening, *, keep: bool) -> AsyncIterator[Passed | Advanced]:
     async for passed in opening.documents():
         yield passed
-    async for event in opening.contents():
+    async for event in opening.contents(keep=keep):
         yield event
 
 

@@ -11,6 +11,7 @@ from memporium_platform.bundle.grants import ExpectedAgreement
 from memporium_platform.bundle.steps import SEGMENT_STEPS, VerificationStep
 from memporium_platform.bundle.verifier import BundleVerifier, Policy
 from memporium_services.transfer.app.events import Advanced, Passed, Stopwatch
+from memporium_services.transfer.app.keeping import Kept
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from memporium_platform.storage.sql.database import Database
     from memporium_services.transfer.app.deliveries import Deliveries
     from memporium_services.transfer.app.granting import Granting
+    from memporium_services.transfer.app.keeping import Shelf
     from memporium_services.transfer.app.publications import Publications
     from memporium_services.transfer.app.signers import SigningKeys
     from memporium_services.transfer.domain.bundles import Bundle
@@ -44,9 +46,11 @@ class Verification:
         signing: SigningKeys,
         clock: Clock,
         grant_life_s: int,
+        shelf: Shelf,
         deliveries: Callable[[], Deliveries],
     ) -> None:
         """Wire the parts; `deliveries` returns what makes recipients' parts, which in turn verifies by this."""
+        self.shelf = shelf
         self.database, self.rows, self.store, self.publications = database, rows, store, publications
         self.granting, self.signing, self.clock, self.grant_life_s = granting, signing, clock, grant_life_s
         self.deliveries = deliveries
@@ -57,7 +61,9 @@ class Verification:
 
 
 class Opening:
-    """One verification: `documents`, then `contents`; then `stream` as often as wanted, each time verified anew.
+    """One verification: `documents`, then `contents`; then `stream` as often as wanted, and `close`.
+
+    Contents that were kept come as they were verified; what did not fit into memory is read and verified anew.
 
     Attributes:
         content_bytes: Size of each stream's content in bytes, once `contents` has ended.
@@ -70,6 +76,7 @@ class Opening:
         """Begin."""
         self._shared, self._bundle, self._org, self._terms, self._newest = shared, bundle, org, terms, newest
         self._verifier: BundleVerifier | None = None
+        self._kept: list[Kept] = []
         self.content_bytes: list[int] = []
         self.files: dict[int, str] = {}
         self.part_bytes: list[int] = []
@@ -149,23 +156,40 @@ class Opening:
         published = await shared.publications.current(bundle.org)
         return Documents(manifest, published.snapshot, published.signed_time, grant, part)
 
-    async def contents(self) -> AsyncIterator[Advanced | Passed]:
-        """Verify every segment and keep nothing; yield how far it is, then the checks that were passed."""
+    def close(self) -> None:
+        """Let go of what was kept."""
+        for kept in self._kept:
+            kept.drop()
+        self._kept = []
+
+    async def contents(self, *, keep: bool = False) -> AsyncIterator[Advanced | Passed]:
+        """Verify every segment; yield how far it is, then the checks that were passed.
+
+        With `keep`, what fits into memory stays there until `close`, and comes out of `stream` once all was verified.
+        """
         watch, opened = Stopwatch(), self._opened
         listed: list[Manifest | Part] = [self.manifest, *([self.part] if self.part else [])]
         verifiers = [verifier for verifier in (opened.content(), opened.part_content()) if verifier is not None]
         done = Advanced(total_segments=sum(len(one.segments) for one in listed))
         sizes = [[0] * len(one.streams) for one in listed]
-        for one, verifier, size in zip(listed, verifiers, sizes, strict=True):
+        self.close()
+        self._kept = [Kept(self._shared.shelf, one if keep else None) for one in listed]
+        for one, verifier, size, kept in zip(listed, verifiers, sizes, self._kept, strict=True):
             for_part = one is not self.manifest
             index = 0
             wanted = range(len(one.segments))
             async for piece in self._verified(verifier, wanted, watch, of_part=for_part):
-                size[one.segments[index].stream] += len(piece)
+                stream, length = one.segments[index].stream, len(piece)
+                kept.add(stream, piece)
+                # The next content then takes its place in memory, which saves a third of decompressing it.
+                del piece
+                size[stream] += length
                 index += 1
-                done = Advanced(0, done.content_bytes + len(piece), done.segments + 1, done.total_segments)
+                done = Advanced(0, done.content_bytes + length, done.segments + 1, done.total_segments)
                 yield done
             verifier.finish()
+        for kept in self._kept:
+            kept.release()
         self.content_bytes, self.files = sizes[0], verifiers[0].files
         if self.part is not None:
             self.part_bytes, self.part_files = sizes[1], verifiers[1].files
@@ -174,12 +198,18 @@ class Opening:
             yield Passed(step, watch.spent_s.get(step, 0.0), detail)
 
     def stream(self, index: int) -> AsyncGenerator[bytes | memoryview]:
-        """Yield the content of the stream at an index, segment by segment, each verified again."""
+        """Yield the content of the stream at an index, segment by segment, each verified."""
+        held = self._kept[0].of(index) if self._kept else None
+        if held is not None:
+            return _each(held)
         wanted = _segments_of(self.manifest, index)
         return self._verified(self._opened.content(), wanted, Stopwatch(), of_part=False)
 
     def part_stream(self, index: int) -> AsyncGenerator[bytes | memoryview]:
-        """Yield the content of the part's stream at an index, segment by segment, each verified again."""
+        """Yield the content of the part's stream at an index, segment by segment, each verified."""
+        held = self._kept[1].of(index) if len(self._kept) > 1 else None
+        if held is not None:
+            return _each(held)
         verifier, part = self._opened.part_content(), self.part
         if verifier is None or part is None:
             raise RuntimeError("the bundle has no part")
@@ -209,6 +239,11 @@ class Opening:
                 yield await asyncio.to_thread(_all_checks, content, index, data, watch)
         finally:
             ahead.cancel()
+
+
+async def _each(contents: Sequence[bytes | memoryview]) -> AsyncGenerator[bytes | memoryview]:
+    for content in contents:
+        yield content
 
 
 def _segments_of(listed: Manifest | Part, index: int) -> range:
