@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from memporium_services.vault.app.runtime import Runtime
     from memporium_services.vault.domain.rows import CubeRow
 
-READ, RETRIEVE, MATERIALISE_KV, DERIVE_TEXT, DERIVE_LORA, EXPORT_BUNDLE, REDISTRIBUTE = 1, 2, 4, 5, 6, 8, 9
+READ, RETRIEVE, MATERIALISE_KV, DERIVE_TEXT, DERIVE_LORA, EMBED, EXPORT_BUNDLE, REDISTRIBUTE = 1, 2, 4, 5, 6, 7, 8, 9
 _PLAINTEXT = 1
 
 _REFUSALS = frozenset(

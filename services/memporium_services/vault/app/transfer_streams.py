@@ -16,6 +16,7 @@ import orjson
 from memporium_platform import audit, idempotency
 from memporium_services.vault.app.arriving import There, choose, look_at, there
 from memporium_services.vault.app.drafting import Origin, draft_cubes
+from memporium_services.vault.app.embedding_uses import EmbedUses
 from memporium_services.vault.app.importing import Import, drop_hidden, publish, stage
 
 if TYPE_CHECKING:
@@ -61,21 +62,25 @@ class TransferStreams:
         """Take cubes in, all or none.
 
         Raises:
-            PlatformError: INVALID_FIELD, NOT_FOUND, BLOB_MISSING, QUOTA_EXCEEDED, MODEL_MISMATCH.
+            PlatformError: INVALID_FIELD, NOT_FOUND, BLOB_MISSING, QUOTA_EXCEEDED, MODEL_MISMATCH; LICENCE_* where
+                licensed memory would be embedded by another model than its own.
         """
         rt = self._rt
         vault = await rt.vault(header.parent, field="header.parent")
         cipher = await rt.cipher(vault)
         work = Import(import_id=rt.new_id(), replaces=header.replace)
-        counts = Imported()
+        counts, embeds = Imported(), EmbedUses(rt, call)
         try:
             async for cubes in batches:
-                drafts = await self._draft(call, vault, cipher, header, cubes, work, counts)
+                drafts = await self._draft(call, vault, cipher, header, cubes, work, counts, embeds)
                 vault, work = await self._stage(vault, cipher, drafts, work)
             removed, waiting = await self._publish(call, vault, work, counts)
         except BaseException:
             await self._drop(vault, work)
+            await embeds.lease.release()
             raise
+        # What an earlier call of the same request took in was counted by that one.
+        await (embeds.lease.release() if removed is None else embeds.lease.commit())
         if removed is not None:
             left = replace(removed, object_keys=removed.object_keys + work.objects)
             await self._forgetting.clean(vault, left)
@@ -136,6 +141,7 @@ class TransferStreams:
         cubes: Sequence[PortableCube | Copied],
         work: Import,
         counts: Imported,
+        embeds: EmbedUses,
     ) -> list[Draft]:
         rt, author = self._rt, call.principal.name
         arrived = await asyncio.to_thread(look_at, rt, cipher, header, cubes, author=author)
@@ -144,6 +150,9 @@ class TransferStreams:
         if vault.cubes:
             found = await rt.db.read(lambda conn: there(rt.store(conn), vault, arrived, replaces=work.replaces))
         wanted = await asyncio.to_thread(choose, vault, cipher, header, arrived, found=found, work=work)
+        # A publisher that names no model leaves it to the vault.
+        if header.embedding_model not in {"", vault.embedding_model}:
+            await embeds.permit(wanted)
         counts.embedded += sum(len(one.units or ()) for one in wanted if one.vectors is None)
         origin = Origin(
             author,
