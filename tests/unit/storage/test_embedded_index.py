@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from memporium_platform.errors import PlatformError, Reason
+from memporium_platform.storage.index import neighbours as neighbours_module
 from memporium_platform.storage.index import opened as opened_module
 from memporium_platform.storage.index.embedded import EmbeddedIndexStore
 from memporium_platform.storage.index.postings import term_number
@@ -111,7 +112,7 @@ def test_new_vectors_are_found_before_and_after_they_are_in_the_graph(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(opened_module, "_EXACT_ROWS", 50)
-    monkeypatch.setattr(opened_module, "LATE_MAX", 300)
+    monkeypatch.setattr(neighbours_module, "LATE_MAX", 300)
     rows, numbers = _vectors(4000), np.random.default_rng(5)
     store = EmbeddedIndexStore(tmp_path, graph_from=500)
     index = store.open("v", dimensions=D)
@@ -146,10 +147,10 @@ def test_new_vectors_are_found_before_and_after_they_are_in_the_graph(
     newest = int(allowed[-1])
     assert newest in index.search_dense(live[newest], k=2, allowed=allowed).ids.tolist()
     until = time.monotonic() + 20
-    while index._opened is not None and index._opened.late_count >= 256 and time.monotonic() < until:
+    while index._opened is not None and index._opened.neighbours.late_count >= 256 and time.monotonic() < until:
         time.sleep(0.01)
     assert index._opened is not None
-    assert index._opened.late_count < 256
+    assert index._opened.neighbours.late_count < 256
 
 
 def _filled(tmp_path: Path, revision: int = 7) -> EmbeddedIndexStore:
@@ -211,7 +212,7 @@ def test_closed_well_it_survives_a_restart_of_the_machine(tmp_path: Path, monkey
 def test_vectors_that_a_graph_lacks_are_not_linked_by_whoever_opens_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(opened_module, "LATE_MAX", 10)
+    monkeypatch.setattr(neighbours_module, "LATE_MAX", 10)
     rows = _vectors(1200)
     store = EmbeddedIndexStore(tmp_path, graph_from=500)
     index = store.open("v", dimensions=D)
@@ -225,19 +226,19 @@ def test_vectors_that_a_graph_lacks_are_not_linked_by_whoever_opens_it(
     for _ in range(2):
         opened.close()
         opened = opened_module.OpenedIndex(tmp_path / "v", dimensions=D)
-        assert opened.graph is not None
-        assert opened.late_count == 10
+        assert opened.neighbours.graph is not None
+        assert opened.neighbours.late_count == 10
     assert opened.dense(rows[1003], k=1, allowed=None).ids.tolist() == [1004]
-    monkeypatch.setattr(opened_module, "LATE_MAX", 4)
+    monkeypatch.setattr(neighbours_module, "LATE_MAX", 4)
     opened.close()
     opened = opened_module.OpenedIndex(tmp_path / "v", dimensions=D)
-    assert opened.late_count == 10
+    assert opened.neighbours.late_count == 10
     opened.apply(upserts=[_entry(1151, "w", rows[1150])], deletes=[], revision=3)
-    assert opened.late_count == 9
+    assert opened.neighbours.late_count == 9
     opened.fold(9)
     opened.close()
     opened = opened_module.OpenedIndex(tmp_path / "v", dimensions=D)
-    assert (opened.graph is not None, opened.late_count) == (True, 0)
+    assert (opened.neighbours.graph is not None, opened.neighbours.late_count) == (True, 0)
     opened.close()
 
 

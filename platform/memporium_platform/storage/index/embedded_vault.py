@@ -111,7 +111,7 @@ class EmbeddedVaultIndex:
         if builder is not None:
             builder.join(timeout_s)
         with self._lock:
-            return self._opened is not None and self._opened.graph is not None
+            return self._opened is not None and self._opened.neighbours.graph is not None
 
     def close(self) -> None:
         """Close the files; the next use opens them again."""
@@ -189,15 +189,16 @@ class EmbeddedVaultIndex:
         return given
 
     def _build_if_large(self, opened: OpenedIndex) -> None:
-        if opened.graph is not None or opened.missed is not None or opened.vector_count < self._graph_from:
+        neighbours = opened.neighbours
+        if neighbours.graph is not None or neighbours.missed is not None or opened.vector_count < self._graph_from:
             return
-        opened.missed = set()
+        neighbours.missed = set()
         slots = opened.vector_slots
         self._builder = threading.Thread(target=self._build, args=(opened, slots), name="index-graph", daemon=True)
         self._builder.start()
 
     def _fold_if_late(self, opened: OpenedIndex) -> None:
-        if opened.late_count < _FOLD_FROM or (self._folding is not None and self._folding.is_alive()):
+        if opened.neighbours.late_count < _FOLD_FROM or (self._folding is not None and self._folding.is_alive()):
             return
         # Not a daemon: the interpreter may not end within the graph's code.
         self._folding = threading.Thread(target=self._fold, args=(opened,), name="index-fold")
@@ -207,7 +208,7 @@ class EmbeddedVaultIndex:
         """Put the new vectors of an open index into its graph, a few at a time: searches go between."""
         while True:
             with self._lock:
-                if self._opened is not opened or not opened.late_count:
+                if self._opened is not opened or not opened.neighbours.late_count:
                     return
                 opened.fold(_FOLD_CHUNK)
             # The lock is not fair: without a pause nobody else would get it.

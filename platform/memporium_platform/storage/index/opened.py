@@ -7,16 +7,15 @@ opening after a crash zeroes those. After a crash of the machine the files may d
 
 from __future__ import annotations
 
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memporium_platform.storage.index.approximate import ApproximateIndex
 from memporium_platform.storage.index.bm25 import bm25, statistics
 from memporium_platform.storage.index.columns import Columns
 from memporium_platform.storage.index.columns_file import MIN_UNITS, load_directory, save_directory
+from memporium_platform.storage.index.neighbours import CANDIDATES, Neighbours
 from memporium_platform.storage.index.postings import FORMAT, Leg, Postings, term_number, unit_row
 from memporium_platform.storage.index.ranking import no_hits, top_k
 from memporium_platform.storage.index.slab import VectorSlab
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from memporium_platform.storage.index.approximate import ApproximateIndex
     from memporium_platform.storage.index.bm25 import List
     from memporium_platform.storage.index.postings import Directory
     from memporium_platform.storage.index.vault_index import Hits, IndexEntry, TermStatistics
@@ -34,11 +34,6 @@ LEGS = {"own": Leg.OWN, "context": Leg.CONTEXT}
 
 # Up to this many rows are compared one by one (about 1 ms of one core at 384 dimensions); beyond it the graph helps.
 _EXACT_ROWS = 20_000
-# Candidates of the graph for each hit wanted; the slab then ranks them exactly.
-_CANDIDATES = 4
-# So many new vectors may wait for their place in the graph, compared one by one meanwhile: 2 ms. To link one takes
-# 0.2 ms alone, and many times that beside busy threads: too long for whoever writes.
-LATE_MAX = 4096
 # What an open index takes at least: its connection with some pages.
 _OPEN_BYTES = 1 << 18
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -60,7 +55,6 @@ class OpenedIndex:
         """
         self._dimensions = dimensions
         self._columns_path = folder / "columns.npz"
-        self._graph_path = folder / "neighbours.usearch"
         # Of half floats, as it was kept before.
         (folder / "graph.usearch").unlink(missing_ok=True)
         self._postings = Postings(folder / "terms.sqlite")
@@ -79,21 +73,21 @@ class OpenedIndex:
         self._marked = False
         if dirty:
             self._clear_unnamed()
-        self.graph: ApproximateIndex | None = None
         self._last_allowed: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
-        # Slots that changed while a graph is being built; None: none is.
-        self.missed: set[int] | None = None
-        # Slots that have yet to be put into the graph, and the last sequence of which all slots are in it.
-        self._late: dict[int, None] = {}
-        self._whole = -1
-        self._graph_saved = int(meta.get("graph_sequence", -1))
-        if self._graph_path.exists():
-            self._load_graph(self._postings.vectors_after(self._graph_saved))
+        self.neighbours = Neighbours(
+            folder / "neighbours.usearch",
+            self._slab,
+            dimensions=dimensions,
+            saved=int(meta.get("graph_sequence", -1)),
+        )
+        if self.neighbours.kept:
+            newer = self._postings.vectors_after(self.neighbours.saved)
+            self.neighbours.load(self._columns, newer, sequence=self._sequence)
 
     @property
     def memory_bytes(self) -> int:
         """About how much memory it takes; vectors are pages of a file, which the system takes back where it must."""
-        return self._columns.memory_bytes + (self.graph.memory_bytes if self.graph is not None else 0) + _OPEN_BYTES
+        return self._columns.memory_bytes + self.neighbours.memory_bytes + _OPEN_BYTES
 
     @property
     def vector_slots(self) -> NDArray[np.int64]:
@@ -104,22 +98,6 @@ class OpenedIndex:
     def vector_count(self) -> int:
         """How many units have a vector."""
         return self._columns.vectors
-
-    @property
-    def late_count(self) -> int:
-        """How many vectors wait for their place in the graph."""
-        return len(self._late)
-
-    def fold(self, count: int) -> None:
-        """Put up to `count` of the vectors that wait into the graph."""
-        if self.graph is None:
-            return
-        slots = np.fromiter(islice(self._late, count), np.int64)
-        self.graph.add(slots, self.vectors(slots))
-        for slot in slots.tolist():
-            del self._late[slot]
-        if not self._late:
-            self._whole = self._sequence
 
     def vectors(self, slots: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return a copy of the vectors at slots."""
@@ -148,7 +126,11 @@ class OpenedIndex:
         self._columns.change(remove=remove, add=add)
         self._last_allowed = None
         self._slab.clear(np.array(remove, dtype=np.int64))
-        self._follow(removed=remove, added=with_vector)
+        self.neighbours.follow(removed=remove, added=with_vector, sequence=self._sequence)
+
+    def fold(self, count: int) -> None:
+        """Put up to `count` of the vectors that wait into the graph."""
+        self.neighbours.fold(count, sequence=self._sequence)
 
     def dense(self, query: NDArray[np.float32], *, k: int, allowed: NDArray[np.int64] | None) -> Hits:
         """Return the nearest units."""
@@ -159,8 +141,8 @@ class OpenedIndex:
             slots = self._allowed_slots(allowed)
             slots = slots[has_vector[slots]]
             count = len(slots)
-        if self.graph is not None and count > _EXACT_ROWS and k * _CANDIDATES * 8 < count:
-            near = self._near(query, k=k, slots=slots)
+        if self.neighbours.graph is not None and count > _EXACT_ROWS and k * CANDIDATES * 8 < count:
+            near = self.neighbours.near(query, k=k, slots=slots, columns=self._columns, most=_EXACT_ROWS)
             if len(near) >= k:
                 return top_k(self._columns.ids[near], self._scores(query, near), k)
         if slots is None:
@@ -212,20 +194,15 @@ class OpenedIndex:
 
     def use_graph(self, graph: ApproximateIndex) -> None:
         """Take a graph that was built aside into use, brought up to date, and keep it on the disk."""
-        missed = np.array(sorted(self.missed or ()), dtype=np.int64)
-        self.missed = None
-        live = missed[self._columns.has_vector[missed]]
-        graph.remove(missed)
-        graph.add(live, self.vectors(live))
-        self.graph = graph
-        self._late, self._whole = {}, self._sequence
-        self._save_graph()
+        self.neighbours.use(graph, self._columns, sequence=self._sequence)
+        self._postings.set_meta(graph_sequence=self.neighbours.saved)
 
     def close(self) -> None:
         """Leave files that open again without any repair."""
         try:
-            if self.graph is not None and self._graph_saved != self._sequence:
-                self._save_graph()
+            if self.neighbours.graph is not None and self.neighbours.saved != self._sequence:
+                self.neighbours.save()
+                self._postings.set_meta(graph_sequence=self.neighbours.saved)
             if self._columns.used >= MIN_UNITS and not self._columns_path.exists():
                 save_directory(self._columns_path, self._columns.directory(), sequence=self._sequence)
             if self._marked:
@@ -252,60 +229,6 @@ class OpenedIndex:
         if len(slots) * 3 > used:
             return np.asarray((self._slab.rows[:used] @ query)[slots])
         return np.asarray(self._slab.rows[slots] @ query)
-
-    def _near(self, query: NDArray[np.float32], *, k: int, slots: NDArray[np.int64] | None) -> NDArray[np.int64]:
-        """Return slots near the query, some `k` and more, among `slots` (None: all that have a vector)."""
-        if self.graph is None:
-            return np.empty(0, np.int64)
-        wanted = max(_CANDIDATES * k, 64)
-        late = np.fromiter(self._late, np.int64, len(self._late))
-        if slots is None:
-            near = self.graph.candidates(query, wanted)
-            return np.union1d(near[self._columns.has_vector[near]], late)
-        # The rarer the allowed ones, the more candidates it takes to meet enough of them.
-        near = self.graph.candidates(query, min(2 * wanted * self.vector_count // len(slots), _EXACT_ROWS))
-        may = np.zeros(self._columns.used, np.bool_)
-        may[slots] = True
-        return np.union1d(near[may[near]], late[may[late]])
-
-    def _follow(self, *, removed: Sequence[int], added: Sequence[int]) -> None:
-        if self.missed is not None:
-            self.missed.update(removed, added)
-        if removed:
-            # The saved graph holds what was removed.
-            self._graph_path.unlink(missing_ok=True)
-        if self.graph is not None:
-            self.graph.remove(np.array(removed, dtype=np.int64))
-            for slot in removed:
-                self._late.pop(slot, None)
-            self._late.update(dict.fromkeys(added))
-            # After opening more may wait; they are worked off, not all by the first who writes.
-            self.fold(min(max(0, len(self._late) - LATE_MAX), 2 * len(added)))
-
-    def _load_graph(self, newer: NDArray[np.int64]) -> None:
-        graph = ApproximateIndex.load(self._graph_path, dimensions=self._dimensions)
-        live = self.vector_slots
-        if graph is None or len(newer) > len(live) // 5:
-            self._graph_path.unlink(missing_ok=True)
-            return
-        there = graph.slots
-        has = np.zeros(max(self._columns.used, int(there.max(initial=-1)) + 1), np.bool_)
-        has[there] = True
-        has[live] = False
-        graph.remove(np.flatnonzero(has))
-        has[:] = True
-        has[there] = False
-        behind = np.union1d(newer, live[has[live]])
-        self.graph = graph
-        # To link them here would keep whoever searches first waiting for minutes.
-        self._late = dict.fromkeys(behind.tolist())
-        self._whole = self._graph_saved if self._late else self._sequence
-
-    def _save_graph(self) -> None:
-        if self.graph is not None:
-            self.graph.save(self._graph_path)
-            self._graph_saved = self._whole
-            self._postings.set_meta(graph_sequence=self._whole)
 
     def _clear_unnamed(self) -> None:
         rows = self._slab.rows
