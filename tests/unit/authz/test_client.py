@@ -139,7 +139,7 @@ async def test_silence_ends_trust():
 
 async def test_waiting_for_an_epoch(client):
     await client.wait_for(5, 0)
-    waiting = asyncio.create_task(client.wait_for(6, 5.0))
+    waiting = asyncio.create_task(client.wait_for(6, 30.0))
     await asyncio.sleep(0)
     await client.apply(message({}, 6))
     await waiting
@@ -171,8 +171,8 @@ async def test_after_a_break_it_goes_on_from_where_it_is_complete(monkeypatch):
     client = new_client(watch)
     await client.start()
     await client.start()
-    await client.ready(5.0)
-    await client.wait_for(6, 5.0)
+    await client.ready(30.0)
+    await client.wait_for(6, 30.0)
     await client.stop()
     await client.stop()
     assert asked == [0, 5, 5]

@@ -161,7 +161,7 @@ async def test_the_licence_of_either_parent_refuses_a_merge_and_its_end_cuts_one
         await asyncio.sleep(0)
     world.agreements.apply(Y.agreement, "REVOKED")
     with pytest.raises(PlatformError) as caught:
-        await asyncio.wait_for(merging, 5)
+        await asyncio.wait_for(merging, 30)
     assert caught.value.reason is Reason.LICENCE_REVOKED
     assert not world.vault.made
 

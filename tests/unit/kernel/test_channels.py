@@ -11,6 +11,7 @@ from memporium_platform.call import acting_as, current_call, service_principal
 from memporium_platform.errors import PlatformError, Reason
 from memporium_platform.rpc.errors_client import reason_of
 from support.echo import EchoRequest, EchoResponse, EchoStub, EmptyRequest, Header, PartRequest
+from support.patience import patiences
 from support.rpc import refused
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ async def test_a_service_calls_on_behalf_of_the_user(echo: Echo, stub: Any) -> N
 
     echo.module.on_call = forward
     caller = echo.as_caller(echo.key, purpose="research", region="eu")
-    assert (await caller.Echo(EchoRequest(name=NAME), timeout=5)).text == "inner"
+    assert (await caller.Echo(EchoRequest(name=NAME), timeout=30)).text == "inner"
     outer, inner = seen
     assert inner.principal.name == outer.principal.name
     assert (inner.principal.via, inner.principal.credential) == ("reader", "acme-owner")
@@ -45,7 +46,7 @@ async def test_a_service_calls_on_behalf_of_the_user(echo: Echo, stub: Any) -> N
     assert inner.root_id == outer.decision_id != inner.decision_id
     assert inner.deadline <= outer.deadline + 0.1
     # gRPC rounds a timeout up on the wire, here by up to a hundredth at each of the two hops.
-    assert inner.deadline - time.monotonic() < 5.1
+    assert inner.deadline - time.monotonic() < 30.1
 
 
 async def test_the_users_own_rights_count_inside(echo: Echo, stub: Any) -> None:
@@ -147,18 +148,22 @@ async def test_other_errors_are_not_tried_again(echo: Echo, stub: Any) -> None:
 
 
 async def test_the_calls_time_ends_the_inner_call(echo: Echo, stub: Any) -> None:
-    inner_ended = asyncio.Event()
+    inner_entered, inner_ended = asyncio.Event(), asyncio.Event()
 
     async def forward(name: str, _request: Any) -> Any:
         if name == "Echo":
             await stub.Inside(EchoRequest(name=NAME))
+        inner_entered.set()
         try:
             await asyncio.Event().wait()
         finally:
             inner_ended.set()
 
     echo.module.on_call = forward
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await echo.stub.Echo(EchoRequest(name=NAME), timeout=0.1)
-    assert reason_of(caught.value).reason is Reason.DEADLINE_EXCEEDED
-    await asyncio.wait_for(inner_ended.wait(), 2)
+    for patience_s in patiences(0.1):
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await echo.stub.Echo(EchoRequest(name=NAME), timeout=patience_s)
+        assert reason_of(caught.value).reason is Reason.DEADLINE_EXCEEDED
+        if inner_entered.is_set():
+            break
+    await asyncio.wait_for(inner_ended.wait(), 30)

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from support.echo import Header, PartRequest
+from support.patience import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -31,7 +32,13 @@ async def test_a_cut_client_stream_is_never_answered(echo: Any) -> None:
         await heard.wait()
         call.cancel()
         await asyncio.gather(call, return_exceptions=True)
-    await asyncio.sleep(0.1)
-    uploads = [record for record in echo.records() if record.method.endswith("/Collect")]
+
+    uploads: list[Any] = []
+
+    def all_recorded() -> bool:
+        uploads.extend(record for record in echo.records() if record.method.endswith("/Collect"))
+        return len(uploads) >= ROUNDS
+
+    await eventually(all_recorded)
     assert len(uploads) == ROUNDS
     assert {record.effect for record in uploads} == {"ERROR"}

@@ -1,6 +1,5 @@
 import asyncio
 import json
-import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -8,6 +7,7 @@ from prometheus_client import CollectorRegistry
 
 from memporium_platform.call import Call, in_call, service_principal
 from memporium_services.reader.adapters.tally import MetricsTally
+from memporium_services.reader.app import narrating
 from memporium_services.reader.app.narrating import Narrating
 from memporium_services.reader.app.rewriting import Rewriting, Rewritten
 from memporium_services.reader.domain.formation import form
@@ -36,13 +36,13 @@ GOOD = {
 class ScriptedWriter:
     model = "scripted"
 
-    def __init__(self, *answers, wait_s=0.0):
-        self.answers, self.wait_s, self.asked, self.limits = list(answers), wait_s, [], []
+    def __init__(self, *answers):
+        self.answers, self.asked, self.limits = list(answers), [], []
 
     async def write(self, instructions, material, *, max_tokens, timeout_s):
         self.asked.append(material)
         self.limits.append(timeout_s)
-        await asyncio.sleep(self.wait_s)
+        await asyncio.sleep(0)
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, Exception):
             raise answer
@@ -126,13 +126,25 @@ async def test_an_answer_that_cannot_be_read_is_no_reason_to_give_up(tell):
     assert len(writer.asked) == 6
 
 
-async def test_waiting_for_the_model_leaves_time_to_keep_what_was_said(tell):
-    writer = ScriptedWriter(GOOD, wait_s=0.05)
-    call = Call(service_principal("reader"), deadline=time.monotonic() + 0.5)
+async def test_waiting_for_the_model_leaves_time_to_keep_what_was_said(tell, monkeypatch):
+    class Clock:
+        now = 100.0
+
+        def monotonic(self):
+            return self.now
+
+    class SlowWriter(ScriptedWriter):
+        async def write(self, *args, **kwargs):
+            clock.now += 0.07
+            return await super().write(*args, **kwargs)
+
+    clock, writer = Clock(), SlowWriter(GOOD)
+    monkeypatch.setattr(narrating, "time", clock)
+    call = Call(service_principal("reader"), deadline=clock.now + 0.5)
     with in_call(call):
         found = await tell(writer, turns=_days(12), narrator_at_once=1)
-    assert max(writer.limits) <= 0.3
-    assert len(writer.asked) < 12
+    assert max(writer.limits) == pytest.approx(0.3)
+    assert len(writer.asked) == 5
     assert found[-1].formation.failure == "out_of_time"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -25,8 +24,25 @@ _ROWS = Table(
 )
 
 
+class Clock:
+    """Time that passes where a test says so: how long reads take here is not how long they take on a busy machine."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
 @pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[EngineDatabase]:
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr(in_place, "time", made)
+    return made
+
+
+@pytest.fixture
+async def database(tmp_path: Path, clock: Clock) -> AsyncIterator[EngineDatabase]:
     engine = sqlite_engine(tmp_path / "a.db", writes=True)
     _ROWS.metadata.create_all(engine)
     database = open_sqlite(tmp_path / "a.db", name="test")
@@ -57,16 +73,16 @@ async def test_the_reads_of_one_function_see_one_state(database: EngineDatabase,
     assert await database.read_few(twice) == (1, 1)
 
 
-async def test_after_a_slow_one_threads_read(database: EngineDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(in_place, "SHY_S", 0.05)
-
+async def test_after_a_slow_one_threads_read(database: EngineDatabase, clock: Clock) -> None:
     def slow(conn: Any) -> tuple[int, str]:
-        time.sleep(in_place.LONGEST_S * 1.5)
+        clock.now += in_place.LONGEST_S * 1.5
         return _count(conn)
 
     assert (await database.read_few(slow))[1] == "MainThread"
     assert (await database.read_few(_count))[1] == "reader-test-0"
-    time.sleep(0.06)
+    clock.now += in_place.SHY_S - 0.01
+    assert (await database.read_few(_count))[1] == "reader-test-0"
+    clock.now += 0.02
     assert (await database.read_few(_count))[1] == "MainThread"
 
 

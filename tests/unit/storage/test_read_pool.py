@@ -70,7 +70,7 @@ async def _hold(pool: ReadPool, gate: threading.Event) -> asyncio.Task[None]:
 
     def wait(_: Connection) -> None:
         loop.call_soon_threadsafe(begun.set)
-        gate.wait(5)
+        gate.wait(30)
 
     task = asyncio.create_task(pool.run(wait))
     await begun.wait()
@@ -96,7 +96,7 @@ async def test_a_read_never_joins_a_snapshot_that_is_older_than_its_call(countin
     def look(connection: Connection) -> int:
         found = _count(connection)
         loop.call_soon_threadsafe(looked.set)
-        gate.wait(5)
+        gate.wait(30)
         return found
 
     first = asyncio.create_task(counting.pool.run(look))
@@ -145,7 +145,7 @@ async def test_a_slow_read_does_not_keep_others_waiting(tmp_path: Path) -> None:
     try:
         gate = threading.Event()
         held = await _hold(counting.pool, gate)
-        assert await asyncio.wait_for(counting.pool.run(_count), 2) == 0
+        assert await asyncio.wait_for(counting.pool.run(_count), 30) == 0
         assert not held.done()
         gate.set()
         await held

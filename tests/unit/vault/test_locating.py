@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from memporium_platform.errors import PlatformError, Reason, not_found
+from memporium_services.vault.app import locating
 from memporium_services.vault.app.locating import Locator
 from memporium_services.vault.domain.rows import CubeRow, Located, VaultRow
 
@@ -126,21 +127,47 @@ async def test_more_than_one_statement_holds_are_all_found(vaults: Vaults) -> No
     assert len(vaults.reads) == 3
 
 
-async def test_visits_for_many_gather_and_visits_for_one_do_not_wait(vaults: Vaults) -> None:
-    loop = asyncio.get_running_loop()
+class Distance:
+    """What the locator knows of asyncio, but that its waits end when a test says so."""
+
+    def __init__(self) -> None:
+        self.waits: list[float] = []
+        self.over = asyncio.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(asyncio, name)
+
+    async def sleep(self, seconds: float) -> None:
+        self.waits.append(seconds)
+        await self.over.wait()
+
+
+async def test_visits_for_many_gather_and_visits_for_one_do_not_wait(
+    vaults: Vaults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    distance = Distance()
+    monkeypatch.setattr(locating, "asyncio", distance)
+    monkeypatch.setattr(locating, "_GATHER_S", 3600.0)
     locator = Locator(vaults)  # type: ignore[arg-type]
-    began = loop.time()
-    await asyncio.gather(_outcome(locator, "v", "a"), _outcome(locator, "v", "b"))
+    assert await asyncio.gather(_outcome(locator, "v", "a"), _outcome(locator, "v", "b")) == ["a", "b"]
     # Each comes for itself, within the distance to the next visit.
-    both = [asyncio.create_task(_outcome(locator, "v", "a"))]
-    await asyncio.sleep(0.001)
-    both.append(asyncio.create_task(_outcome(locator, "v", "b")))
+    both = []
+    for cube in "ab":
+        both.append(asyncio.create_task(_outcome(locator, "v", cube)))
+        for _ in range(5):
+            await asyncio.sleep(0)
+    assert vaults.reads == [("v", ("a", "b"))]
+    [wait_s] = distance.waits
+    assert 0 < wait_s <= 3600.0
+    distance.over.set()
     assert await asyncio.gather(*both) == ["a", "b"]
-    assert loop.time() - began >= 0.003
     assert vaults.reads == [("v", ("a", "b"))] * 2
-    await asyncio.sleep(0.01)
+    while locator._readers:
+        await asyncio.sleep(0)
+    distance.waits.clear()
     vaults.reads.clear()
     for _ in range(20):
         assert await _outcome(locator, "v", "a") == "a"
         await asyncio.sleep(0)
     assert vaults.reads == [("v", ("a",))] * 20
+    assert not distance.waits
