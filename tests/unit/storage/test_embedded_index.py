@@ -146,7 +146,7 @@ def test_new_vectors_are_found_before_and_after_they_are_in_the_graph(
     allowed = ids[::2]
     newest = int(allowed[-1])
     assert newest in index.search_dense(live[newest], k=2, allowed=allowed).ids.tolist()
-    until = time.monotonic() + 20
+    until = time.monotonic() + 60
     while index._opened is not None and index._opened.neighbours.late_count >= 256 and time.monotonic() < until:
         time.sleep(0.01)
     assert index._opened is not None
