@@ -132,9 +132,21 @@ class KeptStates:
     """Hears which states of trainings are forgotten."""
 
     def __init__(self):
-        self.deleted, self.swept = [], 0
+        self.deleted, self.swept, self.begun, self.forgotten = [], 0, {}, False
 
-    async def delete(self, key):
+    async def begin(self, key, org, cubes):
+        self.begun[key] = (org, list(cubes))
+        return True
+
+    async def check(self, key):
+        assert key in self.begun
+        if self.forgotten:
+            raise PlatformError(Reason.NOT_FOUND, "forgotten")
+
+    async def close(self, key):
+        self.begun.pop(key, None)
+
+    async def delete(self, key, cubes):
         self.deleted.append(key)
 
     async def sweep(self):

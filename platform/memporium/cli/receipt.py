@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 app = typer.Typer(name="receipt", help="Receipts: signed proof of what was forgotten.", no_args_is_help=True)
 
 # Of the statement and of the message's fields alike.
-_SAME = ("vault", "principal", "cubes", "versions", "units", "blobs", "derived", "exported", "key_destroyed")
+_COUNTS = ("cubes", "versions", "units", "blobs", "derived", "exported", "training_states")
+_SAME = ("vault", "principal", "key_destroyed", *_COUNTS)
 Name = Annotated[str, typer.Argument(help="Full name of the receipt.")]
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from memporium.inference.v1.inference_service_pb2_grpc import add_InferenceServiceServicer_to_server
+from memporium_platform.crypto.shares import Shares
 from memporium_platform.names import new_id
 from memporium_services.inference.adapters.blobs_in_force_grpc import GrpcBlobsInForce
 from memporium_services.inference.adapters.checkpoints import ObjectCheckpoints
@@ -82,9 +83,8 @@ class InferenceModule:
 async def build(kernel: Kernel) -> InferenceModule:
     """Return the service; models load at their first use."""
     settings = InferenceSettings()
-    checkpoints = ObjectCheckpoints(
-        kernel.objects, kernel.keys.derive, clock=kernel.clock, keep_s=settings.checkpoint_keep_s
-    )
+    shares = Shares(kernel.objects, kernel.keys)
+    checkpoints = ObjectCheckpoints(kernel.objects, shares, clock=kernel.clock, keep_s=settings.checkpoint_keep_s)
     registry = build_registry(settings, kernel.settings.data_dir, checkpoints=checkpoints, secret=kernel.keys.derive)
     vault = GrpcMemoryVault(kernel.channels, max_blob_bytes=settings.max_blob_bytes)
     files = _disk(settings.disk_tier_folder or kernel.settings.data_dir / "tensors", settings.disk_tier_bytes)

@@ -173,18 +173,38 @@ class AdapterTrainer(Protocol):
 
 
 class CheckpointStore(Protocol):
-    """States of trainings that go on."""
+    """States of trainings that go on; each can be read only as long as every memory stands that its training uses."""
+
+    async def begin(self, key: str, org: str, cubes: Sequence[str]) -> bool:
+        """Let a training on memories keep its state, or go on from one; return whether it is a new one."""
+        ...
+
+    async def check(self, key: str) -> None:
+        """Refuse to go on where a memory was forgotten that the training uses.
+
+        Raises:
+            PlatformError: NOT_FOUND.
+        """
+        ...
+
+    async def close(self, key: str) -> None:
+        """Take note that a training runs here no more; its state stays."""
+        ...
 
     async def load(self, key: str) -> bytes | None:
         """Return the state that was kept last, None for none or one that cannot be read."""
         ...
 
     async def save(self, key: str, data: bytes) -> None:
-        """Keep a state in place of the last."""
+        """Keep a state in place of the last.
+
+        Raises:
+            PlatformError: NOT_FOUND, where a memory was forgotten that the training uses.
+        """
         ...
 
-    async def delete(self, key: str) -> None:
-        """Forget a state."""
+    async def delete(self, key: str, cubes: Sequence[str]) -> None:
+        """Forget a state of a training on these memories, and its key."""
         ...
 
     async def sweep(self) -> None:

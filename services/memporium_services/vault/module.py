@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from memporium.vault.v1.vault_service_pb2_grpc import add_VaultServiceServicer_to_server
+from memporium_platform.crypto.shares import Shares
 from memporium_services.vault.adapters.inference_embedder import InferenceEmbedder
 from memporium_services.vault.adapters.memstore_gate import MemstoreGate
 from memporium_services.vault.adapters.sql_store import SqlStore
@@ -55,6 +56,7 @@ async def build(kernel: Kernel) -> VaultModule:
         page_tokens=kernel.page_tokens,
         authz=kernel.authz,
         settings=settings,
+        shares=Shares(kernel.objects, kernel.keys),
         opened=OpenedCache(settings.opened_bytes),
     )
     return VaultModule(VaultApp(runtime))

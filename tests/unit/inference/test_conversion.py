@@ -69,12 +69,24 @@ async def test_the_state_of_a_training_is_forgotten_with_its_end_and_with_its_ag
     key = world.generator.trained[2]
     assert key
     assert world.checkpoints.deleted == [key]
+    assert not world.checkpoints.begun
     world.checkpoints.deleted.clear()
     world.agreements.apply(TEXT.licences[0].agreement, "REVOKED")
     with pytest.raises(PlatformError) as caught:
         await last(world.training.train_parameter(replace(call, request_id="r2"), tenant="a", principal="p"))
     assert caught.value.reason is Reason.LICENCE_REVOKED
     assert len(world.checkpoints.deleted) == 1
+
+
+async def test_an_adapter_is_not_made_of_what_was_forgotten_while_it_was_trained():
+    world = World(TEXT)
+    world.checkpoints.forgotten = True
+    with pytest.raises(PlatformError) as caught:
+        await last(world.training.train_parameter(converting(TEXT), tenant="a", principal="p"))
+    assert caught.value.reason is Reason.NOT_FOUND
+    assert world.generator.trained
+    assert len(world.vault.memories) == 1
+    assert world.checkpoints.deleted
 
 
 async def test_a_repeated_conversion_is_not_done_twice_and_not_for_other_cubes():

@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from memporium_platform.crypto.shares import Shares
+from memporium_platform.errors import PlatformError, Reason
 from memporium_services.inference.adapters.checkpoints import ObjectCheckpoints
 from memporium_services.inference.adapters.generators.tiny_random import load_tiny_random
 from memporium_services.inference.adapters.trainers.peft_lora import PeftTrainer
@@ -112,7 +114,7 @@ class Objects:
 
         if key not in self.objects:
             raise ObjectNotFoundError(key)
-        assert limit_bytes > 1 << 20
+        assert len(self.objects[key]) <= limit_bytes
         return self.objects[key]
 
     async def get(self, key, *, offset=0, length=None):
@@ -127,35 +129,113 @@ class Objects:
                 yield key
 
 
+class Keys:
+    """One key for each name, as a keyring has."""
+
+    def __init__(self):
+        self.lost = False
+
+    async def vault_key(self, org, name):
+        if self.lost:
+            raise PlatformError(Reason.NOT_FOUND, "destroyed")
+        return hashlib.sha256(f"{org}/{name}".encode()).digest()
+
+    def derive(self, label):
+        return hashlib.sha256(label.encode()).digest()
+
+
+VAULT = "orgs/acme/vaults/notes"
+CUBES = [f"{VAULT}/cubes/{one}" for one in ("diary", "letters")]
+
+
 @pytest.fixture
 def stored():
-    objects, clock = Objects(), Clock()
-    keys = {}
-    derive = lambda label: keys.setdefault(label, hashlib.sha256(label.encode()).digest())  # noqa: E731
-    return ObjectCheckpoints(objects, derive, clock=clock, keep_s=3600), objects, clock
+    objects, clock, keys = Objects(), Clock(), Keys()
+    shares = Shares(objects, keys)
+    return ObjectCheckpoints(objects, shares, clock=clock, keep_s=3600), objects, clock, shares, keys
 
 
 async def test_states_are_sealed_and_each_opens_under_its_own_key_only(stored):
-    states, objects, _ = stored
+    states, objects, *_ = stored
+    for key in "ab":
+        assert await states.begin(key, "acme", CUBES)
     await states.save("a", b"weights of a memory")
     assert await states.load("a") == b"weights of a memory"
     assert all(b"memory" not in data for data in objects.objects.values())
-    (name,) = objects.objects
-    objects.objects[name.removesuffix("a") + "b"] = objects.objects[name]
+    assert not any("diary" in name or "notes" in name for name in objects.objects)
+    name = "inference/training/a"
+    objects.objects["inference/training/b"] = objects.objects[name]
     assert await states.load("b") is None
     objects.objects[name] = objects.objects[name][:-1] + b"x"
     assert await states.load("a") is None
-    await states.delete("a")
-    assert await states.load("a") is None
+    for key in "ab":
+        await states.delete(key, CUBES)
+    assert not objects.objects
 
 
-async def test_a_state_that_nobody_came_back_for_is_swept(stored):
-    states, objects, clock = stored
+async def test_another_process_goes_on_from_a_state(stored):
+    states, objects, clock, shares, _ = stored
+    await states.begin("a", "acme", CUBES)
+    await states.save("a", b"weights")
+    other = ObjectCheckpoints(objects, shares, clock=clock, keep_s=3600)
+    assert not await other.begin("a", "acme", CUBES)
+    assert await other.load("a") == b"weights"
+    # Of other memories it is another training.
+    assert await other.begin("a", "acme", [*CUBES, f"{VAULT}/cubes/third"])
+    assert await other.load("a") is None
+
+
+@pytest.mark.parametrize("forgotten", [CUBES[:1], CUBES[1:], None])
+async def test_no_copy_of_a_state_can_be_read_once_a_memory_of_its_training_is_forgotten(stored, forgotten):
+    states, objects, clock, shares, _ = stored
+    await states.begin("a", "acme", CUBES)
+    await states.begin("b", "acme", [f"{VAULT}/cubes/other"])
+    for key in "ab":
+        await states.save(key, b"weights")
+    copy = dict(objects.objects)
+    assert await shares.any_of(VAULT)
+    assert await shares.destroy(VAULT, forgotten) == (2 if forgotten is None else 1)
+    assert "inference/training/a" not in objects.objects
+    with pytest.raises(PlatformError, match="forgotten"):
+        await states.check("a")
+    # The training has not heard of it: what it keeps once more is refused, and what a disk has kept says nothing.
+    with pytest.raises(PlatformError, match="forgotten"):
+        await states.save("a", b"weights")
+    objects.objects["inference/training/a"] = copy["inference/training/a"]
+    later = ObjectCheckpoints(objects, shares, clock=clock, keep_s=3600)
+    assert await later.begin("a", "acme", CUBES)
+    objects.objects["inference/training/a"] = copy["inference/training/a"]
+    assert await later.load("a") is None
+    if forgotten is not None:
+        assert await states.load("b") == b"weights"
+    assert await shares.destroy("orgs/acme/vaults/others", None) == 0
+
+
+async def test_what_an_organisation_trained_on_goes_with_its_keys(stored):
+    states, objects, clock, shares, keys = stored
+    await states.begin("a", "acme", CUBES)
+    await states.save("a", b"weights")
+    keys.lost = True
+    with pytest.raises(PlatformError):
+        await states.check("a")
+    with pytest.raises(PlatformError, match="destroyed"):
+        await ObjectCheckpoints(objects, shares, clock=clock, keep_s=3600).begin("a", "acme", CUBES)
+
+
+async def test_a_state_that_nobody_came_back_for_is_swept_and_so_is_its_key(stored):
+    states, objects, clock, *_ = stored
+    for key in ("old", "new", "never-kept", "running"):
+        await states.begin(key, "acme", CUBES)
     await states.save("old", b"1")
+    for key in ("old", "new", "never-kept"):
+        await states.close(key)
     clock.time += timedelta(minutes=50)
+    await states.begin("new", "acme", CUBES)
     await states.save("new", b"2")
+    await states.close("new")
     clock.time += timedelta(minutes=20)
     await states.sweep()
-    assert await states.load("old") is None
+    assert {name.rpartition(".")[2] for name in objects.objects if "shares" in name} == {"new", "running"}
+    assert {name for name in objects.objects if "shares" not in name} == {"inference/training/new"}
+    assert not await states.begin("new", "acme", CUBES)
     assert await states.load("new") == b"2"
-    assert len(objects.objects) == 1

@@ -713,6 +713,7 @@ class Receipt(_message.Message):
     DERIVED_FIELD_NUMBER: _builtins.int
     KEPT_DERIVED_FIELD_NUMBER: _builtins.int
     EXPORTED_FIELD_NUMBER: _builtins.int
+    TRAINING_STATES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`orgs/{org}/receipts/{receipt}`."""
     kind: Global___ReceiptKind.ValueType
@@ -743,6 +744,8 @@ class Receipt(_message.Message):
     """Of the cubes, those that went because they were made from others."""
     exported: _builtins.int
     """Of the cubes, those that bundles had taken before. A sealed bundle does not change: revoke its release, delete it."""
+    training_states: _builtins.int
+    """Trainings that were cut off, or go on, and had used any of the cubes: their kept states can be read no more."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was done."""
@@ -771,10 +774,11 @@ class Receipt(_message.Message):
         derived: _builtins.int = ...,
         kept_derived: _abc.Iterable[_builtins.str] | None = ...,
         exported: _builtins.int = ...,
+        training_states: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["blobs", b"blobs", "create_time", b"create_time", "cubes", b"cubes", "derived", b"derived", "exported", b"exported", "kept_derived", b"kept_derived", "key_destroyed", b"key_destroyed", "key_id", b"key_id", "kind", b"kind", "name", b"name", "payload", b"payload", "payload_type", b"payload_type", "principal", b"principal", "signature", b"signature", "units", b"units", "vault", b"vault", "versions", b"versions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blobs", b"blobs", "create_time", b"create_time", "cubes", b"cubes", "derived", b"derived", "exported", b"exported", "kept_derived", b"kept_derived", "key_destroyed", b"key_destroyed", "key_id", b"key_id", "kind", b"kind", "name", b"name", "payload", b"payload", "payload_type", b"payload_type", "principal", b"principal", "signature", b"signature", "training_states", b"training_states", "units", b"units", "vault", b"vault", "versions", b"versions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,7 +1,8 @@
 """States of trainings in the object store, sealed: they hold what a memory says, as weights.
 
-A key is a digest and tells nothing. Each object begins with the time at which it was kept, so that what nobody came
-back for can be swept.
+A name is a digest and tells nothing. The key of a state stands only as long as every memory does that the training
+uses: what is forgotten cannot be read from it any more, whether or not the training has heard of that. Each object
+begins with the time at which it was kept, so that what nobody came back for can be swept.
 """
 
 from __future__ import annotations
@@ -11,18 +12,18 @@ from typing import TYPE_CHECKING
 import structlog
 
 from memporium_platform.crypto import sealed
-from memporium_platform.errors import PlatformError
+from memporium_platform.crypto.shares import state_key
+from memporium_platform.errors import PlatformError, Reason
 from memporium_platform.storage.objects.object_store import ObjectNotFoundError, ObjectTooLargeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Sequence
 
+    from memporium_platform.crypto.shares import Shares
     from memporium_platform.kernel import Clock
     from memporium_platform.storage.objects.object_store import ObjectStore
 
 _log = structlog.get_logger("memporium.inference")
-_PREFIX = "inference/training/"
-LABEL = "inference/training"
 _TIME_BYTES = 8
 _MOST_BYTES = 4 << 30
 
@@ -30,15 +31,41 @@ _MOST_BYTES = 4 << 30
 class ObjectCheckpoints:
     """`CheckpointStore` over the object store."""
 
-    def __init__(self, objects: ObjectStore, derive: Callable[[str], bytes], *, clock: Clock, keep_s: float) -> None:
-        """Keep states sealed under a key derived from the platform's, for at most so long."""
-        self._objects, self._derive, self._clock, self._keep_s = objects, derive, clock, keep_s
+    def __init__(self, objects: ObjectStore, shares: Shares, *, clock: Clock, keep_s: float) -> None:
+        """Keep states sealed under keys made from shares, for at most so long."""
+        self._objects, self._shares, self._clock, self._keep_s = objects, shares, clock, keep_s
+        self._open: dict[str, tuple[bytes, str, tuple[str, ...]]] = {}
+
+    async def begin(self, key: str, org: str, cubes: Sequence[str]) -> bool:
+        """Let a training keep its state, or go on from one; return whether it is a new one."""
+        found = await self._shares.find(org, key, cubes)
+        if found is None:
+            await self._objects.delete(state_key(key))
+        if (secret := found) is None:
+            secret = await self._shares.make(org, key, cubes, now=self._clock.now().timestamp())
+        self._open[key] = (secret, org, tuple(cubes))
+        return found is None
+
+    async def check(self, key: str) -> None:
+        """Refuse to go on where a memory was forgotten that the training uses.
+
+        Raises:
+            PlatformError: NOT_FOUND.
+        """
+        secret, org, cubes = self._open[key]
+        if await self._shares.find(org, key, cubes) != secret:
+            raise PlatformError(
+                Reason.NOT_FOUND,
+                "a memory that the training uses was forgotten meanwhile, and its state with it",
+                metadata={"resource": cubes[0] if len(cubes) == 1 else cubes[0].rpartition("/cubes/")[0]},
+            )
 
     async def load(self, key: str) -> bytes | None:
         """Return the state that was kept last, None for none or one that cannot be read."""
+        secret, _, _ = self._open[key]
         try:
-            stored = await self._objects.get_bytes(_PREFIX + key, limit_bytes=_MOST_BYTES)
-            return sealed.open(self._derive(LABEL), stored[_TIME_BYTES:], stored[:_TIME_BYTES] + key.encode())
+            stored = await self._objects.get_bytes(state_key(key), limit_bytes=_MOST_BYTES)
+            return sealed.open(secret, stored[_TIME_BYTES:], stored[:_TIME_BYTES] + key.encode())
         except ObjectNotFoundError:
             return None
         except (ObjectTooLargeError, PlatformError):
@@ -47,19 +74,34 @@ class ObjectCheckpoints:
             return None
 
     async def save(self, key: str, data: bytes) -> None:
-        """Keep a state in place of the last."""
-        time = int(self._clock.now().timestamp()).to_bytes(_TIME_BYTES, "little")
-        await self._objects.put(_PREFIX + key, time + sealed.seal(self._derive(LABEL), data, time + key.encode()))
+        """Keep a state in place of the last.
 
-    async def delete(self, key: str) -> None:
-        """Forget a state."""
-        await self._objects.delete(_PREFIX + key)
+        Raises:
+            PlatformError: NOT_FOUND, where a memory was forgotten that the training uses.
+        """
+        await self.check(key)
+        time = int(self._clock.now().timestamp()).to_bytes(_TIME_BYTES, "little")
+        await self._objects.put(state_key(key), time + sealed.seal(self._open[key][0], data, time + key.encode()))
+
+    async def close(self, key: str) -> None:
+        """Take note that a training runs here no more; its state stays."""
+        self._open.pop(key, None)
+
+    async def delete(self, key: str, cubes: Sequence[str]) -> None:
+        """Forget a state, and its key."""
+        self._open.pop(key, None)
+        await self._shares.drop(key, cubes)
+        await self._objects.delete(state_key(key))
 
     async def sweep(self) -> None:
-        """Forget states that were kept longer ago than `keep_s`."""
+        """Forget states that were kept longer ago than `keep_s`, and keys of that age that have none."""
         oldest = self._clock.now().timestamp() - self._keep_s
-        for name in [name async for name in self._objects.list(_PREFIX)]:
+        prefix, kept = state_key(""), set(self._open)
+        for name in [name async for name in self._objects.list(prefix)]:
             async for piece in self._objects.get(name, offset=0, length=_TIME_BYTES):
                 if int.from_bytes(piece[:_TIME_BYTES], "little") < oldest:
                     await self._objects.delete(name)
+                else:
+                    kept.add(name.removeprefix(prefix))
                 break
+        await self._shares.sweep(oldest, keep=kept)

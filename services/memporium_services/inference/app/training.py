@@ -10,7 +10,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from memporium_platform.errors import PlatformError, Reason, invalid
+from memporium_platform.errors import PlatformError, Reason, invalid, not_found
 from memporium_services.inference.app.making import new_memory, trainer_of
 from memporium_services.inference.domain.admission import AdapterReport, Admission, decided
 from memporium_services.inference.domain.examples import examples_of
@@ -27,8 +27,17 @@ if TYPE_CHECKING:
     from memporium_services.inference.ports import CheckpointStore
 
 TRAIN = "train-parameter"
-# What came under an agreement that ends is not kept, half trained or not.
-_ENDED = frozenset({Reason.LICENCE_REVOKED, Reason.LICENCE_EXPIRED, Reason.LICENCE_SUSPENDED})
+# What came under an agreement that ends is not kept, half trained or not, nor what says things that were forgotten.
+_ENDED = frozenset(
+    {
+        Reason.LICENCE_REVOKED,
+        Reason.LICENCE_EXPIRED,
+        Reason.LICENCE_SUSPENDED,
+        Reason.NOT_FOUND,
+        Reason.PERMISSION_DENIED,
+        Reason.INVALID_FIELD,
+    }
+)
 
 
 class Training:
@@ -50,23 +59,36 @@ class Training:
         name = self._making.name(call, TRAIN, "lora", principal)
         key = hashlib.sha256(name.encode()).hexdigest()
         if (made := await self._making.made_before(call, name, TRAIN)) is not None:
-            await self._checkpoints.delete(key)
+            await self._checkpoints.delete(key, call.cubes)
             yield Trained(made, reused=True)
             return
         await self._checkpoints.sweep()
         yield Progress(Stage.READING, 0, len(call.cubes))
-        # The licence first: a refusal costs no training, and no reading either.
-        sources = await self._making.sources(call, Use.DERIVE_LORA, Form.PLAINTEXT)
-        again = key if call.request_id or call.cube_id else ""
-        steps = self._making.guarded(sources, lambda report: self._train(call, name, sources, tenant, again, report))
         try:
+            # The licence first: a refusal costs no training, and no reading either.
+            sources = await self._making.sources(call, Use.DERIVE_LORA, Form.PLAINTEXT)
+            await self._begin(key, tenant, sources)
+            steps = self._making.guarded(sources, lambda report: self._train(call, name, sources, tenant, key, report))
             async with aclosing(steps):
                 async for step in steps:
                     yield step
         except PlatformError as error:
             if error.reason in _ENDED:
-                await self._checkpoints.delete(key)
+                await self._checkpoints.delete(key, call.cubes)
             raise
+        finally:
+            await self._checkpoints.close(key)
+            if not _repeatable(call):
+                await self._checkpoints.delete(key, call.cubes)
+
+    async def _begin(self, key: str, org: str, sources: Sequence[UsedMemory]) -> None:
+        """Tie the training to its memories: from here on it ends where one of them is forgotten."""
+        if not await self._checkpoints.begin(key, org, [source.name for source in sources]):
+            return
+        # What was forgotten before the tie was made is seen here, and what is forgotten later breaks it.
+        for source in sources:
+            if await self._making.vault.find(source.name) is None:
+                raise not_found(source.name)
 
     async def _train(
         self,
@@ -92,8 +114,9 @@ class Training:
                 progress=lambda done, total, loss: report(Progress(Stage.COMPUTING, done, total, loss)),
                 lessons=lessons,
                 evaluating=lambda done, total: report(Progress(Stage.EVALUATING, done, total)),
-                key=key,
+                key=key if _repeatable(call) else "",
             )
+        await self._checkpoints.check(key)
         measured = trained.evaluation
         parameter = ParameterRef(
             base_model_fingerprint=running.generator.info.fingerprint,
@@ -106,8 +129,7 @@ class Training:
         refused = parameter.report.admission is Admission.REFUSED
         new = replace(new, expired=refused and call.expire_refused)
         memory = await self._making.keep(new, report)
-        if key:
-            await self._checkpoints.delete(key)
+        await self._checkpoints.delete(key, call.cubes)
         return Trained(
             memory,
             loss_before=trained.loss_before,
@@ -118,3 +140,8 @@ class Training:
             compute_s=trained.compute_s,
             resumed_steps=trained.resumed_steps,
         )
+
+
+def _repeatable(call: ConvertCall) -> bool:
+    """Say whether a repeated call would find what this one has done so far."""
+    return bool(call.request_id or call.cube_id)

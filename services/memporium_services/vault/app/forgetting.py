@@ -190,6 +190,7 @@ class Forgetting:
         """Return what removes, within a transaction, the cubes that `choose(store)` returns, and writes the receipt."""
         key = await self._rt.keys.org_signing_key(vault.org)
         now_us = self._rt.now_us()
+        trainings = await self._end_trainings(vault, cipher, choose)
 
         def run(store: Store) -> tuple[Forgotten, Removed, Waiting | None]:
             fresh = fresh_vault(store, vault)
@@ -203,6 +204,7 @@ class Forgetting:
             removed, revision, waiting = take_out(store, fresh, rows, now_us=now_us)
             receipt = receipt_of(vault, kind, receipt_id, call, now_us, removed)
             receipt.derived = len(chosen.parents)
+            receipt.training_states = trainings
             receipt.kept_derived.extend(sorted(prefix + cube_id for cube_id in chosen.kept))
             receipt.exported = sum(EXPORTED in orjson.loads(row.uses or "{}") for row in rows)
             sign(receipt, [prefix + row.cube_id for row in rows], digests, reason, key)
@@ -211,9 +213,25 @@ class Forgetting:
 
         return run
 
+    async def _end_trainings(self, vault: VaultRow, cipher: VaultCipher, choose: Callable[[Store], Chosen]) -> int:
+        """Make the states of trainings unreadable that use what is about to go; return how many there were.
+
+        This is done before the transaction, so that no crash comes between: at worst a training begins anew.
+        """
+        rt = self._rt
+        if not await rt.shares.any_of(vault.name):
+            return 0
+        try:
+            rows = (await rt.db.read(lambda conn: choose(rt.store(conn, cipher.token)))).rows
+        except PlatformError:
+            return 0  # It may have been done already; if not, the transaction says what is wrong.
+        return await rt.shares.destroy(vault.name, [f"{vault.name}/cubes/{row.cube_id}" for row in rows])
+
     async def clean(self, vault: VaultRow, removed: Removed) -> None:
         """Drop what is in memory of what was removed, and delete its objects."""
         self._rt.opened.forget(vault.uid)
+        # Once more: a training may have begun just before the transaction.
+        await self._rt.shares.destroy(vault.name, [f"{vault.name}/cubes/{one}" for one in removed.cube_ids])
         for object_key in removed.object_keys:
             await self._rt.objects.delete(object_key)
         await self._blobs.delete(vault.uid, removed.blobs)
@@ -273,6 +291,7 @@ class Forgetting:
         rt = self._rt
         signing = await rt.keys.org_signing_key(org)
         now_us, receipt_id = rt.now_us(), rt.new_id()
+        trainings = await rt.shares.destroy(name, None) if vault is not None else 0
 
         def run(conn: Connection) -> tuple[Receipt, Removed | None]:
             if vault is None:
@@ -286,6 +305,7 @@ class Forgetting:
             removed = store.delete_vault(vault.uid)
             receipt = receipt_of(vault, kind, receipt_id, call, now_us, removed)
             receipt.key_destroyed = True
+            receipt.training_states = trainings
             sign(receipt, [f"{name}/cubes/{cube_id}" for cube_id in removed.cube_ids], [], reason, signing)
             store.insert_receipt(org, receipt_id, receipt.SerializeToString(), now_us)
             details = {"receipt": receipt.name, "cubes": str(len(removed.cube_ids)), "reason": reason}

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from memporium_platform.authz.ports import Authorizer
     from memporium_platform.crypto.keyring import Keyring
+    from memporium_platform.crypto.shares import Shares
     from memporium_platform.kernel import Clock
     from memporium_platform.paging import PageTokens
     from memporium_platform.storage.index.vault_index import IndexStore
@@ -39,6 +40,7 @@ class Runtime:
         dead: Agreements that are not in force by their last known state; a local copy of the table.
         opened: Units and metadata in clear.
         found: Rows of units that searches found.
+        shares: Keys of work on memories that goes on elsewhere, which forgetting ends.
     """
 
     db: Database
@@ -52,6 +54,7 @@ class Runtime:
     page_tokens: PageTokens
     authz: Authorizer
     settings: VaultSettings
+    shares: Shares
     dead: dict[str, str] = field(default_factory=dict)
     opened: OpenedCache = field(default_factory=lambda: OpenedCache(0))
     found: FoundRows = field(default_factory=FoundRows)
