@@ -54,6 +54,8 @@ class ModelServer:
             writer.write(_HEAD.format(answer, "application/json").encode() + b'{"error": {"message": "no"}}')
             await writer.drain()
             return
+        if answer == HANG and not body.get("stream"):
+            await asyncio.sleep(600)
         if not body.get("stream"):
             whole = {
                 "choices": [{"index": 0, "message": {"role": "assistant", "content": answer}, "finish_reason": "stop"}]

@@ -77,6 +77,15 @@ def show_formations(formations: Sequence[cube_pb2.Formation]) -> None:
     line(f"{_INDENT}[dim]{escape(told)}{escape(f'; by rules alone: {rest}') if rest else ''}[/dim]")
 
 
+def show_judge(trace: recall_pb2.RecallTrace) -> None:
+    """Print what a language model had part in; nothing where none was asked."""
+    if trace.judge:
+        how = (
+            f"not judged: {trace.judge_failure}" if trace.judge_failure else f"judged in {trace.judge_us / 1000:.0f} ms"
+        )
+        line(f"{_INDENT}[dim]{escape(f'{trace.judge}: {how}')}[/dim]")
+
+
 def show_refusals(refusals: Iterable[search_pb2.MountRefusal] | Iterable[recall_pb2.RecallRefusal]) -> None:
     """Print which mounts were left out, and why."""
     for refusal in refusals:

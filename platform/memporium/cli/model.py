@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from memporium.cli._adapters import Cube, Model, Title, Vault, follow, merge_lora, probe_lora, train_lora
 from memporium.cli._context import session
-from memporium.cli._output import show_all
+from memporium.cli._output import line, print_json, show_all
 from memporium.cli._pages import all_pages
-from memporium.inference.v1 import convert_pb2
+from memporium.inference.v1 import convert_pb2, generate_pb2, score_pb2
 
 app = typer.Typer(name="model", help="Models, KV memory and LoRA memory.", no_args_is_help=True)
 
@@ -30,6 +31,33 @@ def list_(context: typer.Context) -> None:
     run = session(context)
     columns = ["name", "kind", "engine", "default", "loaded", "supports_activation", "supports_parameter"]
     show_all(all_pages(run.client.inference.list_models, "models"), columns, as_json=run.as_json)
+
+
+@app.command(epilog="Example: memporium model score 'Milk stands in the fridge.' 'Where is the milk?' 'Who is Ada?'")
+def score(
+    context: typer.Context,
+    message: Annotated[str, typer.Argument(help="What is said to the model.")],
+    answer: Annotated[list[str], typer.Argument(help="Texts that it may answer.")],
+    system: Annotated[str, typer.Option(help="Instructions that come before the message.")] = "",
+    model: Model = "",
+) -> None:
+    """Say how likely a model is to give each of several answers, in nats a token, the likeliest first."""
+    run = session(context)
+    turns = [generate_pb2.Message(role=generate_pb2.ROLE_USER, content=message)]
+    if system:
+        turns.insert(0, generate_pb2.Message(role=generate_pb2.ROLE_SYSTEM, content=system))
+    texts = [score_pb2.TextToScore(messages=turns, continuation=one) for one in answer]
+    found = run.client.inference.score_texts(model=model, texts=texts).scores
+    rows = [
+        {"answer": text, "nats": one.log_probability / max(1, one.token_count), "tokens": one.token_count}
+        for text, one in zip(answer, found, strict=True)
+    ]
+    rows.sort(key=lambda row: -float(row["nats"]))
+    if run.as_json:
+        print_json(rows)
+        return
+    for row in rows:
+        line(f"[bold]{row['nats']:7.3f}[/bold]  {escape(str(row['answer']))}  [dim]{row['tokens']} tokens[/dim]")
 
 
 class KvDtype(StrEnum):

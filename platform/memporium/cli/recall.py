@@ -130,6 +130,7 @@ def recall(
     profiles: Annotated[
         bool, typer.Option("--profiles", help="Tell what persons in the question said of themselves.")
     ] = False,
+    likelihood: Annotated[bool, typer.Option(help="Let the server's model, if any, judge the best.")] = True,
     show_context: Annotated[bool, typer.Option("--context", help="Print the text to put before a model.")] = False,
 ) -> None:
     """Recall the smallest sufficient context for a question, with its sources."""
@@ -140,7 +141,7 @@ def recall(
         limit=limit,
         budget_tokens=budget,
         filter=recall_pb2.RecallFilter(persona=persona),
-        options=recall_pb2.RecallOptions(scenes=scenes, profiles=profiles),
+        options=recall_pb2.RecallOptions(scenes=scenes, profiles=profiles, likelihood=likelihood),
         **{name: moment(given) for name, given in (("known_time", as_of), ("true_time", true_at)) if given},
         **read_at(revision, time),
     )
@@ -153,6 +154,7 @@ def recall(
             _recollection.show_item(item)
         _recollection.show_refusals(response.refusals)
         line(f"[dim]{len(response.items)} recalled, {response.context_tokens} tokens of context[/dim]")
+        _recollection.show_judge(response.trace)
 
 
 def generate(

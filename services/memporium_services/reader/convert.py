@@ -15,6 +15,7 @@ from memporium_services.reader.convert_claims import add_standings
 from memporium_services.reader.convert_cubes import foresight_out, formation_out
 from memporium_services.reader.convert_scenes import gist_out
 from memporium_services.reader.domain.cleaning import clean_line
+from memporium_services.reader.domain.likelihood import PART
 from memporium_services.reader.domain.ranking import Levers
 from memporium_services.reader.ports import Conditions, Labels
 
@@ -39,6 +40,10 @@ _LEVERS = (
     "adaptive_fusion",
     "contradiction",
     "rewriting",
+    "covering",
+    "session_evidence",
+    "spread",
+    "first_named",
 )
 _FIRST_HEADER = "the first message must be the header"
 
@@ -140,6 +145,7 @@ def asked_in(request: recall_pb2.RecallRequest, now: datetime) -> Asked:
             read_time=read_time,
         ),
         levers=Levers(**switched),
+        likelihood=options.likelihood if options.HasField("likelihood") else True,
         scenes=options.scenes,
         profiles=options.profiles,
         times=Times(_time(request, "known_time", "known_time"), _time(request, "true_time", "true_time")),
@@ -207,6 +213,7 @@ def _item_out(done: Recalled, number: int, *, surroundings: bool) -> recall_pb2.
             analysis=float(parts["analysis"][place]),
             neighbours=float(parts["neighbours"][place]),
             session=float(parts["session"][place]),
+            likelihood=float(parts[PART][place]) if PART in parts else 0.0,
             round=one.round,
         ),
     )
@@ -230,6 +237,9 @@ def _trace_out(done: Recalled) -> recall_pb2.RecallTrace:
         coverage=trace.coverage,
         rewriter=trace.rewriter,
         rewriter_failure=trace.rewriter_failure,
+        judge=trace.judge,
+        judge_failure=trace.judge_failure,
+        judge_us=trace.judge_us,
         embed_us=trace.embed_us,
         total_us=trace.total_us,
         weights={

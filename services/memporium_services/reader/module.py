@@ -9,6 +9,7 @@ from memporium.reader.v1 import reader_service_pb2 as _descriptor  # noqa: F401
 from memporium.reader.v1.reader_service_pb2_grpc import add_ReaderServiceServicer_to_server
 from memporium_services.reader.adapters.cells_grpc import GrpcCellStore
 from memporium_services.reader.adapters.claims_grpc import GrpcClaims
+from memporium_services.reader.adapters.judges import judge_of
 from memporium_services.reader.adapters.meaning_grpc import GrpcMeaning
 from memporium_services.reader.adapters.staging import StagingCells, StagingVault
 from memporium_services.reader.adapters.tally import MetricsTally
@@ -19,6 +20,7 @@ from memporium_services.reader.app.consolidating import Consolidating
 from memporium_services.reader.app.contradicting import Contradicting
 from memporium_services.reader.app.describing import Describing
 from memporium_services.reader.app.gathering import Gathering
+from memporium_services.reader.app.judging import Judging
 from memporium_services.reader.app.narrating import Narrating
 from memporium_services.reader.app.reading import Reading
 from memporium_services.reader.app.recalling import Recalling
@@ -52,6 +54,7 @@ class ReaderModule:
         tally = MetricsTally(kernel.registry)
         narrating = Narrating(writer_of(settings.narrator_model, kernel.channels), tally, settings)
         rewriting = Rewriting(writer_of(settings.rewriter_model, kernel.channels), tally, settings)
+        judging = Judging(judge_of(settings.judge_model, kernel.channels), tally, settings)
         cells, claims = GrpcCellStore(kernel.channels), GrpcClaims(kernel.channels)
         contradicting = Contradicting(claims)
         understanding = Understanding(GrpcMeaning(kernel.channels))
@@ -68,7 +71,7 @@ class ReaderModule:
         self._servicer = ReaderServicer(
             Remembering(keeper, narrating, settings),
             Reading(keeper, settings),
-            Recalling(vault, contradicting, settings, rewriting=rewriting, gathering=Gathering(cells)),
+            Recalling(vault, contradicting, settings, rewriting=rewriting, judging=judging, gathering=Gathering(cells)),
             consolidating=Consolidating(cells, settings),
             describing=Describing(cells),
             claiming=Claiming(claims, contradicting),

@@ -158,6 +158,25 @@ class Writer(Protocol):
         ...
 
 
+class Judge(Protocol):
+    """A language model that says how likely texts are."""
+
+    @property
+    def model(self) -> str:
+        """Its name."""
+        ...
+
+    async def likelihoods(
+        self, instructions: str, messages: Sequence[str], answer: str, *, timeout_s: float
+    ) -> list[float]:
+        """Return the log-probability, a token, of `answer` behind each message, which is data and not instructions.
+
+        Raises:
+            WriterError: It gave none in time.
+        """
+        ...
+
+
 class Tally(Protocol):
     """Counts what language models had part in."""
 
@@ -170,9 +189,13 @@ class Tally(Protocol):
         ...
 
     def answer(self, *, use: str, seconds: float) -> None:
-        """Count an answer, or the wait for none: to `form` or `rewrite`."""
+        """Count an answer, or the wait for none: to `form`, `rewrite` or `judge`."""
         ...
 
     def rewriting(self, *, failure: str) -> None:
         """Count a question that a model was to rewrite, with the reason in one word where it did not."""
+        ...
+
+    def judging(self, *, failure: str) -> None:
+        """Count a question whose statements a model was to judge, with the reason in one word where it did not."""
         ...

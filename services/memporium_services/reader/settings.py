@@ -47,3 +47,9 @@ class ReaderSettings(BaseSettings):
     )
     rewriter_max_tokens: int = Field(192, ge=16, description="Most tokens that the rewriter writes.")
     rewriter_timeout_s: float = Field(3.0, gt=0, description="Longest wait for the rewriter in one Recall.")
+    judge_model: str = Field(
+        "",
+        description="Generator that says how likely a question is behind each of the best statements; empty: none.",
+    )
+    judge_statements: int = Field(15, ge=2, le=100, description="Statements of a question that the judge is shown.")
+    judge_timeout_s: float = Field(2.0, gt=0, description="Longest wait for the judge in one Recall.")

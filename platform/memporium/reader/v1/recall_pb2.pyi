@@ -160,6 +160,11 @@ class RecallOptions(_message.Message):
     ADAPTIVE_FUSION_FIELD_NUMBER: _builtins.int
     CONTRADICTION_FIELD_NUMBER: _builtins.int
     REWRITING_FIELD_NUMBER: _builtins.int
+    COVERING_FIELD_NUMBER: _builtins.int
+    SESSION_EVIDENCE_FIELD_NUMBER: _builtins.int
+    SPREAD_FIELD_NUMBER: _builtins.int
+    FIRST_NAMED_FIELD_NUMBER: _builtins.int
+    LIKELIHOOD_FIELD_NUMBER: _builtins.int
     SCENES_FIELD_NUMBER: _builtins.int
     PROFILES_FIELD_NUMBER: _builtins.int
     query_analysis: _builtins.bool
@@ -167,7 +172,9 @@ class RecallOptions(_message.Message):
     neighbours: _builtins.bool
     """Statements beside a good one in the same dialogue gain from it."""
     session_scores: _builtins.bool
-    """Episodes and sessions are scored by their best statements and lend to the others."""
+    """Episodes and sessions are scored by their best statements and lend to the others; off: `covering` and
+    `session_evidence` are off, too.
+    """
     feedback: _builtins.bool
     """Words of the best results are searched for too."""
     decomposition: _builtins.bool
@@ -177,13 +184,23 @@ class RecallOptions(_message.Message):
     foresight: _builtins.bool
     """Expectations valid at `now` are listed."""
     diversity: _builtins.bool
-    """Nearly equal statements do not crowd out others."""
+    """Nearly equal statements do not crowd out others; off: `spread` is off, too."""
     adaptive_fusion: _builtins.bool
     """Legs are weighted by how well each tells results apart; off: equal weights."""
     contradiction: _builtins.bool
     """Statements that contradict each other are marked, and the one that holds comes first."""
     rewriting: _builtins.bool
     """Where the first search does not suffice, a language model rewrites the question, if one is configured."""
+    covering: _builtins.bool
+    """The first places go to episodes and sessions that hold more of the question's words."""
+    session_evidence: _builtins.bool
+    """The first five are ordered by what their sessions have to say, too."""
+    spread: _builtins.bool
+    """Where several things are asked for, further statements of an episode stand back a little after the first five."""
+    first_named: _builtins.bool
+    """Of several who are named, the first is asked about; part of `query_analysis`."""
+    likelihood: _builtins.bool
+    """A language model says of which of the best statements the question is likely to be asked, if one is configured."""
     scenes: _builtins.bool
     """Scenes that the best statements lie in are told as items, by their statements; absent: off."""
     profiles: _builtins.bool
@@ -202,25 +219,36 @@ class RecallOptions(_message.Message):
         adaptive_fusion: _builtins.bool | None = ...,
         contradiction: _builtins.bool | None = ...,
         rewriting: _builtins.bool | None = ...,
+        covering: _builtins.bool | None = ...,
+        session_evidence: _builtins.bool | None = ...,
+        spread: _builtins.bool | None = ...,
+        first_named: _builtins.bool | None = ...,
+        likelihood: _builtins.bool | None = ...,
         scenes: _builtins.bool | None = ...,
         profiles: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_adaptive_fusion", b"_adaptive_fusion", "_contradiction", b"_contradiction", "_decomposition", b"_decomposition", "_diversity", b"_diversity", "_feedback", b"_feedback", "_foresight", b"_foresight", "_neighbours", b"_neighbours", "_profiles", b"_profiles", "_query_analysis", b"_query_analysis", "_rewriting", b"_rewriting", "_scenes", b"_scenes", "_second_round", b"_second_round", "_session_scores", b"_session_scores", "adaptive_fusion", b"adaptive_fusion", "contradiction", b"contradiction", "decomposition", b"decomposition", "diversity", b"diversity", "feedback", b"feedback", "foresight", b"foresight", "neighbours", b"neighbours", "profiles", b"profiles", "query_analysis", b"query_analysis", "rewriting", b"rewriting", "scenes", b"scenes", "second_round", b"second_round", "session_scores", b"session_scores"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_adaptive_fusion", b"_adaptive_fusion", "_contradiction", b"_contradiction", "_covering", b"_covering", "_decomposition", b"_decomposition", "_diversity", b"_diversity", "_feedback", b"_feedback", "_first_named", b"_first_named", "_foresight", b"_foresight", "_likelihood", b"_likelihood", "_neighbours", b"_neighbours", "_profiles", b"_profiles", "_query_analysis", b"_query_analysis", "_rewriting", b"_rewriting", "_scenes", b"_scenes", "_second_round", b"_second_round", "_session_evidence", b"_session_evidence", "_session_scores", b"_session_scores", "_spread", b"_spread", "adaptive_fusion", b"adaptive_fusion", "contradiction", b"contradiction", "covering", b"covering", "decomposition", b"decomposition", "diversity", b"diversity", "feedback", b"feedback", "first_named", b"first_named", "foresight", b"foresight", "likelihood", b"likelihood", "neighbours", b"neighbours", "profiles", b"profiles", "query_analysis", b"query_analysis", "rewriting", b"rewriting", "scenes", b"scenes", "second_round", b"second_round", "session_evidence", b"session_evidence", "session_scores", b"session_scores", "spread", b"spread"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_adaptive_fusion", b"_adaptive_fusion", "_contradiction", b"_contradiction", "_decomposition", b"_decomposition", "_diversity", b"_diversity", "_feedback", b"_feedback", "_foresight", b"_foresight", "_neighbours", b"_neighbours", "_profiles", b"_profiles", "_query_analysis", b"_query_analysis", "_rewriting", b"_rewriting", "_scenes", b"_scenes", "_second_round", b"_second_round", "_session_scores", b"_session_scores", "adaptive_fusion", b"adaptive_fusion", "contradiction", b"contradiction", "decomposition", b"decomposition", "diversity", b"diversity", "feedback", b"feedback", "foresight", b"foresight", "neighbours", b"neighbours", "profiles", b"profiles", "query_analysis", b"query_analysis", "rewriting", b"rewriting", "scenes", b"scenes", "second_round", b"second_round", "session_scores", b"session_scores"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_adaptive_fusion", b"_adaptive_fusion", "_contradiction", b"_contradiction", "_covering", b"_covering", "_decomposition", b"_decomposition", "_diversity", b"_diversity", "_feedback", b"_feedback", "_first_named", b"_first_named", "_foresight", b"_foresight", "_likelihood", b"_likelihood", "_neighbours", b"_neighbours", "_profiles", b"_profiles", "_query_analysis", b"_query_analysis", "_rewriting", b"_rewriting", "_scenes", b"_scenes", "_second_round", b"_second_round", "_session_evidence", b"_session_evidence", "_session_scores", b"_session_scores", "_spread", b"_spread", "adaptive_fusion", b"adaptive_fusion", "contradiction", b"contradiction", "covering", b"covering", "decomposition", b"decomposition", "diversity", b"diversity", "feedback", b"feedback", "first_named", b"first_named", "foresight", b"foresight", "likelihood", b"likelihood", "neighbours", b"neighbours", "profiles", b"profiles", "query_analysis", b"query_analysis", "rewriting", b"rewriting", "scenes", b"scenes", "second_round", b"second_round", "session_evidence", b"session_evidence", "session_scores", b"session_scores", "spread", b"spread"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__adaptive_fusion: _TypeAlias = _typing.Literal["adaptive_fusion"]  # noqa: Y015
     _WhichOneofArgType__adaptive_fusion: _TypeAlias = _typing.Literal["_adaptive_fusion", b"_adaptive_fusion"]  # noqa: Y015
     _WhichOneofReturnType__contradiction: _TypeAlias = _typing.Literal["contradiction"]  # noqa: Y015
     _WhichOneofArgType__contradiction: _TypeAlias = _typing.Literal["_contradiction", b"_contradiction"]  # noqa: Y015
+    _WhichOneofReturnType__covering: _TypeAlias = _typing.Literal["covering"]  # noqa: Y015
+    _WhichOneofArgType__covering: _TypeAlias = _typing.Literal["_covering", b"_covering"]  # noqa: Y015
     _WhichOneofReturnType__decomposition: _TypeAlias = _typing.Literal["decomposition"]  # noqa: Y015
     _WhichOneofArgType__decomposition: _TypeAlias = _typing.Literal["_decomposition", b"_decomposition"]  # noqa: Y015
     _WhichOneofReturnType__diversity: _TypeAlias = _typing.Literal["diversity"]  # noqa: Y015
     _WhichOneofArgType__diversity: _TypeAlias = _typing.Literal["_diversity", b"_diversity"]  # noqa: Y015
     _WhichOneofReturnType__feedback: _TypeAlias = _typing.Literal["feedback"]  # noqa: Y015
     _WhichOneofArgType__feedback: _TypeAlias = _typing.Literal["_feedback", b"_feedback"]  # noqa: Y015
+    _WhichOneofReturnType__first_named: _TypeAlias = _typing.Literal["first_named"]  # noqa: Y015
+    _WhichOneofArgType__first_named: _TypeAlias = _typing.Literal["_first_named", b"_first_named"]  # noqa: Y015
     _WhichOneofReturnType__foresight: _TypeAlias = _typing.Literal["foresight"]  # noqa: Y015
     _WhichOneofArgType__foresight: _TypeAlias = _typing.Literal["_foresight", b"_foresight"]  # noqa: Y015
+    _WhichOneofReturnType__likelihood: _TypeAlias = _typing.Literal["likelihood"]  # noqa: Y015
+    _WhichOneofArgType__likelihood: _TypeAlias = _typing.Literal["_likelihood", b"_likelihood"]  # noqa: Y015
     _WhichOneofReturnType__neighbours: _TypeAlias = _typing.Literal["neighbours"]  # noqa: Y015
     _WhichOneofArgType__neighbours: _TypeAlias = _typing.Literal["_neighbours", b"_neighbours"]  # noqa: Y015
     _WhichOneofReturnType__profiles: _TypeAlias = _typing.Literal["profiles"]  # noqa: Y015
@@ -233,12 +261,18 @@ class RecallOptions(_message.Message):
     _WhichOneofArgType__scenes: _TypeAlias = _typing.Literal["_scenes", b"_scenes"]  # noqa: Y015
     _WhichOneofReturnType__second_round: _TypeAlias = _typing.Literal["second_round"]  # noqa: Y015
     _WhichOneofArgType__second_round: _TypeAlias = _typing.Literal["_second_round", b"_second_round"]  # noqa: Y015
+    _WhichOneofReturnType__session_evidence: _TypeAlias = _typing.Literal["session_evidence"]  # noqa: Y015
+    _WhichOneofArgType__session_evidence: _TypeAlias = _typing.Literal["_session_evidence", b"_session_evidence"]  # noqa: Y015
     _WhichOneofReturnType__session_scores: _TypeAlias = _typing.Literal["session_scores"]  # noqa: Y015
     _WhichOneofArgType__session_scores: _TypeAlias = _typing.Literal["_session_scores", b"_session_scores"]  # noqa: Y015
+    _WhichOneofReturnType__spread: _TypeAlias = _typing.Literal["spread"]  # noqa: Y015
+    _WhichOneofArgType__spread: _TypeAlias = _typing.Literal["_spread", b"_spread"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__adaptive_fusion) -> _WhichOneofReturnType__adaptive_fusion | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__contradiction) -> _WhichOneofReturnType__contradiction | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__covering) -> _WhichOneofReturnType__covering | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__decomposition) -> _WhichOneofReturnType__decomposition | None: ...
     @_typing.overload
@@ -246,7 +280,11 @@ class RecallOptions(_message.Message):
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__feedback) -> _WhichOneofReturnType__feedback | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__first_named) -> _WhichOneofReturnType__first_named | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__foresight) -> _WhichOneofReturnType__foresight | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__likelihood) -> _WhichOneofReturnType__likelihood | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__neighbours) -> _WhichOneofReturnType__neighbours | None: ...
     @_typing.overload
@@ -260,7 +298,11 @@ class RecallOptions(_message.Message):
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__second_round) -> _WhichOneofReturnType__second_round | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__session_evidence) -> _WhichOneofReturnType__session_evidence | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__session_scores) -> _WhichOneofReturnType__session_scores | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__spread) -> _WhichOneofReturnType__spread | None: ...
 
 Global___RecallOptions: _TypeAlias = RecallOptions  # noqa: Y015
 
@@ -363,6 +405,7 @@ class ItemScores(_message.Message):
     NEIGHBOURS_FIELD_NUMBER: _builtins.int
     SESSION_FIELD_NUMBER: _builtins.int
     ROUND_FIELD_NUMBER: _builtins.int
+    LIKELIHOOD_FIELD_NUMBER: _builtins.int
     semantic: _builtins.float
     """Cosine of question and statement; 0 where not embedded."""
     lexical: _builtins.float
@@ -377,6 +420,8 @@ class ItemScores(_message.Message):
     """What the episode and session add."""
     round: _builtins.int
     """In which round it was found, from 1."""
+    likelihood: _builtins.float
+    """What a language model adds for how likely the question is behind the statement."""
     def __init__(
         self,
         *,
@@ -387,10 +432,11 @@ class ItemScores(_message.Message):
         neighbours: _builtins.float = ...,
         session: _builtins.float = ...,
         round: _builtins.int = ...,
+        likelihood: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["analysis", b"analysis", "context", b"context", "lexical", b"lexical", "neighbours", b"neighbours", "round", b"round", "semantic", b"semantic", "session", b"session"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["analysis", b"analysis", "context", b"context", "lexical", b"lexical", "likelihood", b"likelihood", "neighbours", b"neighbours", "round", b"round", "semantic", b"semantic", "session", b"session"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -608,6 +654,9 @@ class RecallTrace(_message.Message):
     REWRITER_FAILURE_FIELD_NUMBER: _builtins.int
     EMBED_US_FIELD_NUMBER: _builtins.int
     TOTAL_US_FIELD_NUMBER: _builtins.int
+    JUDGE_FIELD_NUMBER: _builtins.int
+    JUDGE_FAILURE_FIELD_NUMBER: _builtins.int
+    JUDGE_US_FIELD_NUMBER: _builtins.int
     kind: Global___QuestionKind.ValueType
     """The kind of question."""
     rounds: _builtins.int
@@ -622,6 +671,12 @@ class RecallTrace(_message.Message):
     """Time to embed the searches, in microseconds."""
     total_us: _builtins.int
     """Time of the whole recollection, in microseconds; that to embed is in it."""
+    judge: _builtins.str
+    """The language model that was asked how likely the question is behind the best statements; empty: none."""
+    judge_failure: _builtins.str
+    """Why what it said was not used, in one word; empty: it was, or none was asked."""
+    judge_us: _builtins.int
+    """Time that it took, in microseconds; in `total_us`."""
     @_builtins.property
     def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Names in it that the memory knows."""
@@ -657,10 +712,13 @@ class RecallTrace(_message.Message):
         rewriter_failure: _builtins.str = ...,
         embed_us: _builtins.int = ...,
         total_us: _builtins.int = ...,
+        judge: _builtins.str = ...,
+        judge_failure: _builtins.str = ...,
+        judge_us: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["coverage", b"coverage", "embed_us", b"embed_us", "end_time", b"end_time", "kind", b"kind", "names", b"names", "rewriter", b"rewriter", "rewriter_failure", b"rewriter_failure", "rounds", b"rounds", "searches", b"searches", "start_time", b"start_time", "total_us", b"total_us", "weights", b"weights"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["coverage", b"coverage", "embed_us", b"embed_us", "end_time", b"end_time", "judge", b"judge", "judge_failure", b"judge_failure", "judge_us", b"judge_us", "kind", b"kind", "names", b"names", "rewriter", b"rewriter", "rewriter_failure", b"rewriter_failure", "rounds", b"rounds", "searches", b"searches", "start_time", b"start_time", "total_us", b"total_us", "weights", b"weights"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -36,6 +36,12 @@ class MetricsTally:
             ("failure",),
             registry=registry,
         )
+        self._judgings = Counter(
+            "memporium_reader_judgings",
+            "Questions whose best statements a language model was to judge, by why its answer was not used.",
+            ("failure",),
+            registry=registry,
+        )
         self._seconds = Histogram(
             "memporium_reader_model_seconds",
             "Time until a language model's answer, or until none was waited for any longer.",
@@ -59,3 +65,7 @@ class MetricsTally:
     def rewriting(self, *, failure: str) -> None:
         """Count a question that a model was to rewrite."""
         self._rewritings.labels(failure).inc()
+
+    def judging(self, *, failure: str) -> None:
+        """Count a question whose statements a model was to judge."""
+        self._judgings.labels(failure).inc()

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 from memporium_platform.errors import PlatformError, Reason, invalid
 from memporium_services.reader.app.contradicting import Settled, Times, before
+from memporium_services.reader.app.judging import Judged
 from memporium_services.reader.app.marking import marks_of
 from memporium_services.reader.app.rewriting import Rewritten
 from memporium_services.reader.domain.budget import Context, Entry, compose, distinct
 from memporium_services.reader.domain.claim_questions import asked_keys
 from memporium_services.reader.domain.dates import day_in_words
 from memporium_services.reader.domain.foresight import valid_at
+from memporium_services.reader.domain.likelihood import with_likelihood
 from memporium_services.reader.domain.question import Question, analyse, names_in, without_names
 from memporium_services.reader.domain.ranking import Levers, Ranked, rank
 from memporium_services.reader.domain.sufficiency import ENOUGH, coverage, rewritten
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
     from memporium_services.reader.app.contradicting import Contradicting
     from memporium_services.reader.app.gathering import Gathering
+    from memporium_services.reader.app.judging import Judging
     from memporium_services.reader.app.rewriting import Rewriting
     from memporium_services.reader.domain.candidates import Candidate
     from memporium_services.reader.domain.contradiction import Standing
@@ -63,6 +66,7 @@ class Asked:
     include_mounts: bool = True
     conditions: Conditions = field(default_factory=Conditions)
     levers: Levers = field(default_factory=Levers)
+    likelihood: bool = True
     times: Times = field(default_factory=Times)
     scenes: bool = False
     profiles: bool = False
@@ -79,6 +83,9 @@ class Trace:
     coverage: float
     rewriter: str = ""
     rewriter_failure: str = ""
+    judge: str = ""
+    judge_failure: str = ""
+    judge_us: int = 0
     embed_us: int = 0
     total_us: int = 0
 
@@ -115,12 +122,13 @@ class Recalling:
         settings: ReaderSettings,
         *,
         rewriting: Rewriting,
+        judging: Judging,
         gathering: Gathering,
     ) -> None:
         """Search the vault."""
         self._gathering = gathering
         self._vault, self._contradicting, self._settings = vault, contradicting, settings
-        self._rewriting = rewriting
+        self._rewriting, self._judging = rewriting, judging
 
     async def recall(self, asked: Asked) -> Recalled:
         """Recollect what a question needs.
@@ -155,7 +163,11 @@ class Recalling:
             weighed = await _run(partial(_weigh, candidates, question, names, levers), len(candidates))
             covered = coverage(weighed.candidates, weighed.ranked, question)
         order = await _run(partial(_order, weighed, levers), len(candidates))
-        settled = await self._settled(asked, weighed, order)
+        judged = await self._judged(asked, weighed, order)
+        # What holds is told by the scores without a model's part: its safeguards are in their points.
+        settled = await self._settled(asked, weighed, judged.order)
+        if judged.added is not None:
+            settled = replace(settled, ranked=with_likelihood(settled.ranked, judged.added))
         gists = await self._gists(asked, settled, names) if asked.scenes or asked.profiles else ()
         places, context = await _run(partial(_fit, settled, asked, gists), len(settled.candidates))
         if gists and not places:
@@ -172,6 +184,9 @@ class Recalling:
             covered,
             rewriter=again.model,
             rewriter_failure=again.failure,
+            judge=judged.model,
+            judge_failure=judged.failure,
+            judge_us=judged.took_us,
             embed_us=embed_us,
             total_us=(time.perf_counter_ns() - started) // 1000,
         )
@@ -192,6 +207,12 @@ class Recalling:
         if not levers.rewriting or covered >= ENOUGH:
             return Rewritten()
         return await self._rewriting.rewrite(question.text, weighed.names)
+
+    async def _judged(self, asked: Asked, weighed: _Weighed, order: Sequence[int]) -> Judged:
+        """Return the order as a language model leaves it, before what holds is put before what does not."""
+        if not asked.likelihood:
+            return Judged(tuple(order))
+        return await self._judging.judge(asked.query, weighed.candidates, weighed.ranked.scores, order)
 
     async def _settled(self, asked: Asked, weighed: _Weighed, order: Sequence[int]) -> Settled:
         if not asked.levers.contradiction:
