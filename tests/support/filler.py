@@ -39,7 +39,8 @@ _PARENTS = {
     "memstore": {
         "CreateRelease": "listing", "ListReleases": "listing", "CreateOffer": "listing", "ListOffers": "listing",
         "ListUsage": "agreement", "RequestConsent": "agreement", "ListConsents": "agreement",
-        "CreateStatement": "agreement", "ListStatements": "agreement",
+        "CreateStatement": "agreement", "ListStatements": "agreement", "ListSeats": "agreement",
+        "ReleaseSeat": "agreement",
     },
     "governance": {"CreateApiKey": "principal", "ListApiKeys": "principal"},
     "scheduler": {"PlanPlacement": "vault", "PlanConversions": "vault"},

@@ -139,7 +139,11 @@ class Watch:
         rows = await rt.db.read(lambda conn: rt.store(conn).cubes(vault.uid, ids))
         reader = reader_of(call)
         seen = [row for row in rows.values() if _visible(row, reader)]
-        cubes = {cube.name.rpartition("/")[2]: cube for cube in await assemble(rt, vault, seen, cipher, full=full)}
+        # A stream of changes asks for no uses, so what others license comes without payload, here as in a pack.
+        free = [row for row in seen if not row.licensed]
+        made = await assemble(rt, vault, free, cipher, full=full)
+        made += await assemble(rt, vault, [row for row in seen if row.licensed], cipher, full=False)
+        cubes = {cube.name.rpartition("/")[2]: cube for cube in made}
         wanted = set(tags)
         events = []
         for change in changes:
