@@ -120,6 +120,20 @@ async def test_the_end_of_an_agreement_unloads_its_adapters_at_once(made):
     generator.drop_agreement("orgs/p/agreements/x")
 
 
+async def test_an_adapter_that_was_forgotten_is_unloaded_by_its_key(made):
+    generator = TransformersGenerator("tiny-random", load_tiny_random)
+    generator.drop_adapters({"tenant0/x"})
+    both = tuple(one[0] for one in made[:2])
+    for adapters in ((both[0],), (both[1],), both):
+        await tokens_of(generator, replace(TASK, adapters=adapters))
+    generator.drop_adapters({"tenant0/x", "tenant7/x"})
+    await generator.count_tokens(["after the step"])
+    # Alone and together with another.
+    assert generator._engine.adapters.held == {"tenant1/x"}
+    assert len(generator._engine.adapters._held) == 1
+    await generator.close()
+
+
 def test_the_same_bytes_under_a_further_agreement_go_with_either(made):
     loaded = load_tiny_random()
     bank = AdapterBank(loaded.model, loaded.fingerprint)

@@ -322,6 +322,18 @@ class Vaults:
         await asyncio.Event().wait()
 
 
+async def test_what_no_tier_has_place_for_is_still_asked_about(tmp_path, monkeypatch):
+    monkeypatch.setattr("memporium_services.inference.app.blob_cache._MOST_LATELY", 2)
+    world = World(tmp_path, memory=0, disk=0)
+    for digest in ("x", "y", "z"):
+        await world.use(digest)
+    # A model may hold an adapter that it was given.
+    assert world.cache.by_vault() == {"orgs/a/vaults/v": {"a/y", "a/z"}}
+    assert world.cache.drop({"a/y"}) == 1
+    assert world.cache.by_vault() == {"orgs/a/vaults/v": {"a/z"}}
+    await world.cache.close()
+
+
 async def test_what_a_vault_forgets_goes_from_memory_and_disk(world, tmp_path, monkeypatch):
     monkeypatch.setattr("memporium_services.inference.app.blobs_in_force._RECONNECT_S", 0.0)
     for digest, vault in (("x", "orgs/a/vaults/v"), ("y", "orgs/a/vaults/v"), ("z", "orgs/a/vaults/w")):

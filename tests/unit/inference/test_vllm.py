@@ -193,6 +193,19 @@ async def test_a_server_that_was_started_anew_is_given_the_adapter_again(loaded,
         assert len(server.adapters) == 1
 
 
+async def test_an_adapter_that_was_forgotten_is_unloaded_and_its_files_go(loaded, folder, tmp_path):
+    ones = [random_adapter(loaded, f"orgs/{org}/same") for org in "ab"]
+    async with serving(loaded, folder=folder, adapters_folder=tmp_path) as (server, generator):
+        for one in ones:
+            await run(generator, replace(TASK, adapters=(one,)))
+        generator.drop_adapters({ones[0].key, "orgs/c/same"})
+        async with asyncio.timeout(60):
+            while len(server.adapters) > 1 or len(list(tmp_path.iterdir())) > 1:
+                await asyncio.sleep(0.01)
+        await run(generator, replace(TASK, adapters=(ones[1],)))
+        assert [path for path, _ in server.asked].count("/v1/load_lora_adapter") == 2
+
+
 async def test_what_ended_while_nobody_ran_is_unloaded_at_the_next_start(loaded, folder, tmp_path):
     adapter = random_adapter(loaded, "orgs/a/1", agreements=frozenset({"x"}))
     async with serving(loaded, folder=folder, adapters_folder=tmp_path) as (server, generator):

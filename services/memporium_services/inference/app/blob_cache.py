@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _SECONDS_A_BYTE = 1e-8
 # How much the newest measurement counts.
 _NEWEST = 0.2
+# Blobs used last whose vaults are remembered: models hold adapters that the tiers have let go.
+_MOST_LATELY = 256
 
 
 @dataclass(slots=True)
@@ -89,6 +91,7 @@ class BlobCache:
         self._loading: dict[str, _Loading] = {}
         self._kept: dict[str, Kept] = {}
         self._ahead: set[str] = set()
+        self._lately: OrderedDict[str, frozenset[str]] = OrderedDict()
         self._figures: dict[str, Figures] = {}
         self._seconds_a_byte = _SECONDS_A_BYTE
 
@@ -129,6 +132,7 @@ class BlobCache:
         """
         key, figures = f"{tenant}/{digest}", self._figures.setdefault(tenant, Figures())
         vaults, who = frozenset({vault} if vault else ()), _agent(tenant, agent)
+        self._note(key, vaults)
         if key in self._blobs:
             figures.hits += 1
             figures.prefetched_used += key in self._ahead
@@ -205,14 +209,16 @@ class BlobCache:
                 loading.dropped = True
             self._tier.drop(key)
             self._forget(key)
+            self._lately.pop(key, None)
             self.disk.drop(key)
         return len(gone)
 
     def by_vault(self) -> dict[str, set[str]]:
-        """Return the keys of all blobs that are held, or on their way, by the vaults that they came from."""
+        """Return the keys of blobs that are held, on their way or were used lately, by the vaults they came from."""
         found: dict[str, set[str]] = defaultdict(set)
-        for key, kept in self._known():
-            for vault in kept.vaults:
+        held = [(key, kept.vaults) for key, kept in self._known()]
+        for key, vaults in (*held, *self._lately.items()):
+            for vault in vaults:
                 found[vault].add(key)
         return dict(found)
 
@@ -258,6 +264,11 @@ class BlobCache:
             kept, data = self._kept[key], self._blobs[key]
             self._forget(key)
             self.disk.offer(kept, data)
+
+    def _note(self, key: str, vaults: frozenset[str]) -> None:
+        self._lately[key] = self._lately.pop(key, frozenset()) | vaults
+        if len(self._lately) > _MOST_LATELY:
+            self._lately.popitem(last=False)
 
     def _forget(self, key: str) -> None:
         self._blobs.pop(key, None)

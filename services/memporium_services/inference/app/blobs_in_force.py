@@ -1,7 +1,7 @@
 """Keeps no tensors of what the vault has forgotten, let expire or erased: memory, disk and models drop them.
 
-A use of them is refused anyway, for each is asked of the vault; this is so that their bytes go, too. What is held is
-held against the vaults' word every second or so, over one stream; while nothing is held, nothing is asked.
+A use of them is refused anyway, for each is asked of the vault; this is so that their bytes go, too. Every second or so
+the vaults are asked, over one stream, about what is held and what was used last.
 """
 
 from __future__ import annotations

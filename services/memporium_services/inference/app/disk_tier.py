@@ -109,6 +109,8 @@ class DiskTier:
 
     def used(self, key: str, item: Item, agent: str, agreements: frozenset[str], vaults: frozenset[str]) -> None:
         """Take note of a use, wherever the blob was found."""
+        if self._files is None:
+            return
         found = self._held.get(key)
         if found is not None:
             found.kept = found.kept.joined(agreements, vaults)
