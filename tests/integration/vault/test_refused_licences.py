@@ -61,6 +61,16 @@ class Scene:
         newer = Cube(name=self.derived)
         newer.payload.CopyFrom(cell(f"more about the {SECRET}").payload)
         await self.stub.UpdateCube(api.UpdateCubeRequest(cube=newer, update_mask={"paths": ["payload"]}))
+        # Own words, then licensed ones, then the own words again: what lies between is licensed still.
+        self.turned = (await place.create(self.mine, cell("a notice of my own"))).cube.name
+        licensed = Cube(name=self.turned)
+        licensed.payload.CopyFrom(cell(f"a copy about the {SECRET}").payload)
+        licensed.behavioural.lineage.parents.extend(self.in_pack)
+        paths = {"paths": ["payload", "behavioural.lineage.parents"]}
+        with acting_as(owner_of(place)):
+            await place.internal("reader").UpdateCube(api.UpdateCubeRequest(cube=licensed, update_mask=paths))
+        back = api.RollbackCubeRequest(name=self.turned, version=1)
+        self.revision = (await self.stub.RollbackCube(back)).revision
         made = await made_of(place, "kv", self.mine, self.in_pack)
         self.kv = (await place.create(self.mine, made)).cube.name
         self.desk = await place.vault("desk")
@@ -70,7 +80,7 @@ class Scene:
 
     @property
     def cubes(self) -> list[str]:
-        return [*self.in_pack, self.copy, self.derived, self.kv]
+        return [*self.in_pack, self.copy, self.derived, self.kv, self.turned]
 
     def requests(self, method: str) -> Iterator[Any]:
         """Yield requests of a method that ask for as much as it gives."""
@@ -116,7 +126,7 @@ class Scene:
 
     def _GetCube(self, request: Any) -> Iterator[Any]:
         for name in self.cubes:
-            for version in (0, 1):
+            for version in (0, 1, 2):
                 yield request(name=name, version=version, view=CUBE_VIEW_FULL)
 
     def _BatchGetCubes(self, request: Any) -> Iterator[Any]:
@@ -125,7 +135,7 @@ class Scene:
 
     def _ListCubes(self, request: Any) -> Iterator[Any]:
         for vault in (self.pack, self.mine):
-            for revision in (0, 1, 2, 3):
+            for revision in range(self.revision + 1):
                 yield request(parent=vault, view=CUBE_VIEW_FULL, read_revision=revision)
 
     def _UpdateCube(self, request: Any) -> Iterator[Any]:
@@ -136,10 +146,12 @@ class Scene:
 
     def _RollbackCube(self, request: Any) -> Iterator[Any]:
         for name in self.cubes:
-            yield request(name=name, version=1)
+            for version in (1, 2):
+                yield request(name=name, version=version)
 
     def _DiffCubeVersions(self, request: Any) -> Iterator[Any]:
-        yield request(name=self.derived, from_version=1, to_version=2)
+        for name in (self.derived, self.turned):
+            yield request(name=name, from_version=1, to_version=2)
 
     def _MergeCubes(self, request: Any) -> Iterator[Any]:
         yield request(parent=self.mine, names=[self.copy, self.derived])
@@ -155,11 +167,11 @@ class Scene:
         for vault in (self.pack, self.mine, self.desk):
             for mode in (1, 2, 3, 4):
                 yield request(parent=vault, query="copy pack", mode=mode, explain=True, view=CUBE_VIEW_FULL)
-            yield request(parent=vault, query="copy pack", mode=4, read_revision=3, view=CUBE_VIEW_FULL)
+            yield request(parent=vault, query="copy pack", mode=4, read_revision=self.revision - 1, view=CUBE_VIEW_FULL)
 
     def _SearchUnits(self, request: Any) -> Iterator[Any]:
         for vault in (self.pack, self.mine, self.desk):
-            for revision in (0, 3):
+            for revision in (0, self.revision - 1):
                 yield request(parent=vault, queries=[{"query": "copy pack", "mode": 4}], read_revision=revision)
 
     def _UseCubes(self, request: Any) -> Iterator[Any]:
