@@ -15,8 +15,21 @@ from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
-from sqlalchemy import Boolean, Connection, bindparam, case, insert, select, text, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Connection,
+    MetaData,
+    Table,
+    Text,
+    bindparam,
+    case,
+    insert,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from memporium_platform.errors import PlatformError, Reason
 from memporium_platform.storage.sql import upsert
@@ -328,6 +341,21 @@ async def test_rows_by_keys_are_those_of_the_list_whatever_its_length(database: 
         found = await database.read(lambda connection, least=least: list(of_value.rows(connection, asked, least=least)))
         assert {tuple(row) for row in found} == {(f"n{n}", n > 500) for n in range(least, count) if n != 7}
         assert all(type(row[1]) is bool for row in found)
+
+
+async def test_a_prepared_select_fails_as_any_other_does(database: Database, settings: Settings) -> None:
+    missing = Table("nowhere", MetaData(), Column("name", Text, primary_key=True))
+    of_name = RowsByKeys(lambda keys: select(missing.c.name).where(missing.c.name.in_(keys)))
+    with pytest.raises((DBAPIError, PlatformError)) as prepared:
+        await database.read(lambda connection: list(of_name.rows(connection, ["a secret"])))
+    with pytest.raises((DBAPIError, PlatformError)) as plain:
+        await database.read(lambda connection: connection.execute(select(missing.c.name)).all())
+    assert type(prepared.value) is type(plain.value)
+    if not settings.database_url:
+        assert "no such table" in repr(prepared.value.__cause__)
+        assert "secret" not in repr(prepared.value.__cause__)
+    # The transaction that failed is over; the next one begins anew.
+    assert await database.read(lambda connection: connection.execute(select(counters.c.name)).all()) == []
 
 
 @pytest.mark.parametrize("count", [0, 1, 5, 130])

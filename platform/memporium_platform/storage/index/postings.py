@@ -143,7 +143,7 @@ class Postings:
         rows = self._connection.execute(
             "SELECT slot, unit_id, own_length, context_length, has_vector FROM units ORDER BY slot"
         ).fetchall()
-        table = np.array(rows, dtype=np.int64).reshape(-1, 5)
+        table = np.fromiter(chain.from_iterable(rows), np.int64, 5 * len(rows)).reshape(-1, 5)
         return Directory(
             slots=table[:, 0].copy(),
             unit_ids=table[:, 1].copy(),

@@ -1,16 +1,19 @@
 """Selects of the hot paths: compiled once, and given to SQLite's driver as they are.
 
-SQLAlchemy takes several times as long to prepare a select and to wrap its rows as SQLite takes to find them. A list of
+SQLAlchemy takes several times as long to prepare a select and to wrap its rows as SQLite takes to find them, so it only
+knows of the connection and its transaction. A list of
 keys is the worst: it writes it anew into the statement, key by key, at each run. Here keys are parameters of their own,
 in lists of few lengths.
 """
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import bindparam
+from sqlalchemy.exc import DBAPIError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -44,7 +47,12 @@ class Prepared:
             return conn.execute(self._statement, values).all()
         compiled = self._compiled or self._compile(conn.dialect)
         given = {**compiled.fixed, **values}
-        found = conn.exec_driver_sql(compiled.text, tuple([given[name] for name in compiled.names])).all()
+        driver: Any = conn.connection.driver_connection
+        try:
+            found: list[Any] = driver.execute(compiled.text, tuple([given[name] for name in compiled.names])).fetchall()
+        except sqlite3.Error as error:
+            # As SQLAlchemy would tell it, but without the values, which are someone's data.
+            raise DBAPIError.instance(compiled.text, None, error, sqlite3.Error) from error
         return [_converted(row, compiled.converted) for row in found] if compiled.converted else found
 
     def _compile(self, dialect: Dialect) -> _Compiled:
