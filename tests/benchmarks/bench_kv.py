@@ -62,6 +62,9 @@ def arguments(given=None):
     parser.add_argument("--products", choices=["auto", "mkl"], default="auto", help="as the setting CPU_PRODUCTS")
     parser.add_argument("--objects", choices=["folder", "s3"], default="folder")
     parser.add_argument("--no-peer", action="store_true")
+    parser.add_argument(
+        "--no-prompt", action="store_true", help="take what building the cache took for the prompt: it reads as much"
+    )
     parser.add_argument("--data-dir", type=Path, default=Path("memporium-data"), help="where converted models lie")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--quick", action="store_true", help="a tiny model, one short memory")
@@ -156,7 +159,7 @@ class Bench:
         return replace(kv, layers=tuple((moved(keys), moved(values)) for keys, values in kv.layers))
 
 
-async def measure(bench, context, query_tokens, rounds, folder):
+async def measure(bench, context, query_tokens, given, folder):
     begin = context + _GAP_TOKENS
     memory, query = bench.ids[:context], bench.ids[begin : begin + query_tokens]
     wall, cpu = time.perf_counter(), time.process_time()
@@ -181,6 +184,8 @@ async def measure(bench, context, query_tokens, rounds, folder):
         "kv_objects": lambda: bench.from_store(blob, query),
         "query_alone": lambda: bench.first(query),
     }
+    if given.no_prompt:
+        del ways["prompt"]
     if bench.on_gpu:
         resident = bench.on_device(bench.engine.open_kv(blob))
         ways["kv_gpu"] = lambda: bench.first(query, resident)
@@ -189,7 +194,7 @@ async def measure(bench, context, query_tokens, rounds, folder):
         ways["peer_prompt"] = lambda: bench.peer.prompt([*memory, *query])
         ways["peer_kv"] = lambda: bench.peer.mounted(query)
     taken, tokens = {name: [] for name in ways}, {}
-    for number in range(rounds + 1):
+    for number in range(given.rounds + 1):
         for name, way in ways.items():
             if name.endswith("prompt") and context > _LONG and number != 1:
                 # Minutes each, after a build that has warmed up: once.
@@ -202,6 +207,7 @@ async def measure(bench, context, query_tokens, rounds, folder):
     wall = {name: statistics.median(times[0] for times in found) for name, found in taken.items()}
     cpu = {name: statistics.median(times[1] for times in found) for name, found in taken.items()}
     spent = wall if bench.on_gpu else cpu
+    spent.setdefault("prompt", build)
     best = spent["kv_gpu"] if bench.on_gpu else spent["kv_memory"]
     saved = spent["prompt"] - best
     return {
@@ -228,7 +234,7 @@ async def main(given):
             bench = Bench(given, store)
             for context in (int(part) for part in given.contexts.split(",")):
                 for query in (int(part) for part in given.queries.split(",")):
-                    row = await measure(bench, context, query, given.rounds, folder)
+                    row = await measure(bench, context, query, given, folder)
                     rows.append(row)
                     sys.stderr.write(f"{row}\n")
     result = {
