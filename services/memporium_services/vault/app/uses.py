@@ -103,7 +103,8 @@ def _portions(taken: _Uses) -> Iterator[_Uses]:
     portion: _Uses = {}
     room = _PER_WRITE
     for vault_uid, uses in taken.items():
-        items = list(uses.items())
+        # By id, so by when they were made: cubes of the same pages go together, and each page is written once.
+        items = sorted(uses.items())
         done = 0
         while done < len(items):
             portion[vault_uid] = dict(items[done : done + room])
