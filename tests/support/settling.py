@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+from contextlib import contextmanager
 
 from memporium.memstore.v1 import statement_calls_pb2 as calls
+from memporium_platform.errors import invalid
+from memporium_services.memstore.app.peering import inbox
 from support.peers import until
 
 
@@ -37,3 +40,24 @@ async def settled(south, name, count):
         return found if len(found) == count and all(len(one.document.signatures) == 3 for one in found) else None
 
     return await until(signed)
+
+
+@contextmanager
+def refusing():
+    """Let the provider's platform refuse every statement; voids it takes."""
+    before = inbox.take_statement
+
+    async def no(market, name, fields):
+        raise invalid("document", "is not what we count")
+
+    inbox.take_statement = no
+    try:
+        yield
+    finally:
+        inbox.take_statement = before
+
+
+async def void(side, name, org="buyer", **fields):
+    """Void a statement that was refused."""
+    request = calls.VoidStatementRequest(name=name, **({"reason": "their clock was wrong"} | fields))
+    return (await side.market.stub(org).VoidStatement(request)).statement

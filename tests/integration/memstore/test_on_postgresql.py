@@ -6,10 +6,11 @@ import asyncio
 from contextlib import asynccontextmanager
 
 import pytest
+from google.protobuf.duration_pb2 import Duration
 
-from memporium.memstore.v1 import consent_calls_pb2, listing_calls_pb2
+from memporium.memstore.v1 import consent_calls_pb2, entitlement_calls_pb2, listing_calls_pb2, seat_calls_pb2
 from memporium.memstore.v1 import statement_calls_pb2 as calls
-from support.market import licence, refused, running_market
+from support.market import PLAINTEXT, licence, refused, running_market
 from support.servers import postgres_server, postgres_url  # noqa: F401 - fixtures
 
 
@@ -44,3 +45,33 @@ async def test_the_whole_way(market):
     for name in (hidden.name, "orgs/seller/listings/absent"):
         with refused("PERMISSION_DENIED"):
             await market.stub("outsider").GetListing(listing_calls_pb2.GetListingRequest(name=name))
+
+
+async def test_many_at_once_take_the_seats_that_there_are_and_pass_one_on_once(market):
+    terms = licence("READ", calls=None, max_seats=2, seat_hold=Duration(seconds=1))
+    agreement = await market.agreement(terms)
+
+    async def used(who):
+        request = entitlement_calls_pb2.ReserveUseRequest(
+            agreement=agreement.name, action="LICENCE_ACTION_READ", form=PLAINTEXT, use_id=who
+        )
+        with market.on_behalf_of("buyer", who):
+            return await market.internal().ReserveUse(request)
+
+    taken = await asyncio.gather(*(used(f"agent-{number}") for number in range(8)), return_exceptions=True)
+    assert sum(not isinstance(one, BaseException) for one in taken) == 2
+    listing = seat_calls_pb2.ListSeatsRequest(parent=agreement.name)
+    [first, _] = (await market.stub("buyer").ListSeats(listing)).seats
+
+    async def passed(number):
+        successor = f"orgs/buyer/principals/next-{number}"
+        request = seat_calls_pb2.ReleaseSeatRequest(
+            parent=agreement.name, principal=first.principal, successor=successor, reason="test"
+        )
+        # The provider may at any time: nobody waits for the clock.
+        return await market.stub("seller").ReleaseSeat(request)
+
+    moved = await asyncio.gather(*(passed(number) for number in range(6)), return_exceptions=True)
+    assert sum(not isinstance(one, BaseException) for one in moved) == 1
+    held = [one for one in (await market.stub("buyer").ListSeats(listing)).seats if not one.HasField("release_time")]
+    assert len(held) == 2

@@ -6,6 +6,7 @@ import pytest
 from support.market import licence, refused
 from support.peers import leased, running_side, until
 from support.servers import postgres_server, postgres_url  # noqa: F401 - fixtures
+from support.settling import close, listed, refusing, void
 
 
 @pytest.mark.parametrize("on_postgres", ["north", "south"])
@@ -32,6 +33,7 @@ async def test_an_agreement_its_use_statement_and_end(tmp_path, postgres_url, on
             return (await north.market.stub("seller").ListUsage(pb.ListUsageRequest(parent=here))).total.calls == 1
 
         await until(stated)
+        await a_refused_statement_is_voided(north, south, name, here)
         await north.market.end(here, "Revoke")
 
         async def ended():
@@ -47,3 +49,23 @@ async def _state(side, name):
         return (await side.market.get(name, org="buyer")).state
     except grpc.aio.AioRpcError:
         return None
+
+
+async def a_refused_statement_is_voided(north, south, name, here):
+    with refusing():
+        bad = await close(south, name, "buyer")
+
+        async def told():
+            return (await listed(south, name, "buyer"))[0].refusal
+
+        await until(told, limit_s=60)
+    await void(south, bad.name)
+    good = await close(south, name, "buyer")
+    assert (good.number, good.uses) == (2, 1)
+
+    async def equal():
+        found = [await listed(south, name, "buyer"), await listed(north, here, "seller")]
+        states = [[(one.number, one.state, one.sha256) for one in each] for each in found]
+        return states[0] == states[1] and len(states[0]) == 2
+
+    await until(equal, limit_s=60)

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import base64
 import json
-from contextlib import contextmanager
 from hashlib import sha256
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from memporium.memstore.v1 import offer_pb2, peer_calls_pb2, statement_pb2
-from memporium.memstore.v1 import statement_calls_pb2 as calls
-from memporium_platform.errors import PlatformError, Reason, invalid
+from memporium_platform.errors import PlatformError, Reason
 from memporium_services.memstore.app.market import parsed_terms
-from memporium_services.memstore.app.peering import inbox
 from memporium_services.memstore.domain.entitlements import Draw
 from memporium_services.memstore.domain.peering.peers import EntryState
 from memporium_services.memstore.domain.statement import canonical_json, pre_authentication_encoding
 from memporium_services.memstore.domain.voids import VOID_TYPE
 from support.market import licence, refused, request_id
 from support.peers import agreed, home, two_sides, until
-from support.settling import bill, close, listed, settled
+from support.settling import bill, close, listed, refusing, settled, void
 
 State = statement_pb2.UsageStatement.State
 PER_CALL = offer_pb2.PricePlan(
@@ -33,26 +30,6 @@ PER_CALL = offer_pb2.PricePlan(
 async def sides(tmp_path):
     async with two_sides(tmp_path) as (north, south):
         yield north, south, await agreed(north, south, terms=licence(calls=None), price=PER_CALL)
-
-
-@contextmanager
-def refusing():
-    """Let the provider's platform refuse every statement; voids it takes."""
-    before = inbox.take_statement
-
-    async def no(market, name, fields):
-        raise invalid("document", "is not what we count")
-
-    inbox.take_statement = no
-    try:
-        yield
-    finally:
-        inbox.take_statement = before
-
-
-async def void(side, name, org="buyer", **fields):
-    request = calls.VoidStatementRequest(name=name, **({"reason": "their clock was wrong"} | fields))
-    return (await side.market.stub(org).VoidStatement(request)).statement
 
 
 async def states(south, name, *wanted):
