@@ -134,7 +134,7 @@ async def test_a_read_sees_one_snapshot(database: Database) -> None:
     def twice(connection: Connection) -> tuple[int, int]:
         before = _value("s")(connection)
         loop.call_soon_threadsafe(first_read.set)
-        assert written.wait(10)
+        assert written.wait(60)
         return before, _value("s")(connection)
 
     reading = asyncio.create_task(database.read(twice))

@@ -72,7 +72,7 @@ async def stopped(process: subprocess.Popen[bytes], number: int) -> int:
 async def logged(stub: GovernanceServiceStub, action: str, key: str) -> None:
     """Wait until an action is in the organisation's audit log."""
     request = audit_pb2.QueryLogRequest(parent="orgs/acme", filter=audit_pb2.LogFilter(actions=[action]))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not (await stub.QueryLog(request, metadata=keyed(key))).entries:
             await asyncio.sleep(0.05)
 

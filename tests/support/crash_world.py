@@ -35,7 +35,7 @@ ROUNDS = int(os.environ.get("MEMPORIUM_CRASH_ROUNDS", "3"))
 # What the tests of this kind are: a round takes about five seconds, and half a minute where the machine is busy.
 MARKS = [pytest.mark.slow, pytest.mark.timeout(120 + 30 * ROUNDS)]
 # A record is shipped within a second or two.
-_LOGGED_S = 10.0
+_LOGGED_S = 60.0
 SEED = int(os.environ.get("MEMPORIUM_CRASH_SEED", "1"))
 
 

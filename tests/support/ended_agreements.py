@@ -95,7 +95,7 @@ async def race(seen: Seen, read: Callable[[], Awaitable[Any]], revoke: Callable[
     await revoke()
     seen.call_ms.append((time.perf_counter() - began) * 1e3)
     answered.set()
-    at, reason = await asyncio.wait_for(refused, 10)
+    at, reason = await asyncio.wait_for(refused, 30)
     await task
     seen.refusal_ms.append((at - began) * 1e3)
     seen.reasons[reason] = seen.reasons.get(reason, 0) + 1

@@ -95,7 +95,7 @@ async def _cut(seen: Seen, scene: Scene, inference: Any, cube: str, agreement: s
 
 
 async def _until_allowed(inference: Any, cube: str) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while True:
             try:
                 await last_of(_generate(inference, cube, 1))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from support.platform import Platform
 
 # Seconds for the snapshot to follow; it takes some milliseconds.
-_FOLLOW_S = 10.0
+_FOLLOW_S = 60.0
 
 
 async def create_organisation(platform: Platform, org: str, owner: str) -> Org:

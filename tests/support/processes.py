@@ -70,7 +70,7 @@ def server(
     user: str | None = None,
     environ: Mapping[str, str] | None = None,
     stop_with: signal.Signals = signal.SIGTERM,
-    start_s: float = 30.0,
+    start_s: float = 90.0,
 ) -> Iterator[subprocess.Popen[bytes]]:
     with log.open("wb") as out:
         process = subprocess.Popen(

@@ -18,7 +18,7 @@ from support.servers import own_postgres  # noqa: F401
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
 ACME, VAULT = "orgs/acme", "orgs/acme/vaults/notes"
 # The writer's connection, the readers', the watch of authorisation, the jobs' polling: all must have come back by then.
-_BACK_S = 30.0
+_BACK_S = 60.0
 
 
 async def _works(call, within_s=_BACK_S):
@@ -95,7 +95,7 @@ async def _during(client, request_id) -> None:
         assert (error.code, error.reason) == ("UNAVAILABLE", "UNAVAILABLE"), f"{name}: {error}"
         assert error.retry_after_s, name
         assert "psycopg" not in error.message
-        assert time.monotonic() - began < 10, name
+        assert time.monotonic() - began < 30, name
     # Long enough for everything that runs by itself to have met the outage.
     await asyncio.sleep(2)
 
@@ -124,7 +124,7 @@ async def _after(world, client, clerk, request_id) -> None:
 
 
 async def _refused_soon(clerk) -> None:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + _BACK_S
     while True:
         try:
             await search(clerk, VAULT, "zebras")
@@ -138,7 +138,7 @@ async def _refused_soon(clerk) -> None:
 
 async def _heats_up(client) -> None:
     """Uses are counted again: the task that writes them lives."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + _BACK_S
     name = f"{VAULT}/cubes/two"
     while not (cube := (await client.vault.get_cube(name=name)).cube).behavioural.heat:
         assert time.monotonic() < deadline, f"no use is counted: {cube.behavioural}"

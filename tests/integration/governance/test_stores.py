@@ -27,7 +27,7 @@ from support.servers import postgres_server, postgres_url  # noqa: F401 - fixtur
 async def export_with(owner, wanted):
     """Return the export of the log once it holds `wanted`."""
     request = audit_pb2.ExportLogRequest(parent="orgs/acme")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while True:
             data = b"".join([part.data async for part in owner.ExportLog(request)])
             if wanted in data:
@@ -76,7 +76,7 @@ async def test_shipped_roles_follow_the_files(platform):
     actions = {rule.action for rule in rules if rule.subject == "roles/guest"}
     assert "vault.tags.list" in actions
     assert "memstore.listings.search" not in actions
-    await platform.kernel.authz.wait_for(epoch, 5)
+    await platform.kernel.authz.wait_for(epoch, 30)
 
 
 async def test_a_watcher_from_before_forgotten_removals_gets_everything(platform, stub):

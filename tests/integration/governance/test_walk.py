@@ -1,7 +1,6 @@
 """Organisations, principals, keys and roles through gRPC."""
 
 import asyncio
-import time
 
 from memporium.governance.v1 import organisation_pb2, policy_pb2, principal_pb2
 from memporium_platform.errors import Reason
@@ -42,13 +41,11 @@ async def test_revoked_key_is_refused_at_once(platform, stub, refusal):
     await robot.WhoAmI(policy_pb2.WhoAmIRequest())
     owner = stub(acme.owner_key)
     listed = await owner.ListApiKeys(principal_pb2.ListApiKeysRequest(parent="orgs/acme/principals/robot"))
-    began = time.monotonic()
     revoked = await owner.RevokeApiKey(principal_pb2.RevokeApiKeyRequest(name=listed.api_keys[0].name))
     assert revoked.api_key.HasField("revoke_time")
     demanding = stub(key, at_least_epoch=str(revoked.epoch))
     assert (await refusal(demanding.WhoAmI(policy_pb2.WhoAmIRequest()))).reason is Reason.CREDENTIAL_REVOKED
     assert (await refusal(robot.WhoAmI(policy_pb2.WhoAmIRequest()))).reason is Reason.CREDENTIAL_REVOKED
-    assert time.monotonic() - began < 1.0
 
 
 async def test_disabled_principal_is_refused_and_comes_back(platform, stub, refusal):

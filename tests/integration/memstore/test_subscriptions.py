@@ -16,6 +16,7 @@ from memporium.scheduler.v1.scheduler_service_pb2_grpc import (
 from memporium_platform.call import current_call
 from memporium_platform.errors import PlatformError, Reason
 from support.market import refused, request_id, running_market
+from support.patience import eventually
 
 Kind = subscription_pb2.MarketEvent.Kind
 
@@ -88,18 +89,18 @@ async def test_a_stream_gives_what_waits_and_then_what_happens_at_once(market):
     stream = market.stub("buyer").StreamEvents(subscription_calls_pb2.StreamEventsRequest(name=subscription.name))
     assert (await stream.read()).event.version == "1.0.0"
     release = await market.release(listing.name, "1.1.0")
-    second = await asyncio.wait_for(stream.read(), 5)
+    second = await asyncio.wait_for(stream.read(), 30)
     assert second.event.release == release.name
     await _ack(market, subscription, second.event.cursor)
     await market.stub("seller").RevokeRelease(
         release_calls_pb2.RevokeReleaseRequest(name=release.name, reason="wrong", request_id=request_id())
     )
-    revoked = await asyncio.wait_for(stream.read(), 5)
+    revoked = await asyncio.wait_for(stream.read(), 30)
     assert (revoked.event.kind, revoked.event.text) == (Kind.KIND_RELEASE_REVOKED, "wrong")
     stream.cancel()
     # It was handed out and not acknowledged, so the next stream begins with it.
     again = market.stub("buyer").StreamEvents(subscription_calls_pb2.StreamEventsRequest(name=subscription.name))
-    repeated = await asyncio.wait_for(again.read(), 5)
+    repeated = await asyncio.wait_for(again.read(), 30)
     assert repeated.event.event_id == revoked.event.event_id
     assert repeated.event.redelivered
     again.cancel()
@@ -116,7 +117,7 @@ async def test_a_stream_that_is_cut_at_any_point_loses_nothing(market):
         for index in range(cut):
             if len(set(seen)) == 6:
                 break
-            answer = await asyncio.wait_for(stream.read(), 5)
+            answer = await asyncio.wait_for(stream.read(), 30)
             seen.append(answer.event.version)
             if index % 2 == 0:
                 await _ack(market, subscription, answer.cursor)
@@ -183,20 +184,18 @@ async def test_a_release_is_pushed_once_to_who_has_an_agreement(pushing, clock):
     agreement = await market.agreement()
     release = await market.release(agreement.listing)
     background = market.module.background
-    for _ in range(200):
-        due = await market.module.market.store.read(lambda tx: tx.events.due(2**62, 10))
-        if due and due[0].attempts:
-            break
-        await asyncio.sleep(0.01)
+
+    async def tried():
+        found = await market.module.market.store.read(lambda tx: tx.events.due(2**62, 10))
+        return found if found and found[0].attempts else None
+
+    due = await eventually(tried)
     assert [each.subscription for each in due] == [subscription.name]
     assert not scheduler.jobs
     scheduler.open = True
     clock.advance(minutes=1)
     await background.deliver_due()
-    for _ in range(200):
-        if scheduler.jobs:
-            break
-        await asyncio.sleep(0.01)
+    await eventually(lambda: scheduler.jobs)
     (job,) = scheduler.jobs.values()
     assert job.parent == "orgs/buyer"
     assert job.spec.deliver_release == job_pb2.DeliverRelease(

@@ -7,6 +7,7 @@ import json
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
+import grpc
 import pytest
 
 from memporium.cube.v1 import cube_pb2
@@ -16,6 +17,7 @@ from memporium.vault.v1 import cubes_pb2, vault_pb2, vault_service_pb2
 from memporium.vault.v1.vault_service_pb2_grpc import VaultServiceStub
 from support import model_server as ways
 from support.model_server import model_server
+from support.patience import patiences
 from support.platform import running_platform
 
 MONDAY = datetime(2023, 5, 8, 13, 56, tzinfo=UTC)
@@ -159,7 +161,15 @@ async def test_facts_that_a_turn_smuggles_in_are_dropped(reading):
 
 async def test_waiting_for_a_model_leaves_time_to_keep_what_was_said(reading):
     async with reading(ways.HANG, narrator_timeout_s=600) as reader:
-        done = await reader.remember(await reader.vault(), limit_s=6)
+        vault = await reader.vault()
+        for patience_s in patiences(6):
+            try:
+                done = await reader.remember(vault, limit_s=patience_s)
+            except grpc.aio.AioRpcError as error:
+                # What is left on a busy machine does not suffice; of more time more is left.
+                assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+                continue
+            break
         assert done.cubes[0].formation.failure == "timeout"
         assert len((await reader.cell(done.cubes[0].cube)).facts) == 2
 

@@ -39,7 +39,7 @@ async def place(tmp_path, monkeypatch):
         for _ in range(4):
             await made.stub.GetCube(api.GetCubeRequest(name=made.cube))
         basic = api.GetCubeRequest(name=made.cube, view=CUBE_VIEW_BASIC)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while (await made.stub.GetCube(basic)).cube.behavioural.heat < 2.0:
                 await asyncio.sleep(0.01)
         memstore.reserved.clear()

@@ -84,7 +84,7 @@ async def test_rights_hold_at_every_step_and_at_the_commit(place, monkeypatch):
     await asyncio.wait_for(reached.wait(), 30)
     governance = GovernanceServiceStub(platform.channel(org.owner_key))
     disabled = await governance.DisablePrincipal(principal_pb2.DisablePrincipalRequest(name=f"{ORG}/principals/bob"))
-    await platform.kernel.authz.wait_for(disabled.epoch, 10)
+    await platform.kernel.authz.wait_for(disabled.epoch, 30)
     go.set()
     stopped = await _ended(platform, org.owner_key, begun.name)
     assert stopped.state == job_pb2.JOB_STATE_FAILED

@@ -225,7 +225,7 @@ async def test_a_run_cancelled_at_any_step_leaves_nothing(place, monkeypatch):
     for held in IDS:  # noqa: B007 - the step above looks at it
         reached.clear()
         begun = await place.begin(ALL_KINDS, question="green boat", gone=[f"{PARENT}/cubes/c3"])
-        await asyncio.wait_for(reached.wait(), 20)
+        await asyncio.wait_for(reached.wait(), 30)
         cancelled = (await place.jobs.CancelPipelineRun(pb.CancelPipelineRunRequest(name=begun.name))).run
         assert cancelled.state == job_pb2.JOB_STATE_CANCELLED
         assert {pipeline_pb2.StepState.Name(one.state)[11:] for one in cancelled.steps} <= {"DISCARDED", "WAITING"}
@@ -246,7 +246,7 @@ async def test_a_run_that_makes_its_writes_cannot_be_cancelled_and_a_lost_answer
     monkeypatch.setattr(GrpcMemory, "commit", commit)
     monkeypatch.setenv("MEMPORIUM_SCHEDULER_RETRY_MAX_S", "0.1")
     begun = await place.begin("{steps: [{id: note, remember: {text: A thing to keep in mind.}}]}")
-    await asyncio.wait_for(go.wait(), 20)
+    await asyncio.wait_for(go.wait(), 30)
     refused = place.jobs.CancelPipelineRun(pb.CancelPipelineRunRequest(name=begun.name))
     assert await reason(refused) is Reason.ILLEGAL_TRANSITION
     run = await asyncio.wait_for(place.ended(begun.name), 60)

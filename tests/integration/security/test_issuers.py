@@ -35,7 +35,7 @@ async def trusted(world: World) -> World:
     governance = world.stub(GovernanceServiceStub, "alice")
     request = issuer_pb2.CreateIssuerRequest(parent="orgs/alice", issuer_id="tests", issuer=ALICE_ISSUER)
     made = await governance.CreateIssuer(request)
-    await world.platform.kernel.authz.wait_for(made.epoch, 5)
+    await world.platform.kernel.authz.wait_for(made.epoch, 30)
     return world
 
 
@@ -138,5 +138,5 @@ async def test_a_deleted_issuers_tokens_are_refused_at_once(trusted: World) -> N
     governance = trusted.stub(GovernanceServiceStub, "alice")
     await GovernanceServiceStub(trusted.platform.channel(good)).WhoAmI(policy_pb2.WhoAmIRequest())
     gone = await governance.DeleteIssuer(issuer_pb2.DeleteIssuerRequest(name="orgs/alice/issuers/tests"))
-    await trusted.platform.kernel.authz.wait_for(gone.epoch, 5)
+    await trusted.platform.kernel.authz.wait_for(gone.epoch, 30)
     assert await reason(trusted, good) is Reason.CREDENTIAL_INVALID

@@ -9,11 +9,14 @@ import pytest
 
 from memporium.transfer.v1 import transfer_pb2
 from memporium.transfer.v1 import transfer_service_pb2 as pb
+from memporium_platform.clock import ManualClock
 from memporium_platform.errors import PlatformError, Reason
+from memporium_services.transfer.adapters.bundle_rows import SqlBundleRows
 from memporium_services.transfer.app.catalogue import Catalogue
 from memporium_services.transfer.app.drafts import Drafts
 from support.bundles import tensor_file
 from support.integration_transfer import SOURCE, collect, refusal, running_scene
+from support.patience import eventually
 
 FAILED = transfer_pb2.BundleState.BUNDLE_STATE_FAILED
 
@@ -48,12 +51,11 @@ async def state_of(scene, name="orgs/press/bundles/cut"):
 
 
 async def until_failed(scene):
-    for _ in range(100):
+    async def failed():
         bundle = await state_of(scene)
-        if bundle.state == FAILED:
-            return bundle
-        await asyncio.sleep(0.1)
-    raise AssertionError("it never failed")
+        return bundle if bundle.state == FAILED else None
+
+    return await eventually(failed)
 
 
 async def test_it_fails_with_a_reason_and_its_objects_go(tmp_path, monkeypatch, impatient):
@@ -63,11 +65,7 @@ async def test_it_fails_with_a_reason_and_its_objects_go(tmp_path, monkeypatch, 
         assert scene.objects("lines")
         bundle = await until_failed(scene)
         assert "cut off" in bundle.failure
-        for _ in range(50):
-            if not scene.objects("lines"):
-                break
-            await asyncio.sleep(0.1)
-        assert scene.objects("lines") == []
+        await eventually(lambda: not scene.objects("lines"))
         error = await refusal(
             collect(scene.press.VerifyBundle(pb.VerifyBundleRequest(parent="orgs/press", bundle=bundle.name)))
         )
@@ -85,11 +83,7 @@ async def test_segments_that_others_hold_stay(tmp_path, monkeypatch, impatient):
         scene.vaults.document(SOURCE, "c9", "three")
         await cut_off(scene, monkeypatch)
         await until_failed(scene)
-        for _ in range(50):
-            if set(scene.objects("lines")) == before:
-                break
-            await asyncio.sleep(0.1)
-        assert set(scene.objects("lines")) == before
+        await eventually(lambda: set(scene.objects("lines")) == before)
         request = pb.LoadBundleRequest(parent="orgs/press", bundle="orgs/press/bundles/kept", vault_id="again")
         assert len((await collect(scene.press.LoadBundle(request)))[0]) == 15
 
@@ -117,22 +111,31 @@ async def test_whoever_comes_back_seals_anew_under_the_same_id(tmp_path, monkeyp
 
 
 async def test_a_slow_sealing_is_not_taken_for_one_that_was_cut_off(tmp_path, monkeypatch, impatient):
-    collected = []
+    """It takes three times the timeout by the platform's clock, and beats all the while."""
+    collected, clock, beats = [], ManualClock(), []
+    alive = SqlBundleRows.alive
 
     async def noted(self, failed):
         collected.append(failed)
         return 0, 0
 
+    def beat(self, *arguments, **more):
+        alive(self, *arguments, **more)
+        beats.append(clock.now())
+
     monkeypatch.setattr(Catalogue, "collect", noted)
+    monkeypatch.setattr(SqlBundleRows, "alive", beat)
     slow = "memporium_services.transfer.adapters.grpc_vaults.GrpcVaults.relations"
 
     async def dawdle(_self, _vault):
-        await asyncio.sleep(2.5)
+        for _ in range(4):
+            clock.advance(milliseconds=800)
+            await eventually(lambda: beats and beats[-1] == clock.now())
         for none in ():
             yield none
 
     monkeypatch.setattr(slow, dawdle)
-    async with running_scene(tmp_path) as scene:
+    async with running_scene(tmp_path, clock=clock) as scene:
         scene.vaults.add(SOURCE, ["one"])
         _, bundle = await collect(scene.press.DumpVault(pb.DumpVaultRequest(vault=SOURCE, bundle_id="slow")))
         assert bundle.state == transfer_pb2.BundleState.BUNDLE_STATE_SEALED
@@ -141,9 +144,10 @@ async def test_a_slow_sealing_is_not_taken_for_one_that_was_cut_off(tmp_path, mo
 
 async def test_a_database_that_is_away_for_a_moment_does_not_end_a_sealing(tmp_path, monkeypatch, impatient):
     """The sign of life fails, the sealing does not."""
+    monkeypatch.setenv("MEMPORIUM_TRANSFER_SWEEP_INTERVAL_S", "3600")
 
     async def dawdle(_self, _vault):
-        await asyncio.sleep(0.8)
+        await eventually(lambda: failed)
         for none in ():
             yield none
 
@@ -158,14 +162,13 @@ async def test_a_database_that_is_away_for_a_moment_does_not_end_a_sealing(tmp_p
         scene.vaults.add(SOURCE, ["one"])
         _, bundle = await collect(scene.press.DumpVault(pb.DumpVaultRequest(vault=SOURCE, bundle_id="slow")))
         assert bundle.state == transfer_pb2.BundleState.BUNDLE_STATE_SEALED
-    assert failed
 
 
 async def test_a_sealing_that_was_given_up_does_not_come_back(tmp_path, monkeypatch, impatient):
     """Its objects are gone by then: what it would publish could not be opened."""
 
     async def dawdle(_self, _vault):
-        await asyncio.sleep(3)
+        await until_failed(scene)
         for none in ():
             yield none
 

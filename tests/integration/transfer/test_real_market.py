@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 from hashlib import sha256
 
@@ -20,6 +19,7 @@ from memporium_platform.errors import Reason
 from support.bundles import tensor_file
 from support.integration_transfer import STEPS, collect, refusal
 from support.market import Market, licence
+from support.patience import eventually
 from support.platform import running_platform
 
 EXPERT, DESK, PACK = "orgs/seller/vaults/expert", "orgs/buyer/vaults/desk", "orgs/buyer/vaults/pack-pack"
@@ -160,11 +160,12 @@ async def test_an_agreement_that_ends_stands_in_the_publishers_list_of_revocatio
     before = await snapshot()
     assert list(before.revoked_agreements) == []
     await market.end(agreement.name, "Revoke")
-    for _ in range(50):
-        after = await snapshot()
-        if after.revoked_agreements:
-            break
-        await asyncio.sleep(0.1)
+
+    async def told():
+        found = await snapshot()
+        return found if found.revoked_agreements else None
+
+    after = await eventually(told)
     assert list(after.revoked_agreements) == [agreement.name]
     assert after.revocation_epoch == before.revocation_epoch + 1
     assert after.number > before.number

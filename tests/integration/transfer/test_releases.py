@@ -14,6 +14,7 @@ from memporium.transfer.v1.transfer_pb2 import BundleState, PiiProfile
 from memporium_platform.errors import Reason
 from memporium_services.transfer.adapters.bundle_objects import StoredBundles
 from support.integration_transfer import LISTING, SOURCE, STEPS, collect, refusal
+from support.patience import eventually
 
 PACK = "orgs/reader/vaults/pack-facts"
 
@@ -253,9 +254,5 @@ async def test_a_slow_sender_costs_the_caller_its_deadline_and_leaves_nothing(sc
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await collect(scene.reader.PullBundle(request, timeout=1.5))
     assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-    for _ in range(50):
-        if not reading:
-            break
-        await asyncio.sleep(0.1)
-    assert reading == []
+    await eventually(lambda: not reading)
     assert "orgs/reader/vaults/slow" not in scene.vaults.held

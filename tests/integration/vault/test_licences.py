@@ -117,7 +117,7 @@ async def test_callers_cannot_make_licences(place: VaultPlace) -> None:
 
 
 async def _until(condition: object) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not await condition():  # type: ignore[operator]
             await asyncio.sleep(0.01)
 

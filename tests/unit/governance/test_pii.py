@@ -206,7 +206,7 @@ def test_shipped_retention():
 async def test_detection_leaves_the_event_loop_free():
     class Slow(Words):
         def detect(self, text, entities):
-            event.wait(5)
+            event.wait(60)
             return []
 
     import threading

@@ -92,12 +92,12 @@ async def test_without_a_window_calls_share_what_they_would_have_waited_for_anyw
 
     def slow(texts):
         running.set()
-        late.wait(5)
+        late.wait(60)
         return plain(texts)
 
     engine.embed = slow
     first = [asyncio.create_task(batcher.embed([f"first {index}"])) for index in range(3)]
-    await asyncio.to_thread(running.wait, 5)
+    await asyncio.to_thread(running.wait, 60)
     second = [asyncio.create_task(batcher.embed([f"second {index}"])) for index in range(3)]
     await asyncio.sleep(0)
     late.set()

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from memporium_platform.rpc.deadlines import Deadlines
+from support.patience import patiences
 
 
 async def _answer(seconds: float) -> str:
@@ -17,9 +18,9 @@ async def _answer(seconds: float) -> str:
 
 async def test_what_is_in_time_is_returned_and_leaves_nothing_behind() -> None:
     deadlines = Deadlines()
-    assert await deadlines.within(5.0, _answer(0.001)) == "done"
+    assert await deadlines.within(60.0, _answer(0.001)) == "done"
     with pytest.raises(ValueError, match="of its own"):
-        await deadlines.within(5.0, _fails())
+        await deadlines.within(60.0, _fails())
     assert not deadlines._watched
 
 
@@ -31,19 +32,27 @@ async def test_each_call_gets_its_whole_time_and_no_more() -> None:
     deadlines = Deadlines()
     ends: list[float] = []
 
-    async def late() -> None:
+    async def late(time_s: float) -> None:
         with pytest.raises(TimeoutError):
-            await deadlines.within(0.1, _answer(30))
+            await deadlines.within(time_s, asyncio.Event().wait())
         ends.append(time.monotonic())
 
-    began = time.monotonic()
-    first = asyncio.create_task(late())
-    await asyncio.sleep(0.05)
-    second = asyncio.create_task(late())
-    assert await deadlines.within(0.1, _answer(0.07)) == "done"
-    await asyncio.gather(first, second)
-    assert 0.1 <= ends[0] - began < ends[1] - began
-    assert 0.15 <= ends[1] - began < 5
+    for time_s in patiences(0.1):
+        ends.clear()
+        began = time.monotonic()
+        first = asyncio.create_task(late(time_s))
+        await asyncio.sleep(time_s / 2)
+        second = asyncio.create_task(late(time_s))
+        try:
+            assert await deadlines.within(time_s, _answer(time_s * 0.7)) == "done"
+        except TimeoutError:
+            # A busy machine: a longer time for all of them.
+            continue
+        finally:
+            await asyncio.gather(first, second)
+        break
+    assert time_s <= ends[0] - began < ends[1] - began
+    assert ends[1] - began >= time_s * 1.5
     # The tasks themselves go on: they were told once, by the error.
     assert not first.cancelled()
     assert not second.cancelled()
@@ -51,7 +60,7 @@ async def test_each_call_gets_its_whole_time_and_no_more() -> None:
 
 async def test_a_client_that_cancels_is_not_told_of_time() -> None:
     deadlines = Deadlines()
-    task = asyncio.create_task(deadlines.within(5.0, _answer(30)))
+    task = asyncio.create_task(deadlines.within(60.0, asyncio.Event().wait()))
     await asyncio.sleep(0.01)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
