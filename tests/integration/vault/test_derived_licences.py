@@ -70,6 +70,18 @@ async def test_what_one_parent_refuses_is_not_made(
     assert not place.memstore.committed
 
 
+async def test_a_merge_derives_from_every_licence_in_it(place: VaultPlace, parents: list[str]) -> None:
+    own = await place.vault("own")
+    made = [(await place.create(own, await made_of(place, "text", own, [parent]))).cube for parent in parents]
+    merge = api.MergeCubesRequest(parent=own, names=[one.name for one in made])
+    place.memstore.reserved.clear()
+    place.memstore.refused[A2, TEXT] = Reason.LICENCE_NOT_PERMITTED
+    assert await reason(place.stub.MergeCubes(merge)) is Reason.LICENCE_NOT_PERMITTED
+    del place.memstore.refused[A2, TEXT]
+    merged = (await place.stub.MergeCubes(merge)).cube
+    assert _asked(place, TEXT) == agreements_of(merged) == {A1, A2}
+
+
 @pytest.mark.parametrize("form", ["text", "kv", "lora"])
 @pytest.mark.parametrize("action", [EXPORT, REDISTRIBUTE])
 async def test_what_was_made_of_memory_that_may_not_leave_does_not_leave(

@@ -16,7 +16,7 @@ from memporium.vault.v1.cubes_pb2 import CUBE_VIEW_FULL, NewCube, PortableCube
 from memporium_platform.call import acting_as
 from memporium_platform.errors import Reason
 from support.licensed import A1, made_of, owner_of, pack_of
-from support.vaults import MODEL, cell
+from support.vaults import MODEL, cell, reason
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -237,7 +237,9 @@ async def test_what_is_refused_is_said_by_no_method(scene: Scene) -> None:
     }  # fmt: skip
     scene.place.memstore.refused[A1, 0] = Reason.LICENCE_NOT_PERMITTED
     assert await _leaks(scene, *(name for name in methods if name not in OTHERS)) == []
-    # Nor does a branch that was made of licensed memory.
+    # Nor does a branch that was made of licensed memory; of a pack there is none.
+    with_pack = api.CreateVaultRequest(parent=scene.place.org.name, vault_id="b", branch_of=scene.pack)
+    assert await reason(scene.stub.CreateVault(with_pack)) is Reason.INVALID_FIELD
     branch = f"{scene.place.org.name}/vaults/branch1"
     listed = await said(scene.stub, "ListCubes", api.ListCubesRequest(parent=branch, view=CUBE_VIEW_FULL))
     assert SECRET.encode() not in listed
