@@ -222,3 +222,19 @@ def count_two(tx, name):
     terms = parsed_terms(tx.document(tx.agreements.get(name).terms_sha256))
     (quota,) = {quota for rule in terms.rules.values() for quota in rule.quotas}
     return tx.meter.take(name, Draw(quota.unit, quota.period, quota.pool, 0, 2), quota.limit)
+
+
+async def test_where_statements_are_made_by_themselves_so_is_the_one_in_its_place(tmp_path, monkeypatch):
+    monkeypatch.setenv("MEMPORIUM_MEMSTORE_STATEMENTS_EVERY_S", "0.5")
+    async with two_sides(tmp_path) as (north, south):
+        name = await agreed(north, south, terms=licence(calls=None), price=PER_CALL)
+        with refusing():
+            await south.market.use(name, "a")
+            (bad,) = await states(south, name, "REFUSED")
+        await south.market.end(name, "Cancel", org="buyer")
+        await void(south, bad.name)
+        _, good = await states(south, name, "VOIDED", "SETTLED")
+        assert (good.uses, good.amount.micros, good.start_time) == (1, 250_000, bad.start_time)
+        assert [one.state for one in await listed(north, home(name), "seller")] == [
+            State.STATE_VOIDED, State.STATE_SETTLED,
+        ]  # fmt: skip
