@@ -65,7 +65,7 @@ def report(results: Sequence[Result]) -> dict[str, Any]:
     times = sorted(one.latency_ms for one in results)
     return {
         "turn": turn_figures(main) | {"by_category": by_category},
-        "session": {f"recall@{k}": _mean(main, lambda one, k=k: _share(one.session_ranks, k)) for k in (1, 3)},
+        "session": _session_figures(main),
         "latency_ms": {"p50": _quantile(times, 0.5), "p95": _quantile(times, 0.95)},
         "category5": turn_figures([one for one in results if one.category == 5]),
         "per_conversation": {
@@ -82,7 +82,16 @@ def brief(results: Sequence[Result]) -> dict[str, float]:
     figures["multi_hop@10"] = _mean([one for one in results if one.category == 1], lambda one: _share(one.ranks, 10))
     for k in (1, 3):
         figures[f"session@{k}"] = _mean(results, lambda one, k=k: _share(one.session_ranks, k))
+    for k in (1, 3):
+        figures[f"session_hit@{k}"] = _mean(results, lambda one, k=k: float(_share(one.session_ranks, k) > 0))
     return figures
+
+
+def _session_figures(results: Sequence[Result]) -> dict[str, float]:
+    """Return the share of the evidence's sessions that are found, and how often any of them is."""
+    figures = brief(results)
+    names = {"session@": "recall@", "session_hit@": "hit@"}
+    return {new + str(k): figures[old + str(k)] for old, new in names.items() for k in (1, 3)}
 
 
 def folds(results: Sequence[Result]) -> dict[str, Any]:

@@ -131,6 +131,7 @@ def recall(
         bool, typer.Option("--profiles", help="Tell what persons in the question said of themselves.")
     ] = False,
     likelihood: Annotated[bool, typer.Option(help="Let the server's model, if any, judge the best.")] = True,
+    without: Annotated[list[str], typer.Option(help="Leave a lever of the ranking out, for instance spread.")] = [],
     show_context: Annotated[bool, typer.Option("--context", help="Print the text to put before a model.")] = False,
 ) -> None:
     """Recall the smallest sufficient context for a question, with its sources."""
@@ -141,7 +142,7 @@ def recall(
         limit=limit,
         budget_tokens=budget,
         filter=recall_pb2.RecallFilter(persona=persona),
-        options=recall_pb2.RecallOptions(scenes=scenes, profiles=profiles, likelihood=likelihood),
+        options=_options(without, scenes=scenes, profiles=profiles, likelihood=likelihood),
         **{name: moment(given) for name, given in (("known_time", as_of), ("true_time", true_at)) if given},
         **read_at(revision, time),
     )
@@ -155,6 +156,15 @@ def recall(
         _recollection.show_refusals(response.refusals)
         line(f"[dim]{len(response.items)} recalled, {response.context_tokens} tokens of context[/dim]")
         _recollection.show_judge(response.trace)
+
+
+def _options(without: list[str], **given: bool) -> recall_pb2.RecallOptions:
+    """Return the switches of the levers: those left out are off, and others as given, or as the server has them."""
+    levers = set(recall_pb2.RecallOptions.DESCRIPTOR.fields_by_name)
+    for name in without:
+        if name not in levers:
+            raise typer.BadParameter(f"must be one of {', '.join(sorted(levers))}", param_hint="--without")
+    return recall_pb2.RecallOptions(**given | dict.fromkeys(without, False))
 
 
 def generate(

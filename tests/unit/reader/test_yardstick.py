@@ -56,7 +56,7 @@ def test_figures_count_shares_ranks_and_sessions():
     turn = figures["turn"]
     assert (turn["recall@5"], turn["recall@10"], turn["mrr"], turn["hit@10"], turn["all@10"]) == (0.5, 1.0, 0.5, 1, 1)
     assert turn["by_category"]["1"]["n"] == 1
-    assert figures["session"] == {"recall@1": 0.0, "recall@3": 1.0}
+    assert figures["session"] == {"recall@1": 0.0, "recall@3": 1.0, "hit@1": 0.0, "hit@3": 1.0}
     assert figures["latency_ms"] == {"p50": 3.0, "p95": 3.0}
 
 
@@ -64,3 +64,9 @@ def test_bm25_finds_the_rare_word():
     index = retrieval.Bm25(["the cat sat", "the dog sat", "the dog ran far"], retrieval.plain_words)
     assert index.rank("the cat", 2) == [0, 1]
     assert retrieval.stemmed_words("The cats were running") == ["cat", "run"]
+
+
+def test_one_session_of_several_is_a_hit_and_a_share_of_recall():
+    figures = retrieval.brief([retrieval.Result("d", 1, (1, 0), (1, 4)), retrieval.Result("d", 1, (0,), (0,))])
+    assert (figures["session@1"], figures["session_hit@1"]) == (0.25, 0.5)
+    assert (figures["session@3"], figures["session_hit@3"]) == (0.25, 0.5)
