@@ -22,7 +22,7 @@ def of_file(file: Path, budgets: Sequence[int], strategies: Sequence[str]) -> ti
         typer.BadParameter: The file cannot be read or holds something else; there is no such strategy.
     """
     # Not with the client alone: they come with the platform.
-    from memporium_platform.tiering.catalogue import plugins
+    from memporium_platform.tiering.catalogue import for_uses, plugins
     from memporium_platform.tiering.prediction import NextNeeds
     from memporium_platform.tiering.simulation import best_possible, replay
     from memporium_platform.tiering.traces import read
@@ -32,9 +32,10 @@ def of_file(file: Path, budgets: Sequence[int], strategies: Sequence[str]) -> ti
             trace = list(read(lines))
     except (OSError, ValueError) as error:
         raise typer.BadParameter(f"{file}: {error}", param_hint="--trace") from error
-    names = list(strategies) or sorted(plugins())
-    if unknown := [name for name in names if name not in plugins()]:
-        raise typer.BadParameter(f"{unknown[0]} is none of {', '.join(sorted(plugins()))}", param_hint="--strategy")
+    try:
+        names = for_uses(strategies)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--strategy") from error
     sizes = {access.item.key: access.item.size_bytes for access in trace}
     of_all = sum(sizes.values())
     made = tier_pb2.SimulateTierResponse(uses=len(trace), memories=len(sizes), bytes=of_all)

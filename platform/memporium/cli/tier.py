@@ -187,7 +187,8 @@ def _rows(run: Session, org: str, most: int) -> list[dict[str, Any]]:
     for response in run.client.inference.read_tier_trace(parent=run.parent(org), max_uses=most):
         for use in response.uses:
             at = use.use_time.seconds + use.use_time.nanos / 1e9
-            row = {"at": at, "agent": use.agent, "key": use.cube, "size_bytes": use.size_bytes, "saved_s": use.saved_s}
+            row = {"at": at, "agent": use.agent, "key": use.key or use.cube, "cube": use.cube}
+            row |= {"size_bytes": use.size_bytes, "saved_s": use.saved_s}
             found.append(row)
     return found
 

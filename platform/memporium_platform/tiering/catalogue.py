@@ -20,7 +20,7 @@ from memporium_platform.tiering.hybrid import Hybrid
 from memporium_platform.tiering.policies import LabelMatch, LeastFrequentlyUsed, LeastRecentlyUsed, SemanticMatch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from memporium_platform.tiering.policies import Policy
 
@@ -39,19 +39,26 @@ class Plugin:
         description: What it holds, for people.
         make: Makes a fresh policy for a tier of so many bytes.
         origin: The package that it comes from; empty: the platform.
+        by_meaning: Whether it goes by vectors of memories: where nobody knows them, it cannot rule.
     """
 
     name: str
     description: str
     make: Callable[[int], Policy]
     origin: str = ""
+    by_meaning: bool = False
 
 
 _BUILT_IN = (
     Plugin("lru", "holds what was used last", lambda _budget: LeastRecentlyUsed()),
     Plugin("lfu", "holds what was used most, uses decaying with time", lambda _budget: LeastFrequentlyUsed()),
     Plugin("label", "holds what shares labels with what was used lately", lambda _budget: LabelMatch()),
-    Plugin("semantic", "holds what is near in meaning to what was used lately", lambda _budget: SemanticMatch()),
+    Plugin(
+        "semantic",
+        "holds what is near in meaning to what was used lately",
+        lambda _budget: SemanticMatch(),
+        by_meaning=True,
+    ),
     Plugin("hybrid", "holds what is expected to save the most time per byte, or what has paid more lately", Hybrid),
 )
 
@@ -79,6 +86,23 @@ def plugins() -> Mapping[str, Plugin]:
         told = (inspect.getdoc(make) or "of another package").partition("\n")[0][:_DESCRIPTION_CHARACTERS]
         found[entry.name] = Plugin(entry.name, told, make, origin)
     return found
+
+
+def for_uses(names: Iterable[str] = ()) -> list[str]:
+    """Return the policies of these names, or all, that can rule by uses alone: tensors and traces have no vectors.
+
+    Raises:
+        ValueError: One is not known, or goes by meaning; the message says so.
+    """
+    wanted = list(dict.fromkeys(names))
+    for name in wanted:
+        if name not in plugins():
+            raise ValueError(f"{name} is none of {', '.join(for_uses())}")
+        if plugins()[name].by_meaning:
+            raise ValueError(
+                f"{name} goes by meaning, and what is ruled here knows no vectors; choose another strategy"
+            )
+    return wanted or sorted(name for name, one in plugins().items() if not one.by_meaning)
 
 
 def policy(name: str, budget_bytes: int) -> Policy:

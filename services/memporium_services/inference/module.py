@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -15,6 +14,7 @@ from memporium_services.inference.adapters.checkpoints import ObjectCheckpoints
 from memporium_services.inference.adapters.entitlements_grpc import GrpcEntitlements
 from memporium_services.inference.adapters.models import build_registry
 from memporium_services.inference.adapters.sealed_disk import SealedDisk
+from memporium_services.inference.adapters.trace_store import ObjectTraces
 from memporium_services.inference.adapters.vault_grpc import GrpcMemoryVault
 from memporium_services.inference.app.agreements import Agreements
 from memporium_services.inference.app.blob_cache import BlobCache
@@ -26,6 +26,7 @@ from memporium_services.inference.app.merging import Merging
 from memporium_services.inference.app.prefetch import Prefetch
 from memporium_services.inference.app.probing import Probing
 from memporium_services.inference.app.scoring import Scoring
+from memporium_services.inference.app.tier_journal import TierJournal
 from memporium_services.inference.app.tier_uses import TierUses
 from memporium_services.inference.app.tier_watch import TierWatch
 from memporium_services.inference.app.training import Training
@@ -44,7 +45,7 @@ _log = structlog.get_logger("memporium.inference")
 
 
 class InferenceModule:
-    """The running service. It keeps nothing: models and caches are rebuilt from files and the vault."""
+    """The running service. It keeps nothing but trainings and traces: all else is rebuilt from files and the vault."""
 
     name = "inference"
 
@@ -69,6 +70,7 @@ class InferenceModule:
 
     async def start(self) -> None:
         """Follow the state of agreements, and what the vaults forget."""
+        self._tier.start()
         self._agreements.start()
         self._forgotten.start()
 
@@ -95,8 +97,11 @@ async def build(kernel: Kernel) -> InferenceModule:
         disk_bytes=settings.disk_tier_bytes,
     )
     entitlements = GrpcEntitlements(kernel.channels)
-    uses = TierUses(secrets.token_bytes(32), most_a_tenant=settings.trace_uses)
-    tier = TierWatch(uses, Prefetch(vault, cache, budget_bytes=settings.prefetch_bytes), cache, kernel.clock)
+    uses = TierUses(kernel.keys.derive("inference/tier-uses"), most_a_tenant=settings.trace_uses)
+    traces = ObjectTraces(kernel.objects, kernel.keys, kernel.clock, most=settings.trace_uses)
+    journal = TierJournal(uses, traces, every_s=settings.trace_keep_every_s)
+    prefetch = Prefetch(vault, cache, budget_bytes=settings.prefetch_bytes)
+    tier = TierWatch(uses, journal, prefetch, cache, kernel.clock)
 
     def unload(agreement: str) -> None:
         cache.drop_agreement(agreement)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from memporium_services.inference.domain.lessons import Lesson
     from memporium_services.inference.domain.memory import NewMemory, NewText, UsedMemory
+    from memporium_services.inference.domain.recorded_uses import RecordedUse
     from memporium_services.inference.domain.scoring import ScoreTask, TextScore
     from memporium_services.inference.domain.trainings import (
         Example,
@@ -209,6 +210,18 @@ class CheckpointStore(Protocol):
 
     async def sweep(self) -> None:
         """Forget states that nobody came back for."""
+        ...
+
+
+class TraceStore(Protocol):
+    """Recorded uses that outlive the process, without names."""
+
+    async def append(self, tenant: str, uses: Sequence[RecordedUse]) -> None:
+        """Keep more uses of an organisation, in order of time."""
+        ...
+
+    async def load(self, tenant: str) -> list[RecordedUse]:
+        """Return the uses of an organisation that are kept, oldest first."""
         ...
 
 

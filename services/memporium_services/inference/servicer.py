@@ -99,12 +99,13 @@ class InferenceServicer(ParameterMethods, InferenceServiceServicer):
     async def ReadTierTrace(
         self, request: tier_pb2.ReadTierTraceRequest, _context: Any
     ) -> AsyncIterator[tier_pb2.ReadTierTraceResponse]:
-        found, dropped = self._tier.trace(ORG.parse(request.parent, "parent")["org"], calls.most_of(request.max_uses))
+        org, most = ORG.parse(request.parent, "parent")["org"], calls.most_of(request.max_uses)
+        found, dropped = await self._tier.trace(org, most)
         for message in tiers.trace(found, dropped):
             yield message
 
     async def GetTierUsage(self, request: tier_pb2.GetTierUsageRequest, _context: Any) -> tier_pb2.GetTierUsageResponse:
-        return tiers.usage(self._tier, ORG.parse(request.parent, "parent")["org"])
+        return await tiers.usage(self._tier, ORG.parse(request.parent, "parent")["org"])
 
     async def ListModels(
         self, request: inference_service_pb2.ListModelsRequest, _context: Any

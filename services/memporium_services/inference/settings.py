@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from memporium_platform.tiering.catalogue import plugins
+from memporium_platform.tiering.catalogue import for_uses
 
 
 class RemoteModel(BaseModel):
@@ -124,6 +124,9 @@ class InferenceSettings(BaseSettings):
         64 << 20, ge=0, description="Tensors fetched ahead after one call at most, for the agent's next; 0: none."
     )
     trace_uses: int = Field(20_000, ge=1, description="Uses of memories recorded of one organisation, the newest.")
+    trace_keep_every_s: float = Field(
+        30.0, ge=0, description="How often recorded uses are kept, to outlive a restart; 0: only at an orderly stop."
+    )
     max_batch: int = Field(8, ge=1, description="Generations that a model works on at once, of all tenants.")
     max_batch_tokens: int = Field(
         32_768, ge=1, description="Tokens of all of them together, prompt and answer; a greater one runs alone."
@@ -134,6 +137,4 @@ class InferenceSettings(BaseSettings):
     @field_validator("blob_cache_policy")
     @classmethod
     def _known(cls, name: str) -> str:
-        if name not in plugins():
-            raise ValueError(f"must be one of {', '.join(sorted(plugins()))}")
-        return name
+        return for_uses([name])[0]

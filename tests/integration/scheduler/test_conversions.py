@@ -194,20 +194,22 @@ async def test_uses_are_recorded_simulated_and_foreseen_for_their_own_organisati
             parent=world.parent, cubes=[world.cubes[name]], model=MODEL, cube_id=f"kv-{name}"
         )
         kvs.append([event async for event in world.inference.BuildActivation(request)][-1].result.cube)
-    for _ in range(8):
+    turns = 0
+    # What is brought in ahead comes while nobody waits, which on a busy machine takes some turns more.
+    while turns < 8 or (turns < 200 and not (await world.usage()).prefetched_used):
+        turns += 1
         for kv in kvs:
             await world.generate(kv.name)
-            # The next turn comes after a while.
             await asyncio.sleep(0.03)
     await world.generate(world.cubes["door"])
     usage = await world.usage()
-    assert usage.recorded_uses == 25
-    assert usage.hits + usage.misses == 24
+    assert usage.recorded_uses == 3 * turns + 1
+    assert usage.hits + usage.misses + usage.disk_hits == 3 * turns
     assert 0 < usage.held_bytes <= usage.budget_bytes == 320_000
     assert usage.prefetched >= usage.prefetched_used > 0
     trace = world.inference.ReadTierTrace(tier_pb2.ReadTierTraceRequest(parent="orgs/acme", max_uses=4))
     (page,) = [response async for response in trace]
-    assert page.dropped == 21
+    assert page.dropped == 3 * turns - 3
     assert [use.cube for use in page.uses] == [*(kv.name for kv in kvs), world.cubes["door"]]
     assert all(use.saved_s > 0 and use.size_bytes > 0 and "owner" not in use.agent for use in page.uses)
     assert "mended" not in str(page)
@@ -216,7 +218,7 @@ async def test_uses_are_recorded_simulated_and_foreseen_for_their_own_organisati
         parent="orgs/acme", budgets_bytes=[usage.budget_bytes], strategies=["lru", "hybrid"]
     )
     found = await world.scheduler.SimulateTier(asked)
-    assert (found.uses, found.memories) == (25, 4)
+    assert (found.uses, found.memories) == (3 * turns + 1, 4)
     (tier,) = found.tiers
     assert [one.strategy for one in tier.strategies] == ["hybrid", "lru"]
     assert tier.achievable_s <= tier.limit_s + 1e-9

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -10,8 +11,10 @@ import pytest
 
 from memporium_platform.call import Principal, PrincipalKind, acting_as, current_call
 from memporium_platform.errors import PlatformError, Reason
+from memporium_services.inference.adapters.trace_store import ObjectTraces
 from memporium_services.inference.app.blob_cache import BlobCache
 from memporium_services.inference.app.prefetch import Prefetch
+from memporium_services.inference.app.tier_journal import TierJournal
 from memporium_services.inference.app.tier_uses import TierUses
 from memporium_services.inference.domain.memory import ActivationRef, BlobRef, Form, Licence, UsedMemory
 
@@ -62,6 +65,133 @@ def test_short_prompts_do_not_count_as_measurements():
     uses = TierUses(b"s" * 16)
     uses.measured("m", 3, 9.0)
     assert uses.saved_s(kv("k"), "m") == pytest.approx(0.25)
+
+
+class Objects:
+    """An object store in memory."""
+
+    def __init__(self):
+        self.objects, self.broken = {}, False
+
+    async def put(self, key, data):
+        if self.broken:
+            raise OSError("away")
+        self.objects[key] = data
+
+    async def get_bytes(self, key, *, limit_bytes):
+        return self.objects[key]
+
+    async def delete(self, key):
+        del self.objects[key]
+
+    async def list(self, prefix):
+        for key in [one for one in self.objects if one.startswith(prefix)]:
+            yield key
+
+
+class Keys:
+    def derive(self, label):
+        return label.encode()
+
+    async def vault_key(self, org, name):
+        if org == "gone":
+            raise PlatformError(Reason.NOT_FOUND, "destroyed")
+        return hashlib.sha256(f"{org} {name}".encode()).digest()
+
+
+class Now:
+    time = NOW
+
+    def now(self):
+        return self.time
+
+
+def journals(most=1000):
+    """Return an object store, and what makes a recorder with its journal, as a process has them."""
+    objects = Objects()
+
+    def start():
+        uses = TierUses(b"s" * 16, most_a_tenant=most)
+        return uses, TierJournal(uses, ObjectTraces(objects, Keys(), Now(), most=most), every_s=0)
+
+    return objects, start
+
+
+def used(uses, second, name="k", tenant="a"):
+    uses.record(tenant, uses.agent("ada"), [kv(name)], model="m", now=NOW + timedelta(seconds=second))
+
+
+async def test_a_trace_goes_on_after_a_restart_without_any_name():
+    objects, start = journals()
+    uses, journal = start()
+    used(uses, 1)
+    used(uses, 2, "l")
+    used(uses, 3, tenant="b")
+    used(uses, 3, tenant="gone")
+    await journal.write()
+    used(uses, 4)
+    await journal.stop()
+    assert len(objects.objects) == 3
+    assert not any(b"cubes" in data or b"ada" in data for data in objects.objects.values())
+    later, journal = start()
+    used(later, 9)
+    await journal.recall("a")
+    await journal.recall("a")
+    found, dropped = later.read("a")
+    assert [(one.at.second, one.cube.rpartition("/")[2]) for one in found] == [(1, ""), (2, ""), (4, ""), (9, "k")]
+    # A memory and a user are the same ones as before.
+    assert found[0].key == found[2].key == found[3].key != found[1].key
+    assert len({one.agent for one in found}) == 1
+    assert (dropped, later.count("b")) == (0, 0)
+    assert (found[0].form, found[0].size_bytes, found[0].saved_s) == (
+        found[3].form, found[3].size_bytes, pytest.approx(found[3].saved_s),
+    )  # fmt: skip
+    await journal.write()
+    await journal.write()
+    last, journal = start()
+    await journal.recall("a")
+    assert [one.at.second for one in last.read("a")[0]] == [1, 2, 4, 9]
+
+
+async def test_kept_traces_are_bounded_in_uses_objects_and_time():
+    objects, start = journals(most=40)
+    uses, journal = start()
+    for step in range(60):
+        used(uses, step)
+        await journal.write()
+        assert len(objects.objects) <= 25
+    later, journal = start()
+    await journal.recall("a")
+    assert [one.at for one in later.read("a")[0]] == [NOW + timedelta(seconds=step) for step in range(20, 60)]
+    Now.time = NOW + timedelta(days=31)
+    try:
+        last, journal = start()
+        await journal.recall("a")
+        assert last.count("a") == 0
+        assert not objects.objects
+    finally:
+        Now.time = NOW
+
+
+async def test_a_store_that_is_away_costs_a_trace_its_uses_and_nobody_an_answer():
+    objects, start = journals()
+    uses, journal = start()
+    objects.broken = True
+    used(uses, 1)
+    await journal.write()
+    objects.broken = False
+    used(uses, 2)
+    await journal.write()
+    assert [one.at.second for one in uses.read("a")[0]] == [1, 2]
+    later, journal = start()
+    await journal.recall("a")
+    assert [one.at.second for one in later.read("a")[0]] == [2]
+    # What is damaged is left out.
+    (name,) = objects.objects
+    objects.objects[name] = objects.objects[name][:-1] + b"x"
+    later, journal = start()
+    await journal.recall("a")
+    assert later.count("a") == 0
 
 
 class Vault:

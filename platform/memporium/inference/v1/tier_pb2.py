@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from memporium.cube.v1 import cube_pb2 as memporium_dot_cube_dot_v1_dot_cube__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!memporium/inference/v1/tier.proto\x12\x16memporium.inference.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cmemporium/cube/v1/cube.proto\"\xa6\x01\n\x07TierUse\x12\x0c\n\x04\x63ube\x18\x01 \x01(\t\x12+\n\x04\x66orm\x18\x02 \x01(\x0e\x32\x1d.memporium.cube.v1.MemoryForm\x12\x12\n\nsize_bytes\x18\x03 \x01(\x03\x12\x0f\n\x07saved_s\x18\x04 \x01(\x01\x12\r\n\x05\x61gent\x18\x05 \x01(\t\x12,\n\x08use_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\">\n\x14ReadTierTraceRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x10\n\x08max_uses\x18\x02 \x01(\x05\"W\n\x15ReadTierTraceResponse\x12-\n\x04uses\x18\x01 \x03(\x0b\x32\x1f.memporium.inference.v1.TierUse\x12\x0f\n\x07\x64ropped\x18\x02 \x01(\x03\"+\n\x13GetTierUsageRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"\x88\x02\n\tTierUsage\x12\x0e\n\x06policy\x18\x01 \x01(\t\x12\x14\n\x0c\x62udget_bytes\x18\x02 \x01(\x03\x12\x12\n\nheld_bytes\x18\x03 \x01(\x03\x12\x0c\n\x04hits\x18\x04 \x01(\x03\x12\x0e\n\x06misses\x18\x05 \x01(\x03\x12\x12\n\nprefetched\x18\x06 \x01(\x03\x12\x17\n\x0fprefetched_used\x18\x07 \x01(\x03\x12\x18\n\x10prefetched_bytes\x18\x08 \x01(\x03\x12\x15\n\rrecorded_uses\x18\t \x01(\x03\x12\x19\n\x11\x64isk_budget_bytes\x18\n \x01(\x03\x12\x17\n\x0f\x64isk_held_bytes\x18\x0b \x01(\x03\x12\x11\n\tdisk_hits\x18\x0c \x01(\x03\"H\n\x14GetTierUsageResponse\x12\x30\n\x05usage\x18\x01 \x01(\x0b\x32!.memporium.inference.v1.TierUsageb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!memporium/inference/v1/tier.proto\x12\x16memporium.inference.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cmemporium/cube/v1/cube.proto\"\xb3\x01\n\x07TierUse\x12\x0c\n\x04\x63ube\x18\x01 \x01(\t\x12+\n\x04\x66orm\x18\x02 \x01(\x0e\x32\x1d.memporium.cube.v1.MemoryForm\x12\x12\n\nsize_bytes\x18\x03 \x01(\x03\x12\x0f\n\x07saved_s\x18\x04 \x01(\x01\x12\r\n\x05\x61gent\x18\x05 \x01(\t\x12,\n\x08use_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0b\n\x03key\x18\x07 \x01(\t\">\n\x14ReadTierTraceRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x10\n\x08max_uses\x18\x02 \x01(\x05\"W\n\x15ReadTierTraceResponse\x12-\n\x04uses\x18\x01 \x03(\x0b\x32\x1f.memporium.inference.v1.TierUse\x12\x0f\n\x07\x64ropped\x18\x02 \x01(\x03\"+\n\x13GetTierUsageRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"\x88\x02\n\tTierUsage\x12\x0e\n\x06policy\x18\x01 \x01(\t\x12\x14\n\x0c\x62udget_bytes\x18\x02 \x01(\x03\x12\x12\n\nheld_bytes\x18\x03 \x01(\x03\x12\x0c\n\x04hits\x18\x04 \x01(\x03\x12\x0e\n\x06misses\x18\x05 \x01(\x03\x12\x12\n\nprefetched\x18\x06 \x01(\x03\x12\x17\n\x0fprefetched_used\x18\x07 \x01(\x03\x12\x18\n\x10prefetched_bytes\x18\x08 \x01(\x03\x12\x15\n\rrecorded_uses\x18\t \x01(\x03\x12\x19\n\x11\x64isk_budget_bytes\x18\n \x01(\x03\x12\x17\n\x0f\x64isk_held_bytes\x18\x0b \x01(\x03\x12\x11\n\tdisk_hits\x18\x0c \x01(\x03\"H\n\x14GetTierUsageResponse\x12\x30\n\x05usage\x18\x01 \x01(\x0b\x32!.memporium.inference.v1.TierUsageb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,15 +39,15 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETTIERUSAGEREQUEST'].fields_by_name['parent']._loaded_options = None
   _globals['_GETTIERUSAGEREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\002'
   _globals['_TIERUSE']._serialized_start=158
-  _globals['_TIERUSE']._serialized_end=324
-  _globals['_READTIERTRACEREQUEST']._serialized_start=326
-  _globals['_READTIERTRACEREQUEST']._serialized_end=388
-  _globals['_READTIERTRACERESPONSE']._serialized_start=390
-  _globals['_READTIERTRACERESPONSE']._serialized_end=477
-  _globals['_GETTIERUSAGEREQUEST']._serialized_start=479
-  _globals['_GETTIERUSAGEREQUEST']._serialized_end=522
-  _globals['_TIERUSAGE']._serialized_start=525
-  _globals['_TIERUSAGE']._serialized_end=789
-  _globals['_GETTIERUSAGERESPONSE']._serialized_start=791
-  _globals['_GETTIERUSAGERESPONSE']._serialized_end=863
+  _globals['_TIERUSE']._serialized_end=337
+  _globals['_READTIERTRACEREQUEST']._serialized_start=339
+  _globals['_READTIERTRACEREQUEST']._serialized_end=401
+  _globals['_READTIERTRACERESPONSE']._serialized_start=403
+  _globals['_READTIERTRACERESPONSE']._serialized_end=490
+  _globals['_GETTIERUSAGEREQUEST']._serialized_start=492
+  _globals['_GETTIERUSAGEREQUEST']._serialized_end=535
+  _globals['_TIERUSAGE']._serialized_start=538
+  _globals['_TIERUSAGE']._serialized_end=802
+  _globals['_GETTIERUSAGERESPONSE']._serialized_start=804
+  _globals['_GETTIERUSAGERESPONSE']._serialized_end=876
 # @@protoc_insertion_point(module_scope)

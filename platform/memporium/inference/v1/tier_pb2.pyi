@@ -32,8 +32,9 @@ class TierUse(_message.Message):
     SAVED_S_FIELD_NUMBER: _builtins.int
     AGENT_FIELD_NUMBER: _builtins.int
     USE_TIME_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
     cube: _builtins.str
-    """The cube."""
+    """The cube; empty for uses before the server was started, of which no names are kept."""
     form: _cube_pb2.MemoryForm.ValueType
     """Its form."""
     size_bytes: _builtins.int
@@ -41,7 +42,9 @@ class TierUse(_message.Message):
     saved_s: _builtins.float
     """Seconds of prefill that its KV cache saves, or would save, by what this server was measured to need."""
     agent: _builtins.str
-    """Stands for the principal that used it; says nothing of who it is, and changes when the server starts."""
+    """Stands for the principal that used it; says nothing of who it is, and stays the same."""
+    key: _builtins.str
+    """Stands for the cube; says nothing of its name, and stays the same."""
     @_builtins.property
     def use_time(self) -> _timestamp_pb2.Timestamp:
         """When."""
@@ -55,10 +58,11 @@ class TierUse(_message.Message):
         saved_s: _builtins.float = ...,
         agent: _builtins.str = ...,
         use_time: _timestamp_pb2.Timestamp | None = ...,
+        key: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["use_time", b"use_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "cube", b"cube", "form", b"form", "saved_s", b"saved_s", "size_bytes", b"size_bytes", "use_time", b"use_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "cube", b"cube", "form", b"form", "key", b"key", "saved_s", b"saved_s", "size_bytes", b"size_bytes", "use_time", b"use_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

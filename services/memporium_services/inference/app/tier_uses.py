@@ -1,17 +1,17 @@
 """Uses of memories as they happen, for traces: which memory, when, how large, what it saves; nothing that it says.
 
-Each organisation's uses are kept apart, within a bound, in the memory of this process: a trace begins anew when the
-server starts. Who used a memory is told by a pseudonym that changes with it.
+Each organisation's uses are kept apart, within a bound. Who used which memory is told by pseudonyms that stay the same;
+names of memories are known for the uses of this process alone, for what outlives it names none (`tier_journal`).
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict, deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from memporium_services.inference.domain.memory import Form
+from memporium_services.inference.domain.recorded_uses import RecordedUse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,27 +30,6 @@ _LEAST_TOKENS = 16
 _NEWEST = 0.2
 
 
-@dataclass(frozen=True, slots=True)
-class RecordedUse:
-    """One use.
-
-    Attributes:
-        at: When.
-        cube: Name of the cube.
-        form: Its form.
-        size_bytes: Bytes of its tensors; of text, those that its KV cache would have.
-        saved_s: Seconds of prefill that its KV cache saves, or would save.
-        agent: Pseudonym of who used it.
-    """
-
-    at: datetime
-    cube: str
-    form: Form
-    size_bytes: int
-    saved_s: float
-    agent: str
-
-
 class TierUses:
     """The uses of all organisations."""
 
@@ -65,6 +44,8 @@ class TierUses:
         self._secret, self._most, self._most_tenants = secret, most_a_tenant, most_tenants
         self._uses: OrderedDict[str, deque[RecordedUse]] = OrderedDict()
         self._counts: dict[str, int] = {}
+        self._past: set[str] = set()
+        self._new: dict[str, deque[RecordedUse]] = {}
         self._seconds: dict[str, float] = {}
         self._bytes: dict[str, float] = {}
 
@@ -76,18 +57,45 @@ class TierUses:
 
     def agent(self, principal: str) -> str:
         """Return the pseudonym of a principal."""
+        return self._pseudonym(principal)
+
+    def _pseudonym(self, principal: str) -> str:
         return hashlib.blake2b(principal.encode(), key=self._secret, digest_size=8).hexdigest()
 
     def record(self, tenant: str, agent: str, memories: Iterable[UsedMemory], *, model: str, now: datetime) -> None:
         """Take note of a use of each memory."""
         kept = self._uses.setdefault(tenant, deque(maxlen=self._most))
         self._uses.move_to_end(tenant)
+        new = self._new.setdefault(tenant, deque(maxlen=self._most))
         for memory in memories:
-            kept.append(self._use(agent, memory, model, now))
+            use = self._use(agent, memory, model, now)
+            kept.append(use)
+            new.append(use)
             self._counts[tenant] = self._counts.get(tenant, 0) + 1
         if len(self._uses) > self._most_tenants:
             gone, _ = self._uses.popitem(last=False)
             self._counts.pop(gone, None)
+            self._past.discard(gone)
+
+    def take(self) -> dict[str, list[RecordedUse]]:
+        """Return, by organisation, the uses that were recorded since this was last asked."""
+        taken = {tenant: list(uses) for tenant, uses in self._new.items() if uses}
+        self._new.clear()
+        return taken
+
+    def knows_the_past(self, tenant: str) -> bool:
+        """Say whether uses of an organisation from before this process were brought back."""
+        return tenant in self._past
+
+    def restore(self, tenant: str, uses: Iterable[RecordedUse]) -> None:
+        """Take in uses of an organisation that were kept, some of which may be known, in order of time."""
+        kept = self._uses.get(tenant, deque())
+        known = {(one.at, one.key, one.agent) for one in kept}
+        older = [one for one in uses if (one.at, one.key, one.agent) not in known]
+        self._past.add(tenant)
+        if older:
+            self._uses[tenant] = deque(sorted([*older, *kept], key=lambda one: one.at), maxlen=self._most)
+            self._counts[tenant] = self._counts.get(tenant, 0) + len(older)
 
     def count(self, tenant: str) -> int:
         """Return how many uses of an organisation are kept."""
@@ -112,7 +120,8 @@ class TierUses:
                 self._bytes[model] = size_bytes / tokens
         else:
             size_bytes = int(tokens * self._bytes.get(model, _BYTES_A_TOKEN))
-        return RecordedUse(now, memory.name, memory.form, size_bytes, self.saved_s(memory, model), agent)
+        saved_s, key = self.saved_s(memory, model), self._pseudonym(memory.name)
+        return RecordedUse(now, memory.name, memory.form, size_bytes, saved_s, agent, key)
 
     @staticmethod
     def _tokens(memory: UsedMemory) -> int:

@@ -10,17 +10,26 @@ if TYPE_CHECKING:
     from memporium_platform.kernel import Clock
     from memporium_services.inference.app.blob_cache import BlobCache, Figures
     from memporium_services.inference.app.prefetch import Prefetch
-    from memporium_services.inference.app.tier_uses import RecordedUse, TierUses
+    from memporium_services.inference.app.tier_journal import TierJournal
+    from memporium_services.inference.app.tier_uses import TierUses
     from memporium_services.inference.domain.memory import UsedMemory
+    from memporium_services.inference.domain.recorded_uses import RecordedUse
     from memporium_services.inference.domain.values import PromptRead
 
 
 class TierWatch:
     """Tells recorder and prefetching of each generation, and what they know to who asks."""
 
-    def __init__(self, uses: TierUses, prefetch: Prefetch, cache: BlobCache, clock: Clock) -> None:
+    def __init__(
+        self, uses: TierUses, journal: TierJournal, prefetch: Prefetch, cache: BlobCache, clock: Clock
+    ) -> None:
         """Watch with these."""
-        self._uses, self._prefetch, self._cache, self._clock = uses, prefetch, cache, clock
+        self._uses, self._journal = uses, journal
+        self._prefetch, self._cache, self._clock = prefetch, cache, clock
+
+    def start(self) -> None:
+        """Begin to keep what is recorded."""
+        self._journal.start()
 
     def mounted(self, tenant: str, principal: str, memories: Sequence[UsedMemory], *, model: str) -> None:
         """Take note of the memories that a generation uses."""
@@ -37,12 +46,14 @@ class TierWatch:
         if memories:
             self._prefetch.used(tenant, self._uses.agent(principal), memories)
 
-    def trace(self, tenant: str, most: int) -> tuple[list[RecordedUse], int]:
+    async def trace(self, tenant: str, most: int) -> tuple[list[RecordedUse], int]:
         """Return the newest uses of an organisation, oldest first (0: all), and how many are not among them."""
+        await self._journal.recall(tenant)
         return self._uses.read(tenant, most)
 
-    def usage(self, tenant: str) -> tuple[Figures, int, int, int]:
+    async def usage(self, tenant: str) -> tuple[Figures, int, int, int]:
         """Return how the tiers serve an organisation: its figures, bytes in memory and on disk, and uses recorded."""
+        await self._journal.recall(tenant)
         cache = self._cache
         held = (cache.held_bytes(tenant), cache.disk.held_bytes(tenant))
         return cache.figures(tenant), *held, self._uses.count(tenant)
@@ -65,4 +76,5 @@ class TierWatch:
     async def close(self) -> None:
         """Fetch nothing more, and leave nothing on the disk."""
         await self._prefetch.close()
+        await self._journal.stop()
         await self._cache.close()

@@ -12,8 +12,8 @@ from memporium_services.inference.convert.events import form_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from memporium_services.inference.app.tier_uses import RecordedUse
     from memporium_services.inference.app.tier_watch import TierWatch
+    from memporium_services.inference.domain.recorded_uses import RecordedUse
 
 # Some 150 bytes each: messages of a fifth of a MiB at most.
 _USES_A_MESSAGE = 1_000
@@ -26,9 +26,9 @@ def trace(uses: Sequence[RecordedUse], dropped: int) -> Iterator[tier_pb2.ReadTi
         yield tier_pb2.ReadTierTraceResponse(uses=some, dropped=0 if start else dropped)
 
 
-def usage(tier: TierWatch, tenant: str) -> tier_pb2.GetTierUsageResponse:
+async def usage(tier: TierWatch, tenant: str) -> tier_pb2.GetTierUsageResponse:
     """Return the answer of GetTierUsage."""
-    figures, held_bytes, on_disk_bytes, recorded = tier.usage(tenant)
+    figures, held_bytes, on_disk_bytes, recorded = await tier.usage(tenant)
     found = tier_pb2.TierUsage(
         policy=tier.policy,
         budget_bytes=tier.budget_bytes,
@@ -56,4 +56,5 @@ def _use(one: RecordedUse) -> tier_pb2.TierUse:
         saved_s=one.saved_s,
         agent=one.agent,
         use_time=at,
+        key=one.key,
     )

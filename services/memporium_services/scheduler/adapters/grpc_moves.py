@@ -121,7 +121,7 @@ class GrpcMoves:
             async for response in self._inference.ReadTierTrace(request):
                 for use in response.uses:
                     at = use.use_time.seconds + use.use_time.nanos / 1e9
-                    found.append(Access(at, Item(use.cube, use.size_bytes, use.saved_s), use.agent))
+                    found.append(Access(at, Item(use.key or use.cube, use.size_bytes, use.saved_s), use.agent))
         return found
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from memporium_platform.errors import invalid
-from memporium_platform.tiering.catalogue import plugins
+from memporium_platform.tiering.catalogue import for_uses, plugins
 from memporium_platform.tiering.prediction import NextNeeds
 from memporium_platform.tiering.simulation import Outcome, best_possible, replay
 
@@ -51,9 +51,10 @@ class Simulations:
         """
         if len(budgets) > _MOST_BUDGETS or any(budget <= 0 for budget in budgets):
             raise invalid("budgets_bytes", f"at most {_MOST_BUDGETS}, each above zero")
-        names = list(dict.fromkeys(strategies)) or sorted(plugins())
-        if unknown := [name for name in names if name not in plugins()]:
-            raise invalid("strategies", f"{unknown[0]} is none of {', '.join(sorted(plugins()))}")
+        try:
+            names = for_uses(strategies)
+        except ValueError as error:
+            raise invalid("strategies", str(error)) from error
         trace = await self._moves.trace(org)
         sizes = {access.item.key: access.item.size_bytes for access in trace}
         of_all = sum(sizes.values())
