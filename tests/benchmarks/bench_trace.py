@@ -32,7 +32,7 @@ warnings.simplefilter("ignore")
 RECIPIENTS = 1000
 MILLION = 1_000_000
 NULL = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0)
-STRATEGIES = ("mixed", "majority", "minority", "coin", "splice")
+STRATEGIES = ("mixed", "majority", "minority", "coin", "ones", "zeros", "splice")
 
 
 def arguments():
@@ -41,6 +41,7 @@ def arguments():
     parser.add_argument("--only-dialogue", action="store_true", help="leave the reference out")
     parser.add_argument("--trials", type=int, default=100, help="leaks a cell")
     parser.add_argument("--only", default="", help="cells, for instance 2048x1,2048x2,4096x3,520x1; default: all")
+    parser.add_argument("--strategies", default=",".join(STRATEGIES), help="how leakers mix their copies; default: all")
     parser.add_argument("--no-million", action="store_true", help="leave the million innocents out")
     parser.add_argument("--quick", action="store_true", help="few trials")
     parser.add_argument("--out", type=Path)
@@ -164,7 +165,7 @@ def tenth(copy, rng):
     return rng.sample(copy, max(1, len(copy) // 10))
 
 
-def text_table(texts, trials, source, only=()):
+def text_table(texts, trials, source, only=(), strategies=STRATEGIES):
     """Return the rows for text."""
     rows = []
     for slots, counts, attack in (
@@ -181,7 +182,7 @@ def text_table(texts, trials, source, only=()):
             print(f"{source}: only {len(pack.contexts)} slots, {slots} asked for", file=sys.stderr)
             continue
         for count in leakers:
-            for how in STRATEGIES if count > 1 else ("-",):
+            for how in strategies if count > 1 else ("-",):
                 row = cell(pack, count, how, attack, trials)
                 row |= {"source": source, "slots": len(pack.contexts), "attack": attack.__name__}
                 print(json.dumps(row), file=sys.stderr)
@@ -253,7 +254,7 @@ def main():
     result = {"benchmark": "trace", "density": {}, "text": []}
     for name, texts in sources.items():
         result["density"][name] = density(texts)
-        result["text"] += text_table(texts, given.trials, name, only)
+        result["text"] += text_table(texts, given.trials, name, only, tuple(given.strategies.split(",")))
     largest = max(sources.values(), key=lambda texts: density(texts)["slots"])
     result["million_innocents"] = million(largest) if not (given.quick or given.no_million) else None
     print(json.dumps(result))

@@ -70,6 +70,8 @@ def mixed(choices, how, rng):
     if len(set(choices)) == 1:
         return choices[0]
     ones = sum(choices)
+    if how in {"ones", "zeros"}:
+        return int(how == "ones")
     if how == "majority" and 2 * ones != len(choices):
         return int(2 * ones > len(choices))
     if how == "minority" and 2 * ones != len(choices):
@@ -84,7 +86,8 @@ def colluded(slotted, codes, how, rng):
         slotted: Each original text with its slots.
         codes: For each member the variant of a context.
         how: `mixed` takes one member's word at random in each slot, `majority` and `minority` count, `coin` draws where
-            they differ, `splice` takes each text whole from one member.
+            they differ, `ones` and `zeros` take always the same variant there, `splice` takes each text whole from one
+            member. For two members the first four are the same.
     """
     found = []
     for text, slots in slotted:
