@@ -1,0 +1,135 @@
+"""What it takes to get at stored tensors: from memory, from a mapped file, and from a sealed file of the disk tier.
+
+Each way ends with every number converted to float32 once, head by head, as attention over a mounted KV memory does, so
+that the first touch of each page is in it. Mapped files are measured as they lie after they were written, and after
+they went from the page cache and were read again, with the advice to read ahead and with that for huge pages. Sealed
+files are opened into memory that was just asked for, in small and in huge pages, and into memory that is there. CPU and
+wall time of this one process, the least and the median of the rounds. Prints one JSON object last.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import mmap
+import os
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+sys.path[:0] = [str(ROOT / "platform"), str(ROOT / "services")]
+
+import torch  # noqa: E402
+
+from memporium_services.inference.adapters import sealed_disk  # noqa: E402
+from memporium_services.inference.adapters.generators.safetensors_views import map_file  # noqa: E402
+
+# SmolLM2-135M: bytes of a KV memory of one token, and tokens of one head.
+_TOKEN_BYTES, _HEAD = 23_040, 64
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tokens", type=int, default=2048)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--folder", type=Path, help="on the disk to measure; default: that of temporary files")
+    return parser.parse_args()
+
+
+def touch(data, tokens):
+    """Convert all numbers, one head after the other."""
+    room, size = torch.empty(tokens, _HEAD), tokens * _HEAD
+    for start in range(0, len(data) - 2 * size + 1, 2 * size):
+        room.copy_(torch.frombuffer(data, dtype=torch.float16, count=size, offset=start).view(tokens, _HEAD))
+
+
+def drop(path):
+    """Take a file out of the page cache."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def read_ahead(path):
+    with path.open("rb") as file:
+        found = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+    found.madvise(mmap.MADV_WILLNEED)
+    return found
+
+
+def measured(ways, rounds, tokens):
+    taken = {name: [] for name in ways}
+    for _ in range(rounds + 1):
+        for name, way in ways.items():
+            faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+            wall, cpu = time.perf_counter(), time.process_time()
+            touch(way(), tokens)
+            cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+            taken[name].append((cpu * 1e3, wall * 1e3, resource.getrusage(resource.RUSAGE_SELF).ru_minflt - faults))
+    # The first round warms up.
+    return {
+        name: {
+            "cpu_ms_least": round(min(one[0] for one in found[1:]), 2),
+            "cpu_ms": round(statistics.median(one[0] for one in found[1:]), 2),
+            "wall_ms": round(statistics.median(one[1] for one in found[1:]), 2),
+            "page_faults": round(statistics.median(one[2] for one in found[1:])),
+        }
+        for name, found in taken.items()
+    }
+
+
+def opened_into(disk, file, new_room):
+    """Return a way to open a sealed file into memory as `new_room` gives it."""
+
+    def way():
+        before, sealed_disk.room = sealed_disk.room, new_room
+        try:
+            return disk.read(file)
+        finally:
+            sealed_disk.room = before
+
+    return way
+
+
+def main(given):
+    torch.set_num_threads(1)
+    data = bytearray(os.urandom(given.tokens * _TOKEN_BYTES))
+    with tempfile.TemporaryDirectory(dir=given.folder) as name:
+        path = Path(name) / "kv"
+        path.write_bytes(data)
+        rows = measured(
+            {"memory": lambda: data, "mapped, as written": lambda: map_file(path)}, given.rounds, given.tokens
+        )
+        for way, label in ((read_ahead, "mapped, read ahead"), (map_file, "mapped, huge pages (the platform's)")):
+            drop(path)
+            touch(way(path), given.tokens)
+            rows |= measured({label: lambda way=way: way(path)}, given.rounds, given.tokens)
+        disk = sealed_disk.SealedDisk(Path(name) / "tensors")
+        file, reused = disk.new(len(data)), bytearray(len(data))
+        began = time.process_time()
+        disk.write(file, data)
+        sealing = time.process_time() - began
+        ways = {
+            "sealed, small pages": opened_into(disk, file, bytearray),
+            "sealed, huge pages (the platform's)": lambda: disk.read(file),
+            "sealed, memory that is there": opened_into(disk, file, lambda _size: reused),
+        }
+        rows |= measured(ways, given.rounds, given.tokens)
+        disk.close()
+    result = {
+        "benchmark": "disk",
+        "bytes": len(data),
+        "rounds": given.rounds,
+        "sealing_cpu_ms": round(sealing * 1e3, 2),
+        "rows": rows,
+    }
+    print(json.dumps(result))
+    return result
+
+
+if __name__ == "__main__":
+    main(arguments())
