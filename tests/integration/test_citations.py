@@ -34,7 +34,7 @@ async def citations(inference, *cubes, model="tiny-random"):
     return list((await drained(inference.Generate(request)))[-1].finished.citations)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 async def test_text_kv_and_lora_made_of_licensed_memory_are_cited(tmp_path, monkeypatch):
     monkeypatch.setenv("MEMPORIUM_VAULT_DEFAULT_EMBEDDING_MODEL", "hashing-384")
     async with model_server(lambda _body: f"I think so. {TEXT}") as server:

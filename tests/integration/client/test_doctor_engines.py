@@ -45,7 +45,7 @@ def test_the_command_line_on_postgresql_s3_and_milvus(postgres_url, s3_url, milv
         "MEMPORIUM_INDEX_URL": f"milvus://{milvus_path}",
         "MEMPORIUM_MASTER_KEY": "ab" * 32,
     }
-    for command in run_console(_STORY, folder=tmp_path, environment=given, timeout_s=150):
+    for command in run_console(_STORY, folder=tmp_path, environment=given, timeout_s=500):
         log = (tmp_path / "serve.log").read_text()[-4000:] if (tmp_path / "serve.log").exists() else ""
         assert command.status == 0, f"{command.text}\n{command.output}\n{log}"
         assert not missing_line(command), f"{command.text}\n{command.output}"

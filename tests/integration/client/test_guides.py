@@ -11,14 +11,14 @@ DOCUMENT = Path(__file__).parents[3] / "docs" / "guides.md"
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="the guide to certificates needs openssl")
 def test_every_command_of_the_guides_does_what_it_shows(tmp_path):
     commands = run_console(
         DOCUMENT.read_text(encoding="utf-8"),
         folder=tmp_path,
         environment={**environment(), "MEMPORIUM_INFERENCE_DEFAULT_GENERATOR": "tiny-random"},
-        timeout_s=850,
+        timeout_s=1700,
     )
     assert len(commands) > 80
     for command in commands:

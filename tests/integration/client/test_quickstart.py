@@ -9,7 +9,7 @@ DOCUMENT = Path(__file__).parents[3] / "docs" / "quickstart.md"
 
 def test_every_command_of_the_quickstart_does_what_it_shows(tmp_path):
     commands = run_console(
-        DOCUMENT.read_text(encoding="utf-8"), folder=tmp_path, environment=environment(), timeout_s=150
+        DOCUMENT.read_text(encoding="utf-8"), folder=tmp_path, environment=environment(), timeout_s=500
     )
     assert len(commands) > 20
     for command in commands:

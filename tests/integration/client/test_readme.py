@@ -18,7 +18,7 @@ def test_the_readme_works_word_by_word(tmp_path):
     given = environment()
     text = _PYTHON.sub(as_command, README.read_text(encoding="utf-8"))
     text = text.replace("127.0.0.1:7600", given["MEMPORIUM_ADDRESS"])
-    commands = run_console(text, folder=tmp_path, environment=given, timeout_s=100)
+    commands = run_console(text, folder=tmp_path, environment=given, timeout_s=500)
     assert len(commands) == 6
     for command in commands:
         assert command.status == 0, f"{command.text}\n{command.output}"

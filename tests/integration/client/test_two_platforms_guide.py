@@ -11,14 +11,14 @@ DOCUMENT = Path(__file__).parents[3] / "docs" / "two-platforms.md"
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="the certificates are made by openssl")
 def test_every_command_of_the_guide_to_two_platforms_does_what_it_shows(tmp_path):
     commands = run_console(
         DOCUMENT.read_text(encoding="utf-8"),
         folder=tmp_path,
         environment={**environment(), "MEMPORIUM_INFERENCE_DEFAULT_GENERATOR": "tiny-random"},
-        timeout_s=550,
+        timeout_s=1100,
     )
     assert len(commands) > 30
     for command in commands:

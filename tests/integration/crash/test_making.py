@@ -13,7 +13,7 @@ from memporium.scheduler.v1 import job_pb2
 from memporium.vault.v1 import cubes_pb2
 from support.crash_server import SETTINGS, killable_server
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 ACME, NOTES = "orgs/acme", "orgs/acme/vaults/notes"
 FACTS = ("The home of Ada is Oslo.", "The dog of Marek is Rex.")
 ANY = adapter_pb2.AdmissionLimits(min_recall=0, max_perplexity_ratio=0, max_leakage=1)

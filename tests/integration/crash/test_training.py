@@ -21,7 +21,7 @@ from memporium_services.inference.domain.lessons import lessons_of
 from memporium_services.inference.domain.trainings import TrainingPlan
 from support.crash_server import SETTINGS, killable_server
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 ACME, NOTES = "orgs/acme", "orgs/acme/vaults/notes"
 FACTS = ("The home of Ada is Oslo.", "The dog of Marek is Rex.")
 PLAN = TrainingPlan(rank=2, alpha=4.0, epochs=2, learning_rate=2**-6, limits=AdmissionLimits(0, 0, 1))

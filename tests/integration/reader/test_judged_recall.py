@@ -59,7 +59,7 @@ def plain(response):
 
 
 async def test_a_model_in_the_process_has_its_part_in_the_scores(tmp_path, monkeypatch):
-    settings = {"judge_model": "tiny-random", "judge_timeout_s": 60, "judge_statements": 3}
+    settings = {"judge_model": "tiny-random", "judge_timeout_s": 250, "judge_statements": 3}
     async with reading(tmp_path, monkeypatch, **settings) as recall:
         off = await recall(likelihood=False)
         assert (off.trace.judge, off.trace.judge_us) == ("", 0)
@@ -84,10 +84,11 @@ async def test_recall_is_answered_as_without_it_whatever_the_model_does(tmp_path
     async with model_server(lambda _body: answer) as server:
         monkeypatch.setenv("MEMPORIUM_INFERENCE_REMOTE_MODELS", json.dumps(server.remote("far")))
         # A limit that is over is what is tested in one case; in the others it must not be what ends them.
-        limit_s = 0.3 if answer == ways.HANG else 60
+        limit_s = 0.3 if answer == ways.HANG else 250
         async with reading(tmp_path, monkeypatch, judge_model="far", judge_timeout_s=limit_s) as recall:
             off, found = await recall(likelihood=False), await recall()
             assert (found.trace.judge, found.trace.judge_failure) == ("far", failure)
             assert plain(found) == plain(off)
             assert not any(item.scores.likelihood for item in found.items)
-            assert server.asked
+            # On a slow machine the limit may be over before the question is out.
+            assert server.asked or answer == ways.HANG

@@ -45,7 +45,7 @@ def stop_at(monkeypatch, gateway, method: str, call: int) -> None:
     monkeypatch.setattr(StoredBundles, method, stopping)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(("method", "call"), [("put_segment", 2), ("put_documents", 1)])
 async def test_a_sealing_breaks_off_and_the_next_one_goes_on(scene, gateway, monkeypatch, method, call):
     request = pb.DumpVaultRequest(vault=SOURCE, bundle_id="backup", request_id=str(uuid.uuid4()))
@@ -64,7 +64,7 @@ async def test_a_sealing_breaks_off_and_the_next_one_goes_on(scene, gateway, mon
     assert len(steps) == 15
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(("method", "call"), [("manifest", 2), ("segment", 1), ("segment", 3)])
 async def test_a_pull_breaks_off_and_the_same_call_goes_on(scene, gateway, monkeypatch, method, call):
     await scene.seal()
@@ -81,7 +81,7 @@ async def test_a_pull_breaks_off_and_the_same_call_goes_on(scene, gateway, monke
     assert done.cube_count == 41
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(600)
 async def test_what_is_missing_is_not_taken_for_an_outage(scene, gateway):
     await scene.seal()
     objects = scene.platform.kernel.objects
