@@ -7,6 +7,7 @@ import os
 import time
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -15,6 +16,7 @@ from google.protobuf.duration_pb2 import Duration
 from memporium.memstore.v1 import peer_calls_pb2 as pb
 from memporium.memstore.v1.memstore_service_pb2_grpc import MemstoreServiceStub
 from memporium.memstore.v1.peer_pb2 import Peer
+from memporium_platform.clock import SystemClock
 from support.certificates import self_signed
 from support.market import Market, running_market
 
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # Short times, so that tests see what else takes seconds.
-FAST = {"RETRY_S": "0.05", "RETRY_LONGEST_S": "0.3", "USAGE_S": "0.2", "CALL_TIMEOUT_S": "5"}
+FAST = {"RETRY_S": "0.05", "RETRY_LONGEST_S": "0.3", "USAGE_S": "0.2", "CALL_TIMEOUT_S": "30"}
 
 
 def certify(folder: Path, name: str) -> dict[str, str]:
@@ -33,6 +35,20 @@ def certify(folder: Path, name: str) -> dict[str, str]:
     (folder / "peer.key").write_bytes(key)
     (folder / "peer.pem").write_bytes(certificate)
     return {"TLS_CERTIFICATE": str(folder / "peer.pem"), "TLS_PRIVATE_KEY": str(folder / "peer.key")}
+
+
+class Shifted(SystemClock):
+    """A clock that is wrong, or goes on when a test says so."""
+
+    def __init__(self, shift: timedelta = timedelta()) -> None:
+        self.shift = shift
+
+    def now(self) -> datetime:
+        return super().now() + self.shift
+
+    def reach(self, moment: datetime) -> None:
+        """Show `moment` now; time goes on from there."""
+        self.shift += moment - self.now()
 
 
 @contextmanager
@@ -100,7 +116,7 @@ async def running_side(data_dir: Path, platform_id: str, *orgs: str, **options: 
 
 
 @asynccontextmanager
-async def two_sides(folder: Path, *, lease_s: float = 5.0, **options: Any) -> AsyncIterator[tuple[Side, Side]]:
+async def two_sides(folder: Path, *, lease_s: float = 120.0, **options: Any) -> AsyncIterator[tuple[Side, Side]]:
     """Run `north`, where `seller` offers, and `south`, where `buyer` buys; `south` alone has an address to call."""
     async with AsyncExitStack() as stack:
         north = await stack.enter_async_context(running_side(folder / "north", "north", "seller", **options))
@@ -110,7 +126,7 @@ async def two_sides(folder: Path, *, lease_s: float = 5.0, **options: Any) -> As
         yield north, south
 
 
-async def until(check: Callable[[], Awaitable[Any]], *, limit_s: float = 10.0) -> Any:
+async def until(check: Callable[[], Awaitable[Any]], *, limit_s: float = 60.0) -> Any:
     """Return what `check` returns once that is true."""
     limit = time.monotonic() + limit_s
     while True:

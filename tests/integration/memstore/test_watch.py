@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import time
+from contextlib import asynccontextmanager
+
+import pytest
 
 from memporium.memstore.v1 import agreement_pb2, entitlement_calls_pb2
 from memporium.memstore.v1.memstore_service_pb2_grpc import MemstoreServiceStub
-from support.market import licence, refused
+from memporium_platform.clock import ManualClock
+from support.market import licence, refused, running_market
 
 State = agreement_pb2.Agreement.State
 
@@ -20,10 +23,19 @@ def _watch(market, start_revision=0):
 
 
 async def _read(stream):
-    return await asyncio.wait_for(stream.read(), 5)
+    return await asyncio.wait_for(stream.read(), 30)
 
 
-async def test_full_state_then_changes_in_order(market):
+@pytest.fixture
+async def pushing(tmp_path, monkeypatch):
+    """A market that looks for no changes of others while a test runs: what comes was pushed."""
+    monkeypatch.setenv("MEMPORIUM_MEMSTORE_POLL_S", "3600")
+    async with asynccontextmanager(running_market)(tmp_path, clock=ManualClock()) as running:
+        yield running
+
+
+async def test_full_state_then_changes_in_order(pushing):
+    market = pushing
     terms = licence()
     terms.duties.add(kind="DUTY_KIND_DELETE_ON_EXPIRY")
     first = await market.agreement(terms, "one")
@@ -42,10 +54,8 @@ async def test_full_state_then_changes_in_order(market):
     }
     revision = state.revision
     for verb, expected in (("Resume", State.STATE_ACTIVE), ("Revoke", State.STATE_REVOKED)):
-        began = time.monotonic()
         await market.end(first.name, verb)
         change = await _read(stream)
-        assert time.monotonic() - began < 1
         assert [(each.agreement, each.state) for each in change.entitlements] == [(first.name, expected)]
         assert change.revision == change.entitlements[0].revision == revision + 1
         revision = change.revision

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import itertools
 import json
 from contextlib import contextmanager
 from decimal import Decimal
@@ -77,7 +78,7 @@ async def test_both_end_equal_whatever_is_lost_doubled_or_reordered(tmp_path, se
         walks = [walk(north, south, offer.name, random) for _ in range(TALKS)]
         names = await asyncio.gather(*walks)
         for name in names:
-            await until(lambda name=name: equal(north, south, name), limit_s=30)
+            await until(lambda name=name: equal(north, south, name))
         ended = {State.Name((await talks(south, name)).state) for name in names}
         assert ended <= {"STATE_FINALIZED", "STATE_TERMINATED"}
 
@@ -92,10 +93,10 @@ async def walk(north, south, offer, random):
     there = offer.replace("orgs/seller/", "orgs/seller.north/")
     stub = south.market.stub("buyer")
     name = (await again(lambda key: stub.RequestNegotiation(_request(there, key)))).negotiation.name
-    for turn in range(400):
+    for turn in itertools.count():
         current = await talks(south, name)
         if State.Name(current.state) in {"STATE_FINALIZED", "STATE_TERMINATED"}:
-            return name
+            break
         try:
             await step(north, south, current, random, counters=turn < 20)
         except (grpc.aio.AioRpcError, PlatformError):
@@ -160,15 +161,15 @@ async def test_consents_statements_and_amendments_end_equal_whatever_is_lost(tmp
         ]
         Lossy(south.parts.calls, 7)
         with refusing_some() as refusals:
-            await asyncio.gather(*(live(north, south, name, Random(name)) for name in names))
+            await asyncio.gather(*(live(north, south, name, Random(number)) for number, name in enumerate(names)))
         assert refusals >= set(map(home, names))
 
         async def silent():
             return not (await south.peer("north")).waiting_messages
 
-        await until(silent, limit_s=30)
+        await until(silent)
         for name in names:
-            await until(lambda name=name: same_rest(north, south, name), limit_s=30)
+            await until(lambda name=name: same_rest(north, south, name))
             said = await south.market.stub("buyer").ListLedger(peer_calls_pb2.ListLedgerRequest(parent=name))
             assert {"consent-step", "consent", "settlement", "statement", "usage"} <= {one.kind for one in said.entries}
             await each_use_counts_once(north, south, name)
@@ -243,8 +244,8 @@ async def live(north, south, name, random):
             request = statement_calls_pb2.AmendAgreementRequest(name=home(name), terms=licence(calls=7))
             moves.append(north.market.stub("seller").AmendAgreement(request))
         await asyncio.gather(*moves, return_exceptions=True)
-    await until(lambda: used_once(north, south, name), limit_s=30)
-    await until(lambda: settles(south, name), limit_s=60)
+    await until(lambda: used_once(north, south, name))
+    await until(lambda: settles(south, name))
 
 
 async def consent(south, verb, name, purpose):
