@@ -97,3 +97,30 @@ async def test_what_was_made_of_the_pack_goes_too_frozen_or_not(place: VaultPlac
     for cube in (made, again):
         assert await reason(place.stub.GetCube(api.GetCubeRequest(name=cube.name))) is Reason.NOT_FOUND
     assert (await place.stub.GetCube(api.GetCubeRequest(name=free.name))).cube.name == free.name
+
+
+@pytest.mark.parametrize("state", ["SUSPENDED", "REVOKED"])
+async def test_tensors_that_came_under_an_agreement_leave_the_memory_of_inference(
+    place: VaultPlace, monkeypatch: pytest.MonkeyPatch, state: str
+) -> None:
+    module = place.platform.running.modules["inference"]
+    cache, unloaded = module._tier._cache, asyncio.Event()
+    drop = module._registry.drop_agreement
+
+    def noted(agreement: str) -> None:
+        drop(agreement)
+        assert agreement == A1
+        unloaded.set()
+
+    monkeypatch.setattr(module._registry, "drop_agreement", noted)
+
+    async def loaded() -> bytes:
+        return b"tensors"
+
+    for digest, agreement in (("gone", A1), ("kept", A2)):
+        await cache.get(place.org.id, digest, loaded, agreements=frozenset({agreement}))
+    place.memstore.set_state(A1, state)
+    async with asyncio.timeout(60):
+        # First the cache, then the adapters that generators hold.
+        await unloaded.wait()
+    assert [key for key, _ in cache._known()] == [f"{place.org.id}/kept"]
