@@ -1,7 +1,7 @@
 """Recall with a language model that judges the best statements, beside the same questions without it, through gRPC.
 
 Questions and dialogues are those of `bench_recall`; every Nth question is asked twice in turn. The judge gets all the
-time that it needs, so that the figures tell what it makes of the order; `within_2_s` is the share of questions for which
+time that it needs, so that the figures tell what it makes of the order; `within_4_s` is the share of questions for which
 it would have been in time by default. `cpu_s` is the processor time of one question, of the whole process.
 """
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _RANKED = 50
-_DEFAULT_LIMIT_US = 2_000_000
+_DEFAULT_LIMIT_US = 4_000_000
 
 
 class _Rows:
@@ -120,9 +120,9 @@ def main() -> int:
             name: times[int(share * (len(times) - 1))] / 1000 for name, share in (("p50", 0.5), ("p95", 0.95))
         },
         "cpu_s": round(sorted(rows.cpu_s)[len(rows.cpu_s) // 2], 2),
-        "within_2_s": round(sum(one <= _DEFAULT_LIMIT_US for one in times) / len(times), 3),
+        "within_4_s": round(sum(one <= _DEFAULT_LIMIT_US for one in times) / len(times), 3),
         "folds": {"plain": retrieval.folds(rows.plain), "judged": retrieval.folds(rows.judged)},
-        "tuned_on": bench_recall._TUNED_ON + "; the judge's weights: 217 questions of that file",
+        "tuned_on": bench_recall._TUNED_ON + "; the judge's weights: 224 questions of that file",
     }
     print(json.dumps(figures))
     return 0

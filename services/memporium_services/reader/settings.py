@@ -52,4 +52,4 @@ class ReaderSettings(BaseSettings):
         description="Generator that says how likely a question is behind each of the best statements; empty: none.",
     )
     judge_statements: int = Field(15, ge=2, le=100, description="Statements of a question that the judge is shown.")
-    judge_timeout_s: float = Field(2.0, gt=0, description="Longest wait for the judge in one Recall.")
+    judge_timeout_s: float = Field(4.0, gt=0, description="Longest wait for the judge in one Recall.")

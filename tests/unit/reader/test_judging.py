@@ -106,7 +106,7 @@ async def test_only_the_first_are_shown_and_what_came_under_an_agreement_never_i
     judge = ScriptedJudge({"zero": -4.0, "two": -1.5, "three": -9.0})
     candidates = [told("zero"), told("one", agreement="orgs/b/agreements/x"), told("two"), told("three"), told("four")]
     found = await judging(judge, registry, judge_statements=3).judge("Who?\n", candidates, SCORES, ORDER)
-    assert judge.asked == [(INSTRUCTION, ["zero", "two"], "Who?", 2.0)]
+    assert judge.asked == [(INSTRUCTION, ["zero", "two"], "Who?", 4.0)]
     assert found.order == (2, 1, 0, 3, 4)
     assert (found.model, found.failure) == ("scripted", "")
     assert registry.get_sample_value("memporium_reader_judgings_total", {"failure": ""}) == 1
