@@ -54,7 +54,7 @@ async def outcome(platform: Platform, service: str, method: MethodDescriptor, ke
         yield raw
 
     try:
-        answer = call(one() if method.client_streaming else raw, timeout=10)
+        answer = call(one() if method.client_streaming else raw, timeout=60)
         if method.server_streaming:
             async for _ in answer:
                 return None
