@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 
 DEFAULT_DATA = ROOT.parent / "shared" / "data" / "locomo-dev.json"
 _RANKED = 50
+# Foresight is listed beside the items and moves none of them; scenes and profiles are off; no model is there to judge.
+_NO_ROW = ("foresight", "scenes", "profiles", "likelihood")
 _LEVERS = tuple(field.name for field in recall_pb2.RecallOptions.DESCRIPTOR.fields)
 _TUNED_ON = "the ranking's weights: locomo-dev.json in three splits of four and two; its head's: all of that file"
 SERVICES = ("governance", "vault", "inference", "reader")
@@ -182,8 +184,7 @@ def measure(
 ) -> dict[str, Any]:
     """Return the figures of all systems."""
     base = tuple(off)
-    # Foresight is listed beside the items and moves none of them; scenes and profiles are off.
-    levers = [name for name in _LEVERS if name not in {*off, "foresight", "scenes", "profiles"}] if ablation else []
+    levers = [name for name in _LEVERS if name not in {*off, *_NO_ROW}] if ablation else []
     with tuning.Recorder() as recorder:
         record = _Record(recorder, []) if tune else None
         measured = asyncio.run(_ours(dialogues, [base, *((*base, lever) for lever in levers)], every, record))
