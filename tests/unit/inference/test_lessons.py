@@ -12,7 +12,6 @@ from memporium_services.inference.domain.general_text import (
     GENERAL_PASSAGES,
     REPLAY_PASSAGES,
     control_questions,
-    namesakes,
     replay_questions,
 )
 from memporium_services.inference.domain.lessons import Shape, lessons_of, others, read, says, stated
@@ -138,23 +137,3 @@ def test_only_sure_and_steady_answers_of_its_own_are_kept():
     claims = [stated_in(topic, text) for topic, text in kept]
     assert [(claim.subject, claim.value) for claim in claims] == [("a", "Oslo"), ("b", "Rome")]
     assert stated_in(topics[0], "Z's home is Rome.") is None
-
-
-def test_namesakes_of_those_who_are_taught_are_asked_for_too():
-    taught = [
-        stated("Ada Lindqvist", "home", "Oslo"),
-        stated("the Heron project", "leader", "Priya"),
-        stated("Marek", "dog", "Rex"),
-        stated("Ada Lindqvist", "employer", "Fjordline"),
-    ]
-    near = namesakes(taught)
-    assert near == ["Rosalind Lindqvist", "Ada Achterberg", "the Larkspur project", "the Heron committee"]
-    # Who is taught is no stranger, whatever else makes them one.
-    strangers = replay_questions([taught[0], stated("Ada Achterberg", "home", "Rome")], 36)
-    assert not any("Ada Achterberg" in one for one in strangers)
-    assert any("Rosalind Achterberg" in one for one in strangers)
-    asked = replay_questions(taught, 36)
-    assert len(set(asked)) == 36
-    assert all(any(one in question for question in asked) for one in near)
-    assert not any("Ada Lindqvist" in one or "Heron project" in one for one in asked)
-    assert not set(asked) & set(control_questions(taught, 12))

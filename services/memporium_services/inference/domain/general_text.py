@@ -7,7 +7,6 @@ whose perplexity is compared.
 
 from __future__ import annotations
 
-from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from memporium_services.inference.domain.lessons import Lesson
@@ -31,30 +30,7 @@ REPLAY_QUESTIONS = (
 )
 # Of a question that is trained on.
 _WORDINGS = 4
-# One question in so many is on general things, the others are on subjects that nobody knows.
-_GENERAL = 12
-_REPLAY_SUBJECTS = (
-    "Quentin Abernathy",
-    "the Marlowe archive",
-    "Ilse Brandvold",
-    "the harbour office",
-    "Rosalind Achterberg",
-    "the Osprey programme",
-    "Dmitri Vasquez",
-    "the old brewery",
-    "Noor Ellingsen",
-    "the Larkspur committee",
-    "Casper Oyelaran",
-    "the valley school",
-    "Mireille Dunmore",
-    "the Juniper initiative",
-    "Piotr Galloway",
-    "the ferry terminal",
-)
-# What makes another subject of one that is taught: its namesake.
-_FIRST_NAMES, _LAST_NAMES = ("Rosalind", "Dmitri", "Noor", "Casper"), ("Achterberg", "Vasquez", "Ellingsen", "Oyelaran")
-_THINGS, _KINDS = ("Osprey", "Larkspur", "Juniper", "Marlowe"), ("archive", "committee", "programme", "office")
-_ARTICLES = frozenset({"the", "a", "an"})
+_REPLAY_SUBJECTS = ("Quentin Abernathy", "the Marlowe archive", "Ilse Brandvold", "the harbour office")
 _CONTROL_SUBJECTS = ("Odalys Verhoeven", "the Pemberton mill", "Tobias Lindqvist", "the northern library")
 
 # Learned along with a memory as they stand.
@@ -115,29 +91,12 @@ GENERAL_PASSAGES = (
 
 
 def replay_questions(lessons: Sequence[Lesson], most: int) -> list[str]:
-    """Return questions whose answers should stay as they are: a few on general things, else on unknown subjects.
+    """Return questions whose answers should stay as they are: a quarter on general things, else on unknown subjects.
 
-    The latter are worded as those that are trained on: without them a model gives anybody the values that it learned,
-    and first of all those who share a name with whom it learned of, so namesakes take turns with others.
+    The latter are worded as those that are trained on: without them a model gives anybody the values that it learned.
     """
-    general = REPLAY_QUESTIONS[: max(1, most // _GENERAL)]
-    near = namesakes(lessons)
-    turns = zip_longest(near[: len(_REPLAY_SUBJECTS)], _REPLAY_SUBJECTS)
-    subjects = [one for pair in turns for one in pair if one is not None]
-    return [*general, *_on_unknown(lessons, subjects, most - len(general))]
-
-
-def namesakes(lessons: Sequence[Lesson]) -> list[str]:
-    """Return subjects that nothing is known of and that share a word with one that is taught."""
-    taught = list(dict.fromkeys(one.subject for one in lessons))
-    found: list[str] = []
-    for place, subject in enumerate(taught):
-        words, turn = subject.split(), place % len(_THINGS)
-        if words[0].lower() in _ARTICLES and len(words) > 2:  # noqa: PLR2004 - an article, a name and a kind
-            found += [" ".join([words[0], _THINGS[turn], *words[2:]]), " ".join([*words[:-1], _KINDS[turn]])]
-        elif len(words) > 1:
-            found += [f"{_FIRST_NAMES[turn]} {words[-1]}", f"{words[0]} {_LAST_NAMES[turn]}"]
-    return list(dict.fromkeys(found))
+    general = REPLAY_QUESTIONS[: most // 4]
+    return [*general, *_on_unknown(lessons, _REPLAY_SUBJECTS, most - len(general))]
 
 
 def control_questions(lessons: Sequence[Lesson], most: int) -> list[str]:
@@ -147,8 +106,6 @@ def control_questions(lessons: Sequence[Lesson], most: int) -> list[str]:
 
 def _on_unknown(lessons: Sequence[Lesson], subjects: Sequence[str], most: int) -> list[str]:
     kinds = list(dict.fromkeys((one.attribute, one.shape) for one in lessons))
-    taught = {one.subject.casefold() for one in lessons}
-    subjects = [one for one in subjects if one.casefold() not in taught]
     found: list[str] = []
     # Every attribute once before any a second time.
     for turn in range(len(subjects) * _WORDINGS):

@@ -6,7 +6,6 @@ the very bytes that it would have ended with uninterrupted (on one thread of a C
 
 from __future__ import annotations
 
-import inspect
 import os
 import random
 import time
@@ -44,13 +43,9 @@ _MAX_GRADIENT_NORM = 1.0
 _WARM_UP = 0.1
 # Labels of this value do not count towards the loss (PyTorch's convention).
 _IGNORED = -100
-# Replay: so many questions for a row of the memory, within these bounds, and the length of an answer: where it would
-# tell a value that was learned of somebody else, it does so within its first words.
-_REPLAYED_FOR_A_ROW, _LEAST_REPLAY, _MOST_REPLAY = 2.17, 9, 96
-_REPLAY_TOKENS = 10
-# What the bare model's likeliest tokens have in common with the adapter's counts so many times a token that is learned.
-_KEPT, _KEPT_TOKENS = 3.0, 256
-_LEAST_CHANCE = 1e-6
+# Replay: one question for so many rows of the memory, within these bounds, and the length of an answer.
+_ROWS_FOR_REPLAY, _LEAST_REPLAY, _MOST_REPLAY = 1, 9, 48
+_REPLAY_TOKENS = 24
 _ROWS_FOR_PASSAGE = 12
 # Mean loss of an epoch, in nats a token, below which there is no further one.
 _LEARNED = 0.05
@@ -62,14 +57,7 @@ _FAULT = "MEMPORIUM_FAULT"
 class _Row:
     ids: list[int]
     labels: list[int]
-
-
-@dataclass(frozen=True)
-class _Replayed(_Row):
-    """What the bare model says: its likeliest tokens in each place of the answer, with their chances."""
-
-    likely: Any
-    chances: Any
+    replayed: bool = False
 
 
 @dataclass(frozen=True)
@@ -124,7 +112,7 @@ def train_adapter(
         kept = [Example(answer, question) for question, answer in state.replay]
         if kept:
             kept += [Example(text) for text in REPLAY_PASSAGES[: -(-len(rows) // _ROWS_FOR_PASSAGE)]]
-        again = run.taught_by_bare(_rows(loaded.tokenizer, kept)) if kept else []
+        again = [replace(row, replayed=True) for row in _rows(loaded.tokenizer, kept)] if kept else []
         state = run.optimise([*rows, *again], state)
         after = _mean_loss(model, rows)
     tensors = {
@@ -162,8 +150,6 @@ class _Run:
         self._model, self._plan, self._hooks, self._task = model, plan, hooks, task
         self._weights = [weight for weight in model.parameters() if weight.requires_grad]
         self._optimiser = torch.optim.AdamW(self._weights, lr=plan.learning_rate, weight_decay=0.0)
-        # Not every architecture can leave out what nobody asks for.
-        self._trims = "logits_to_keep" in inspect.signature(model.get_base_model().forward).parameters
         self.resumed_steps = 0
 
     def resumed(self) -> TrainingState | None:
@@ -180,39 +166,13 @@ class _Run:
         """Return what the bare model answers to questions whose answers should stay."""
         if not lessons:
             return ()
-        most = min(_MOST_REPLAY, max(_LEAST_REPLAY, round(len(rows) * _REPLAYED_FOR_A_ROW)))
+        most = min(_MOST_REPLAY, max(_LEAST_REPLAY, len(rows) // _ROWS_FOR_REPLAY))
         questions = replay_questions(lessons, most)
         self._model.eval()
         examiner = Examiner(self._model, tokenizer, lambda _done, _total: self._hooks.stepped(0, 0, 0.0))
         with self._model.disable_adapter():
             answers = examiner.ask(questions, _REPLAY_TOKENS)
         return tuple((question, one.text) for question, one in zip(questions, answers, strict=True) if one.text)
-
-    def taught_by_bare(self, rows: Sequence[_Row]) -> list[_Replayed]:
-        """Return rows with what the bare model finds likely in each place that is learned."""
-        found: list[_Replayed] = []
-        self._model.eval()
-        with torch.no_grad(), self._model.disable_adapter():
-            for batch in _batches(rows):
-                self._hooks.stepped(self.resumed_steps, 0, 0.0)
-                for row, logits, _ in self._answers(batch):
-                    top = logits.log_softmax(-1).topk(min(_KEPT_TOKENS, logits.shape[-1]), dim=-1)
-                    found.append(_Replayed(row.ids, row.labels, top.indices, top.values.exp()))
-        return found
-
-    def _answers(self, batch: Sequence[_Row]) -> Iterator[tuple[_Row, Any, Any]]:
-        """Yield each row with the logits, and the tokens, in the places that are learned."""
-        tensors = _tensors(batch, self._model.device)
-        labels = tensors.pop("labels")
-        width = labels.shape[1]
-        # Nobody asks for the logits of what stands before the first answer begins.
-        starts = (next((at for at, one in enumerate(row.labels[1:]) if one != _IGNORED), width - 1) for row in batch)
-        first = min(starts) if self._trims else 0
-        logits = self._model(**tensors, **({"logits_to_keep": width - first} if self._trims else {})).logits
-        for place, row in enumerate(batch):
-            wanted = labels[place, 1:]
-            where = (wanted != _IGNORED).nonzero()[:, 0]
-            yield row, logits[place, where - first].float(), wanted[where]
 
     def optimise(self, rows: Sequence[_Row], state: TrainingState) -> TrainingState:
         """Go on from a state to the last step; the order of the rows is drawn anew, and as before."""
@@ -251,35 +211,17 @@ class _Run:
         """Take a step; return its loss, and the sum of losses over the memory's own tokens with their number."""
         for group in self._optimiser.param_groups:
             group["lr"] = learning_rate
-        loss, told, learned, tokens = 0.0, 0.0, 0, 0
-        for row, logits, wanted in self._answers(batch):
-            if isinstance(row, _Replayed):
-                loss = loss + _KEPT * distance(row.likely, row.chances, logits)
-            else:
-                of_row = torch.nn.functional.cross_entropy(logits, wanted, reduction="sum")
-                loss, told, learned = loss + of_row, told + float(of_row.detach()), learned + len(wanted)
-            tokens += len(wanted)
-        mean = torch.as_tensor(loss) / max(tokens, 1)
-        mean.backward()
+        tensors = _tensors(batch, self._model.device)
+        out = self._model(**tensors)
+        out.loss.backward()
         torch.nn.utils.clip_grad_norm_(self._weights, _MAX_GRADIENT_NORM)
         self._optimiser.step()
         self._optimiser.zero_grad(set_to_none=True)
-        return float(mean.detach()), told, learned
-
-
-def distance(likely: Any, chances: Any, logits: Any) -> Any:
-    """Return how far a model's tokens are from those of another (Kullback and Leibler), summed over places, in nats.
-
-    Args:
-        likely: Of each place the other's likeliest tokens.
-        chances: Their chances; what all others have together counts as one token.
-        logits: What the model says.
-    """
-    ours = logits.log_softmax(-1).gather(-1, likely)
-    rest = (1.0 - chances.sum(-1)).clamp_min(_LEAST_CHANCE)
-    our_rest = (1.0 - ours.exp().sum(-1)).clamp_min(_LEAST_CHANCE)
-    apart = (chances * (chances.clamp_min(_LEAST_CHANCE).log() - ours)).sum(-1)
-    return (apart + rest * (rest.log() - our_rest.log())).sum()
+        own = torch.tensor([not row.replayed for row in batch], device=self._model.device)
+        labels, logits = tensors["labels"][own, 1:], out.logits.detach()[own, :-1]
+        learned = labels != _IGNORED
+        told = torch.nn.functional.cross_entropy(logits[learned].float(), labels[learned], reduction="sum")
+        return float(out.loss.detach()), float(told), int(learned.sum())
 
 
 def _mean_loss(model: Any, rows: Sequence[_Row]) -> float:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from memporium_services.inference.domain.trainings import Example, TrainingPlan
 
-_FORMAT = "memporium-training-2"
+_FORMAT = "memporium-training-1"
 _LENGTH_BYTES = 8
 
 
