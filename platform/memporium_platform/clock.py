@@ -1,8 +1,17 @@
-"""Clocks: the system's, and one that tests set by hand."""
+"""Clocks: what asks for the time, the system's, and one that tests set by hand."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Time as a dependency."""
+
+    def now(self) -> datetime:
+        """Return the present time, aware, in UTC."""
+        ...
 
 
 class SystemClock:

@@ -9,12 +9,12 @@ from prometheus_client import CollectorRegistry
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from datetime import datetime
 
     import grpc.aio
 
     from memporium_platform.audit import AuditSink
     from memporium_platform.authz.ports import Authorizer
+    from memporium_platform.clock import Clock
     from memporium_platform.crypto.keyring import Keyring
     from memporium_platform.paging import PageTokens
     from memporium_platform.rpc.channels import Channels
@@ -24,14 +24,6 @@ if TYPE_CHECKING:
     from memporium_platform.storage.sql.database import Database
 
 T = TypeVar("T")
-
-
-class Clock(Protocol):
-    """Time as a dependency."""
-
-    def now(self) -> datetime:
-        """Return the present time, aware, in UTC."""
-        ...
 
 
 @dataclass(frozen=True)

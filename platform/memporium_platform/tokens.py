@@ -22,7 +22,7 @@ from memporium_platform.errors import PlatformError, Reason
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-    from memporium_platform.kernel import Clock
+    from memporium_platform.clock import Clock
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")

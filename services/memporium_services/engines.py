@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from memporium_platform.authz.ports import Authorizer
-    from memporium_platform.kernel import Clock
+    from memporium_platform.clock import Clock
     from memporium_platform.settings import PlatformSettings
     from memporium_platform.storage.sql.database import Database
 

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
     from memporium_platform.authz.ports import Authorizer
-    from memporium_platform.kernel import Clock, ServiceModule
+    from memporium_platform.clock import Clock
+    from memporium_platform.kernel import ServiceModule
     from memporium_platform.rpc.channels import Channels
     from memporium_platform.settings import PlatformSettings
 

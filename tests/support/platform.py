@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
-    from memporium_platform.kernel import Clock, Kernel, ServiceModule
+    from memporium_platform.clock import Clock
+    from memporium_platform.kernel import Kernel, ServiceModule
 
 
 def present_services() -> tuple[str, ...]:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from memporium_platform.call import Call
-    from memporium_platform.kernel import Clock
+    from memporium_platform.clock import Clock
     from memporium_platform.rpc.channels import Channels
 
     Watch = Callable[[watch_pb2.WatchAuthorizationRequest], AsyncIterator[watch_pb2.WatchAuthorizationResponse]]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from memporium_platform.audit import AuditSink
     from memporium_platform.authz.ports import Authorizer
-    from memporium_platform.kernel import Clock
+    from memporium_platform.clock import Clock
     from memporium_platform.limits import Limits
     from memporium_platform.rpc.method_table import Row
     from memporium_platform.settings import PlatformSettings

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from memporium_platform.authz.ports import Authorizer
-    from memporium_platform.kernel import Clock
+    from memporium_platform.clock import Clock
 
 AUTHORIZATION = "authorization"
 PURPOSE = "memporium-purpose"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from memporium.reader.v1 import recall_pb2, remember_pb2
     from memporium.vault.v1 import cubes_pb2
-    from memporium_platform.kernel import Clock
+    from memporium_platform.clock import Clock
     from memporium_services.reader.app.claiming import Claiming
     from memporium_services.reader.app.consolidating import Consolidating
     from memporium_services.reader.app.describing import Describing

@@ -11,7 +11,7 @@ from memporium_services.reader import convert_calls as convert
 from memporium_services.reader.domain.memory_calls import parse
 
 if TYPE_CHECKING:
-    from memporium_platform.kernel import Clock
+    from memporium_platform.clock import Clock
 
 _SHORT = 256
 

@@ -9,7 +9,7 @@ from memporium.reader.v1 import profile_pb2, scenes_pb2
 from memporium_services.reader import convert_scenes as convert
 
 if TYPE_CHECKING:
-    from memporium_platform.kernel import Clock
+    from memporium_platform.clock import Clock
     from memporium_services.reader.app.consolidating import Consolidating
     from memporium_services.reader.app.describing import Describing
 

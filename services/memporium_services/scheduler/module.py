@@ -36,7 +36,8 @@ from memporium_services.scheduler.settings import SchedulerSettings
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from memporium_platform.kernel import Clock, Kernel
+    from memporium_platform.clock import Clock
+    from memporium_platform.kernel import Kernel
     from memporium_platform.settings import PlatformSettings
     from memporium_platform.storage.sql.database import Database
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from memporium_platform.authz.entries import Entry
     from memporium_platform.call import Call
-    from memporium_platform.kernel import Clock
+    from memporium_platform.clock import Clock
     from memporium_platform.storage.sql.database import Database
     from memporium_services.governance.ports import Rows
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from memporium_platform.authz.entries import Grouping, Rule
     from memporium_platform.authz.snapshot import Snapshot
     from memporium_platform.call import Call
-    from memporium_platform.kernel import Clock
+    from memporium_platform.clock import Clock
     from memporium_services.governance.ports import Directory, Rows
 
 # More rules than this would hold up the event loop: Casbin's enforcer goes through all of them, and needs this thread.

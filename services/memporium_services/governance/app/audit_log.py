@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     from memporium_platform.call import Call
-    from memporium_platform.kernel import Clock
+    from memporium_platform.clock import Clock
     from memporium_services.governance.domain.audit import Filter, Leaf, LogRecord, TreeState
     from memporium_services.governance.ports import AuditStore
 

@@ -14,7 +14,7 @@ from memporium_services.governance.app.api_secrets import NewSecret, secret_from
 from memporium_services.governance.domain.records import PLATFORM, ApiKey, Binding, Organisation, Principal
 
 if TYPE_CHECKING:
-    from memporium_platform.kernel import Clock
+    from memporium_platform.clock import Clock
     from memporium_services.governance.ports import Bootstrap, Rows
 
 OPERATOR_NAME = Principal.name_of(PLATFORM, "operator")

@@ -13,7 +13,7 @@ from memporium_services.governance.app.changes import Changed, Changes, active
 
 if TYPE_CHECKING:
     from memporium_platform.call import Call
-    from memporium_platform.kernel import Clock
+    from memporium_platform.clock import Clock
     from memporium_services.governance.domain.records import Issuer
     from memporium_services.governance.ports import Directory, Rows
 

@@ -17,8 +17,8 @@ from memporium_services.governance.domain.rules import check_new_org, check_text
 
 if TYPE_CHECKING:
     from memporium_platform.call import Call
+    from memporium_platform.clock import Clock
     from memporium_platform.crypto.keyring import Keyring
-    from memporium_platform.kernel import Clock
     from memporium_services.governance.ports import Directory, Rows
 
 

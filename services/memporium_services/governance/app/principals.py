@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from memporium_platform.call import Call
-    from memporium_platform.kernel import Clock
+    from memporium_platform.clock import Clock
     from memporium_services.governance.ports import Directory, Rows
 
 MAX_ROLES = 9

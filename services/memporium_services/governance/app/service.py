@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from memporium_platform.authz.roles import RoleTemplate
-    from memporium_platform.kernel import Clock
+    from memporium_platform.clock import Clock
     from memporium_services.governance.app.access import Access
     from memporium_services.governance.app.audit_log import AuditLog
     from memporium_services.governance.app.export import Exports

@@ -19,8 +19,8 @@ from memporium_platform.storage.objects.object_store import ObjectNotFoundError,
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from memporium_platform.clock import Clock
     from memporium_platform.crypto.shares import Shares
-    from memporium_platform.kernel import Clock
     from memporium_platform.storage.objects.object_store import ObjectStore
 
 _log = structlog.get_logger("memporium.inference")

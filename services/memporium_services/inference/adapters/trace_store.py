@@ -25,8 +25,8 @@ from memporium_services.inference.domain.recorded_uses import RecordedUse
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from memporium_platform.clock import Clock
     from memporium_platform.crypto.keyring import Keyring
-    from memporium_platform.kernel import Clock
     from memporium_platform.storage.objects.object_store import ObjectStore
 
 _log = structlog.get_logger("memporium.inference")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from memporium_platform.kernel import Clock
+    from memporium_platform.clock import Clock
     from memporium_services.inference.app.blob_cache import BlobCache, Figures
     from memporium_services.inference.app.prefetch import Prefetch
     from memporium_services.inference.app.tier_journal import TierJournal

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from memporium_platform.kernel import Clock
+    from memporium_platform.clock import Clock
     from memporium_platform.licence.terms import Terms
     from memporium_platform.paging import PageTokens
     from memporium_services.memstore.ports import Signer, Signers, Store, Transaction

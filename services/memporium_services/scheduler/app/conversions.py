@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from memporium.cube.v1.cube_pb2 import Cube
-    from memporium_platform.kernel import Clock
+    from memporium_platform.clock import Clock
     from memporium_services.scheduler.domain.conversions import Proposal, Rules
     from memporium_services.scheduler.domain.jobs import Job
     from memporium_services.scheduler.ports import Report, Services

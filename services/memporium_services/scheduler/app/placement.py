@@ -13,7 +13,7 @@ from memporium_services.scheduler.domain.strategies import STRATEGIES, ByPolicy,
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from memporium_platform.kernel import Clock
+    from memporium_platform.clock import Clock
     from memporium_services.scheduler.domain.jobs import Job
     from memporium_services.scheduler.domain.strategies import Candidate, Strategy
     from memporium_services.scheduler.ports import Report, Services

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from memporium_platform.kernel import Clock
+    from memporium_platform.clock import Clock
     from memporium_platform.storage.sql.database import Database
     from memporium_services.scheduler.app.pipelines import Pipelines
     from memporium_services.scheduler.ports import ScheduleRows, Services

@@ -14,7 +14,7 @@ from memporium_services.transfer.domain.bundles import BundleState
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from memporium_platform.kernel import Clock
+    from memporium_platform.clock import Clock
     from memporium_platform.storage.sql.database import Database
     from memporium_services.transfer.domain.bundles import Bundle
     from memporium_services.transfer.ports.store import BundleRows, BundleStore

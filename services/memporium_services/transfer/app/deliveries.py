@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from memporium.vault.v1.cubes_pb2 import PortableCube
     from memporium_platform.bundle.segments import SealedSegment
+    from memporium_platform.clock import Clock
     from memporium_platform.crypto.keyring import Keyring
-    from memporium_platform.kernel import Clock
     from memporium_services.transfer.app.signers import SigningKeys
     from memporium_services.transfer.app.verification import Opening
     from memporium_services.transfer.domain.bundles import Bundle

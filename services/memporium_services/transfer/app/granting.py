@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from memporium_platform.bundle.recipients import PublicKey
-    from memporium_platform.kernel import Clock
+    from memporium_platform.clock import Clock
     from memporium_services.transfer.app.deliveries import Delivered
     from memporium_services.transfer.app.publications import Publications
     from memporium_services.transfer.app.signers import Signers, SigningKeys

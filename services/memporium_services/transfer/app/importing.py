@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from memporium.vault.v1.cubes_pb2 import Relation
-    from memporium_platform.kernel import Clock
+    from memporium_platform.clock import Clock
     from memporium_platform.storage.sql.database import Database
     from memporium_services.transfer.app.verification import Opening
     from memporium_services.transfer.domain.bundles import Bundle

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from memporium_platform.clock import Clock
     from memporium_platform.crypto.keyring import Keyring
-    from memporium_platform.kernel import Clock
     from memporium_platform.storage.sql.database import Database
     from memporium_services.transfer.app.verification import Opening
     from memporium_services.transfer.domain.bundles import Bundle

@@ -39,7 +39,7 @@ from memporium_services.transfer.domain.bundles import Bundle, BundleKind, Bundl
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from memporium_platform.kernel import Clock
+    from memporium_platform.clock import Clock
     from memporium_services.transfer.app.catalogue import Catalogue
     from memporium_services.transfer.app.importing import Job
     from memporium_services.transfer.ports.peers import PeerMarket, PeerRelease

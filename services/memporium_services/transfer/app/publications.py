@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from memporium_platform.kernel import Clock
+    from memporium_platform.clock import Clock
     from memporium_platform.storage.sql.database import Database
     from memporium_services.transfer.app.signers import SigningKeys
     from memporium_services.transfer.domain.bundles import Bundle, Publisher

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from memporium.common.v1.digest_pb2 import Digest
     from memporium.vault.v1.cubes_pb2 import PortableCube
     from memporium_platform.bundle.segments import SealedSegment
+    from memporium_platform.clock import Clock
     from memporium_platform.crypto.keyring import Keyring
-    from memporium_platform.kernel import Clock
     from memporium_platform.storage.sql.database import Database
     from memporium_services.transfer.app.events import Advanced
     from memporium_services.transfer.app.granting import Granting

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from memporium.transfer.v1.bundle_pb2 import Manifest, Part
     from memporium_platform.bundle.content import ContentVerifier
-    from memporium_platform.kernel import Clock
+    from memporium_platform.clock import Clock
     from memporium_platform.storage.sql.database import Database
     from memporium_services.transfer.app.deliveries import Deliveries
     from memporium_services.transfer.app.granting import Granting

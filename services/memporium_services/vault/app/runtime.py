@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from memporium_platform.authz.ports import Authorizer
+    from memporium_platform.clock import Clock
     from memporium_platform.crypto.keyring import Keyring
     from memporium_platform.crypto.shares import Shares
-    from memporium_platform.kernel import Clock
     from memporium_platform.paging import PageTokens
     from memporium_platform.storage.index.vault_index import IndexStore
     from memporium_platform.storage.objects.object_store import ObjectStore
