@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import asynccontextmanager
 from datetime import UTC, timedelta
 
 import grpc
@@ -9,6 +10,9 @@ import pytest
 
 from memporium.memstore.v1 import agreement_pb2, entitlement_calls_pb2
 from memporium_platform.errors import PlatformError, Reason
+from memporium_services.memstore.app.peering.following import Following
+from memporium_services.memstore.app.peering.lapsing import tell
+from memporium_services.memstore.app.peering.replicas import Replicas
 from support.market import licence, refused
 from support.peers import Shifted, leased, running_side, two_sides, until
 
@@ -61,6 +65,31 @@ def cut(side):
         calls.deliver, calls.watch, calls.lease = kept
 
     return back
+
+
+@asynccontextmanager
+async def watched(south, name):
+    """Follow what whoever enforces agreements is told of one; yield how to wait for a state."""
+    seen = []
+
+    async def watch():
+        with south.market.on_behalf_of():
+            stream = south.market.internal().WatchEntitlements(entitlement_calls_pb2.WatchEntitlementsRequest())
+        async for message in stream:
+            seen.extend(
+                agreement_pb2.Agreement.State.Name(each.state).removeprefix("STATE_")
+                for each in message.entitlements
+                if each.agreement == name
+            )
+
+    async def last(state):
+        return seen and seen[-1] == state
+
+    watching = asyncio.create_task(watch())
+    try:
+        yield lambda state: until(lambda: last(state))
+    finally:
+        watching.cancel()
 
 
 async def test_an_unreachable_provider_ends_the_use_when_the_lease_is_over_and_not_before(tmp_path):
@@ -231,33 +260,34 @@ async def test_whoever_enforces_agreements_is_told_when_the_lease_ends_and_when_
     clock = Shifted()
     async with two_sides(tmp_path, lease_s=LEASE_S, clock=clock) as (north, south):
         name = await agreed(north, south)
-        seen = []
+        async with watched(south, name) as told:
+            await told("ACTIVE")
+            back = cut(south)
+            await begun_anew(south)
+            clock.reach(await lease_end(south))
+            await told("SUSPENDED")
+            assert (await south.market.get(name, org="buyer")).state == agreement_pb2.Agreement.State.STATE_ACTIVE
+            with refused("LICENCE_LEASE_EXPIRED"):
+                await south.market.reserve(name, "silent")
+            back()
+            await told("ACTIVE")
 
-        async def watch():
-            with south.market.on_behalf_of():
-                stream = south.market.internal().WatchEntitlements(entitlement_calls_pb2.WatchEntitlementsRequest())
-            async for message in stream:
-                seen.extend(
-                    agreement_pb2.Agreement.State.Name(each.state).removeprefix("STATE_")
-                    for each in message.entitlements
-                    if each.agreement == name
-                )
 
-        async def last(state):
-            return seen and seen[-1] == state
-
-        watching = asyncio.create_task(watch())
-        await until(lambda: last("ACTIVE"))
-        back = cut(south)
-        await begun_anew(south)
-        clock.reach(await lease_end(south))
-        await until(lambda: last("SUSPENDED"))
-        assert (await south.market.get(name, org="buyer")).state == agreement_pb2.Agreement.State.STATE_ACTIVE
-        with refused("LICENCE_LEASE_EXPIRED"):
-            await south.market.reserve(name, "silent")
-        back()
-        await until(lambda: last("ACTIVE"))
-        watching.cancel()
+async def test_whoever_saw_a_lease_as_over_is_told_that_it_is_back_also_where_nobody_else_has_noticed(tmp_path):
+    clock = Shifted()
+    async with two_sides(tmp_path, lease_s=LEASE_S, clock=clock) as (north, south):
+        name = await agreed(north, south)
+        async with watched(south, name) as told:
+            await told("ACTIVE")
+            await south.parts.background.stop()
+            clock.reach(await lease_end(south))
+            # Something else about the agreement changes in the moment between the lease's end and its renewal.
+            peering = south.parts.peering
+            await peering.market.store.write(lambda tx: tell(tx, frozenset({"north"})))
+            await told("SUSPENDED")
+            [peer] = await peering.market.store.read(lambda tx: list(tx.peering.peers()))
+            await Following(peering, Replicas(peering)).renew(peer)
+            await told("ACTIVE")
 
 
 async def test_an_agreement_whose_time_is_over_ends_here_also_while_the_provider_is_away(tmp_path):

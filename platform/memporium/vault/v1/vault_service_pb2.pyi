@@ -2220,7 +2220,7 @@ class WatchCubesRequest(_message.Message):
     start_revision: _builtins.int
     """From this revision on, inclusive; 0: from now. One that was compacted ends the stream with REVISION_COMPACTED."""
     view: _cubes_pb2.CubeView.ValueType
-    """How much is returned; default: without payloads. What others license comes without: a stream asks for no uses."""
+    """How much is returned; default: without payloads. Memory under a licence comes without: a stream asks for no uses."""
     @_builtins.property
     def tags_any(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Only cubes with any of these tags."""

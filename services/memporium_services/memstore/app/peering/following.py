@@ -10,6 +10,7 @@ import structlog
 
 from memporium_platform.errors import PlatformError, Reason
 from memporium_platform.storage.sql.times import from_us, to_us
+from memporium_services.memstore.app.peering.lapsing import tell
 from memporium_services.memstore.domain.peering import names
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ _log = structlog.get_logger(__name__)
 _FIRST_PAUSE_S = 0.1
 # Asked for so many times in its life, so that one answer may be lost.
 _RENEWALS = 3
+# A lease that is so near to its end may be seen as over until its successor is committed.
+_NEARLY_OVER_US = 1_000_000
 # Between two questions of a platform that has not applied everything yet.
 _BEHIND_S = 0.1
 
@@ -72,11 +75,12 @@ class Following:
         # Its life counts from here: an answer that was held back prolongs nothing.
         asked = market.clock.now()
         lease = await self._peering.calls.lease(peer, link.applied)
-        held = await market.store.write(lambda tx: _renewed(tx, peer.id, lease, asked))
+        held = await market.store.write(lambda tx: _renewed(tx, peer.id, lease, asked, now=market.clock.now()))
+        market.entitlements_changed.fire()
         return lease.life_ms / 1000 / _RENEWALS if held else _BEHIND_S
 
 
-def _renewed(tx: Transaction, peer: str, lease: Lease, asked: datetime) -> bool:
+def _renewed(tx: Transaction, peer: str, lease: Lease, asked: datetime, *, now: datetime) -> bool:
     """Take a lease where everything that the peer has said so far was applied."""
     link = tx.peering.link(peer)
     link = replace(link, contact_us=to_us(asked), problem="")
@@ -84,6 +88,9 @@ def _renewed(tx: Transaction, peer: str, lease: Lease, asked: datetime) -> bool:
         tx.peering.put_link(link)
         return False
     tx.peering.put_link(replace(link, lease_us=to_us(asked) + lease.life_ms * 1000))
+    if link.lease_us < to_us(now) + _NEARLY_OVER_US:
+        # Whoever looked while it was over enforces a suspension, however short that was.
+        tell(tx, frozenset({peer}))
     return True
 
 

@@ -32,7 +32,7 @@ def as_enforced(tx: Transaction, agreement: Agreement, now_us: int) -> Agreement
 
 
 class Lapsing:
-    """Notices leases that end and come back."""
+    """Notices leases that end, and at start those that are held."""
 
     def __init__(self, peering: Peering) -> None:
         """Tell through the market."""
@@ -45,7 +45,7 @@ class Lapsing:
         held = await self._peering.market.store.read(lambda tx: _held(tx, now_us))
         changed = held ^ self._held
         if changed:
-            await self._peering.market.store.write(lambda tx: _tell(tx, changed))
+            await self._peering.market.store.write(lambda tx: tell(tx, changed))
             self._peering.market.entitlements_changed.fire()
         self._held = held
         return len(changed)
@@ -55,7 +55,7 @@ def _held(tx: Transaction, now_us: int) -> frozenset[str]:
     return frozenset(peer.id for peer in tx.peering.peers() if now_us < tx.peering.link(peer.id).lease_us)
 
 
-def _tell(tx: Transaction, peers: frozenset[str]) -> None:
+def tell(tx: Transaction, peers: frozenset[str]) -> None:
     """Give the agreements of these peers a new revision, so that whoever watches looks at them again."""
     for name in tx.peering.mirrored(after="", limit=_ALL):
         agreement = tx.agreements.get(name)
