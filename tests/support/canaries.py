@@ -8,6 +8,8 @@ import re
 import zlib
 from typing import TYPE_CHECKING
 
+from support.stored import stored
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
@@ -74,7 +76,6 @@ def inflated(data: bytes) -> Iterator[bytes]:
 
 def files_under(folder: Path) -> Iterator[tuple[str, bytes]]:
     """Yield the raw bytes of every file, and its name, for a canary may stand in that too."""
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            place = str(path.relative_to(folder))
-            yield place, path.read_bytes() + place.encode()
+    for path, data in stored(folder):
+        place = str(path.relative_to(folder))
+        yield place, data + place.encode()

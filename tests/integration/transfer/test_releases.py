@@ -15,6 +15,7 @@ from memporium_platform.errors import Reason
 from memporium_services.transfer.adapters.bundle_objects import StoredBundles
 from support.integration_transfer import LISTING, SOURCE, STEPS, collect, refusal
 from support.patience import eventually
+from support.stored import stored
 
 PACK = "orgs/reader/vaults/pack-facts"
 
@@ -41,8 +42,8 @@ async def test_a_release_is_pulled_and_every_step_shown(scene):
 
 async def test_nothing_readable_lies_in_the_store(scene):
     await scene.seal()
-    stored = b"".join(path.read_bytes() for path in scene.data_dir.rglob("*") if path.is_file())
-    assert b"the sky is blue" not in stored
+    held = b"".join(data for _, data in stored(scene.data_dir))
+    assert b"the sky is blue" not in held
 
 
 async def test_pulling_again_changes_nothing(scene):

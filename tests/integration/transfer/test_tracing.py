@@ -15,6 +15,7 @@ from memporium_platform.errors import Reason
 from memporium_platform.tracing.keys import RecipientKey
 from support import leaks, tensor_leaks
 from support.integration_transfer import LISTING, SOURCE, refusal, running_scene
+from support.stored import stored
 
 TEXTS = [
     part for topic in topics.topics.values() for part in topic.split("\n\n") if len(part) > 200 and "@" not in part
@@ -98,7 +99,7 @@ async def test_the_commitment_is_in_the_audit_log_before_anything_is_delivered(s
     ((commitment, agreement),) = await database.read(rows)
     assert agreement == scene.agreement
     assert len(commitment) == 64
-    envelope = next(path for path in scene.data_dir.rglob("*") if path.is_file() and b"mcb1.part" in path.read_bytes())
+    envelope = next(path for path, data in stored(scene.data_dir) if b"mcb1.part" in data)
     assert envelope
 
 

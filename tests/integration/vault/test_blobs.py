@@ -10,6 +10,7 @@ from memporium.common.v1.digest_pb2 import Digest
 from memporium.cube.v1.cube_pb2 import Activation, Cube, Payload
 from memporium.vault.v1 import vault_service_pb2 as api
 from memporium_platform.errors import Reason
+from support.stored import stored
 from support.vaults import reason
 
 if TYPE_CHECKING:
@@ -95,8 +96,8 @@ async def test_cubes_need_their_blobs_and_names_in_the_store_tell_nothing(place:
     await place.stub.UploadBlob(_upload(one, digest, data))
     await place.stub.UploadBlob(_upload(two, digest, data))
     assert (await place.create(one, cube)).cube.payload.WhichOneof("form") is None
-    files = [path for path in (tmp_path / "data").rglob("*") if path.is_file()]
+    files = dict(stored(tmp_path / "data"))
     names = [str(path) for path in files if "/blobs/" in str(path)]
     assert len({path.rsplit("/", 2)[-2] for path in names}) == 2
     assert not [path for path in names if digest.sha256[:16] in path]
-    assert not [path for path in files if b"easily recognised" in path.read_bytes()]
+    assert not [path for path, data in files.items() if b"easily recognised" in data]

@@ -12,6 +12,7 @@ from memporium.vault.v1 import vault_service_pb2 as api
 from memporium.vault.v1.cubes_pb2 import CubeFilter, Receipt
 from memporium_platform.bundle.dsse import key_id, pre_authentication_encoding
 from memporium_platform.errors import Reason
+from support.stored import stored
 from support.vaults import cell, document, reason, search
 
 if TYPE_CHECKING:
@@ -32,13 +33,7 @@ async def _verify(place: VaultPlace, receipt: Receipt) -> dict[str, object]:
 def _traces(folder: Path, *needles: bytes) -> list[tuple[str, bytes]]:
     """Return the files whose raw bytes hold a needle, in any of the usual encodings."""
     wanted = [form for needle in needles for form in (needle, needle.lower(), needle.decode().encode("utf-16-le"))]
-    return [
-        (str(path), needle)
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-        for needle in wanted
-        if needle in path.read_bytes()
-    ]
+    return [(str(path), needle) for path, data in stored(folder) for needle in wanted if needle in data]
 
 
 async def test_nothing_readable_is_ever_on_the_disk_and_forgotten_rows_are_gone(
@@ -87,7 +82,7 @@ async def test_nothing_readable_is_ever_on_the_disk_and_forgotten_rows_are_gone(
     ids = [made.cube.name.rpartition("/")[2].encode(), made.cube.uid.encode()]
     left = [path for path, _ in _traces(tmp_path / "data", *ids) if "vault" in path and "audit" not in path]
     assert not [path for path in left if "/objects/" in path or "/index" in path]
-    archived = [path for path in (tmp_path / "data").rglob("*") if path.is_file() and "/archive/" in str(path)]
+    archived = [path for path, _ in stored(tmp_path / "data") if "/archive/" in str(path)]
     assert not archived
     usage = (await place.stub.GetVault(api.GetVaultRequest(name=vault))).vault.usage
     assert (usage.cubes, usage.units, usage.bytes) == (0, 0, 0)
@@ -137,7 +132,7 @@ async def test_erasing_a_vault_destroys_its_key(place: VaultPlace, tmp_path: Pat
         assert getattr(error, "reason", None) is Reason.NOT_FOUND
     else:
         raise AssertionError("the key is still there")
-    assert not [path for path in (tmp_path / "data").rglob(f"*{uid}*") if path.is_file()]
+    assert not [path for path, _ in stored(tmp_path / "data") if uid in path.name]
     again = await place.vault()
     assert not (await search(place.stub, again, "all of it")).hits
 

@@ -14,17 +14,18 @@ from memporium_services.inference.adapters.big_buffers import room
 from memporium_services.inference.adapters.sealed_disk import PIECE_BYTES, SealedDisk
 from memporium_services.inference.app.blob_cache import BlobCache
 from memporium_services.inference.app.blobs_in_force import Forgotten
+from support.stored import stored
 
 # Found by a search of raw bytes wherever it lay in the clear.
 SECRET = b"the keys and values of a memory " * 4
 
 
 def raw(folder):
-    return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+    return b"".join(data for _, data in stored(folder))
 
 
 def files(folder):
-    return [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock"]
+    return [path for path, _ in stored(folder) if path.suffix != ".lock"]
 
 
 @pytest.fixture
