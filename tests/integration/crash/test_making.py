@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 import pytest
@@ -36,6 +37,16 @@ async def ended(client, job):
         job = response.job
     assert job.state == job_pb2.JOB_STATE_SUCCEEDED, f"{job.error_reason}: {job.error}"
     return job
+
+
+async def planned(client, asked, texts):
+    """Wait until the uses of the texts are written, which happens every few seconds: before that, some would stay."""
+    async with asyncio.timeout(120):
+        while True:
+            found = await client.scheduler.plan_conversions(parent=asked.vault, rules=asked.rules)
+            if [sorted(one.cubes) for one in found.proposals] == [texts]:
+                return
+            await asyncio.sleep(0.1)
 
 
 async def test_a_killed_merge_is_made_once_and_a_refused_adapter_was_never_in_use(tmp_path):
@@ -74,6 +85,7 @@ async def test_a_killed_merge_is_made_once_and_a_refused_adapter_was_never_in_us
             asked.rules.stable_after.SetInParent()
             asked.rules.frequent_heat = 1000
             asked.rules.model = "tiny-random"
+            await planned(client, asked, sorted(texts))
             job = (await client.scheduler.create_job(parent=ACME, spec=job_pb2.JobSpec(convert_memories=asked))).job
         dies(server)
         server._settings["MEMPORIUM_FAULT"] = ""
