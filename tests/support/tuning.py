@@ -13,7 +13,7 @@ from collections import defaultdict
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Self
 
-from memporium_services.reader.app import recalling
+from memporium_services.reader.app import weighing
 from memporium_services.reader.domain.budget import distinct
 from memporium_services.reader.domain.ranking import Levers, Weights, weigh
 from memporium_services.reader.domain.signals import Signals, read
@@ -58,11 +58,11 @@ class Recorder:
     """Notes what Recall weighs last, while it is entered; for a platform in this process."""
 
     def __enter__(self) -> Self:
-        self._rank, recalling.rank = recalling.rank, self
+        self._rank, weighing.rank = weighing.rank, self
         return self
 
     def __exit__(self, *error: object) -> None:
-        recalling.rank = self._rank
+        weighing.rank = self._rank
 
     def __call__(
         self, candidates: Sequence[Candidate], question: Question, *, names: Sequence[str], levers: Levers

@@ -9,7 +9,7 @@ from memporium.reader.v1 import recall_pb2, remember_pb2
 from memporium_platform.errors import invalid
 from memporium_services.reader.app.contradicting import Times
 from memporium_services.reader.app.reading import DOCUMENT_ORIGIN, DOMAIN_KNOWLEDGE, Piece
-from memporium_services.reader.app.recalling import Asked
+from memporium_services.reader.app.recall_values import Asked
 from memporium_services.reader.app.remembering import EPISODE, SaidTurn, Session
 from memporium_services.reader.convert_claims import add_standings
 from memporium_services.reader.convert_cubes import foresight_out, formation_out
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from memporium_services.reader.app.reading import Read
-    from memporium_services.reader.app.recalling import Recalled
+    from memporium_services.reader.app.recall_values import Recalled
     from memporium_services.reader.app.remembering import Remembered
     from memporium_services.reader.ports import Kept
 

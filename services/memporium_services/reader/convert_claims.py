@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from memporium.reader.v1 import recall_pb2
     from memporium_services.reader.app.claiming import Claimed, Listed
-    from memporium_services.reader.app.recalling import Recalled
+    from memporium_services.reader.app.recall_values import Recalled
     from memporium_services.reader.domain.contradiction import Standing, Statement
 
     Citations = Mapping[tuple[str, int], int]

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memporium_services.reader.app.recalling import entry_of
+from memporium_services.reader.app.weighing import entry_of
 from memporium_services.reader.domain.budget import Entry, compose, count_tokens
 from memporium_services.reader.domain.candidates import Candidate
 

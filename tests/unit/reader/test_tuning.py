@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from memporium_services.reader.app import recalling
+from memporium_services.reader.app import weighing
 from memporium_services.reader.domain.candidates import Candidate
 from memporium_services.reader.domain.question import analyse
 from memporium_services.reader.domain.ranking import Levers
@@ -33,18 +33,18 @@ def _recorded(recorder: tuning.Recorder, dialogue: str, *, own: bool) -> list[tu
             for number, word in enumerate(_WORDS)
         ]
         asked = Asked("What grew?", 4, (f"D{turn}:1",))
-        recalling.rank(candidates, analyse(asked.text, NOW), names=(), levers=Levers())
+        weighing.rank(candidates, analyse(asked.text, NOW), names=(), levers=Levers())
         sessions = {one.locator: f"session_{number}" for number, one in enumerate(candidates)}
         found.append(recorder.last(dialogue, asked, sessions))
     return found
 
 
 def test_what_one_dialogue_needs_is_not_chosen_for_it_but_for_the_others():
-    plain = recalling.rank
+    plain = weighing.rank
     with tuning.Recorder() as recorder:
         kinds = {"one": True, "two": True, "three": False}
         recorded = [one for name, own in kinds.items() for one in _recorded(recorder, name, own=own)]
-    assert recalling.rank is plain
+    assert weighing.rank is plain
     found = tuning.by_folds(recorded)
     assert found["n"] == len(recorded)
     # The third is asked with what the first two need, and that is the opposite of what it needs.

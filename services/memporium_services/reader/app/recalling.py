@@ -4,38 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from memporium_platform.errors import PlatformError, Reason, invalid
-from memporium_services.reader.app.contradicting import Settled, Times, before
+from memporium_services.reader.app import weighing
+from memporium_services.reader.app.contradicting import Settled, before
 from memporium_services.reader.app.judging import Judged
-from memporium_services.reader.app.marking import marks_of
+from memporium_services.reader.app.recall_values import Recalled, Trace
 from memporium_services.reader.app.rewriting import Rewritten
-from memporium_services.reader.domain.budget import Context, Entry, compose, distinct
 from memporium_services.reader.domain.claim_questions import asked_keys
-from memporium_services.reader.domain.dates import day_in_words
 from memporium_services.reader.domain.foresight import valid_at
 from memporium_services.reader.domain.likelihood import with_likelihood
 from memporium_services.reader.domain.question import Question, analyse, names_in, without_names
-from memporium_services.reader.domain.ranking import Levers, Ranked, rank
-from memporium_services.reader.domain.sufficiency import ENOUGH, coverage, rewritten
-from memporium_services.reader.ports import Conditions, Found, Refused
+from memporium_services.reader.domain.sufficiency import ENOUGH, coverage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from datetime import datetime
+    from collections.abc import Callable, Sequence
 
     from memporium_services.reader.app.contradicting import Contradicting
     from memporium_services.reader.app.gathering import Gathering
     from memporium_services.reader.app.judging import Judging
+    from memporium_services.reader.app.recall_values import Asked
     from memporium_services.reader.app.rewriting import Rewriting
+    from memporium_services.reader.app.weighing import Weighed
     from memporium_services.reader.domain.candidates import Candidate
-    from memporium_services.reader.domain.contradiction import Standing
     from memporium_services.reader.domain.gists import Gist
+    from memporium_services.reader.domain.ranking import Levers
     from memporium_services.reader.domain.values import Prospect
-    from memporium_services.reader.ports import Vault
+    from memporium_services.reader.ports import Found, Vault
     from memporium_services.reader.settings import ReaderSettings
 
 T = TypeVar("T")
@@ -52,64 +50,6 @@ _FEW = 256
 # Cubes whose expectations are read: those of the best items.
 _FORESIGHT_CUBES = 5
 _MOST_PROSPECTS = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A question; zeros mean the settings' values."""
-
-    parent: str
-    query: str
-    now: datetime
-    budget_tokens: int = 0
-    limit: int = 0
-    include_mounts: bool = True
-    conditions: Conditions = field(default_factory=Conditions)
-    levers: Levers = field(default_factory=Levers)
-    likelihood: bool = True
-    times: Times = field(default_factory=Times)
-    scenes: bool = False
-    profiles: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Trace:
-    """How the search went."""
-
-    question: Question
-    names: tuple[str, ...]
-    searches: tuple[str, ...]
-    rounds: int
-    coverage: float
-    rewriter: str = ""
-    rewriter_failure: str = ""
-    judge: str = ""
-    judge_failure: str = ""
-    judge_us: int = 0
-    embed_us: int = 0
-    total_us: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Recalled:
-    """What was recalled: `places` are the indices of the candidates in the context, best first."""
-
-    candidates: tuple[Candidate, ...]
-    ranked: Ranked
-    places: tuple[int, ...]
-    context: Context
-    prospects: tuple[tuple[str, Prospect], ...]
-    refusals: tuple[Refused, ...]
-    trace: Trace
-    standings: Mapping[int, tuple[Standing, ...]] = field(default_factory=dict)
-    gists: tuple[Gist, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Weighed:
-    candidates: tuple[Candidate, ...]
-    ranked: Ranked
-    names: tuple[str, ...]
 
 
 class Recalling:
@@ -142,38 +82,38 @@ class Recalling:
         found = await self._search(asked, question.text)
         embed_us = found.embed_us
         searches = [question.text]
-        candidates, names = found.candidates, names_in(question.text, _speakers(found.candidates))
+        candidates, names = found.candidates, names_in(question.text, weighing.speakers(found.candidates))
         if names and levers.query_analysis:
             focus = without_names(question.text, names)
             near = await self._meaning(asked, focus)
             embed_us += near.embed_us
-            candidates = _focused(candidates, near)
+            candidates = weighing.focused(candidates, near)
             searches.append(focus)
-        weighed = await _run(partial(_weigh, candidates, question, names, levers), len(candidates))
+        weighed = await _run(partial(weighing.weigh, candidates, question, names, levers), len(candidates))
         covered = coverage(weighed.candidates, weighed.ranked, question)
-        more = _further(weighed, question, covered, levers)
+        more = weighing.further(weighed, question, covered, levers)
         again = await self._again(weighed, question, covered, levers)
         more.extend(query for query in again.queries if query not in more)
         if more:
             several = await self._search_all(asked, more)
             embed_us += several[0].embed_us
             for further in several:
-                candidates = _joined(candidates, further)
+                candidates = weighing.joined(candidates, further)
             searches.extend(more)
-            weighed = await _run(partial(_weigh, candidates, question, names, levers), len(candidates))
+            weighed = await _run(partial(weighing.weigh, candidates, question, names, levers), len(candidates))
             covered = coverage(weighed.candidates, weighed.ranked, question)
-        order = await _run(partial(_order, weighed, levers), len(candidates))
+        order = await _run(partial(weighing.ordered, weighed, levers), len(candidates))
         judged = await self._judged(asked, weighed, order)
         # What holds is told by the scores without a model's part: its safeguards are in their points.
         settled = await self._settled(asked, weighed, judged.order)
         if judged.added is not None:
             settled = replace(settled, ranked=with_likelihood(settled.ranked, judged.added))
         gists = await self._gists(asked, settled, names) if asked.scenes or asked.profiles else ()
-        places, context = await _run(partial(_fit, settled, asked, gists), len(settled.candidates))
+        places, context = await _run(partial(weighing.fitted, settled, asked, gists), len(settled.candidates))
         if gists and not places:
             # A budget for one statement has no room for what stands above it.
             gists = ()
-            places, context = _fit(settled, asked, gists)
+            places, context = weighing.fitted(settled, asked, gists)
         best = [settled.candidates[place] for place in places]
         prospects = await self._prospects(asked, best) if levers.foresight else ()
         trace = Trace(
@@ -202,19 +142,19 @@ class Recalling:
             gists,
         )
 
-    async def _again(self, weighed: _Weighed, question: Question, covered: float, levers: Levers) -> Rewritten:
+    async def _again(self, weighed: Weighed, question: Question, covered: float, levers: Levers) -> Rewritten:
         """Return what a language model makes of a question that the first search does not suffice for."""
         if not levers.rewriting or covered >= ENOUGH:
             return Rewritten()
         return await self._rewriting.rewrite(question.text, weighed.names)
 
-    async def _judged(self, asked: Asked, weighed: _Weighed, order: Sequence[int]) -> Judged:
+    async def _judged(self, asked: Asked, weighed: Weighed, order: Sequence[int]) -> Judged:
         """Return the order as a language model leaves it, before what holds is put before what does not."""
         if not asked.likelihood:
             return Judged(tuple(order))
         return await self._judging.judge(asked.query, weighed.candidates, weighed.ranked.scores, order)
 
-    async def _settled(self, asked: Asked, weighed: _Weighed, order: Sequence[int]) -> Settled:
+    async def _settled(self, asked: Asked, weighed: Weighed, order: Sequence[int]) -> Settled:
         if not asked.levers.contradiction:
             return Settled(weighed.candidates, weighed.ranked, tuple(order))
         return await self._contradicting.settle(
@@ -305,69 +245,6 @@ class Recalling:
         return tuple((cube_of[prospect], prospect) for prospect in holding)
 
 
-def _speakers(candidates: Sequence[Candidate]) -> list[str]:
-    return list(dict.fromkeys(one.speaker for one in candidates if one.speaker))
-
-
-def _focused(candidates: Sequence[Candidate], found: Found) -> tuple[Candidate, ...]:
-    """Return the candidates with their cosine to the question without names."""
-    focus = {one.key: one.legs.get("dense") for one in found.candidates}
-    return tuple(one._replace(focus=focus.get(one.key)) for one in candidates)
-
-
-def _joined(candidates: Sequence[Candidate], found: Found) -> tuple[Candidate, ...]:
-    """Return the candidates with what a further search brought."""
-    scores = {one.key: one.score for one in found.candidates}
-    known = {one.key for one in candidates}
-    kept = [one._replace(further=max(one.further, scores.get(one.key, 0.0))) for one in candidates]
-    new = [one._replace(legs={}, further=one.score, round=2) for one in found.candidates if one.key not in known]
-    return (*kept, *new)
-
-
-def _weigh(candidates: Sequence[Candidate], question: Question, names: tuple[str, ...], levers: Levers) -> _Weighed:
-    return _Weighed(tuple(candidates), rank(candidates, question, names=names, levers=levers), names)
-
-
-def _further(weighed: _Weighed, question: Question, covered: float, levers: Levers) -> list[str]:
-    """Return what to search for beside the question: its parts, and where it is not covered, a rewritten one."""
-    found = list(question.parts) if levers.decomposition else []
-    if levers.second_round and weighed.candidates and covered < ENOUGH:
-        again = rewritten(weighed.ranked, question)
-        found.extend([again] if again else [])
-    return found
-
-
 async def _run(work: Callable[[], T], candidates: int) -> T:
     """Return what work on so many candidates gives: of few ones at once, for the hop to a thread takes as long."""
     return work() if candidates <= _FEW else await asyncio.to_thread(work)
-
-
-def _order(weighed: _Weighed, levers: Levers) -> list[int]:
-    order = [int(index) for index in weighed.ranked.order]
-    return distinct(order, lambda index: weighed.ranked.words[index]) if levers.diversity else order
-
-
-def _fit(settled: Settled, asked: Asked, gists: Sequence[Gist]) -> tuple[tuple[int, ...], Context]:
-    marks = marks_of(settled)
-    entries = [entry_of(settled.candidates[index]) for index in settled.order]
-    if marks:
-        entries = [
-            replace(entry, marks=marks.get(index, ())) for index, entry in zip(settled.order, entries, strict=True)
-        ]
-    # What was put first for what it claims is worth the most, whatever its score.
-    worth = sorted(map(float, settled.ranked.scores), reverse=True)
-    closing = [gist.line for gist in gists]
-    context = compose(entries, budget_tokens=asked.budget_tokens, limit=asked.limit, worth=worth, closing=closing)
-    return tuple(settled.order[place] for place in context.chosen), context
-
-
-def entry_of(one: Candidate) -> Entry:
-    """Return an item's line: its origin only as far as the statement does not tell it; budgets are for statements.
-
-    Who reads the whole source finds it at the item with the line's number.
-    """
-    when = day_in_words(one.source_time) if one.source_time is not None else ""
-    if one.speaker and one.text.startswith(f"{one.speaker}: "):
-        return Entry(one.text, "" if when in one.text else when, one.attribution)
-    where = " ".join(part for part in (one.source, one.locator) if part) or one.cube
-    return Entry(one.text, "; ".join(part for part in (where, when) if part), one.attribution)
