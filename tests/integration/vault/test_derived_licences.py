@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from memporium.cube.v1.cube_pb2 import Cube
+from memporium.cube.v1.cube_pb2 import CUBE_STATE_EXPIRED, Cube
 from memporium.vault.v1 import vault_service_pb2 as api
 from memporium.vault.v1.changes_pb2 import ApplyChangesRequest
-from memporium.vault.v1.cubes_pb2 import CUBE_VIEW_FULL, NewCube, UseAction
+from memporium.vault.v1.cubes_pb2 import CUBE_VIEW_FULL, CubeFilter, NewCube, UseAction
 from memporium_platform.call import acting_as
 from memporium_platform.errors import Reason
 from support.licensed import A1, A2, agreements_of, made_of, owner_of, pack_of
@@ -222,3 +222,22 @@ async def test_a_list_leaves_out_what_its_licence_refuses_and_says_so(
     assert len((await place.stub.ListCubes(api.ListCubesRequest(parent=own))).cubes) == 3
     refused = place.stub.GetCube(api.GetCubeRequest(name=both))
     assert await reason(refused) is Reason.LICENCE_REVOKED
+
+
+async def test_a_list_of_a_pack_is_refused_as_a_whole(place: VaultPlace, parents: list[str]) -> None:
+    pack = parents[0].partition("/cubes/")[0]
+    place.memstore.refused[A1, READ] = Reason.LICENCE_REVOKED
+    listed = place.stub.ListCubes(api.ListCubesRequest(parent=pack, view=CUBE_VIEW_FULL))
+    assert await reason(listed) is Reason.LICENCE_REVOKED
+
+
+async def test_no_list_gives_out_what_has_expired_whatever_its_licence_permits(
+    place: VaultPlace, parents: list[str]
+) -> None:
+    own = await place.vault("own")
+    made = await place.create(own, await made_of(place, "text", own, parents))
+    await place.stub.ExpireCube(api.ExpireCubeRequest(name=made.cube.name))
+    expired = CubeFilter(states=[CUBE_STATE_EXPIRED])
+    for wanted in ({"filter": expired}, {"read_revision": made.revision}):
+        listed = place.stub.ListCubes(api.ListCubesRequest(parent=own, view=CUBE_VIEW_FULL, **wanted))
+        assert await reason(listed) is Reason.ILLEGAL_TRANSITION

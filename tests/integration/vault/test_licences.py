@@ -117,7 +117,7 @@ async def test_callers_cannot_make_licences(place: VaultPlace) -> None:
 
 
 async def _until(condition: object) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while not await condition():  # type: ignore[operator]
             await asyncio.sleep(0.01)
 
@@ -143,6 +143,9 @@ async def test_a_dead_agreement_stops_reads_without_being_asked(
     for call in (
         place.stub.GetCube(api.GetCubeRequest(name=name)),
         place.stub.ListCubes(api.ListCubesRequest(parent=pack)),
+        place.stub.ListCubes(api.ListCubesRequest(parent=pack, read_revision=1)),
+        place.stub.ListCubeVersions(api.ListCubeVersionsRequest(name=name)),
+        place.stub.DiffCubeVersions(api.DiffCubeVersionsRequest(name=name, from_version=1, to_version=1)),
         place.stub.SearchCubes(api.SearchCubesRequest(parent=pack, query="x")),
         place.stub.WatchCubes(api.WatchCubesRequest(parent=pack)),
         place.stub.ListTags(api.ListTagsRequest(parent=pack)),

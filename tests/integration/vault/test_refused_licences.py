@@ -240,6 +240,10 @@ async def test_what_is_refused_is_said_by_no_method(scene: Scene) -> None:
     # Nor does a branch that was made of licensed memory; of a pack there is none.
     with_pack = api.CreateVaultRequest(parent=scene.place.org.name, vault_id="b", branch_of=scene.pack)
     assert await reason(scene.stub.CreateVault(with_pack)) is Reason.INVALID_FIELD
+    # Nor through another service, which may make licensed vaults.
+    with acting_as(owner_of(scene.place)):
+        through = scene.place.internal("scheduler").CreateVault(with_pack)
+        assert await reason(through) is Reason.INVALID_FIELD
     branch = f"{scene.place.org.name}/vaults/branch1"
     listed = await said(scene.stub, "ListCubes", api.ListCubesRequest(parent=branch, view=CUBE_VIEW_FULL))
     assert SECRET.encode() not in listed

@@ -191,13 +191,14 @@ class Cubes:
 
     async def _page(self, call: Call, vault: VaultRow, rows: Sequence[CubeRow], *, full: bool) -> Found:
         """Return a page of cubes; with payloads, those that their licences permit: one refusal spoils no page."""
-        rt, always = self._rt, vault.agreement if rows else ""
-        if not full or always or not any(row.licensed for row in rows):
-            return await self._read(call, vault, rows, full=full, action=READ, always=always)
+        rt, pack = self._rt, vault.agreement if rows else ""
+        # Of a pack all is refused, or nothing.
+        if not full or pack or not any(row.licensed for row in rows):
+            return await self._read(call, vault, rows, full=full, action=READ, always=pack)
         for row in rows:
             demand_readable(vault, row, rt.now_us())
         cubes = await assemble(rt, vault, rows, await rt.cipher(vault), full=True)
-        lease, refused = await reserve_each(rt, call, asked_for(cubes, READ, rows=rows), always=always)
+        lease, refused = await reserve_each(rt, call, asked_for(cubes, READ, rows=rows), always="")
         kept = [place for place, cube in enumerate(cubes) if not refused.keys() & agreements_of(cube)]
         shown, its_rows = [cubes[place] for place in kept], [rows[place] for place in kept]
         told = {one.agreement: one for one in asked_for(shown, READ, rows=its_rows)}
