@@ -3,8 +3,9 @@
 Each way ends with every number converted to float32 once, head by head, as attention over a mounted KV memory does, so
 that the first touch of each page is in it. Mapped files are measured as they lie after they were written, and after
 they went from the page cache and were read again, with the advice to read ahead and with that for huge pages. Sealed
-files are opened into memory that was just asked for, in small and in huge pages, and into memory that is there. CPU and
-wall time of this one process, the least and the median of the rounds. Prints one JSON object last.
+files are opened into memory that was just asked for, in small and in huge pages, and into buffers that were used before;
+the last also where they must come from the disk. CPU and wall time of this one process, the least and the median of the
+rounds. Prints one JSON object last.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ sys.path[:0] = [str(ROOT / "platform"), str(ROOT / "services")]
 
 import torch  # noqa: E402
 
-from memporium_services.inference.adapters import sealed_disk  # noqa: E402
+from memporium_services.inference.adapters.big_buffers import Buffers  # noqa: E402
 from memporium_services.inference.adapters.generators.safetensors_views import map_file  # noqa: E402
+from memporium_services.inference.adapters.sealed_disk import SealedDisk  # noqa: E402
 
 # SmolLM2-135M: bytes of a KV memory of one token, and tokens of one head.
 _TOKEN_BYTES, _HEAD = 23_040, 64
@@ -82,15 +84,21 @@ def measured(ways, rounds, tokens):
     }
 
 
-def opened_into(disk, file, new_room):
-    """Return a way to open a sealed file into memory as `new_room` gives it."""
+class SmallPages:
+    """Memory as the system gives it."""
+
+    def take(self, size_bytes):
+        return bytearray(size_bytes)
+
+
+def opened(disk, file, buffers, *, cold=False):
+    """Return a way to open a sealed file into these buffers."""
 
     def way():
-        before, sealed_disk.room = sealed_disk.room, new_room
-        try:
-            return disk.read(file)
-        finally:
-            sealed_disk.room = before
+        if cold:
+            drop(file.path)
+        disk._buffers = buffers
+        return disk.read(file)
 
     return way
 
@@ -108,15 +116,16 @@ def main(given):
             drop(path)
             touch(way(path), given.tokens)
             rows |= measured({label: lambda way=way: way(path)}, given.rounds, given.tokens)
-        disk = sealed_disk.SealedDisk(Path(name) / "tensors")
-        file, reused = disk.new(len(data)), bytearray(len(data))
+        disk = SealedDisk(Path(name) / "tensors")
+        file, kept = disk.new(len(data)), Buffers(2 * len(data))
         began = time.process_time()
         disk.write(file, data)
         sealing = time.process_time() - began
         ways = {
-            "sealed, small pages": opened_into(disk, file, bytearray),
-            "sealed, huge pages (the platform's)": lambda: disk.read(file),
-            "sealed, memory that is there": opened_into(disk, file, lambda _size: reused),
+            "sealed, small pages": opened(disk, file, SmallPages()),
+            "sealed, huge pages": opened(disk, file, Buffers()),
+            "sealed, buffers used again (the platform's)": opened(disk, file, kept),
+            "sealed, buffers used again, not in the page cache": opened(disk, file, kept, cold=True),
         }
         rows |= measured(ways, given.rounds, given.tokens)
         disk.close()

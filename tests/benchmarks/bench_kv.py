@@ -1,8 +1,9 @@
 """Time to first token with a memory in the prompt and as a mounted KV cache, by length of the memory and the query.
 
 For each pair of lengths, in interleaved rounds: the memory in the prompt; its KV cache from host memory, from a file in
-the page cache, from a file that must come from the disk, from a sealed file of the service's disk tier, from an object
-store (a folder, or S3 by --objects s3); on a GPU also from its own memory; the limit, the query alone; and the peer,
+the page cache, from a file that must come from the disk, from a sealed file of the service's disk tier, opened into
+memory that was used before as the service does, and into fresh memory, from an object store (a folder, or S3 by
+--objects s3); on a GPU also from its own memory; the limit, the query alone; and the peer,
 transformers itself with the memory in the prompt and with a `DynamicCache` made from tensors that are ready. Medians of
 wall and CPU time (prompts beyond 4,096 tokens are read once); gains are of CPU time, on a GPU of wall time. Every time
 goes from the bytes of the cache to the first token. The cost of building the cache is shown with the number of uses
@@ -30,6 +31,7 @@ sys.path[:0] = [str(ROOT / "platform"), str(ROOT / "services"), str(ROOT / "test
 
 import torch  # noqa: E402
 
+from memporium_services.inference.adapters.big_buffers import Buffers  # noqa: E402
 from memporium_services.inference.adapters.generators.kv_files import Stored  # noqa: E402
 from memporium_services.inference.adapters.generators.safetensors_views import map_file  # noqa: E402
 from memporium_services.inference.adapters.generators.torch_engine import CausalEngine  # noqa: E402
@@ -65,6 +67,7 @@ def arguments(given=None):
     parser.add_argument(
         "--no-prompt", action="store_true", help="take what building the cache took for the prompt: it reads as much"
     )
+    parser.add_argument("--ways", default="", help="only these, separated by commas, of those in the result's cpu_ms")
     parser.add_argument("--data-dir", type=Path, default=Path("memporium-data"), help="where converted models lie")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--quick", action="store_true", help="a tiny model, one short memory")
@@ -169,7 +172,8 @@ async def measure(bench, context, query_tokens, given, folder):
     path = folder / "kv.safetensors"
     path.write_bytes(built.data)
     await bench.store.put("kv", built.data, size_bytes=len(built.data))
-    disk = SealedDisk(folder / "tensors")
+    disk = SealedDisk(folder / "tensors", Buffers(2 * len(blob.data)))
+    fresh = SealedDisk(folder / "tensors")
     file = disk.new(len(blob.data))
     wall, cpu = time.perf_counter(), time.process_time()
     disk.write(file, blob.data)
@@ -181,15 +185,18 @@ async def measure(bench, context, query_tokens, given, folder):
         "kv_disk_cold": lambda: bench.from_disk(path, blob, query, cold=True),
         "kv_sealed": lambda: bench.from_sealed(disk, file, blob, query),
         "kv_sealed_cold": lambda: bench.from_sealed(disk, file, blob, query, cold=True),
+        "kv_sealed_fresh": lambda: bench.from_sealed(fresh, file, blob, query),
         "kv_objects": lambda: bench.from_store(blob, query),
         "query_alone": lambda: bench.first(query),
     }
     if given.no_prompt:
         del ways["prompt"]
+    if given.ways:
+        ways = {name: way for name, way in ways.items() if name in given.ways.split(",")}
     if bench.on_gpu:
         resident = bench.on_device(bench.engine.open_kv(blob))
         ways["kv_gpu"] = lambda: bench.first(query, resident)
-    if bench.peer is not None:
+    if bench.peer is not None and not given.ways:
         bench.peer.keep(memory)
         ways["peer_prompt"] = lambda: bench.peer.prompt([*memory, *query])
         ways["peer_kv"] = lambda: bench.peer.mounted(query)
@@ -202,27 +209,38 @@ async def measure(bench, context, query_tokens, given, folder):
             times, tokens[name] = await bench.clock(way)
             taken[name].append(times)
     disk.close()
+    fresh.close()
     # The first round warms up.
     taken = {name: found if len(found) == 1 else found[1:] for name, found in taken.items()}
     wall = {name: statistics.median(times[0] for times in found) for name, found in taken.items()}
     cpu = {name: statistics.median(times[1] for times in found) for name, found in taken.items()}
     spent = wall if bench.on_gpu else cpu
     spent.setdefault("prompt", build)
-    best = spent["kv_gpu"] if bench.on_gpu else spent["kv_memory"]
+    best = spent.get("kv_gpu") or spent.get("kv_memory") or min(spent.values())
     saved = spent["prompt"] - best
     return {
         "memory_tokens": built.token_count,
         "query_tokens": query_tokens,
         "wall_ms": {name: round(value * 1000, 2) for name, value in wall.items()},
         "cpu_ms": {name: round(value * 1000, 2) for name, value in cpu.items()},
+        "beyond_memory": _beyond_memory(taken) if "kv_memory" in taken else None,
         "gain": {name: round(spent["prompt"] / value, 1) for name, value in spent.items() if name != "prompt"},
         "saving": round(saved / spent["prompt"], 4),
-        "gain_over_peer": round(spent["peer_prompt"] / best, 1) if bench.peer else None,
+        "gain_over_peer": round(spent["peer_prompt"] / best, 1) if "peer_prompt" in spent else None,
         "same_tokens": len({token for name, token in tokens.items() if name != "query_alone"}) == 1,
         "kv_bytes": len(built.data),
         "sealing_ms": round(sealing * 1000, 1),
         "build_ms": round(build * 1000, 1),
         "break_even_uses": round(build / saved, 2) if saved > 0 else None,
+    }
+
+
+def _beyond_memory(taken):
+    """Return how much more CPU time each way took than memory, by the median over rounds of the ratio within each."""
+    return {
+        name: round(statistics.median(one[1] / of[1] - 1 for one, of in zip(found, taken["kv_memory"], strict=True)), 3)
+        for name, found in taken.items()
+        if name.startswith("kv_") and name != "kv_memory"
     }
 
 

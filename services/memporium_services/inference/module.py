@@ -9,6 +9,7 @@ import structlog
 from memporium.inference.v1.inference_service_pb2_grpc import add_InferenceServiceServicer_to_server
 from memporium_platform.crypto.shares import Shares
 from memporium_platform.names import new_id
+from memporium_services.inference.adapters.big_buffers import Buffers
 from memporium_services.inference.adapters.blobs_in_force_grpc import GrpcBlobsInForce
 from memporium_services.inference.adapters.checkpoints import ObjectCheckpoints
 from memporium_services.inference.adapters.entitlements_grpc import GrpcEntitlements
@@ -88,13 +89,15 @@ async def build(kernel: Kernel) -> InferenceModule:
     shares = Shares(kernel.objects, kernel.keys)
     checkpoints = ObjectCheckpoints(kernel.objects, shares, clock=kernel.clock, keep_s=settings.checkpoint_keep_s)
     registry = build_registry(settings, kernel.settings.data_dir, checkpoints=checkpoints, secret=kernel.keys.derive)
-    vault = GrpcMemoryVault(kernel.channels, max_blob_bytes=settings.max_blob_bytes)
-    files = _disk(settings.disk_tier_folder or kernel.settings.data_dir / "tensors", settings.disk_tier_bytes)
+    buffers = Buffers(settings.spare_buffer_bytes)
+    vault = GrpcMemoryVault(kernel.channels, max_blob_bytes=settings.max_blob_bytes, buffers=buffers)
+    files = _disk(settings.disk_tier_folder or kernel.settings.data_dir / "tensors", settings.disk_tier_bytes, buffers)
     cache = BlobCache(
         settings.blob_cache_bytes,
         policy=settings.blob_cache_policy,
         files=files,
         disk_bytes=settings.disk_tier_bytes,
+        spare=buffers,
     )
     entitlements = GrpcEntitlements(kernel.channels)
     uses = TierUses(kernel.keys.derive("inference/tier-uses"), most_a_tenant=settings.trace_uses)
@@ -131,12 +134,12 @@ async def build(kernel: Kernel) -> InferenceModule:
     return InferenceModule(servicer, registry, agreements, tier, forgotten)
 
 
-def _disk(folder: Path, budget_bytes: int) -> SealedDisk | None:
+def _disk(folder: Path, budget_bytes: int, buffers: Buffers) -> SealedDisk | None:
     """Return the files of the disk tier, None where there is to be none or can be none."""
     if not budget_bytes:
         return None
     try:
-        return SealedDisk(folder)
+        return SealedDisk(folder, buffers)
     except OSError as error:
         _log.warning("inference.no_disk_tier", folder=str(folder), error=error.strerror or type(error).__name__)
         return None

@@ -8,7 +8,7 @@ from memporium_services.inference.domain.memory import Use
 
 if TYPE_CHECKING:
     import mmap
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 
     from memporium_services.inference.domain.lessons import Lesson
     from memporium_services.inference.domain.memory import NewMemory, NewText, UsedMemory
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     )
 
 # Bytes of a safetensors file in memory; never written to once they are there.
-Blob: TypeAlias = "bytearray | mmap.mmap"
+Blob: TypeAlias = "bytearray | mmap.mmap | memoryview"
 
 
 class Embedder(Protocol):
@@ -322,6 +322,18 @@ class BlobFiles(Protocol):
 
     def close(self) -> None:
         """Remove all."""
+        ...
+
+
+class SpareMemory(Protocol):
+    """Memory that blobs lay in, kept for the next ones."""
+
+    def forget(self, *, but: Iterable[Blob] = ()) -> None:
+        """Use none of it again that may hold what is to be forgotten: none that is not one of these blobs'."""
+        ...
+
+    def give_back_idle(self) -> None:
+        """Give back to the system what nobody has needed for long."""
         ...
 
 

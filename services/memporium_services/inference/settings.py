@@ -103,6 +103,12 @@ class InferenceSettings(BaseSettings):
     )
     max_blob_bytes: int = Field(1 << 30, ge=1, description="Largest activation or parameter blob.")
     blob_cache_bytes: int = Field(512 << 20, ge=0, description="Host memory for tensors of mounted memories.")
+    spare_buffer_bytes: int = Field(
+        256 << 20,
+        ge=0,
+        description="Memory that tensors lay in, kept up to a minute for the next ones: fresh memory costs more than "
+        "opening what goes there. Beyond the memory for tensors; 0: none.",
+    )
     blob_cache_policy: str = Field(
         "hybrid",
         description="Which tensors stay: `lru` those used last, `lfu` used most, `hybrid` expected to save the most "

@@ -29,8 +29,16 @@ async def test_every_way_to_the_first_token_gives_the_same_one(bench):
     assert row["same_tokens"]
     assert (row["memory_tokens"], row["query_tokens"]) == (64, 8)
     ways = {"prompt", "kv_memory", "kv_disk", "kv_disk_cold", "kv_objects", "query_alone", "peer_prompt", "peer_kv"}
-    assert set(row["wall_ms"]) == {*ways, "kv_sealed", "kv_sealed_cold"}
+    assert set(row["wall_ms"]) == {*ways, "kv_sealed", "kv_sealed_cold", "kv_sealed_fresh"}
     assert all(value > 0 for value in row["wall_ms"].values())
+
+
+async def test_some_ways_alone_are_compared_with_memory(bench):
+    result = await bench.main(bench.arguments(["--quick", "--ways", "kv_memory,kv_sealed"]))
+    (row,) = result["rows"]
+    assert set(row["cpu_ms"]) == {"kv_memory", "kv_sealed", "prompt"}
+    assert set(row["beyond_memory"]) == {"kv_sealed"}
+    assert row["same_tokens"]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])

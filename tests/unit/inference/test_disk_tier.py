@@ -10,7 +10,6 @@ import threading
 import pytest
 
 from memporium_platform.errors import PlatformError, Reason
-from memporium_services.inference.adapters.big_buffers import room
 from memporium_services.inference.adapters.sealed_disk import PIECE_BYTES, SealedDisk
 from memporium_services.inference.app.blob_cache import BlobCache
 from memporium_services.inference.app.blobs_in_force import Forgotten
@@ -110,14 +109,6 @@ def test_a_disk_that_is_nearly_full_is_left_alone(disk, tmp_path, monkeypatch):
     assert files(tmp_path) == []
     usage.free += len(SECRET)
     assert disk.write(file, bytearray(SECRET))
-
-
-@pytest.mark.parametrize("size", [0, 10, 5 << 20])
-def test_room_is_writable_and_empty(size):
-    found = room(size)
-    assert len(found) == size
-    assert not any(found[:10])
-    found[: min(size, 4)] = b"abcd"[:size]
 
 
 class World:

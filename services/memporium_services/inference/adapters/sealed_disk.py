@@ -22,11 +22,12 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from memporium_platform.errors import PlatformError, Reason
-from memporium_services.inference.adapters.big_buffers import room
+from memporium_services.inference.adapters.big_buffers import Buffers
 
 if TYPE_CHECKING:
-    import mmap
     from pathlib import Path
+
+    from memporium_services.inference.ports import Blob
 
 # Stays in the processor's cache between being read and being opened.
 PIECE_BYTES = 1 << 20
@@ -56,12 +57,17 @@ class SealedFile:
 class SealedDisk:
     """A folder of sealed files. Methods that read and write block, and may run in any thread."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, buffers: Buffers | None = None) -> None:
         """Begin a folder of this process's own in `folder`, and remove what crashed ones left there.
+
+        Args:
+            folder: On a local disk.
+            buffers: What files are opened into; none: fresh memory each time.
 
         Raises:
             OSError: The folder cannot be made or written to.
         """
+        self._buffers = buffers or Buffers()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         _remove_leftovers(folder)
         self._lock_path, self._lock = _new_lock(folder)
@@ -73,7 +79,7 @@ class SealedDisk:
         cipher = AESGCM(AESGCM.generate_key(_KEY_BITS))
         return SealedFile(self._folder / secrets.token_hex(16), size_bytes, cipher)
 
-    def write(self, file: SealedFile, data: bytearray | mmap.mmap) -> bool:
+    def write(self, file: SealedFile, data: Blob) -> bool:
         """Seal `data` into a file; return False where it was deleted meanwhile, and nothing is left of it.
 
         Raises:
@@ -99,14 +105,14 @@ class SealedDisk:
             return False
         return True
 
-    def read(self, file: SealedFile) -> bytearray | mmap.mmap:
+    def read(self, file: SealedFile) -> Blob:
         """Return what is sealed in a file, in memory of its own.
 
         Raises:
             OSError: The disk does not give it back.
             PlatformError: INTEGRITY_FAILURE, where it is not what was written.
         """
-        data, piece = room(file.size_bytes), memoryview(bytearray(PIECE_BYTES + _TAG_BYTES))
+        data, piece = self._buffers.take(file.size_bytes), memoryview(bytearray(PIECE_BYTES + _TAG_BYTES))
         try:
             with file.path.open("rb", buffering=0) as source, memoryview(data) as view:
                 for number, start in enumerate(range(0, file.size_bytes, PIECE_BYTES)):

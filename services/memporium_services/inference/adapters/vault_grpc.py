@@ -15,7 +15,7 @@ from memporium.vault.v1.vault_service_pb2_grpc import VaultServiceStub
 from memporium_platform import names
 from memporium_platform.errors import PlatformError, Reason, invalid
 from memporium_platform.rpc.errors_client import reason_of
-from memporium_services.inference.adapters.big_buffers import room
+from memporium_services.inference.adapters.big_buffers import Buffers
 from memporium_services.inference.adapters.cubes import to_cube, to_memory, to_text_cube
 from memporium_services.inference.domain.memory import NewMemory, NewText, Use, UsedMemory
 
@@ -40,9 +40,10 @@ _ABSENT = frozenset({Reason.NOT_FOUND, Reason.PERMISSION_DENIED})
 class GrpcMemoryVault:
     """Memories over the vault's stubs."""
 
-    def __init__(self, channels: Channels, *, max_blob_bytes: int) -> None:
-        """Call over these channels; refuse blobs beyond the limit."""
+    def __init__(self, channels: Channels, *, max_blob_bytes: int, buffers: Buffers | None = None) -> None:
+        """Call over these channels; refuse blobs beyond the limit, and load the others into these buffers."""
         self._channels = channels
+        self._buffers = buffers or Buffers()
         self._max_blob_bytes = max_blob_bytes
 
     @property
@@ -82,7 +83,7 @@ class GrpcMemoryVault:
             digest=digest_pb2.Digest(sha256=blob.sha256, size_bytes=blob.size_bytes),
             action=_ACTIONS[action],
         )
-        data, end = room(blob.size_bytes), 0
+        data, end = self._buffers.take(blob.size_bytes), 0
         try:
             async for piece in self._stub.DownloadBlob(request):
                 if end + len(piece.data) > len(data):

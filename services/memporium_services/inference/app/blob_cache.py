@@ -22,7 +22,7 @@ from memporium_services.inference.app.disk_tier import DiskTier, Kept
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
-    from memporium_services.inference.ports import Blob, BlobFiles
+    from memporium_services.inference.ports import Blob, BlobFiles, SpareMemory
 
 # Until a load was measured: from a vault beside this service.
 _SECONDS_A_BYTE = 1e-8
@@ -73,6 +73,7 @@ class BlobCache:
         seconds: Callable[[], float] = time.monotonic,
         files: BlobFiles | None = None,
         disk_bytes: int = 0,
+        spare: SpareMemory | None = None,
     ) -> None:
         """Keep at most so many bytes, those that the policy values.
 
@@ -82,7 +83,9 @@ class BlobCache:
             seconds: Tells the time.
             files: Of the tier on a disk; None: there is none.
             disk_bytes: Bytes of that tier.
+            spare: Memory that blobs lay in: what is dropped must not stay there either.
         """
+        self._spare = spare
         self._tier = Tier(budget_bytes, policy_of(policy, budget_bytes), group=_group)
         self.policy, self.budget_bytes = policy, budget_bytes
         self._seconds = seconds
@@ -186,6 +189,7 @@ class BlobCache:
         finally:
             self._loading.pop(item.key, None)
         if loading.dropped:
+            self._clear_spare()
             return False
         self._give_up(self._tier.prefetch(item, self._seconds()))
         if item.key not in self._tier.held:
@@ -211,6 +215,7 @@ class BlobCache:
             self._forget(key)
             self._lately.pop(key, None)
             self.disk.drop(key)
+        self._clear_spare()
         return len(gone)
 
     def by_vault(self) -> dict[str, set[str]]:
@@ -221,6 +226,11 @@ class BlobCache:
             for vault in vaults:
                 found[vault].add(key)
         return dict(found)
+
+    def tidy(self) -> None:
+        """Give back memory that nobody has needed for long; to be called now and then."""
+        if self._spare is not None:
+            self._spare.give_back_idle()
 
     async def close(self) -> None:
         """Delete what lies on the disk."""
@@ -246,6 +256,7 @@ class BlobCache:
         if data and not from_disk:
             self._seconds_a_byte += _NEWEST * ((now - began) / len(data) - self._seconds_a_byte)
         if loading.dropped:
+            self._clear_spare()
             return data
         item = Item(key, len(data), now - began, loading.kept.item.labels)
         kept = Kept(item, loading.kept.agreements, loading.kept.vaults)
@@ -264,6 +275,11 @@ class BlobCache:
             kept, data = self._kept[key], self._blobs[key]
             self._forget(key)
             self.disk.offer(kept, data)
+
+    def _clear_spare(self) -> None:
+        """Keep no memory in which something that was dropped may have lain, or may still lie."""
+        if self._spare is not None:
+            self._spare.forget(but=self._blobs.values())
 
     def _note(self, key: str, vaults: frozenset[str]) -> None:
         self._lately[key] = self._lately.pop(key, frozenset()) | vaults

@@ -59,6 +59,7 @@ class Forgotten:
             await asyncio.sleep(_RECONNECT_S)
 
     def _held(self) -> dict[str, set[str]]:
+        self._cache.tidy()
         return {vault: {_digest(key) for key in keys} for vault, keys in self._cache.by_vault().items()}
 
     def _drop(self, vault: str, gone: frozenset[str]) -> None:

@@ -144,7 +144,7 @@ class ComposePlan:
 class KvBlob:
     """A KV cache as stored: a safetensors file, in memory or mapped, and what its cube says of it."""
 
-    data: bytearray | mmap = field(repr=False)
+    data: bytearray | mmap | memoryview = field(repr=False)
     token_ids_sha256: str = ""
     token_count: int = 0
 
@@ -154,7 +154,7 @@ class AdapterBlob:
     """A LoRA adapter as stored: a safetensors file and what its cube says of it."""
 
     key: str
-    data: bytearray | mmap = field(repr=False)
+    data: bytearray | mmap | memoryview = field(repr=False)
     rank: int = 8
     alpha: float = 16.0
     target_modules: tuple[str, ...] = ()

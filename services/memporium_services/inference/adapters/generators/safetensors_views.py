@@ -57,7 +57,7 @@ def map_file(path: Path) -> mmap.mmap:
     return found
 
 
-def view(data: bytearray | mmap.mmap) -> TensorFile:
+def view(data: bytearray | mmap.mmap | memoryview) -> TensorFile:
     """Return the tensors in `data`.
 
     Raises:
@@ -69,7 +69,7 @@ def view(data: bytearray | mmap.mmap) -> TensorFile:
         raise PlatformError(Reason.INTEGRITY_FAILURE, "the blob is no valid safetensors file") from err
 
 
-def _parse(data: bytearray | mmap.mmap) -> TensorFile:
+def _parse(data: bytearray | mmap.mmap | memoryview) -> TensorFile:
     if len(data) < _HEADER_LENGTH_BYTES:
         raise ValueError("too short")
     header_bytes = int.from_bytes(data[:_HEADER_LENGTH_BYTES], "little")
@@ -82,7 +82,7 @@ def _parse(data: bytearray | mmap.mmap) -> TensorFile:
     return TensorFile(tensors, metadata)
 
 
-def _tensor(data: bytearray | mmap.mmap, begin: int, entry: dict[str, Any]) -> Any:
+def _tensor(data: bytearray | mmap.mmap | memoryview, begin: int, entry: dict[str, Any]) -> Any:
     dtype, shape = _DTYPES[entry["dtype"]], [int(size) for size in entry["shape"]]
     first, last = (int(offset) for offset in entry["data_offsets"])
     count = 1

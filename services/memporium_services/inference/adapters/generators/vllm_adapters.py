@@ -194,7 +194,7 @@ def _write(folder: Path, adapter: AdapterBlob, model: str) -> None:
     writing = folder.with_name(f".{folder.name}.new")
     shutil.rmtree(writing, ignore_errors=True)
     writing.mkdir(parents=True, mode=_FOLDER_MODE)
-    contents: dict[str, bytes | bytearray | mmap.mmap] = {
+    contents: dict[str, bytes | bytearray | mmap.mmap | memoryview] = {
         "adapter_config.json": json.dumps(config).encode(),
         "adapter_model.safetensors": adapter.data,
         _RECORD: json.dumps({"agreements": sorted(adapter.agreements)}).encode(),
