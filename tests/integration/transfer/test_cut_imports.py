@@ -16,6 +16,7 @@ from memporium_platform.errors import PlatformError, Reason
 from memporium_services.vault.app import transfer_streams
 from support.bundles import tensor_file
 from support.integration_transfer import refusal
+from support.patience import eventually
 from support.platform import running_platform
 
 VAULT = "orgs/acme/vaults/pack"
@@ -107,14 +108,15 @@ async def staged(monkeypatch):
 async def test_an_import_takes_over_what_one_that_was_cut_has_left(vaults, monkeypatch, replace):
     seen = await staged(monkeypatch)
     await upload(vaults)
+    dropped = []
     with monkeypatch.context() as broken:
         # A process that dies cleans nothing up.
-        broken.setattr(transfer_streams, "drop_hidden", lambda *_: None)
+        broken.setattr(transfer_streams, "drop_hidden", lambda *arguments: dropped.append(arguments))
         call = take_in(vaults, [*texts(0, 1), tensors()], asyncio.Event(), replace=replace)
         await seen.get()
         call.cancel()
         await asyncio.gather(call, return_exceptions=True)
-        await asyncio.sleep(0.1)
+        await eventually(lambda: dropped)
     assert await names(vaults) == []
     answer = await take_in(vaults, [*texts(0, 1), tensors()], texts(2), replace=replace)
     assert (answer.imported, answer.deduplicated) == (4, 0)

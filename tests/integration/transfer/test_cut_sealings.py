@@ -23,9 +23,15 @@ FAILED = transfer_pb2.BundleState.BUNDLE_STATE_FAILED
 
 @pytest.fixture
 def impatient(monkeypatch):
-    """Let a sealing count as cut off after a second, and look for such ten times a second."""
+    """Let a sealing count as cut off after a second of the platform's clock, and look for such ten times a second."""
     monkeypatch.setenv("MEMPORIUM_TRANSFER_SEALING_TIMEOUT_S", "1")
     monkeypatch.setenv("MEMPORIUM_TRANSFER_SWEEP_INTERVAL_S", "0.1")
+
+
+@pytest.fixture
+def clock():
+    """A clock that stands still: however slow the machine, nothing is given up that a test has not put past its time."""
+    return ManualClock()
 
 
 async def cut_off(scene, monkeypatch, *, request_id=""):
@@ -58,11 +64,12 @@ async def until_failed(scene):
     return await eventually(failed)
 
 
-async def test_it_fails_with_a_reason_and_its_objects_go(tmp_path, monkeypatch, impatient):
-    async with running_scene(tmp_path) as scene:
+async def test_it_fails_with_a_reason_and_its_objects_go(tmp_path, monkeypatch, impatient, clock):
+    async with running_scene(tmp_path, clock=clock) as scene:
         scene.vaults.add(SOURCE, ["one", "two"], blobs={"kv": tensor_file()})
         await cut_off(scene, monkeypatch)
         assert scene.objects("lines")
+        clock.advance(seconds=1.1)
         bundle = await until_failed(scene)
         assert "cut off" in bundle.failure
         await eventually(lambda: not scene.objects("lines"))
@@ -74,35 +81,37 @@ async def test_it_fails_with_a_reason_and_its_objects_go(tmp_path, monkeypatch, 
         assert str((await refusal(state_of(scene))).reason) == "NOT_FOUND"
 
 
-async def test_segments_that_others_hold_stay(tmp_path, monkeypatch, impatient):
-    async with running_scene(tmp_path) as scene:
+async def test_segments_that_others_hold_stay(tmp_path, monkeypatch, impatient, clock):
+    async with running_scene(tmp_path, clock=clock) as scene:
         scene.vaults.add(SOURCE, ["one", "two"])
         kept = pb.DumpVaultRequest(vault=SOURCE, bundle_id="kept")
         await collect(scene.press.DumpVault(kept))
         before = set(scene.objects("lines"))
         scene.vaults.document(SOURCE, "c9", "three")
         await cut_off(scene, monkeypatch)
+        clock.advance(seconds=1.1)
         await until_failed(scene)
         await eventually(lambda: set(scene.objects("lines")) == before)
         request = pb.LoadBundleRequest(parent="orgs/press", bundle="orgs/press/bundles/kept", vault_id="again")
         assert len((await collect(scene.press.LoadBundle(request)))[0]) == 15
 
 
-async def test_a_start_looks_too(tmp_path, monkeypatch):
-    async with running_scene(tmp_path) as scene:
+async def test_a_start_looks_too(tmp_path, monkeypatch, clock):
+    async with running_scene(tmp_path, clock=clock) as scene:
         scene.vaults.add(SOURCE, ["one"])
         await cut_off(scene, monkeypatch)
     monkeypatch.setenv("MEMPORIUM_TRANSFER_SEALING_TIMEOUT_S", "1")
-    await asyncio.sleep(1.1)
-    async with running_scene(tmp_path) as scene:
+    clock.advance(seconds=1.1)
+    async with running_scene(tmp_path, clock=clock) as scene:
         assert (await state_of(scene)).state == FAILED
 
 
-async def test_whoever_comes_back_seals_anew_under_the_same_id(tmp_path, monkeypatch, impatient):
-    async with running_scene(tmp_path) as scene:
+async def test_whoever_comes_back_seals_anew_under_the_same_id(tmp_path, monkeypatch, impatient, clock):
+    async with running_scene(tmp_path, clock=clock) as scene:
         scene.vaults.add(SOURCE, ["one"])
         request_id = str(uuid.uuid4())
         await cut_off(scene, monkeypatch, request_id=request_id)
+        clock.advance(seconds=1.1)
         await until_failed(scene)
         request = pb.DumpVaultRequest(vault=SOURCE, bundle_id="cut", request_id=request_id)
         _, bundle = await collect(scene.press.DumpVault(request))
@@ -110,9 +119,9 @@ async def test_whoever_comes_back_seals_anew_under_the_same_id(tmp_path, monkeyp
         assert bundle.state == transfer_pb2.BundleState.BUNDLE_STATE_SEALED
 
 
-async def test_a_slow_sealing_is_not_taken_for_one_that_was_cut_off(tmp_path, monkeypatch, impatient):
+async def test_a_slow_sealing_is_not_taken_for_one_that_was_cut_off(tmp_path, monkeypatch, impatient, clock):
     """It takes three times the timeout by the platform's clock, and beats all the while."""
-    collected, clock, beats = [], ManualClock(), []
+    collected, beats = [], []
     alive = SqlBundleRows.alive
 
     async def noted(self, failed):
@@ -164,17 +173,18 @@ async def test_a_database_that_is_away_for_a_moment_does_not_end_a_sealing(tmp_p
         assert bundle.state == transfer_pb2.BundleState.BUNDLE_STATE_SEALED
 
 
-async def test_a_sealing_that_was_given_up_does_not_come_back(tmp_path, monkeypatch, impatient):
+async def test_a_sealing_that_was_given_up_does_not_come_back(tmp_path, monkeypatch, impatient, clock):
     """Its objects are gone by then: what it would publish could not be opened."""
 
     async def dawdle(_self, _vault):
+        clock.advance(seconds=1.1)
         await until_failed(scene)
         for none in ():
             yield none
 
     monkeypatch.setattr("memporium_services.transfer.adapters.grpc_vaults.GrpcVaults.relations", dawdle)
     monkeypatch.setattr(Drafts, "_keep_alive", lambda _self, _draft: asyncio.sleep(0))
-    async with running_scene(tmp_path) as scene:
+    async with running_scene(tmp_path, clock=clock) as scene:
         scene.vaults.add(SOURCE, ["one"])
         error = await refusal(collect(scene.press.DumpVault(pb.DumpVaultRequest(vault=SOURCE, bundle_id="cut"))))
         assert error.reason is Reason.CONFLICT
