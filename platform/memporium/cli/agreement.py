@@ -68,7 +68,7 @@ def seats(context: typer.Context, name: Name) -> None:
     """List who holds a seat of an agreement, and from when on it can be given back."""
     run = session(context)
     found = all_pages(run.client.memstore.list_seats, "seats", parent=run.absolute(name, "agreements"))
-    show_all(found, ["principal", "take_time", "free_time", "release_time"], as_json=run.as_json)
+    show_all(found, ["principal", "take_time", "free_time", "release_time", "holder"], as_json=run.as_json)
 
 
 @app.command(

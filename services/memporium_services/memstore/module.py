@@ -75,7 +75,7 @@ class MemstoreModule:
             consents=consents,
             explaining=Explaining(self.market),
             statements=statements,
-            seats=Seats(self.market),
+            seats=Seats(self.market, self.peers.parts.pseudonyms),
             trade=self.peers.trade,
         )
 

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from google.protobuf.duration_pb2 import Duration
 
-from memporium.memstore.v1 import entitlement_calls_pb2, licence_calls_pb2, seat_calls_pb2
+from memporium.memstore.v1 import entitlement_calls_pb2, licence_calls_pb2, seat_calls_pb2, statement_calls_pb2
 from memporium_platform.errors import PlatformError, Reason
 from memporium_platform.rpc.errors_client import reason_of
 from support.market import PLAINTEXT, licence, refused, request_id
@@ -174,3 +174,46 @@ async def test_the_provider_may_let_a_seat_go_at_any_time_and_terms_that_name_no
     assert (await release(market, agreement, "ada", org="seller")).history[0].organisation == "orgs/seller"
     with refused("PERMISSION_DENIED"):
         await seats(market, agreement, "outsider")
+
+
+async def renewed(market, old, **fields):
+    """Renew an agreement; return the one in its place."""
+    terms = licence("READ", calls=None, days=None, seat_hold=Duration(seconds=90 * 86_400), **fields)
+    request = statement_calls_pb2.AmendAgreementRequest(name=old.name, terms=terms, reason="another year")
+    talks = (await market.stub("seller").AmendAgreement(request)).negotiation
+    for trigger, org in (("Accept", "buyer"), ("Agree", "seller"), ("Verify", "buyer"), ("Finalize", "seller")):
+        talks = await market.step(talks, trigger, org=org)
+    return await market.get(talks.agreement)
+
+
+async def test_a_renewal_takes_the_seats_over_and_the_time_goes_on(market, held, clock):
+    await use(market, held, "ada", "a")
+    clock.advance(days=1)
+    await use(market, held, "ben", "b")
+    before = await seats(market, held)
+    clock.advance(days=40)
+    new = await renewed(market, held, max_seats=3)
+    assert await seats(market, new) == before
+    with refused("FAILED_PRECONDITION") as error:
+        await release(market, held, "ada")
+    assert error[0].metadata["renewed_by"] == new.name
+    # Through the old agreement, too, what is left is one seat.
+    await use(market, held, "cid", "c")
+    with refused("LICENCE_NOT_PERMITTED"):
+        await use(market, new, "dora", "d")
+    with refused("FAILED_PRECONDITION"):
+        await release(market, new, "ada")
+    clock.advance(days=49)
+    await release(market, new, "ada")
+    with refused("FAILED_PRECONDITION"):
+        await release(market, new, "ben")
+
+
+async def test_of_fewer_seats_those_who_came_first_keep_theirs(market, held, clock):
+    for who in ("ben", "ada"):
+        await use(market, held, who, who)
+        clock.advance(seconds=1)
+    new = await renewed(market, held, max_seats=1)
+    assert set(await seats(market, new)) == {"ben"}
+    with refused("LICENCE_NOT_PERMITTED"):
+        await use(market, held, "ada", "a2")

@@ -5,11 +5,10 @@ import pytest
 
 from memporium.memstore.v1 import entitlement_calls_pb2
 from memporium_services.memstore.app.peering.inbox import answer_in
-from memporium_services.memstore.app.peering.peering import say
-from memporium_services.memstore.domain.peering import speech
 from memporium_services.memstore.domain.peering.peers import EntryState
 from support.market import licence
 from support.peers import leased, two_sides, until
+from support.stated import line, state
 
 
 @pytest.fixture
@@ -34,37 +33,6 @@ async def agreed(north, south, *, org="buyer", listing_id="pack"):
     await until(there)
     await leased(south, "north")
     return name
-
-
-def line(calls=1, action="READ", **units):
-    return {"action": action, "form": "PLAINTEXT", "calls": calls, "memories": 0, "tokens": 0, "bytes": 0} | {
-        "derivations": 0,
-        **units,
-    }
-
-
-async def state(south, agreement, number, *lines, previous="", org="buyer"):
-    """Say what was used; return outcome and reason of the answer, and the digest of what was said."""
-    peering = south.parts.peering
-    fields = {
-        "from": "south",
-        "to": "north",
-        "id": f"{number}-{len(lines)}",
-        "organisation": f"orgs/{org}",
-        "kind": "usage",
-        "resource": agreement.replace("orgs/seller.north/", "orgs/seller/"),
-        "sequence": number,
-        "trigger": "state",
-        "time_us": 1,
-        "reason": "",
-        "previous": previous,
-        "lines": list(lines),
-    }
-    said = say(await peering.market.signers.of(org), speech.MESSAGE_TYPE, speech.written("message", **fields))
-    peer = await peering.peer("north")
-    answer, _ = await south.parts.calls.deliver(peer, said, await peering.statement(org))
-    found = speech.read("answer", answer, speech.ANSWER_TYPE)
-    return found["outcome"], found["reason"], said.sha256
 
 
 async def total(north, agreement):

@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from memporium.memstore.v1 import listing_pb2 as memporium_dot_memstore_dot_v1_dot_listing__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&memporium/memstore/v1/seat_calls.proto\x12\x15memporium.memstore.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#memporium/memstore/v1/listing.proto\"\xdd\x01\n\x04Seat\x12\x11\n\tprincipal\x18\x01 \x01(\t\x12-\n\ttake_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tfree_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0crelease_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x07history\x18\x05 \x03(\x0b\x32!.memporium.memstore.v1.Transition\"O\n\x10ListSeatsRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"X\n\x11ListSeatsResponse\x12*\n\x05seats\x18\x01 \x03(\x0b\x32\x1b.memporium.memstore.v1.Seat\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"z\n\x12ReleaseSeatRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\tprincipal\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x11\n\tsuccessor\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"@\n\x13ReleaseSeatResponse\x12)\n\x04seat\x18\x01 \x01(\x0b\x32\x1b.memporium.memstore.v1.Seatb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&memporium/memstore/v1/seat_calls.proto\x12\x15memporium.memstore.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#memporium/memstore/v1/listing.proto\"\xed\x01\n\x04Seat\x12\x11\n\tprincipal\x18\x01 \x01(\t\x12-\n\ttake_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tfree_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0crelease_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x07history\x18\x05 \x03(\x0b\x32!.memporium.memstore.v1.Transition\x12\x0e\n\x06holder\x18\x06 \x01(\t\"O\n\x10ListSeatsRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"X\n\x11ListSeatsResponse\x12*\n\x05seats\x18\x01 \x03(\x0b\x32\x1b.memporium.memstore.v1.Seat\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"z\n\x12ReleaseSeatRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\tprincipal\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x11\n\tsuccessor\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"@\n\x13ReleaseSeatResponse\x12)\n\x04seat\x18\x01 \x01(\x0b\x32\x1b.memporium.memstore.v1.Seatb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,13 +41,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RELEASESEATREQUEST'].fields_by_name['principal']._loaded_options = None
   _globals['_RELEASESEATREQUEST'].fields_by_name['principal']._serialized_options = b'\342A\001\002'
   _globals['_SEAT']._serialized_start=169
-  _globals['_SEAT']._serialized_end=390
-  _globals['_LISTSEATSREQUEST']._serialized_start=392
-  _globals['_LISTSEATSREQUEST']._serialized_end=471
-  _globals['_LISTSEATSRESPONSE']._serialized_start=473
-  _globals['_LISTSEATSRESPONSE']._serialized_end=561
-  _globals['_RELEASESEATREQUEST']._serialized_start=563
-  _globals['_RELEASESEATREQUEST']._serialized_end=685
-  _globals['_RELEASESEATRESPONSE']._serialized_start=687
-  _globals['_RELEASESEATRESPONSE']._serialized_end=751
+  _globals['_SEAT']._serialized_end=406
+  _globals['_LISTSEATSREQUEST']._serialized_start=408
+  _globals['_LISTSEATSREQUEST']._serialized_end=487
+  _globals['_LISTSEATSRESPONSE']._serialized_start=489
+  _globals['_LISTSEATSRESPONSE']._serialized_end=577
+  _globals['_RELEASESEATREQUEST']._serialized_start=579
+  _globals['_RELEASESEATREQUEST']._serialized_end=701
+  _globals['_RELEASESEATRESPONSE']._serialized_start=703
+  _globals['_RELEASESEATRESPONSE']._serialized_end=767
 # @@protoc_insertion_point(module_scope)

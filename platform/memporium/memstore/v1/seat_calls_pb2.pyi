@@ -31,8 +31,13 @@ class Seat(_message.Message):
     FREE_TIME_FIELD_NUMBER: _builtins.int
     RELEASE_TIME_FIELD_NUMBER: _builtins.int
     HISTORY_FIELD_NUMBER: _builtins.int
+    HOLDER_FIELD_NUMBER: _builtins.int
     principal: _builtins.str
-    """Who holds it, `orgs/{org}/principals/{principal}`."""
+    """Who holds it, `orgs/{org}/principals/{principal}`; to a provider whose consumer is on another platform,
+    `orgs/{org}/holders/{holder}`, by a pseudonym that stays the same through renewals.
+    """
+    holder: _builtins.str
+    """To a consumer whose provider is on another platform: the pseudonym by which that knows the holder."""
     @_builtins.property
     def take_time(self) -> _timestamp_pb2.Timestamp:
         """Since when."""
@@ -57,10 +62,11 @@ class Seat(_message.Message):
         free_time: _timestamp_pb2.Timestamp | None = ...,
         release_time: _timestamp_pb2.Timestamp | None = ...,
         history: _abc.Iterable[_listing_pb2.Transition] | None = ...,
+        holder: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["free_time", b"free_time", "release_time", b"release_time", "take_time", b"take_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["free_time", b"free_time", "history", b"history", "principal", b"principal", "release_time", b"release_time", "take_time", b"take_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["free_time", b"free_time", "history", b"history", "holder", b"holder", "principal", b"principal", "release_time", b"release_time", "take_time", b"take_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

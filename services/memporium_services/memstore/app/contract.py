@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from memporium_platform.errors import PlatformError, Reason
 from memporium_platform.licence.terms import DutyKind
 from memporium_platform.storage.sql.times import to_us
+from memporium_services.memstore.app.carrying import carry_seats
 from memporium_services.memstore.app.market import PLATFORM_ACTOR, Move, parsed_terms, sign_step
 from memporium_services.memstore.domain.agreements import AGREEMENT_MACHINE, Agreement, AgreementState, end_of
 from memporium_services.memstore.domain.machine import Side
@@ -83,6 +84,7 @@ def put_in_force(tx: Transaction, talks: Negotiation, move: Move, platform: Sign
             metadata = {"resource": old.name, "state": old.state.value}
             raise PlatformError(Reason.FAILED_PRECONDITION, f"{old.name} is no longer active", metadata=metadata)
         change_state(tx, old, "renew", side=Side.PLATFORM, move=by_platform, renewed_by=agreement.name)
+        carry_seats(tx, agreement)
     return agreement
 
 

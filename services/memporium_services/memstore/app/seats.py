@@ -16,6 +16,7 @@ from memporium_platform.paging import page_size
 from memporium_platform.storage.sql.times import from_us, to_us
 from memporium_services.memstore.app.agreements import party_agreement
 from memporium_services.memstore.app.market import Page, Shown, caller_org, move_by, parsed_terms, refuse, sign_step
+from memporium_services.memstore.domain.agreements import AgreementState
 from memporium_services.memstore.domain.machine import Side
 from memporium_services.memstore.domain.peering import names
 from memporium_services.memstore.domain.seats import SEAT_MACHINE, Seat, hold_of, seats_of
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from memporium_services.memstore.app.market import Market
+    from memporium_services.memstore.app.peering.seating import Pseudonyms
     from memporium_services.memstore.domain.agreements import Agreement
     from memporium_services.memstore.ports import Signer, Transaction
 
@@ -32,18 +34,25 @@ _MAX_REASON = 1000
 
 @dataclass(frozen=True, slots=True)
 class HeldSeat:
-    """A seat, and from when on its holder's organisation may give it back; 0: not while the agreement lasts."""
+    """A seat as it is shown.
+
+    Attributes:
+        seat: The seat.
+        free_us: From when on its holder's organisation may give it back; 0: not while the agreement lasts.
+        holder: What the provider's platform calls the holder, where that is another one; "": as it is called here.
+    """
 
     seat: Seat
     free_us: int
+    holder: str = ""
 
 
 class Seats:
     """Seats of agreements."""
 
-    def __init__(self, market: Market) -> None:
-        """Work on the market."""
-        self._market = market
+    def __init__(self, market: Market, pseudonyms: Pseudonyms) -> None:
+        """Work on the market; providers on other platforms know holders by pseudonyms."""
+        self._market, self._pseudonyms = market, pseudonyms
 
     async def list_of(self, parent: str, *, size: int, token: str) -> Page[Shown[HeldSeat]]:
         """Return the seats of an agreement, those that were given back too, by principal."""
@@ -54,7 +63,7 @@ class Seats:
         def fetch(tx: Transaction) -> list[Shown[HeldSeat]]:
             agreement = party_agreement(tx, parent)
             found = tx.meter.all_seats(agreement.name, after=after, limit=limit + 1)
-            return [_shown(tx, agreement, seat) for seat in found]
+            return [self._shown(tx, agreement, seat) for seat in found]
 
         found = await self._market.store.read(fetch)
         return self._market.page(scope, found, limit, lambda shown: shown.entity.seat.principal)
@@ -77,9 +86,14 @@ class Seats:
 
         def show(tx: Transaction, name: str) -> Shown[HeldSeat]:
             agreement, seat = party_agreement(tx, name), tx.meter.seat(name, principal)
-            return refuse(parent) if seat is None else _shown(tx, agreement, seat)
+            return refuse(parent) if seat is None else self._shown(tx, agreement, seat)
 
         return await self._market.mutate(work, show)
+
+    def _shown(self, tx: Transaction, agreement: Agreement, seat: Seat) -> Shown[HeldSeat]:
+        foreign = names.is_foreign(agreement.provider)
+        holder = self._pseudonyms.of(tx, agreement, seat.principal) if foreign else ""
+        return Shown(HeldSeat(seat, _free_us(tx, agreement, seat), holder), steps=tuple(tx.steps(seat.name)))
 
     def _release(
         self,
@@ -97,6 +111,8 @@ class Seats:
             refuse(agreement.name)
         if names.is_foreign(agreement.consumer):
             _fail(agreement, f"seats are kept by the platform of orgs/{agreement.consumer}, which meters the uses")
+        if agreement.state is AgreementState.RENEWED:
+            _fail(agreement, f"its seats passed to {agreement.renewed_by}", renewed_by=agreement.renewed_by)
         if seat is None or seat.end_us:
             _fail(agreement, f"{principal} holds no seat")
         if side is Side.CONSUMER:
@@ -150,7 +166,3 @@ def _pass_on(tx: Transaction, agreement: Agreement, successor: str, now_us: int)
 def _fail(agreement: Agreement, text: str, **metadata: str) -> NoReturn:
     told = {"resource": agreement.name, "term": "seats", **metadata}
     raise PlatformError(Reason.FAILED_PRECONDITION, text, metadata=told)
-
-
-def _shown(tx: Transaction, agreement: Agreement, seat: Seat) -> Shown[HeldSeat]:
-    return Shown(HeldSeat(seat, _free_us(tx, agreement, seat)), steps=tuple(tx.steps(seat.name)))

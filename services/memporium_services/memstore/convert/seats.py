@@ -21,4 +21,5 @@ def seat_out(shown: Shown[HeldSeat]) -> seat_calls_pb2.Seat:
         free_time=time_out(held.free_us),
         release_time=time_out(held.seat.end_us),
         history=steps_out(shown.steps),
+        holder=held.holder,
     )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from memporium_services.memstore.domain.machine import Machine, Side
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from memporium_platform.licence.terms import Terms
 
 
@@ -67,3 +69,20 @@ def hold_of(terms: Terms) -> int | None:
 def seats_of(terms: Terms) -> int | None:
     """Return how many seats there are by the strictest rule; None: they are not counted."""
     return min((rule.max_seats for rule in terms.rules.values() if rule.max_seats is not None), default=None)
+
+
+def carried(before: Iterable[Seat], known: Iterable[Seat], agreement: str, limit: int) -> list[Seat]:
+    """Return the seats that pass to an agreement from the one that it renews: since when they are held goes with them.
+
+    Args:
+        before: The seats of the one before.
+        known: Those that the new one has by now.
+        agreement: The new one.
+        limit: How many it has; where that is fewer, those who took theirs first keep them.
+    """
+    there = list(known)
+    room = limit - sum(not seat.end_us for seat in there)
+    principals = {seat.principal for seat in there}
+    waiting = [seat for seat in before if not seat.end_us and seat.principal not in principals]
+    waiting.sort(key=lambda seat: (seat.take_us, seat.principal))
+    return [replace(seat, agreement=agreement) for seat in waiting[: max(room, 0)]]

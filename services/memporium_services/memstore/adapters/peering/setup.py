@@ -18,6 +18,7 @@ from memporium_services.memstore.app.peering.outbox import Outbox
 from memporium_services.memstore.app.peering.peering import Peering
 from memporium_services.memstore.app.peering.registry import Registry
 from memporium_services.memstore.app.peering.replicas import Replicas
+from memporium_services.memstore.app.peering.seating import Pseudonyms
 from memporium_services.memstore.app.peering.stating import Stating
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class PeerParts:
     peering: Peering
     calls: GrpcPeerCalls
     outbox: Outbox
+    pseudonyms: Pseudonyms
     accounts: Accounts
     registry: Registry
     catalogues: Catalogues
@@ -59,12 +61,14 @@ def build_parts(kernel: Kernel, market: Market, settings: PeerSettings) -> PeerP
         settings=settings,
     )
     replicas = Replicas(peering)
+    pseudonyms = Pseudonyms(kernel.keys.derive("memstore seat holders"))
     outbox = Outbox(peering, replicas)
-    stating = Stating(peering, outbox)
+    stating = Stating(peering, outbox, pseudonyms)
     return PeerParts(
         peering=peering,
         calls=calls,
         outbox=outbox,
+        pseudonyms=pseudonyms,
         accounts=Accounts(peering, GovernanceLogs(kernel.channels)),
         registry=Registry(peering, check_certificates),
         catalogues=Catalogues(peering),

@@ -12,6 +12,7 @@ import structlog
 from pydantic import ValidationError
 
 from memporium_platform.errors import PlatformError
+from memporium_services.memstore.app.carrying import carry_seats
 from memporium_services.memstore.app.contract import tell_of_predecessors
 from memporium_services.memstore.app.market import parsed_terms
 from memporium_services.memstore.app.peering.asking import check_consent, tell_decided
@@ -177,6 +178,8 @@ class Replicas:
             _check_agreed(tx, entity)
             tx.agreements.put(_kept(tx, entity, known))
             tell_of_predecessors(tx, entity)
+            for renewal in (entity, tx.agreements.get(entity.renewed_by)):
+                carry_seats(tx, renewal)
         else:
             tx.negotiations.put(entity)
 

@@ -10,6 +10,7 @@ from memporium_platform.licence.terms import Action, Form, Period
 from memporium_platform.storage.sql.times import to_us
 from memporium_services.memstore.app.agreements import party_agreement
 from memporium_services.memstore.app.market import parsed_terms
+from memporium_services.memstore.app.peering.seating import take_seats
 from memporium_services.memstore.domain.entitlements import Draw, Units, Usage
 from memporium_services.memstore.domain.peering import speech
 from memporium_services.memstore.domain.peering.speech import Said
@@ -37,7 +38,8 @@ class UsageBook:
 
         Raises:
             PlatformError: CONFLICT where it does not follow the last one, INVALID_FIELD where a total falls,
-                LICENCE_QUOTA_EXHAUSTED where it is beyond what was agreed for the whole agreement.
+                LICENCE_QUOTA_EXHAUSTED where it is beyond what was agreed for the whole agreement,
+                LICENCE_NOT_PERMITTED where it is more seats than were agreed.
         """
 
         def work(tx: Transaction) -> None:
@@ -52,6 +54,8 @@ class UsageBook:
             if any(key not in stated or not old.within(stated[key]) for key, old in known.items()):
                 raise invalid("lines", "a total is lower than before")
             self._book(tx, agreement, stated, known, number)
+            now_us = to_us(self._market.clock.now())
+            take_seats(tx, agreement, fields, last.payload if last is not None else b"", now_us)
 
         await self._market.store.write(work)
 

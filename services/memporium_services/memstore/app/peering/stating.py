@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from memporium_platform.errors import PlatformError
 from memporium_platform.storage.sql.times import to_us
+from memporium_services.memstore.app.peering.seating import seats_out, stated_seats
 from memporium_services.memstore.app.peering.statements import USAGE, lines_in, lines_out, stated_lines
 from memporium_services.memstore.domain.peering import names
 from memporium_services.memstore.domain.peering.peers import EntryState
@@ -15,20 +16,22 @@ from memporium_services.memstore.domain.peering.peers import EntryState
 if TYPE_CHECKING:
     from memporium_services.memstore.app.peering.outbox import Outbox
     from memporium_services.memstore.app.peering.peering import Peering
+    from memporium_services.memstore.app.peering.seating import Pseudonyms
     from memporium_services.memstore.domain.agreements import Agreement
     from memporium_services.memstore.domain.peering.peers import Entry
     from memporium_services.memstore.ports import Transaction
 
 _log = structlog.get_logger(__name__)
 _BATCH = 200
+_Lines = list[tuple[str, str, tuple[int, ...]]]
 
 
 class Stating:
     """Makes usage statements."""
 
-    def __init__(self, peering: Peering, outbox: Outbox) -> None:
-        """Send them by the outbox."""
-        self._peering, self._outbox = peering, outbox
+    def __init__(self, peering: Peering, outbox: Outbox, pseudonyms: Pseudonyms) -> None:
+        """Send them by the outbox; who holds seats is told by pseudonyms."""
+        self._peering, self._outbox, self._pseudonyms = peering, outbox, pseudonyms
 
     async def state_all(self) -> int:
         """State what has changed since the last statements; return how many were made."""
@@ -50,20 +53,23 @@ class Stating:
     async def state(self, name: str) -> bool:
         """State what was used under an agreement, if that is more than was stated; return whether it was."""
 
-        def fetch(tx: Transaction) -> tuple[Agreement | None, list[tuple[str, str, tuple[int, ...]]], list[Entry]]:
+        def fetch(tx: Transaction) -> tuple[Agreement | None, _Lines, dict[str, Any] | None, list[Entry]]:
             said = [entry for entry in tx.peering.account([name]) if entry.kind == USAGE and entry.sent]
-            return tx.agreements.get(name), tx.peering.usage_lines(name), said
+            agreement = tx.agreements.get(name)
+            seats = seats_out(tx, agreement, self._pseudonyms) if agreement is not None else None
+            return agreement, tx.peering.usage_lines(name), seats, said
 
-        agreement, lines, said = await self._peering.market.store.read(fetch)
-        if agreement is None or not lines:
+        agreement, lines, seats, said = await self._peering.market.store.read(fetch)
+        if agreement is None or not (lines or (seats and seats["holders"])):
             return False
         peer_id = names.peer_of(agreement.provider)
         peer = await self._peering.market.store.read(lambda tx: tx.peering.peer(peer_id))
         waits = any(entry.state is EntryState.WAITING for entry in said)
         # What was refused is not said again unchanged.
-        if peer is None or waits or (said and stated_lines(said[-1].payload) == lines_in({"lines": lines_out(lines)})):
+        if peer is None or waits or (said and _same(said[-1].payload, lines, seats)):
             return False
         taken = [entry for entry in said if entry.state is EntryState.ACCEPTED]
+        further: dict[str, Any] = {} if seats is None else {"seats": seats}
         await self._outbox.say(
             peer,
             agreement.consumer,
@@ -74,5 +80,10 @@ class Stating:
             previous=taken[-1].sha256 if taken else "",
             lines=lines_out(lines),
             through_us=to_us(self._peering.market.clock.now()),
+            **further,
         )
         return True
+
+
+def _same(payload: bytes, lines: _Lines, seats: dict[str, Any] | None) -> bool:
+    return stated_lines(payload) == lines_in({"lines": lines_out(lines)}) and stated_seats(payload) == seats
