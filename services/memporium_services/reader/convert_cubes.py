@@ -129,7 +129,7 @@ def time_of(message: Any, field: str) -> datetime | None:
         return None
     stamp = getattr(message, field)
     # As its own `ToDatetime`, in a third of the time.
-    return _EPOCH + timedelta(seconds=stamp.seconds, microseconds=stamp.nanos // 1000)
+    return _EPOCH + timedelta(0, stamp.seconds, stamp.nanos // 1000)
 
 
 def span_out(span: Span) -> cube_pb2.SourceSpan:

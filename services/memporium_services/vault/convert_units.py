@@ -77,8 +77,13 @@ def messages(found: UnitsFound) -> Iterator[search_pb2.SearchUnitsResponse]:
             if cube is None:
                 cube = places[key] = len(places)
                 size += _add_cube(message, hit, found)
-            ranking.hits.add(cube=cube, ordinal=hit.found.ordinal, unit=unit)
-            size += _HIT_BYTES + (unit.ByteSize() if unit is not None else 0)
+            # Field by field: in half the time that arguments by name take.
+            added = ranking.hits.add()
+            added.cube, added.ordinal = cube, hit.found.ordinal
+            size += _HIT_BYTES
+            if unit is not None:
+                added.unit.CopyFrom(unit)
+                size += unit.ByteSize()
         _add_scores(ranking, hits[written:])
     summary = message.summary
     summary.revision, summary.candidates = found.revision, found.candidates
@@ -93,12 +98,9 @@ def messages(found: UnitsFound) -> Iterator[search_pb2.SearchUnitsResponse]:
 def _add_cube(message: search_pb2.SearchUnitsResponse, hit: UnitHit, found: UnitsFound) -> int:
     """Add a hit's cube; return about how many bytes that takes."""
     cube, shown = hit.cube, (found.licensed or {}).get(hit.place)
-    added = message.cubes.add(
-        name=cube.name,
-        version=hit.found.version,
-        descriptive=cube.descriptive,
-        mount=hit.ranked.candidates.mount,
-    )
+    added = message.cubes.add()
+    added.name, added.version, added.mount = cube.name, hit.found.version, hit.ranked.candidates.mount
+    added.descriptive.CopyFrom(cube.descriptive)
     if cube.behavioural.HasField("foresight_count"):
         added.foresight_count = cube.behavioural.foresight_count
     if shown is not None:

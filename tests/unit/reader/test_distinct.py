@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
+from itertools import chain
 
 from memporium_services.reader.domain.budget import distinct
 
@@ -34,4 +36,6 @@ def test_the_order_is_that_of_the_rule():
                 words[place] = frozenset(like[: max(0, len(like) - numbers.randint(0, 1))])
         order = list(range(len(words)))
         numbers.shuffle(order)
-        assert distinct(order, words.__getitem__) == _by_the_rule(order, words)
+        expected = _by_the_rule(order, words)
+        assert distinct(order, words.__getitem__) == expected
+        assert distinct(order, words.__getitem__, Counter(chain.from_iterable(words))) == expected

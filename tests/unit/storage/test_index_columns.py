@@ -11,6 +11,7 @@ from memporium_platform.storage.index import columns as columns_module
 from memporium_platform.storage.index.bm25 import K1, B, bm25
 from memporium_platform.storage.index.columns import Columns
 from memporium_platform.storage.index.postings import Directory, UnitRow
+from memporium_platform.storage.index.ranking import sorted_distinct
 
 NONE = np.empty(0, np.int64)
 EMPTY = Directory(NONE, NONE, NONE.astype(np.float32), NONE.astype(np.float32), NONE.astype(np.bool_))
@@ -69,3 +70,14 @@ def test_bm25_is_what_the_formula_says(share, filtered):
     found, scores = bm25(lists, lengths=lengths, sizes=(np.count_nonzero(lengths), int(lengths.sum())), allowed=allowed)
     assert found.tolist() == sorted(wanted)
     np.testing.assert_allclose(scores, [wanted[slot] for slot in found.tolist()], rtol=1e-5)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 400])
+def test_different_numbers_are_those_of_numpy(count):
+    numbers = np.random.default_rng(count).integers(-5, 200, count)
+    before = numbers.copy()
+    found = sorted_distinct(numbers)
+    assert found.tolist() == np.unique(numbers).tolist()
+    assert found.dtype == np.int64
+    found += 1
+    assert numbers.tolist() == before.tolist()

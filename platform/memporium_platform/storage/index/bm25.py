@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from memporium_platform.storage.index.ranking import sorted_distinct
 from memporium_platform.storage.index.vault_index import TermStatistics
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def _named(lists: Sequence[List], count: int) -> NDArray[np.int64] | None:
     """Return the slots that the lists name, sorted; None where they are so many that all may be looked at."""
     if sum(len(slots) for slots, _, _ in lists) * _SPARSE > count:
         return None
-    return np.unique(np.concatenate([slots for slots, _, _ in lists]))
+    return sorted_distinct(np.concatenate([slots for slots, _, _ in lists]))
 
 
 def _allowed(lists: Sequence[List], allowed: NDArray[np.int64], count: int) -> list[List]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from memporium_platform.storage.index.approximate import ApproximateIndex
+from memporium_platform.storage.index.ranking import sorted_distinct
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -148,12 +149,12 @@ class Neighbours:
         late = np.fromiter(self._late, np.int64, len(self._late))
         if slots is None:
             near = self.graph.candidates(query, wanted)
-            return np.union1d(near[columns.has_vector[near]], late)
+            return sorted_distinct(np.concatenate([near[columns.has_vector[near]], late]))
         # The rarer the allowed ones, the more candidates it takes to meet enough of them.
         near = self.graph.candidates(query, min(2 * wanted * columns.vectors // len(slots), most))
         may = np.zeros(columns.used, np.bool_)
         may[slots] = True
-        return np.union1d(near[may[near]], late[may[late]])
+        return sorted_distinct(np.concatenate([near[may[near]], late[may[late]]]))
 
     def save(self) -> None:
         """Keep the graph on the disk; the notes on the index must say `saved` afterwards."""

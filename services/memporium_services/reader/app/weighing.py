@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from memporium_services.reader.app.marking import marks_of
@@ -67,8 +67,9 @@ def further(weighed: Weighed, question: Question, covered: float, levers: Levers
 
 def ordered(weighed: Weighed, levers: Levers) -> list[int]:
     """Return the indices of the candidates, best first, what says nearly the same as a better one behind all others."""
-    order = [int(index) for index in weighed.ranked.order]
-    return distinct(order, lambda index: weighed.ranked.words[index]) if levers.diversity else order
+    ranked = weighed.ranked
+    order: list[int] = ranked.order.tolist()
+    return distinct(order, ranked.words.__getitem__, ranked.spread) if levers.diversity else order
 
 
 def fitted(settled: Settled, asked: Asked, gists: Sequence[Gist]) -> tuple[tuple[int, ...], Context]:
@@ -77,10 +78,10 @@ def fitted(settled: Settled, asked: Asked, gists: Sequence[Gist]) -> tuple[tuple
     entries = [entry_of(settled.candidates[index]) for index in settled.order]
     if marks:
         entries = [
-            replace(entry, marks=marks.get(index, ())) for index, entry in zip(settled.order, entries, strict=True)
+            entry._replace(marks=marks.get(index, ())) for index, entry in zip(settled.order, entries, strict=True)
         ]
     # What was put first for what it claims is worth the most, whatever its score.
-    worth = sorted(map(float, settled.ranked.scores), reverse=True)
+    worth = sorted(settled.ranked.scores.tolist(), reverse=True)
     closing = [gist.line for gist in gists]
     context = compose(entries, budget_tokens=asked.budget_tokens, limit=asked.limit, worth=worth, closing=closing)
     return tuple(settled.order[place] for place in context.chosen), context

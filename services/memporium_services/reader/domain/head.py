@@ -57,9 +57,11 @@ def covering(
         return np.zeros(len(groups))
     of_group: dict[Hashable, frozenset[str]] = {}
     for group, one in zip(groups, found, strict=True):
-        of_group[group] = of_group.get(group, one) | one
-    share = {group: math.fsum([rarity[word] for word in some]) / total for group, some in of_group.items()}
-    return np.array([share[group] for group in groups])
+        known = of_group.get(group)
+        of_group[group] = one if known is None else known | one
+    # Few stems are asked for, so many groups hold the same of them. Exact sums: sets have no order.
+    share = {some: math.fsum([rarity[word] for word in some]) / total for some in set(of_group.values())}
+    return np.array([share[of_group[group]] for group in groups])
 
 
 def lifted(scores: NDArray[np.float64], bonus: NDArray[np.float64], *, head: int = HEAD) -> NDArray[np.float64]:

@@ -91,6 +91,7 @@ class Ranked:
         parts: (n,) by part (`legs`, `analysis`, `neighbours`, `session`), in the candidates' order.
         weights: Weight of each leg that was used.
         words: Stems of each candidate.
+        spread: How many candidates hold each stem; None: not counted.
     """
 
     order: NDArray[np.int64]
@@ -98,6 +99,7 @@ class Ranked:
     parts: Mapping[str, NDArray[np.float64]]
     weights: Mapping[str, float]
     words: Sequence[frozenset[str]]
+    spread: Mapping[str, int] | None = None
 
 
 def rank(
@@ -149,7 +151,9 @@ def weigh(signals: Signals, question: Question, *, levers: Levers, weights: Weig
     placed = _placed(signals, scores, question, levers=levers, weights=weights)
     parts = {"legs": base, "analysis": analysis, "neighbours": beside, "session": session + placed - scores}
     order = np.argsort(-placed, kind="stable")
-    return Ranked(order=order, scores=placed, parts=parts, weights=leg_weights, words=signals.words)
+    return Ranked(
+        order=order, scores=placed, parts=parts, weights=leg_weights, words=signals.words, spread=signals.spread
+    )
 
 
 def _placed(

@@ -8,8 +8,10 @@ import threading
 import snowballstemmer
 
 _WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)?")
-# The same in a text of ASCII in lower case, where it is found twice as fast.
+# The same in a text of ASCII in lower case. There all that no word has becomes a blank, and only what is around an
+# apostrophe is searched: to split at blanks takes a quarter of the time.
 _ASCII_WORD = re.compile(r"[a-z0-9]+(?:'[a-z0-9]+)?")
+_BLANKED = bytes(char if chr(char) in "abcdefghijklmnopqrstuvwxyz0123456789'" else ord(" ") for char in range(256))
 _STOP_WORDS = frozenset(
     # ruff: noqa: SIM905 - a list of words
     "a about above after again all also am an and any are as at be been before being both but by can could did do does "
@@ -84,7 +86,12 @@ def _stem(word: str) -> str:
 def _words(text: str) -> list[str]:
     """Return the words of a text in lower case."""
     lower = text.lower()
-    return (_ASCII_WORD if lower.isascii() else _WORD).findall(lower)
+    if not lower.isascii():
+        return _WORD.findall(lower)
+    words = lower.encode().translate(_BLANKED).decode().split()
+    if "'" not in lower:
+        return words
+    return [part for word in words for part in (_ASCII_WORD.findall(word) if "'" in word else (word,))]
 
 
 def terms(text: str) -> list[str]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from memporium_platform.storage.index.bm25 import bm25, statistics
-from memporium_platform.storage.index.ranking import top_k
+from memporium_platform.storage.index.ranking import sorted_distinct, top_k
 from memporium_services.vault.domain.fusion import DENSE, OWN
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def search_then(
         hits[leg] = top_k(np.concatenate([here.ids, there.ids]), np.concatenate([here.scores, there.scores]), count)
     if not hits:
         return np.zeros(0, np.int64), {}, {}
-    ids = np.unique(np.concatenate([found.ids for found in hits.values()]))
+    ids = sorted_distinct(np.concatenate([found.ids for found in hits.values()]))
     scores: dict[str, NDArray[np.float64]] = {}
     ranks: dict[str, dict[int, int]] = {}
     for leg, found in hits.items():

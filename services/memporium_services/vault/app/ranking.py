@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from memporium_platform.storage.index.ranking import sorted_distinct
 from memporium_services.vault.domain.fusion import CONTEXT, DENSE, OWN, Fused, fit_weights, fuse
 from memporium_services.vault.domain.text import terms_of
 
@@ -181,7 +182,7 @@ def search_legs(
             hits[leg] = index.search_terms(terms, leg=leg, k=count, allowed=allowed)
     if not hits:
         return np.zeros(0, np.int64), {}, {}
-    ids = np.unique(np.concatenate([found.ids for found in hits.values()]))
+    ids = sorted_distinct(np.concatenate([found.ids for found in hits.values()]))
     scores: dict[str, NDArray[np.float64]] = {}
     ranks: dict[str, dict[int, int]] = {}
     for leg, found in hits.items():
