@@ -155,7 +155,7 @@ def _await_all(running):
     import grpc
     from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     for service, address in running.services.items():
         with grpc.insecure_channel(address) as channel:
             health = health_pb2_grpc.HealthStub(channel)

@@ -12,7 +12,7 @@ from memporium.demo.two_platforms import run
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(1200)
 def test_two_platforms_publish_subscribe_pull_recall_revoke_and_compare(tmp_path, monkeypatch):
     monkeypatch.setenv("MEMPORIUM_TRANSFER_SCAN_IMPORTS", "false")
     told = io.StringIO()

@@ -27,12 +27,15 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVE = "import sys; from memporium_services.cli import serve; serve(sys.argv[1:])"
-START_S = 60
+START_S = 180
+
+# Services follow governance over the wire: on a busy machine a caller that demands an epoch waits longer for it.
+SETTINGS = {"MEMPORIUM_VAULT_DEFAULT_EMBEDDING_MODEL": "hashing-384", "MEMPORIUM_EPOCH_WAIT_S": "60"}
 
 
 def environment(**settings: str) -> dict[str, str]:
     paths = os.pathsep.join(str(ROOT / name) for name in ("platform", "services"))
-    return {**os.environ, "PYTHONPATH": paths, "MEMPORIUM_VAULT_DEFAULT_EMBEDDING_MODEL": "hashing-384", **settings}
+    return {**os.environ, "PYTHONPATH": paths, **SETTINGS, **settings}
 
 
 @asynccontextmanager
@@ -66,13 +69,13 @@ async def ready(address: str) -> None:
 
 async def stopped(process: subprocess.Popen[bytes], number: int) -> int:
     process.send_signal(number)
-    return await asyncio.to_thread(process.wait, 30)
+    return await asyncio.to_thread(process.wait, 120)
 
 
 async def logged(stub: GovernanceServiceStub, action: str, key: str) -> None:
     """Wait until an action is in the organisation's audit log."""
     request = audit_pb2.QueryLogRequest(parent="orgs/acme", filter=audit_pb2.LogFilter(actions=[action]))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while not (await stub.QueryLog(request, metadata=keyed(key))).entries:
             await asyncio.sleep(0.05)
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-_START_S = 60.0
+_START_S = 180.0
 # The models that are built in, and no search for personal data in what is pulled: what is tested is the rest.
 SETTINGS = {
     "MEMPORIUM_VAULT_DEFAULT_EMBEDDING_MODEL": "hashing-384",

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVICES = ("governance", "vault", "memstore", "transfer", "inference")
-START_S = 90.0
-PULL_S = 120.0
+START_S = 240.0
+PULL_S = 300.0
 # By a command, not a function that runs in the child: that forks, and gRPC loses the calls of other threads in a fork.
 _DIES_WITH_US = ("setpriv", "--pdeathsig", "KILL") if shutil.which("setpriv") else ()
 TEXTS = (
@@ -131,7 +131,7 @@ class Deployment:
         shown = other.operator.memstore.get_platform_identity()
         given = {"address": other.peer_address, "certificates": shown.certificate, "platform_key": shown.platform_key}
         peer = Peer(**{**given, **fields})
-        peer.lease.FromMilliseconds(int(fields.get("lease_ms", 2000)))
+        peer.lease.FromMilliseconds(int(fields.get("lease_ms", 120_000)))
         return self.operator.memstore.create_peer(peer_id=other.id, peer=peer).peer
 
     def _await(self) -> None:
@@ -300,7 +300,7 @@ class Story:
             call(name=name, sequence=talks.sequence, request_id=_id(trigger))
 
 
-def wait_for(check: Callable[[], Any], *, limit_s: float = 60.0) -> Any:
+def wait_for(check: Callable[[], Any], *, limit_s: float = 180.0) -> Any:
     """Return what `check` returns once that is true; errors on the way count as not yet."""
     limit = time.monotonic() + limit_s
     while True:

@@ -94,6 +94,8 @@ class Platform:
 
 
 _TRUSTED_S = 600.0
+# A replica follows another one by looking at the database: on a busy machine that takes longer than a second.
+_EPOCH_WAIT_S = 60.0
 
 
 @asynccontextmanager
@@ -108,7 +110,7 @@ async def running_platform(
 ) -> AsyncIterator[Platform]:
     """Run services for the block. Without governance among them, keys are those of a StaticAuthorizer."""
     static = authorizer or (None if "governance" in services else StaticAuthorizer())
-    values = {"listen": "127.0.0.1:0", "grace_s": 1.0, "log_level": "ERROR", **settings}
+    values = {"listen": "127.0.0.1:0", "grace_s": 1.0, "epoch_wait_s": _EPOCH_WAIT_S, "log_level": "ERROR", **settings}
     chosen = PlatformSettings(data_dir=data_dir, **values)
     logs.configure(chosen)
     async with AsyncExitStack() as stack:

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 SERVICES = ("governance", "vault", "memstore", "transfer", "inference", "reader")
 # Usage is stated each second, so that the story need not wait for it.
 _PEER = {"USAGE_S": "1", "RETRY_S": "0.1"}
-_WAIT_S = 60.0
-_LEASE_S = 10
+_WAIT_S = 180.0
+_LEASE_S = 60
 
 
 @dataclass

@@ -62,7 +62,7 @@ async def _frequent(press, number):
     names = [one.cube.name for one in made.cubes]
     for _ in range(3):
         await press.vault.batch_get_cubes(parent=MOVES, names=names)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while True:
             request = await press.vault.list_cubes(parent=MOVES, view=cubes_pb2.CUBE_VIEW_BASIC, page_size=1000)
             heats = {cube.name: cube.behavioural.heat for cube in request.cubes}

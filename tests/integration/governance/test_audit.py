@@ -14,7 +14,7 @@ from memporium_platform.errors import Reason
 
 async def settled(client, parent, wanted):
     """Return the entries once those for which `wanted` holds are there."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while True:
             found = await client.QueryLog(audit_pb2.QueryLogRequest(parent=parent, page_size=1000))
             if any(wanted(entry.record) for entry in found.entries):

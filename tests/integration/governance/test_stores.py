@@ -27,7 +27,7 @@ from support.servers import postgres_server, postgres_url  # noqa: F401 - fixtur
 async def export_with(owner, wanted):
     """Return the export of the log once it holds `wanted`."""
     request = audit_pb2.ExportLogRequest(parent="orgs/acme")
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while True:
             data = b"".join([part.data async for part in owner.ExportLog(request)])
             if wanted in data:

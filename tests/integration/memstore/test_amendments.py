@@ -84,7 +84,7 @@ async def test_memory_under_an_old_agreement_falls_with_the_one_in_its_place(mar
     task = asyncio.create_task(watch())
 
     async def until(**states):
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             while seen != {name.name: states[key] for key, name in (("old", old), ("new", new), ("last", last))}:
                 await asyncio.sleep(0.01)
 

@@ -25,7 +25,7 @@ async def test_the_log_says_why(tmp_path):
         governance = GovernanceServiceStub(platform.channel(market.keys["buyer"]))
         found = audit_pb2.LogFilter(resource=agreement.name, effect=audit_pb2.AUDIT_EFFECT_DENY)
         request = audit_pb2.QueryLogRequest(parent="orgs/buyer", filter=found)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             while not (entries := (await governance.QueryLog(request)).entries):
                 await asyncio.sleep(0.05)
         [entry] = entries

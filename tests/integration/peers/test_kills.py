@@ -10,7 +10,7 @@ from memporium.client.errors import MemporiumError
 from support.deployments import Story, two_deployments, wait_for
 
 # Longest time for a step: a restart lies in it.
-STEP_S = 120
+STEP_S = 300
 
 
 def repeated(step):

@@ -43,7 +43,7 @@ class World:
             await self.vault.GetCube(vault_service_pb2.GetCubeRequest(name=self.cubes[name]))
         basic = vault_service_pb2.GetCubeRequest(name=self.cubes[name], view=cubes_pb2.CUBE_VIEW_BASIC)
         # Uses are written a little later.
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             while (await self.vault.GetCube(basic)).cube.behavioural.heat < times - 0.1:
                 await asyncio.sleep(0.01)
 

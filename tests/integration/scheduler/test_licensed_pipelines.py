@@ -93,7 +93,7 @@ async def test_deliveries_leave_licensed_memory_where_it_is(place):
     await _run(place)
     spec = job_pb2.JobSpec(deliver_cubes=job_pb2.DeliverCubes(vault=place.own, target=target))
     job = (await place.jobs.CreateJob(jobs_pb.CreateJobRequest(parent="orgs/acme", spec=spec))).job
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         async for response in place.jobs.WatchJob(jobs_pb.WatchJobRequest(name=job.name)):
             job = response.job
     assert (dict(job.result)["delivered"], dict(job.result)["skipped"]) == ("1", "2")

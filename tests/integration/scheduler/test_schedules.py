@@ -64,7 +64,7 @@ class Place:
     async def get(self, name):
         return (await self.jobs.GetSchedule(schedule_pb2.GetScheduleRequest(name=name))).schedule
 
-    async def until(self, check, limit_s=30.0):
+    async def until(self, check, limit_s=120.0):
         deadline = time.monotonic() + limit_s
         while not await check():
             assert time.monotonic() < deadline, "it did not come"

@@ -50,7 +50,7 @@ def _texts(client, parent):
             return found
 
 
-def _until(check, limit_s=60.0):
+def _until(check, limit_s=180.0):
     deadline = time.monotonic() + limit_s
     while not check():
         assert time.monotonic() < deadline, "it did not come"
@@ -81,7 +81,7 @@ def test_deliveries_survive_kills(tmp_path):
                 server.start()
         finally:
             stop.set()
-            writer.join(60)
+            writer.join(180)
         with Client(server.address, api_key=key) as client:
             wanted = {text for text, out in texts if out}
             assert len(wanted) > 5
@@ -108,4 +108,4 @@ def test_deliveries_survive_kills(tmp_path):
                 except MemporiumError:
                     return False
 
-            _until(restored, 90)
+            _until(restored)

@@ -77,7 +77,7 @@ async def answers(world: World, key: str, chosen: list[Method], *, seed: int = 1
 
     async def one(method: Method, requests: list[Message]) -> tuple[Method, bytes, Outcome]:
         async with limit:
-            timeout_s = 1 if method.endless else 20
+            timeout_s = 30 if method.endless else 60
             found = await outcome(world.platform.channel(key), method, requests, timeout_s=timeout_s)
             return method, b"\0".join(request.SerializeToString() for request in requests), found
 

@@ -104,7 +104,7 @@ async def test_at_the_end_all_that_was_made_goes_and_recall_says_why(scene):
     assert "by us" in {item.attribution for item in before.items}
 
     await scene.market.end(agreement.name, "Revoke")
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while True:
             recalled = await scene.recall()
             if recalled.refusals and "was deleted" in recalled.refusals[0].message:
@@ -150,7 +150,7 @@ async def test_a_search_waits_for_consent_and_is_counted_with_what_it_found(scen
     assert not (await scene.recall()).refusals
     [balance] = (await scene.market.entitlement(agreement.name)).balances
     assert balance.used in {1, 2}
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while not (last := await scene.recall()).refusals:
             pass
     assert last.refusals[0].reason == "LICENCE_QUOTA_EXHAUSTED"

@@ -28,7 +28,7 @@ async def pack(place: VaultPlace) -> str:
 async def _ended(place: VaultPlace, own: str, state: str = "REVOKED") -> list[str]:
     """End the agreement; return the mounts' explanations once the pack is gone."""
     place.memstore.set_state(A1, state, delete_on_expiry=True, reason=REASON)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while True:
             found = (await place.stub.ListMounts(api.ListMountsRequest(parent=own))).mounts
             if all(mount.ended for mount in found):

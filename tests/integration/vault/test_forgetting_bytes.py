@@ -12,6 +12,8 @@ import io
 import shutil
 import sqlite3
 import sys
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -48,7 +50,6 @@ from support.vaults import reason, search
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 SERVICES = ("governance", "vault", "inference", "memstore", "transfer", "reader", "scheduler")
 NOTES, MODEL = "orgs/acme/vaults/notes", "tiny-random"
@@ -187,7 +188,7 @@ class Life:
         spec = job_pb2.JobSpec(build_activation=job_pb2.BuildActivation(vault=NOTES, cubes=cubes[:1], model=MODEL))
         request = scheduler_service_pb2.CreateJobRequest(parent="orgs/acme", spec=spec, request_id="job")
         job = (await self.jobs.CreateJob(request)).job
-        async for _ in self.jobs.WatchJob(scheduler_service_pb2.WatchJobRequest(name=job.name), timeout=30):
+        async for _ in self.jobs.WatchJob(scheduler_service_pb2.WatchJobRequest(name=job.name), timeout=300):
             pass
 
     async def _pass_on(self) -> None:
@@ -362,11 +363,13 @@ async def _stored_of(database: Any, uid: str, data: Path) -> dict[bytes, str]:
         if any(coarse) and coarse in linked:
             found[coarse] = "graph"
     # Its owner holds it alone: a copy is read.
-    copied = shutil.copytree(data / "index" / uid, data.parent / f"index-copy-{uid}")
-    with contextlib.closing(sqlite3.connect(copied / "terms.sqlite")) as index:
-        for terms in index.execute("SELECT own, context FROM unit_terms"):
-            for value in terms:
-                keep(value, "index terms")
+    with tempfile.TemporaryDirectory(dir=data.parent) as copied:
+        for path in (data / "index" / uid).glob("terms.sqlite*"):
+            shutil.copy(path, copied)
+        with contextlib.closing(sqlite3.connect(Path(copied) / "terms.sqlite")) as index:
+            for terms in index.execute("SELECT own, context FROM unit_terms"):
+                for value in terms:
+                    keep(value, "index terms")
     for path in (data / "objects" / "data" / "vaults" / uid).rglob("*"):
         if path.is_file():
             keep(path.read_bytes(), "objects")
