@@ -247,11 +247,19 @@ class MemoryVault(Protocol):
         ...
 
     async def create(self, new: NewMemory, *, progress: Callable[[int, int], None]) -> UsedMemory:
-        """Upload the blob and make the cube; a repeated call with the same request id gives the same cube."""
+        """Upload the blob and make the cube; a repeated call with the same request id gives the same cube.
+
+        Raises:
+            PlatformError: NOT_FOUND, where a parent was forgotten meanwhile, also in the last moment: nothing is made.
+        """
         ...
 
     async def create_text(self, new: NewText) -> UsedMemory:
-        """Make a cube of statements, related to what it was made from; a repeated call gives the same cube."""
+        """Make a cube of statements, related to what it was made from; a repeated call gives the same cube.
+
+        Raises:
+            PlatformError: NOT_FOUND, as for `create`.
+        """
         ...
 
 

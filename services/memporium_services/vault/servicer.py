@@ -63,7 +63,13 @@ class VaultServicer(ChangeMethods, VaultServiceServicer):
     async def CreateCube(self, request: _api.CreateCubeRequest, context: Any) -> _api.CreateCubeResponse:
         new = cubes_pb2.NewCube(cube_id=request.cube_id, cube=request.cube, unit_vectors=request.unit_vectors)
         [made], revision = await self._app.creating.create(
-            current_call(), request.parent, [new], request.reason, batch=False, expired=request.expired
+            current_call(),
+            request.parent,
+            [new],
+            request.reason,
+            batch=False,
+            expired=request.expired,
+            require_parents=request.require_parents,
         )
         return _api.CreateCubeResponse(
             cube=made.cube, deduplicated=made.deduplicated, near_duplicates=made.near, revision=revision

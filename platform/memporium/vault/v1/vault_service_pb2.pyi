@@ -405,6 +405,7 @@ class CreateCubeRequest(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     EXPIRED_FIELD_NUMBER: _builtins.int
+    REQUIRE_PARENTS_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """The vault: `orgs/{org}/vaults/{vault}`."""
     cube_id: _builtins.str
@@ -416,6 +417,11 @@ class CreateCubeRequest(_message.Message):
     expired: _builtins.bool
     """True: the cube, KV or LoRA memory, is EXPIRED from the first, as what was made and found wanting is: kept for the
     vault's grace period, to be restored or forgotten, and never in use before that.
+    """
+    require_parents: _builtins.bool
+    """True: each cube in the lineage's `parents` must be there at the moment of the write, else NOT_FOUND and nothing is
+    written: what was forgotten while something was made of it leaves nothing behind. For services, which have used the
+    parents on the caller's behalf.
     """
     @_builtins.property
     def cube(self) -> _cube_pb2.Cube:
@@ -435,10 +441,11 @@ class CreateCubeRequest(_message.Message):
         reason: _builtins.str = ...,
         request_id: _builtins.str = ...,
         expired: _builtins.bool = ...,
+        require_parents: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cube", b"cube"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cube", b"cube", "cube_id", b"cube_id", "expired", b"expired", "parent", b"parent", "reason", b"reason", "request_id", b"request_id", "unit_vectors", b"unit_vectors"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cube", b"cube", "cube_id", b"cube_id", "expired", b"expired", "parent", b"parent", "reason", b"reason", "request_id", b"request_id", "require_parents", b"require_parents", "unit_vectors", b"unit_vectors"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

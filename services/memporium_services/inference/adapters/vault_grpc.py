@@ -109,7 +109,7 @@ class GrpcMemoryVault:
             raise error from err
 
     async def create(self, new: NewMemory, *, progress: Callable[[int, int], None]) -> UsedMemory:
-        """Upload the blob and make the cube."""
+        """Upload the blob and make the cube, as long as none of its parents was forgotten."""
         try:
             await self._stub.UploadBlob(_upload(new, progress))
             cube = to_cube(new)
@@ -120,6 +120,7 @@ class GrpcMemoryVault:
                 reason=new.reason or new.derivation,
                 request_id=new.request_id,
                 expired=new.expired,
+                require_parents=True,
             )
             answer = await self._stub.CreateCube(request)
         except grpc.aio.AioRpcError as err:
@@ -137,6 +138,7 @@ class GrpcMemoryVault:
             cube=cube,
             reason=new.reason or new.derivation,
             request_id=new.request_id,
+            require_parents=True,
         )
         try:
             answer = await self._stub.CreateCube(request)

@@ -11,7 +11,7 @@ from memporium_platform import audit, idempotency, names
 from memporium_platform.errors import invalid
 from memporium_services.vault.app import codec, content
 from memporium_services.vault.app.drafting import Origin, Wanted, draft_cubes, matrix
-from memporium_services.vault.app.parentage import carry_licences
+from memporium_services.vault.app.parentage import carry_licences, demand_parents
 from memporium_services.vault.app.reading import (
     find_cubes,
     refuse_private,
@@ -56,17 +56,28 @@ class Creating:
         self._follower = follower
 
     async def create(
-        self, call: Call, parent: str, news: Sequence[NewCube], reason: str, *, batch: bool, expired: bool = False
+        self,
+        call: Call,
+        parent: str,
+        news: Sequence[NewCube],
+        reason: str,
+        *,
+        batch: bool,
+        expired: bool = False,
+        require_parents: bool = False,
     ) -> tuple[list[Made], int]:
         """Make cubes, all or none, `expired` ones from the first; return what became of them, and the revision.
 
+        With `require_parents`, all cubes of their lineage must be there when they are written.
+
         Raises:
-            PlatformError: INVALID_FIELD, NOT_FOUND, VAULT_READ_ONLY, ALREADY_EXISTS, QUOTA_EXCEEDED, BLOB_MISSING,
-                MODEL_MISMATCH and what the embedder raises.
+            PlatformError: INVALID_FIELD, NOT_FOUND (the vault, or a parent), VAULT_READ_ONLY, ALREADY_EXISTS,
+                QUOTA_EXCEEDED, BLOB_MISSING, MODEL_MISMATCH and what the embedder raises.
         """
         rt = self._rt
         if len(news) > rt.settings.max_batch_cubes:
             raise invalid("cubes", f"at most {rt.settings.max_batch_cubes} in one batch")
+        demanded = self._demanded(call, news) if require_parents else []
         vault = await rt.vault(parent, field="parent")
         refuse_read_only(vault)
         cipher = await rt.cipher(vault)
@@ -80,6 +91,7 @@ class Creating:
         def run(conn: Connection) -> WriteOutcome:
             nonlocal ran
             ran = True
+            demand_parents(rt.store(conn), demanded)
             outcome = write_drafts(rt, rt.store(conn), vault, cipher, drafts, now_us=now_us)
             made = [one.row.cube_id for one in outcome.written if not one.deduplicated]
             resource = f"{vault.name}/cubes/{made[0]}" if len(made) == 1 else vault.name
@@ -160,6 +172,16 @@ class Creating:
             return
         if any(new.cube.governance.licences for new in news):
             raise invalid("cube.governance.licences", "is set by the platform alone")
+
+    @staticmethod
+    def _demanded(call: Call, news: Sequence[NewCube]) -> list[Cube]:
+        """Return the new cubes whose parents must be there.
+
+        Whether a cube is there is told to services, which have used it for the caller, not to who guesses names.
+        """
+        if not call.principal.via:
+            raise invalid("require_parents", "is for services")
+        return [new.cube for new in news]
 
     def _made(self, call: Call, vault: VaultRow, cipher: VaultCipher, one: Written) -> Made:
         refuse_private(call, vault, one.row)

@@ -23,13 +23,12 @@ if TYPE_CHECKING:
 _PAGE = 500
 _TENSORS = (cube_pb2.MEMORY_FORM_ACTIVATION, cube_pb2.MEMORY_FORM_PARAMETER)
 _SUMMARIES = (cube_pb2.SEMANTIC_TYPE_SCENE, cube_pb2.SEMANTIC_TYPE_PROFILE)
+_MADE = (cube_pb2.ORIGIN_MERGE, cube_pb2.ORIGIN_CONVERSION, cube_pb2.ORIGIN_FINE_TUNING)
 # Any of these may be derived; all else is what somebody wrote.
 _KINDS = (
     Selection(forms=_TENSORS, states=ALL_STATES),
     Selection(semantic_types=_SUMMARIES, states=ALL_STATES),
-    Selection(
-        origins=(cube_pb2.ORIGIN_MERGE, cube_pb2.ORIGIN_CONVERSION, cube_pb2.ORIGIN_FINE_TUNING), states=ALL_STATES
-    ),
+    Selection(origins=_MADE, states=ALL_STATES),
 )
 _DERIVED_FROM, _NEAR, _PART_OF = (
     cube_pb2.RELATION_KIND_DERIVED_FROM,
@@ -57,6 +56,27 @@ async def lineage_of(rt: Runtime, vault: VaultRow, cipher: VaultCipher) -> dict[
             if len(rows) < _PAGE:
                 break
             after = (rows[-1].cube_id, rows[-1].cube_id)
+    return children
+
+
+def lineage_since(
+    store: Store, vault: VaultRow, cipher: VaultCipher, lineage: Mapping[str, set[str]]
+) -> dict[str, set[str]]:
+    """Return a lineage with what derived cubes say that were written since `vault` was read, before the lineage was.
+
+    Within the transaction that forgets, so that nothing that was made meanwhile is left over. New cubes name in their
+    metadata what they were made from; payloads need not be opened.
+    """
+    children, limit = {parent: set(of) for parent, of in lineage.items()}, _PAGE
+    prefix, start = f"{vault.name}/cubes/", vault.revision + 1
+    while len(changes := store.changes(vault.uid, from_revision=start, limit=limit)) == limit:
+        limit *= 4
+    for row in store.cubes(vault.uid, sorted({change.cube_id for change in changes})).values():
+        if row.form not in _TENSORS and row.semantic_type not in _SUMMARIES and row.origin not in _MADE:
+            continue
+        for name in codec.cube_of(vault, row, cipher).behavioural.lineage.parents:
+            if name.startswith(prefix):
+                children.setdefault(name.removeprefix(prefix), set()).add(row.cube_id)
     return children
 
 

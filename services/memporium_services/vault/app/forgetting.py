@@ -16,7 +16,7 @@ from memporium.vault.v1.cubes_pb2 import FORGET_WHY_ASKED, FORGET_WHY_DERIVED, F
 from memporium_platform import audit, idempotency, names
 from memporium_platform.errors import PlatformError, Reason, etag_mismatch, invalid, not_found
 from memporium_services.vault.app import codec
-from memporium_services.vault.app.derivations import lineage_of, made_from, near_duplicates
+from memporium_services.vault.app.derivations import lineage_of, lineage_since, made_from, near_duplicates
 from memporium_services.vault.app.follower import Waiting
 from memporium_services.vault.app.forget_asked import Chosen, ForgetAsked, Forgotten
 from memporium_services.vault.app.forgetting_branches import branches_of, forget_in_branches
@@ -95,7 +95,8 @@ class Forgetting:
                 rows = find_cubes(store, call, vault, ids)
             more = len(rows) > MAX_FORGET_CUBES
             rows = rows[:MAX_FORGET_CUBES]
-            parents = made_from(store, vault.uid, [row.cube_id for row in rows], lineage)
+            whole = lineage_since(store, vault, cipher, lineage)
+            parents = made_from(store, vault.uid, [row.cube_id for row in rows], whole)
             derived = list(store.cubes(vault.uid, list(parents)).values())
             if asked.keep_derived:
                 return Chosen(rows, kept=[row.cube_id for row in derived], more=more)

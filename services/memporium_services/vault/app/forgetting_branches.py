@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from memporium_platform.errors import PlatformError
-from memporium_services.vault.app.derivations import lineage_of, made_from
+from memporium_services.vault.app.derivations import lineage_of, lineage_since, made_from
 from memporium_services.vault.app.forget_asked import Chosen
 from memporium_services.vault.app.reading import condition_of
 from memporium_services.vault.app.retention import settings_of
@@ -103,9 +103,15 @@ async def in_branches(
         branch_cipher = await rt.cipher(branch)
         lineage = {} if keep_derived else await lineage_of(rt, branch, branch_cipher)
 
-        def same(store: Store, branch: VaultRow = branch, lineage: Mapping[str, set[str]] = lineage) -> Chosen:
+        def same(
+            store: Store,
+            branch: VaultRow = branch,
+            cipher: VaultCipher = branch_cipher,
+            lineage: Mapping[str, set[str]] = lineage,
+        ) -> Chosen:
             rows = list(store.cubes(branch.uid, gone).values())
-            parents = {} if keep_derived else made_from(store, branch.uid, [r.cube_id for r in rows], lineage)
+            whole = {} if keep_derived else lineage_since(store, branch, cipher, lineage)
+            parents = {} if keep_derived else made_from(store, branch.uid, [r.cube_id for r in rows], whole)
             return Chosen(rows + list(store.cubes(branch.uid, list(parents)).values()), parents)
 
         found = await rt.db.read(lambda conn, same=same: same(rt.store(conn)))  # type: ignore[misc]

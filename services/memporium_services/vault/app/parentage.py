@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from memporium_platform import names
+from memporium_platform.errors import not_found
 from memporium_services.vault.app import codec, content
 from memporium_services.vault.app.licensing import (
     DERIVE_LORA,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from memporium_platform.call import Call
     from memporium_services.vault.app.runtime import Runtime
     from memporium_services.vault.domain.rows import CubeRow, VaultRow
+    from memporium_services.vault.ports import Store
 
 _ACTIONS = {
     content.FORMS["activation"]: MATERIALISE_KV,
@@ -53,6 +55,26 @@ def parents_of(cube: Cube) -> list[str]:
     payload = cube.payload
     named = [*cube.behavioural.lineage.parents, *payload.activation.source_cubes, *payload.parameter.source_cubes]
     return list(dict.fromkeys(named))
+
+
+def demand_parents(store: Store, cubes: Iterable[Cube]) -> None:
+    """Refuse cubes made from others that are not there any more, within the transaction that writes them.
+
+    What an adapter's own parents were trained on is not asked for: it may have been forgotten, and the adapter kept.
+
+    Raises:
+        PlatformError: NOT_FOUND.
+    """
+    wanted: dict[tuple[str, str], dict[str, str]] = {}
+    for name in dict.fromkeys(name for cube in cubes for name in cube.behavioural.lineage.parents):
+        ids = names.CUBE.parse(name, "cube.behavioural.lineage.parents")
+        wanted.setdefault((ids["org"], ids["vault"]), {})[ids["cube"]] = name
+    for where, named in wanted.items():
+        vault = store.vault(*where)
+        there = store.cubes(vault.uid, list(named)) if vault is not None else {}
+        for cube_id, name in named.items():
+            if cube_id not in there:
+                raise not_found(name)
 
 
 async def carry_licences(rt: Runtime, call: Call, vault: VaultRow, cubes: Sequence[Cube]) -> Lease:

@@ -1,0 +1,110 @@
+"""What is made of memory is not left over where the memory is forgotten in the same moment, in either order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from memporium.cube.v1.cube_pb2 import ORIGIN_CONVERSION, ORIGIN_USER_INPUT, Behavioural, Cube, Lineage
+from memporium.vault.v1 import vault_service_pb2 as api
+from memporium_platform.call import acting_as
+from memporium_platform.errors import Reason
+from memporium_services.vault.app import forgetting, forgetting_branches
+from support.licensed import owner_of
+from support.vaults import cell, reason
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from support.vaults import VaultPlace
+
+
+def made_of(parents: Sequence[str], *, fact: str = "made of it", origin: int = ORIGIN_CONVERSION) -> Cube:
+    cube = cell(fact, origin=origin)
+    cube.behavioural.CopyFrom(Behavioural(lineage=Lineage(parents=parents, derivation="test")))
+    return cube
+
+
+async def by_service(place: VaultPlace, vault: str, cube: Cube, **more: object) -> api.CreateCubeResponse:
+    """Make a cube as a service does for the owner."""
+    request = api.CreateCubeRequest(parent=vault, cube=cube, require_parents=True, **more)
+    with acting_as(owner_of(place)):
+        return await place.internal("inference").CreateCube(request)
+
+
+async def names(place: VaultPlace, vault: str) -> set[str]:
+    return {one.name for one in (await place.stub.ListCubes(api.ListCubesRequest(parent=vault))).cubes}
+
+
+async def test_a_cube_is_not_stored_once_any_of_its_parents_is_forgotten(place: VaultPlace) -> None:
+    vault, other = await place.vault(), await place.vault("other")
+    here = (await place.create(vault, cell("it rains"))).cube.name
+    there = (await place.create(other, cell("it snows"))).cube.name
+    made = (await by_service(place, vault, made_of([here, there]))).cube.name
+    await place.stub.ForgetCubes(api.ForgetCubesRequest(parent=other, names=[there]))
+    again = by_service(place, vault, made_of([here, there], fact="once more"), request_id="r-1")
+    assert await reason(again) is Reason.NOT_FOUND
+    assert await names(place, vault) == {here, made}
+    gone = f"{vault.rpartition('/')[0]}/no-vault/cubes/it"
+    assert await reason(by_service(place, vault, made_of([gone]))) is Reason.NOT_FOUND
+    assert await reason(by_service(place, vault, made_of(["it"]))) is Reason.INVALID_FIELD
+    # Who does not ask for it keeps what names a cube that is gone, as before.
+    await place.create(vault, made_of([there], fact="kept"))
+    assert len(await names(place, vault)) == 3
+
+
+async def test_what_was_stored_is_told_again_though_its_parent_is_gone_since(place: VaultPlace) -> None:
+    vault, other = await place.vault(), await place.vault("other")
+    parent = (await place.create(other, cell("it rains"))).cube.name
+    first = await by_service(place, vault, made_of([parent]), request_id="r-2")
+    await place.stub.ForgetCubes(api.ForgetCubesRequest(parent=other, names=[parent]))
+    assert (await by_service(place, vault, made_of([parent]), request_id="r-2")).cube.name == first.cube.name
+
+
+async def test_nobody_learns_by_it_which_cubes_there_are(place: VaultPlace) -> None:
+    vault = await place.vault()
+    parent = (await place.create(vault, cell("it rains"))).cube.name
+    for name in (parent, f"{vault}/cubes/none"):
+        request = api.CreateCubeRequest(parent=vault, cube=made_of([name]), require_parents=True)
+        assert await reason(place.stub.CreateCube(request)) is Reason.INVALID_FIELD
+
+
+@pytest.mark.parametrize(("origin", "left"), [(ORIGIN_CONVERSION, False), (ORIGIN_USER_INPUT, True)])
+async def test_what_is_stored_while_its_parent_is_being_forgotten_goes_with_it(
+    place: VaultPlace, monkeypatch: pytest.MonkeyPatch, origin: int, left: bool
+) -> None:
+    vault = await place.vault()
+    parent = (await place.create(vault, cell("it rains"))).cube.name
+    read, made = forgetting.lineage_of, []
+
+    async def then_made(*of: object) -> dict[str, set[str]]:
+        # Just after what was made of what has been read, and before the transaction.
+        lineage = await read(*of)  # type: ignore[arg-type]
+        child = (await by_service(place, vault, made_of([parent], origin=origin))).cube.name
+        made.extend([child, (await by_service(place, vault, made_of([child], fact="of that"))).cube.name])
+        return lineage
+
+    monkeypatch.setattr(forgetting, "lineage_of", then_made)
+    done = await place.stub.ForgetCubes(api.ForgetCubesRequest(parent=vault, names=[parent]))
+    # What somebody wrote stays, whatever it names; what was made goes, and what was made of that.
+    assert await names(place, vault) == (set(made) if left else set())
+    assert done.receipt.cubes == (1 if left else 3)
+
+
+async def test_the_same_holds_in_branches(place: VaultPlace, monkeypatch: pytest.MonkeyPatch) -> None:
+    vault = await place.vault()
+    parent = (await place.create(vault, cell("it rains"))).cube.name
+    request = api.CreateVaultRequest(parent=place.org.name, vault_id="branch", branch_of=vault)
+    branch = (await place.stub.CreateVault(request)).vault.name
+    copy = f"{branch}/cubes/{parent.rpartition('/')[2]}"
+    read = forgetting_branches.lineage_of
+
+    async def then_made(*of: object) -> dict[str, set[str]]:
+        lineage = await read(*of)  # type: ignore[arg-type]
+        await by_service(place, branch, made_of([copy]))
+        return lineage
+
+    monkeypatch.setattr(forgetting_branches, "lineage_of", then_made)
+    await place.stub.ForgetCubes(api.ForgetCubesRequest(parent=vault, names=[parent]))
+    assert await names(place, branch) == set()
