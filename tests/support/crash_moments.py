@@ -7,12 +7,13 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 from memporium_services.memstore.adapters.peers import TransferSealer
+from memporium_services.memstore.app.peering.goods import OwnGoods
 from memporium_services.transfer.adapters.bundle_objects import StoredBundles
 from memporium_services.transfer.app.importing import Importing
 from memporium_services.vault.app import transfer_streams
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
 Streams = transfer_streams.TransferStreams
 
@@ -39,6 +40,18 @@ def _after(owner: Any, name: str) -> None:
     setattr(owner, name, last)
 
 
+def _once_sent() -> None:
+    """One object was sent, and nobody says that it was all of it."""
+    working = OwnGoods.read
+
+    async def last(*arguments: Any, **more: Any) -> AsyncIterator[tuple[int, bytes]]:
+        async for part in working(*arguments, **more):
+            yield part
+        die()
+
+    setattr(OwnGoods, "read", last)  # noqa: B010 - a method is not assigned to
+
+
 def _in_the_transaction() -> None:
     """Everything is written that makes an import visible, and not committed."""
     working = transfer_streams.publish
@@ -57,6 +70,12 @@ PULLING: dict[str, Callable[[], None]] = {
     "publication is not committed": _in_the_transaction,
     "it is published": lambda: _after(Streams, "_publish"),
     "it is not noted that it was imported": lambda: _before(Importing, "_record"),
+}
+# At the publisher's platform, while a subscriber on another one pulls.
+SENDING: dict[str, Callable[[], None]] = {
+    "the other's copy is half made": PULLING["its copy is half made"],
+    "the first object is asked for": lambda: _before(OwnGoods, "read"),
+    "the first object is sent": _once_sent,
 }
 # While the publisher releases.
 RELEASING: dict[str, Callable[[], None]] = {

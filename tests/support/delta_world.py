@@ -35,6 +35,7 @@ FIRST = {
 }
 SECOND = {**FIRST, "c1": "the south tower fell down", "c8": "the glass tower is new"}
 del SECOND["c3"]
+TERMS = licence("READ", "RETRIEVE", calls=None, forms=("PLAINTEXT", "ACTIVATION"))
 SETTINGS = {"MEMPORIUM_VAULT_DEFAULT_EMBEDDING_MODEL": "hashing-384", "MEMPORIUM_TRANSFER_SCAN_IMPORTS": "false"}
 
 
@@ -53,15 +54,23 @@ class DeltaWorld(Market):
 
     async def build(self) -> None:
         """Sell and pull the first release; change the seller's vault for the next."""
+        await self.fill()
+        agreement = await self.agreement(TERMS)
+        self.agreement_name = agreement.name
+        await self.release(agreement.listing)
+        await self.pull("pack")
+        await self.change()
+
+    async def fill(self) -> None:
+        """Write what the first release has."""
         await self.seller.CreateVault(vault_pb.CreateVaultRequest(parent="orgs/seller", vault_id="expert"))
         for cube_id, text in FIRST.items():
             await self._remember(cube_id, text)
         # Tensors are in the recipients' copies, so that there is one.
         await self._tensors("kv", tensor_file({"k": [0.5] * 64}))
-        agreement = await self.agreement(licence("READ", "RETRIEVE", calls=None, forms=("PLAINTEXT", "ACTIVATION")))
-        self.agreement_name = agreement.name
-        await self.release(agreement.listing)
-        await self.pull("pack")
+
+    async def change(self) -> None:
+        """Write what the second one has."""
         for cube_id, text in SECOND.items():
             if FIRST.get(cube_id) != text:
                 await self._forget(cube_id)
