@@ -26,6 +26,9 @@ class _Store:
         self.read += unit_ids
         return [self.rows[unit_id] for unit_id in unit_ids if unit_id in self.rows]
 
+    def found_contents(self, vault_uid: str, unit_ids: list[int]) -> list[tuple[FoundUnit, bytes]]:
+        return [(row, b"%d" % row.unit_id) for row in self.found_units(vault_uid, unit_ids)]
+
     def changes(self, _vault_uid: str, *, from_revision: int, limit: int) -> list[ChangeRow]:
         return [one for one in self.log if one.revision >= from_revision][:limit]
 
@@ -51,6 +54,21 @@ def test_what_changed_is_read_anew_and_nothing_else_is():
     store.change("a", [_unit(4, "a", 2)])
     assert set(rows.get(store, _vault(3), [1, 2, 3, 4])) == {3, 4}
     assert store.read == [1, 2, 4]
+
+
+def test_bodies_come_along_with_the_rows_that_are_read():
+    store, rows = _Store(), FoundRows()
+    store.change("a", [_unit(1, "a"), _unit(2, "a")])
+    rows.get(store, _vault(1), [1])
+    store.read.clear()
+    found, bodies = rows.with_bodies(store, _vault(1), [1, 2, 9])
+    assert set(found) == {1, 2}
+    assert bodies == {2: b"2"}
+    assert store.read == [2, 9]
+    store.read.clear()
+    assert rows.with_bodies(store, _vault(1), [1, 2]) == (found, {})
+    assert rows.get(store, _vault(1), [1, 2]) == found
+    assert store.read == []
 
 
 def test_a_search_that_began_earlier_takes_nothing_that_is_younger():

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 _LIVE_STATES = (1, 2, 3)
 
+# Columns of a unit that was found; the others are its cube's.
+_OF_UNIT = FoundUnit._fields.index("uid")
 # Built once: see `cube_rows`.
 _TAKE_IDS = (
     update(VAULTS)
@@ -46,18 +48,21 @@ _BODIES = RowsByKeys(
     )
 )
 _UNITS_BY_ID = RowsByKeys(lambda keys: _OF_VAULT.where(UNITS.c.unit_id.in_(keys)))
-_FOUND_UNITS = RowsByKeys(
-    lambda keys: (
-        select(
-            UNITS.c.unit_id,
-            UNITS.c.cube_id,
-            UNITS.c.ordinal,
-            *(CUBES.c[name] for name in FoundUnit._fields[FoundUnit._fields.index("uid") :]),
-        )
-        .join(CUBES, (CUBES.c.vault_uid == UNITS.c.vault_uid) & (CUBES.c.cube_id == UNITS.c.cube_id))
-        .where(UNITS.c.vault_uid == bindparam("vault_uid"), UNITS.c.unit_id.in_(keys), CUBES.c.import_id == "")
+
+
+def _found(*further: str) -> RowsByKeys:
+    """Return the statement that finds units with their cubes' visibility, and with further columns of the units."""
+    columns = (
+        *(UNITS.c[name] for name in FoundUnit._fields[:_OF_UNIT]),
+        *(CUBES.c[name] for name in FoundUnit._fields[_OF_UNIT:]),
+        *(UNITS.c[name] for name in further),
     )
-)
+    seen = (CUBES.c.vault_uid == UNITS.c.vault_uid) & (CUBES.c.cube_id == UNITS.c.cube_id)
+    of_vault = (UNITS.c.vault_uid == bindparam("vault_uid"), CUBES.c.import_id == "")
+    return RowsByKeys(lambda keys: select(*columns).join(CUBES, seen).where(*of_vault, UNITS.c.unit_id.in_(keys)))
+
+
+_FOUND_UNITS, _FOUND_CONTENTS = _found(), _found("body_sealed")
 _UNITS_OF = _OF_VAULT.where(UNITS.c.cube_id.in_(bindparam("cube_ids", expanding=True))).order_by(
     UNITS.c.cube_id, UNITS.c.ordinal
 )
@@ -128,6 +133,11 @@ class SqlUnits:
     def found_units(self, vault_uid: str, unit_ids: Sequence[int]) -> list[FoundUnit]:
         """Return units by id with their cubes' visibility, as far as they are there, in no order."""
         return [FoundUnit(*row) for row in _FOUND_UNITS.rows(self.conn, unit_ids, vault_uid=vault_uid)]
+
+    def found_contents(self, vault_uid: str, unit_ids: Sequence[int]) -> list[tuple[FoundUnit, bytes]]:
+        """Return what `found_units` does, each with the unit's sealed body."""
+        rows = _FOUND_CONTENTS.rows(self.conn, unit_ids, vault_uid=vault_uid)
+        return [(FoundUnit._make(row[:-1]), row[-1]) for row in rows]
 
     def units_of(self, vault_uid: str, cube_ids: Sequence[str]) -> list[UnitRow]:
         """Return the cubes' units, each cube's in order."""

@@ -54,6 +54,28 @@ class FoundRows:
             vault: The vault as the search began.
             unit_ids: The units.
         """
+        found, missing = self._known(store, vault, unit_ids)
+        if missing:
+            self._take(vault, found, store.found_units(vault.uid, missing))
+        return found
+
+    def with_bodies(
+        self, store: Store, vault: VaultRow, unit_ids: Sequence[int]
+    ) -> tuple[dict[int, FoundUnit], dict[int, bytes]]:
+        """Return what `get` does, and the sealed bodies of the units that had to be read: these come along for little.
+
+        Args:
+            store: A snapshot no older than `vault`.
+            vault: The vault as the search began.
+            unit_ids: The units.
+        """
+        found, missing = self._known(store, vault, unit_ids)
+        read = store.found_contents(vault.uid, missing) if missing else []
+        self._take(vault, found, [row for row, _ in read])
+        return found, {row.unit_id: body for row, body in read}
+
+    def _known(self, store: Store, vault: VaultRow, unit_ids: Sequence[int]) -> tuple[dict[int, FoundUnit], list[int]]:
+        """Return the rows that are remembered, and the ids of the others."""
         self._catch_up(store, vault)
         with self._lock:
             known = self._vaults.get(vault.uid)
@@ -61,12 +83,11 @@ class FoundRows:
             usable = known is not None and known.revision == vault.revision
             rows = known.rows if known is not None and usable else {}
             found = {unit_id: rows[unit_id] for unit_id in unit_ids if unit_id in rows}
-        missing = [unit_id for unit_id in unit_ids if unit_id not in found]
-        if missing:
-            read = store.found_units(vault.uid, missing)
-            found.update((row.unit_id, row) for row in read)
-            self._keep(vault, read)
-        return found
+        return found, [unit_id for unit_id in unit_ids if unit_id not in found]
+
+    def _take(self, vault: VaultRow, found: dict[int, FoundUnit], read: Sequence[FoundUnit]) -> None:
+        found.update((row.unit_id, row) for row in read)
+        self._keep(vault, read)
 
     def forget(self, vault_uid: str) -> None:
         """Drop what is known of a vault."""

@@ -6,7 +6,7 @@ import threading
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -68,8 +68,7 @@ class Candidates:
     index_us: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Ranked:
+class Ranked(NamedTuple):
     """One unit in the final order; `place` indexes its vault's candidates, `joined` those of all vaults together."""
 
     candidates: Candidates
@@ -77,16 +76,12 @@ class Ranked:
     score: float
     fused: Fused
     joined: int
+    unit_id: int
 
     @property
     def normalised(self) -> dict[str, float]:
         """Its scaled score by leg."""
         return {leg: float(values[self.joined]) for leg, values in self.fused.normalised.items()}
-
-    @property
-    def unit_id(self) -> int:
-        """Its id."""
-        return int(self.candidates.unit_ids[self.place])
 
 
 class Ranking:
@@ -221,9 +216,10 @@ def rank(
     starts = np.concatenate([[0], np.cumsum(sizes)])
     best = fused.order[:limit]
     which = np.searchsorted(starts, best, side="right") - 1
-    of_best = (which.tolist(), (best - starts[which]).tolist(), fused.scores[:limit].tolist(), best.tolist())
+    unit_ids = np.concatenate([one.unit_ids for one in found])[best]
+    of_best = (which, best - starts[which], fused.scores[:limit], best, unit_ids)
     ranked = [
-        Ranked(found[source], place, score, fused, joined)
-        for source, place, score, joined in zip(*of_best, strict=True)
+        Ranked(found[source], place, score, fused, joined, unit_id)
+        for source, place, score, joined, unit_id in zip(*[column.tolist() for column in of_best], strict=True)
     ]
     return ranked, weights

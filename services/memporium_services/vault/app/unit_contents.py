@@ -32,7 +32,12 @@ def open_units(
     """Return units of a vault; what they say only of those in `content`."""
     uid = source.vault.uid
     state = rt.opened.state(uid)
-    found = rt.found.get(store, source.vault, unit_ids) if unit_ids else {}
+    found: dict[int, FoundUnit] = {}
+    bodies: dict[int, bytes] = {}
+    if unit_ids and content:
+        found, bodies = rt.found.with_bodies(store, source.vault, unit_ids)
+    elif unit_ids:
+        found = rt.found.get(store, source.vault, unit_ids)
     wanted = [unit_id for unit_id in found if unit_id in content]
     versions = {row.cube_id: row.version for row in found.values()}
     kept = rt.opened.get(uid, [*wanted, *versions.items()])
@@ -40,8 +45,13 @@ def open_units(
     cubes: dict[str, Cube] = {place[0]: kept[place] for place in versions.items() if place in kept}
     fresh: dict[Hashable, tuple[Any, int]] = {}
     missing = [unit_id for unit_id in wanted if unit_id not in units]
-    for unit_id, sealed in (store.unit_bodies(uid, missing) if missing else {}).items():
-        row = found[unit_id]
+    unread = [unit_id for unit_id in missing if unit_id not in bodies]
+    if unread:
+        bodies |= store.unit_bodies(uid, unread)
+    for unit_id in missing:
+        sealed, row = bodies.get(unit_id), found[unit_id]
+        if sealed is None:
+            continue
         unit = units[unit_id] = codec.message_in(sealed, source.cipher, row.cube_id, row.ordinal)
         fresh[unit_id] = unit, unit.ByteSize()
     unopened = [cube_id for cube_id in versions if cube_id not in cubes]

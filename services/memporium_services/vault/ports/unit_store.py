@@ -37,6 +37,10 @@ class UnitStore(Protocol):
         """Return units by id with their cubes' visibility, as far as they are there, in no order."""
         ...
 
+    def found_contents(self, vault_uid: str, unit_ids: Sequence[int]) -> list[tuple[FoundUnit, bytes]]:
+        """Return what `found_units` does, each with the unit's sealed body."""
+        ...
+
     def units_of(self, vault_uid: str, cube_ids: Sequence[str]) -> list[UnitRow]:
         """Return the cubes' units, each cube's in order."""
         ...
