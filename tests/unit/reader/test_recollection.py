@@ -1,5 +1,6 @@
+import time
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
@@ -188,9 +189,10 @@ def test_feedback_counts_the_words_of_the_best():
 
 def test_a_huge_number_of_candidates_is_ranked_in_bounded_time():
     found = [candidate("word " * 100, ordinal=number, day=1 + number % 28) for number in range(1_000)]
-    started = datetime.now(UTC)
+    # Of this thread alone: what else the machine does takes nothing from it.
+    started = time.thread_time()
     rank(found, analyse("When did Ada say word?", NOW), names=("Ada",), levers=Levers())
-    assert datetime.now(UTC) - started < timedelta(seconds=5)
+    assert time.thread_time() - started < 10
 
 
 @pytest.mark.parametrize(
