@@ -4,13 +4,16 @@ Each way ends with every number converted to float32 once, head by head, as atte
 that the first touch of each page is in it. Mapped files are measured as they lie after they were written, and after
 they went from the page cache and were read again, with the advice to read ahead and with that for huge pages. Sealed
 files are opened into memory that was just asked for, in small and in huge pages, and into buffers that were used before;
-the last also where they must come from the disk. CPU and wall time of this one process, the least and the median of the
-rounds. Prints one JSON object last.
+the last also where they must come from the disk, and by the service's tiers, where two memories take turns in host memory
+that has room for one. CPU and wall time of this one process, the least and the median of the rounds. Prints one JSON
+object last.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
+import itertools
 import json
 import mmap
 import os
@@ -29,6 +32,7 @@ import torch  # noqa: E402
 from memporium_services.inference.adapters.big_buffers import Buffers  # noqa: E402
 from memporium_services.inference.adapters.generators.safetensors_views import map_file  # noqa: E402
 from memporium_services.inference.adapters.sealed_disk import SealedDisk  # noqa: E402
+from memporium_services.inference.app.blob_cache import BlobCache  # noqa: E402
 
 # SmolLM2-135M: bytes of a KV memory of one token, and tokens of one head.
 _TOKEN_BYTES, _HEAD = 23_040, 64
@@ -103,6 +107,24 @@ def opened(disk, file, buffers, *, cold=False):
     return way
 
 
+def by_turns(folder, data, runner):
+    """Return a way to bring what is not in host memory back from the disk tier, as the service does."""
+    size, buffers, turns = len(data), Buffers(2 * len(data)), itertools.cycle("ab")
+    files = SealedDisk(folder, buffers)
+    cache = BlobCache(size * 3 // 2, policy="lru", files=files, disk_bytes=3 * size, spare=buffers)
+
+    async def load():
+        return bytearray(data)
+
+    def way():
+        return runner.run(cache.get("tenant", next(turns), load, agreements=frozenset()))
+
+    for _ in range(3):
+        way()
+        runner.run(cache.disk.settled())
+    return way
+
+
 def main(given):
     torch.set_num_threads(1)
     data = bytearray(os.urandom(given.tokens * _TOKEN_BYTES))
@@ -127,7 +149,9 @@ def main(given):
             "sealed, buffers used again (the platform's)": opened(disk, file, kept),
             "sealed, buffers used again, not in the page cache": opened(disk, file, kept, cold=True),
         }
-        rows |= measured(ways, given.rounds, given.tokens)
+        with asyncio.Runner() as runner:
+            ways["the service's tiers, two memories by turns"] = by_turns(Path(name) / "tiers", data, runner)
+            rows |= measured(ways, given.rounds, given.tokens)
         disk.close()
     result = {
         "benchmark": "disk",
