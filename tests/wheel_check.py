@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import sysconfig
@@ -14,8 +13,10 @@ import venv
 from importlib.util import find_spec
 from pathlib import Path
 
+from support.processes import free_port
+
 ROOT = Path(__file__).resolve().parents[1]
-_START_S = 60.0
+_START_S = 300.0
 # Everything comes from the wheel: the folder that it was installed into is the first argument.
 _PROBE = """
 import sys
@@ -113,9 +114,7 @@ def check(folder: Path) -> str:
 
 def _serve(command: Path, folder: Path, environment: dict[str, str]) -> None:
     """Start every service from the wheel, which also runs every migration, and stop it."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{one.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     server = subprocess.Popen(
         [command, "serve", "--listen", address, "--data-dir", "data"],
         cwd=folder,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from support.processes import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,9 +23,7 @@ _ELLIPSIS = "..."
 def environment() -> dict[str, str]:
     """Return the environment for a document: a free port, and an embedder that is instant and on every machine."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("MEMPORIUM_")}
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        listen = f"127.0.0.1:{one.getsockname()[1]}"
+    listen = f"127.0.0.1:{free_port()}"
     return {
         **kept,
         "PATH": f"{Path(sys.executable).parent}:{kept['PATH']}",
