@@ -83,6 +83,11 @@ def once(
     return result
 
 
+def forget(conn: Connection, remembered: str) -> None:
+    """Delete the notes of what came to nothing after all: the same request again is done anew."""
+    conn.execute(delete(IDEMPOTENCY).where(IDEMPOTENCY.c.remembered == remembered))
+
+
 def sweep(conn: Connection, *, now: datetime) -> int:
     """Delete the notes that are past their retention; return how many."""
     outcome = conn.execute(delete(IDEMPOTENCY).where(IDEMPOTENCY.c.create_us <= _to_us(now - RETENTION)))

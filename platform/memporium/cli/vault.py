@@ -8,7 +8,7 @@ import typer
 
 from memporium.cli._context import session
 from memporium.cli._moment import moment
-from memporium.cli._output import show, show_all
+from memporium.cli._output import errors, show, show_all
 from memporium.cli._pages import all_pages
 from memporium.vault.v1 import vault_pb2, vault_service_pb2
 
@@ -26,6 +26,8 @@ _NEAR = {
     "merge": vault_pb2.NEAR_DUPLICATE_POLICY_MERGE,
     "ignore": vault_pb2.NEAR_DUPLICATE_POLICY_IGNORE,
 }
+# Copying a branch between two lines that say how far it is.
+_STEP_S = 5
 Name = Annotated[str, typer.Argument(help="Vault: its id in your organisation, or its full name.")]
 
 
@@ -59,7 +61,10 @@ def branch(
     revision: Annotated[int, typer.Option(help="Begin with what the vault held at this revision; 0: now.")] = 0,
     as_of: Annotated[str, typer.Option(help="Or at this time, such as 2026-01-31T12:00:00Z.")] = "",
 ) -> None:
-    """Branch off from a vault, for what-if: a copy that goes its own way. Erase it when done."""
+    """Branch off from a vault, for what-if: a copy that goes its own way. Erase it when done.
+
+    Nobody sees it before it is whole. Where this is interrupted, the same command again goes on; erase it to end it.
+    """
     run = session(context)
     source = run.absolute(name, "vaults")
     request = vault_service_pb2.CreateVaultRequest(
@@ -67,7 +72,10 @@ def branch(
     )
     if as_of:
         request.branch_time.CopyFrom(moment(as_of))
-    show(run.client.vault.create_vault(request).vault, as_json=run.as_json, title="branched")
+    request.branch_wait.FromSeconds(_STEP_S)
+    while not (answer := run.client.vault.create_vault(request)).HasField("vault"):
+        errors.print(f"{answer.branching.done_cubes} of {answer.branching.total_cubes} memories")
+    show(answer.vault, as_json=run.as_json, title="branched")
 
 
 @app.command(epilog="Example: memporium vault get notes")

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from memporium.vault.v1.cubes_pb2 import CubeFilter, Vector
     from memporium_platform.call import Call
+    from memporium_services.vault.app.branching import Branched
     from memporium_services.vault.app.creating import Made
     from memporium_services.vault.app.cubes import Cubes, Found
     from memporium_services.vault.app.exporting import ExportStart
@@ -45,6 +46,14 @@ _MAX_WORDS = 1000
 def time_us(message: Message, field: str) -> int | None:
     """Return a timestamp field in microseconds; None: absent."""
     return moment_us(getattr(message, field)) if message.HasField(field) else None
+
+
+def branched(made: Branched) -> vault_service_pb2.CreateVaultResponse:
+    """Return the answer of `CreateVault`."""
+    response = vault_service_pb2.CreateVaultResponse(vault=made.vault)
+    if made.at is not None:
+        response.branching.done_cubes, response.branching.total_cubes = made.at.done_cubes, made.at.total_cubes
+    return response
 
 
 def selection_of(chosen: CubeFilter, *, field: str = "filter") -> Selection:

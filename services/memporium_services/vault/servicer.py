@@ -41,9 +41,15 @@ class VaultServicer(ChangeMethods, VaultServiceServicer):
     async def CreateVault(self, request: _api.CreateVaultRequest, context: Any) -> _api.CreateVaultResponse:
         moment = Moment(request.branch_revision, convert.time_us(request, "branch_time"))
         made = await self._app.branching.create(
-            current_call(), request.parent, request.vault_id, request.vault, request.branch_of, moment
+            current_call(),
+            request.parent,
+            request.vault_id,
+            request.vault,
+            request.branch_of,
+            moment,
+            wait_s=seconds(request.branch_wait) if request.HasField("branch_wait") else None,
         )
-        return _api.CreateVaultResponse(vault=made)
+        return convert.branched(made)
 
     async def GetVault(self, request: _api.GetVaultRequest, context: Any) -> _api.GetVaultResponse:
         return _api.GetVaultResponse(vault=await self._app.vaults.get(request.name))

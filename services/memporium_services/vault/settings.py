@@ -29,4 +29,7 @@ class VaultSettings(BaseSettings):
     use_flush_s: float = Field(2.0, gt=0, description="How often counted uses are written, seconds.")
     changes_kept: int = Field(100_000, ge=100, description="Revisions that a watch can start from.")
     tasks_kept: int = Field(10_000, ge=1, description="Revisions that a lagging index can catch up from.")
+    branch_idle_s: float = Field(
+        3600.0, ge=0, description="Age at which a branch that is not whole, and that nobody goes on with, is dropped."
+    )
     orphan_blob_s: float = Field(86_400.0, ge=0, description="Age at which a blob that no cube needs is dropped.")

@@ -26,6 +26,7 @@ from memporium.vault.v1 import vault_service_pb2 as api
 from memporium.vault.v1.cubes_pb2 import CubeFilter
 from memporium.vault.v1.vault_service_pb2_grpc import VaultServiceStub
 from memporium_platform.errors import Reason
+from memporium_services.vault.app import as_of
 from support.exploring import examples
 from support.time_model import ARCHIVED, GENERATED, LIVE, MERGED, TimeModel
 from support.vaults import cell, reason, search, vault_place
@@ -217,6 +218,7 @@ class Times(RuleBasedStateMachine):
         self.runner = asyncio.Runner()
         self.stack = AsyncExitStack()
         self.counter = 0
+        self.begun: api.CreateVaultRequest | None = None
 
     def run(self, doing: Coroutine[Any, Any, Any]) -> Any:
         return self.runner.run(doing)
@@ -362,6 +364,36 @@ class Times(RuleBasedStateMachine):
         assert scores[0] == pytest.approx(scores[1], abs=1e-5)
         self.run(_awaited(self.place.stub.DeleteVault(api.DeleteVaultRequest(name=branch, erase=True))))
 
+    @rule(data=st.data())
+    @precondition(lambda self: max(self.model.past) > 2 and not self.begun)
+    def begin_a_branch(self, data: st.DataObject) -> None:
+        revision = data.draw(st.integers(1, max(self.model.past)))
+        self.counter += 1
+        request = api.CreateVaultRequest(
+            parent=self.place.org.name, vault_id=f"b{self.counter}", branch_of=self.vault, branch_revision=revision
+        )
+        request.branch_wait.FromSeconds(0)
+        self.begun = request
+        self.go_on()
+
+    @rule()
+    @precondition(lambda self: self.begun)
+    def go_on(self) -> None:
+        """Copy another page; what was forgotten since the first is not in it, and nothing else has changed."""
+        assert self.begun is not None
+        name = f"{self.place.org.name}/vaults/{self.begun.vault_id}"
+        answer = self.run(_awaited(self.place.stub.CreateVault(self.begun)))
+        if not answer.HasField("vault"):
+            assert self.run(reason(self.place.stub.GetVault(api.GetVaultRequest(name=name)))) is Reason.NOT_FOUND
+            return
+        held, then = self.run(_held(self.place, name)), self.model.at(self.begun.branch_revision)
+        assert {one: text_of(cube) for one, cube in held.items()} == {one: cube.text for one, cube in then.items()}
+        hits = self.run(search(self.place.stub, name, "which note says it", limit=1000)).hits
+        alive = {cube.text for cube in then.values() if cube.state in LIVE}
+        assert {hit.unit.text for hit in hits} == alive
+        self.run(_awaited(self.place.stub.DeleteVault(api.DeleteVaultRequest(name=name, erase=True))))
+        self.begun = None
+
     @invariant()
     def now_is_now(self) -> None:
         if hasattr(self, "vault"):
@@ -383,6 +415,7 @@ async def _awaited(call: Any) -> Any:
 @pytest.mark.hypothesis
 def test_history_is_as_the_model_says(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MEMPORIUM_VAULT_USE_FLUSH_S", "3600")
+    monkeypatch.setattr(as_of, "_PAGE", 2)
     run_state_machine_as_test(
         Times,
         settings=settings(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from memporium_services.vault.app import branching, codec, drafting
+from memporium_services.vault.app import branch_pages, codec, drafting
 from memporium_services.vault.app.cipher import VaultCipher
 from memporium_services.vault.app.content import UnitDraft
 from memporium_services.vault.domain.rows import UnitRow
@@ -37,7 +37,7 @@ def test_a_copy_brings_the_vectors_of_cubes_all_of_whose_units_have_one():
         return UnitRow(cube_id, ordinal, "", None, False, CIPHER.seal(body, "unit", cube_id, ordinal))
 
     units = [unit("a", 0, told=True), unit("a", 1, told=True), unit("b", 0, told=True), unit("b", 1, told=False)]
-    found = branching._vectors(units, CIPHER)
+    found = branch_pages._vectors(units, CIPHER)
     assert list(found) == ["a"]
     assert found["a"].astype(np.float16).tobytes() == vectors[:2].tobytes()
     assert [codec.vector_in(one, CIPHER) is None for one in units] == [False, False, False, True]

@@ -104,6 +104,7 @@ class CreateVaultRequest(_message.Message):
     BRANCH_OF_FIELD_NUMBER: _builtins.int
     BRANCH_REVISION_FIELD_NUMBER: _builtins.int
     BRANCH_TIME_FIELD_NUMBER: _builtins.int
+    BRANCH_WAIT_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """The organisation: `orgs/{org}`."""
     vault_id: _builtins.str
@@ -125,6 +126,13 @@ class CreateVaultRequest(_message.Message):
     def branch_time(self) -> _timestamp_pb2.Timestamp:
         """As of this time."""
 
+    @_builtins.property
+    def branch_wait(self) -> _duration_pb2.Duration:
+        """Of a branch: copy for about so long, then answer how far it is. The same call again goes on from there, after a crash
+        of the server, too; so does one that is made anew by the same principal. Absent: until it is whole, or the call's
+        deadline is over, and then the same call again goes on.
+        """
+
     def __init__(
         self,
         *,
@@ -135,14 +143,43 @@ class CreateVaultRequest(_message.Message):
         branch_of: _builtins.str = ...,
         branch_revision: _builtins.int = ...,
         branch_time: _timestamp_pb2.Timestamp | None = ...,
+        branch_wait: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["branch_time", b"branch_time", "vault", b"vault"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["branch_time", b"branch_time", "branch_wait", b"branch_wait", "vault", b"vault"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["branch_of", b"branch_of", "branch_revision", b"branch_revision", "branch_time", b"branch_time", "parent", b"parent", "request_id", b"request_id", "vault", b"vault", "vault_id", b"vault_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["branch_of", b"branch_of", "branch_revision", b"branch_revision", "branch_time", b"branch_time", "branch_wait", b"branch_wait", "parent", b"parent", "request_id", b"request_id", "vault", b"vault", "vault_id", b"vault_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CreateVaultRequest: _TypeAlias = CreateVaultRequest  # noqa: Y015
+
+@_typing.final
+class BranchProgress(_message.Message):
+    """How far a branch is. Nobody sees it before it is whole; deleting it by its name ends it, and one that nobody goes on with
+    for an hour is dropped.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DONE_CUBES_FIELD_NUMBER: _builtins.int
+    TOTAL_CUBES_FIELD_NUMBER: _builtins.int
+    done_cubes: _builtins.int
+    """Cubes of the other vault that were looked at."""
+    total_cubes: _builtins.int
+    """Cubes that it held when the branch was begun."""
+    def __init__(
+        self,
+        *,
+        done_cubes: _builtins.int = ...,
+        total_cubes: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["done_cubes", b"done_cubes", "total_cubes", b"total_cubes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BranchProgress: _TypeAlias = BranchProgress  # noqa: Y015
 
 @_typing.final
 class CreateVaultResponse(_message.Message):
@@ -151,18 +188,24 @@ class CreateVaultResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     VAULT_FIELD_NUMBER: _builtins.int
+    BRANCHING_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def vault(self) -> _vault_pb2.Vault:
-        """The vault."""
+        """The vault; absent where `branching` is given."""
+
+    @_builtins.property
+    def branching(self) -> Global___BranchProgress:
+        """How far a branch is that is not whole yet: make the same call again."""
 
     def __init__(
         self,
         *,
         vault: _vault_pb2.Vault | None = ...,
+        branching: Global___BranchProgress | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["vault", b"vault"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["branching", b"branching", "vault", b"vault"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["vault", b"vault"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["branching", b"branching", "vault", b"vault"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -46,9 +46,8 @@ _PRESENT = and_(
     PAYLOADS.c.payload_version == CUBES.c.payload_version,
 )
 
-VAULT_BY_NAME = Prepared(
-    select(*_VAULT_COLUMNS).where(VAULTS.c.org == bindparam("org"), VAULTS.c.vault_id == bindparam("vault"))
-)
+_NAMED = (VAULTS.c.org == bindparam("org"), VAULTS.c.vault_id == bindparam("vault"), VAULTS.c.filling.is_(False))
+VAULT_BY_NAME = Prepared(select(*_VAULT_COLUMNS).where(*_NAMED))
 VAULT_BY_UID = Prepared(select(*_VAULT_COLUMNS).where(VAULTS.c.uid == bindparam("uid")))
 
 # Cubes with the metadata of their newest version.
@@ -80,7 +79,7 @@ def _locate(slots: int) -> Select[Any]:
     return (
         select(*_VAULT_COLUMNS, *_CUBE_COLUMNS, *_PAYLOAD_COLUMNS)
         .select_from(VAULTS.outerjoin(CUBES, of_vault).outerjoin(VERSIONS, _NEWEST).outerjoin(PAYLOADS, _PRESENT))
-        .where(VAULTS.c.org == bindparam("org"), VAULTS.c.vault_id == bindparam("vault"))
+        .where(*_NAMED)
     )
 
 

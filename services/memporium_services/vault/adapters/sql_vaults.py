@@ -77,14 +77,15 @@ class SqlVaults:
         """Return a vault by its uid."""
         return vault_of(next(iter(VAULT_BY_UID.rows(self.conn, {"uid": uid})), None))
 
-    def vaults(self, org: str, *, after: str, limit: int) -> list[VaultRow]:
-        """Return an organisation's vaults by id."""
+    def vaults(self, org: str, *, after: str, limit: int, filling: bool = False) -> list[VaultRow]:
+        """Return an organisation's vaults by id; branches that are not whole yet only where `filling`."""
         query = _VAULTS.where(VAULTS.c.org == org, VAULTS.c.vault_id > after)
+        query = query if filling else query.where(VAULTS.c.filling.is_(False))
         return self._list(query.order_by(VAULTS.c.vault_id).limit(limit))
 
     def all_vaults(self, *, after_uid: str, limit: int, org: str = "") -> list[VaultRow]:
         """Return vaults by uid, of all organisations or of one."""
-        query = _VAULTS.where(VAULTS.c.uid > after_uid)
+        query = _VAULTS.where(VAULTS.c.uid > after_uid, VAULTS.c.filling.is_(False))
         query = query.where(VAULTS.c.org == org) if org else query
         return self._list(query.order_by(VAULTS.c.uid).limit(limit))
 

@@ -50,6 +50,8 @@ VAULTS = Table(
     Column("bytes_used", BigInteger, nullable=False),
     Column("units", BigInteger, nullable=False),
     Column("context_units", BigInteger, nullable=False),
+    # A branch that is not whole yet: nobody sees it.
+    Column("filling", Boolean, nullable=False),
     Index("ux_vaults_name", "org", "vault_id", unique=True),
     Index("ix_vaults_agreement", "agreement"),
 )
@@ -268,8 +270,25 @@ ENDED_MOUNTS = Table(
     Column("creator", Text, nullable=False),
 )
 
+# How far branches were copied; a row stays as long as its branch.
+BRANCHES = Table(
+    "branches",
+    metadata,
+    _vault(),
+    Column("source_uid", Text, nullable=False),
+    # Digest of what was asked for: who asks for the same goes on with it.
+    Column("asked", Text, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Column("moment_us", BigInteger),
+    Column("after_id", Text, nullable=False),
+    Column("done_cubes", BigInteger, nullable=False),
+    Column("total_cubes", BigInteger, nullable=False),
+    Column("update_us", BigInteger, nullable=False),
+    Index("ix_branches_source", "source_uid"),
+)
+
 # All that is kept by cube, for forgetting: in this order.
 OF_CUBES = (BLOB_REFS, CUBE_TERMS, UNITS, PAYLOADS, VERSIONS, CUBES)
-OF_VAULTS = (*OF_CUBES, INDEX_TASKS, CHANGES, RELATIONS, MOUNTS, BLOBS, LICENSED_VAULTS, ENDED_MOUNTS)
+OF_VAULTS = (*OF_CUBES, INDEX_TASKS, CHANGES, RELATIONS, MOUNTS, BLOBS, LICENSED_VAULTS, ENDED_MOUNTS, BRANCHES)
 
 kernel_tables.attach(metadata)

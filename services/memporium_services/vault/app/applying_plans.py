@@ -219,11 +219,19 @@ class Preparing:
         found = await rt.db.read(lambda conn: choose(rt.store(conn, cipher.token)))
         branches = await rt.db.read(lambda conn: branches_of(rt.store(conn), vault, rt.settings.max_vaults))
         gone = [row.cube_id for row in found.rows]
+        known = frozenset(branch.uid for branch in branches)
         work = await in_branches(rt, branches, gone, keep_derived=keep, now_us=prepared.now_us)
         removals = []
         for where, its_cipher, chosen in [(vault, cipher, choose), *work]:
             removal = await self._parts.forgetting.removal(
-                call, where, its_cipher, chosen, reason=reason, trigger=Trigger.FORGET, receipt_id=rt.new_id()
+                call,
+                where,
+                its_cipher,
+                chosen,
+                reason=reason,
+                trigger=Trigger.FORGET,
+                receipt_id=rt.new_id(),
+                known=known,
             )
             removals.append((where, its_cipher, removal))
         return removals

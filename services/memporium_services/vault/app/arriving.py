@@ -7,7 +7,7 @@ new release costs what it changes.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from memporium_platform import names
 from memporium_services.vault.app import content
@@ -19,9 +19,6 @@ from memporium_services.vault.domain import selection
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    import numpy as np
-    from numpy.typing import NDArray
-
     from memporium.cube.v1.cube_pb2 import Cube
     from memporium.vault.v1.cubes_pb2 import PortableCube
     from memporium.vault.v1.vault_service_pb2 import ImportCubesHeader
@@ -32,26 +29,12 @@ if TYPE_CHECKING:
     from memporium_services.vault.ports import Store
 
 
-class Copied(NamedTuple):
-    """A cube of another vault of this store, with what is kept of it there: nothing needs to be made a message of.
-
-    Attributes:
-        cube: The cube with its payload.
-        stored: The payload's bytes.
-        vectors: (units, d) one a unit; None: to be embedded.
-    """
-
-    cube: Cube
-    stored: bytes
-    vectors: NDArray[np.float32] | None
-
-
 @dataclass(frozen=True, slots=True)
 class Arrived:
     """A cube that was looked at; `token` is the keyed digest that exact duplicates share."""
 
     place: int
-    portable: PortableCube | Copied
+    portable: PortableCube
     field: str
     stored: bytes
     token: str
@@ -70,7 +53,7 @@ def look_at(
     rt: Runtime,
     cipher: VaultCipher,
     header: ImportCubesHeader,
-    cubes: Sequence[PortableCube | Copied],
+    cubes: Sequence[PortableCube],
     *,
     author: str,
 ) -> list[Arrived]:
@@ -86,7 +69,7 @@ def look_at(
         governed = cube.governance
         if header.HasField("licence") and all(one.agreement != header.licence.agreement for one in governed.licences):
             governed.licences.append(header.licence)
-        stored = portable.stored if isinstance(portable, Copied) else content.payload_bytes(cube.payload)
+        stored = content.payload_bytes(cube.payload)
         cube.content_digest = content.digest_of(stored)
         owner = (governed.owner if header.restore else "") or author
         own = owner if governed.access_scope == selection.PRIVATE else ""
@@ -137,10 +120,7 @@ def _wanted(vault: VaultRow, header: ImportCubesHeader, one: Arrived, cube_id: s
     cube = one.portable.cube
     units = content.units_of(cube)
     vectors = None
-    if isinstance(one.portable, Copied):
-        given = one.portable.vectors
-        vectors = given if given is not None and len(given) == len(units) else None
-    elif header.embedding_model == vault.embedding_model and len(one.portable.unit_vectors) == len(units):
+    if header.embedding_model == vault.embedding_model and len(one.portable.unit_vectors) == len(units):
         field = f"{one.field}.unit_vectors"
         vectors = matrix(one.portable.unit_vectors, count=len(units), dimensions=vault.dimensions, field=field)
     wanted = Wanted(cube_id, cube, vectors, one.field, units=units, stored=one.stored, simhash=cube.behavioural.simhash)

@@ -7,6 +7,7 @@ vault, the key. What a crash leaves of the latter is unreachable, and swept.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -17,19 +18,23 @@ from memporium_platform import audit, idempotency, names
 from memporium_platform.errors import PlatformError, Reason, etag_mismatch, invalid, not_found
 from memporium_services.vault.app import codec
 from memporium_services.vault.app.derivations import lineage_of, lineage_since, made_from, near_duplicates
-from memporium_services.vault.app.follower import Waiting
 from memporium_services.vault.app.forget_asked import Chosen, ForgetAsked, Forgotten
-from memporium_services.vault.app.forgetting_branches import branches_of, forget_in_branches
+from memporium_services.vault.app.forgetting_branches import (
+    any_vault,
+    forget_in_branches,
+    refuse_branched,
+    take_out,
+    take_out_of_filling,
+)
+from memporium_services.vault.app.plans import StaleError
 from memporium_services.vault.app.reading import condition_of, find_cubes, reader_of
 from memporium_services.vault.app.receipts import ERASE_VAULT, FORGET, LICENCE_ENDED, receipt_of, sign
 from memporium_services.vault.app.runtime import cube_ids_in, refuse_read_only
 from memporium_services.vault.app.subjects import ALL_STATES, find_subject
 from memporium_services.vault.app.uses import EXPORTED
 from memporium_services.vault.app.vaults import vault_etag
-from memporium_services.vault.app.writing import FORGOTTEN, fresh_vault
+from memporium_services.vault.app.writing import fresh_vault
 from memporium_services.vault.domain.lifecycle import Trigger, step
-from memporium_services.vault.domain.rows import ChangeRow, IndexTask
-from memporium_services.vault.ports import VaultDelta
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -39,13 +44,15 @@ if TYPE_CHECKING:
     from memporium_platform.call import Call
     from memporium_services.vault.app.blobs import Blobs
     from memporium_services.vault.app.cipher import VaultCipher
-    from memporium_services.vault.app.follower import IndexFollower
+    from memporium_services.vault.app.follower import IndexFollower, Waiting
     from memporium_services.vault.app.runtime import Runtime
     from memporium_services.vault.app.uses import UseRecorder
-    from memporium_services.vault.domain.rows import CubeRow, EndedPack, Removed, VaultRow
+    from memporium_services.vault.domain.rows import EndedPack, Removed, VaultRow
     from memporium_services.vault.ports import Store
 
 MAX_FORGET_CUBES = 10_000
+# Looks at a vault's branches, where more become whole meanwhile.
+_TRIES = 5
 
 
 class Forgetting:
@@ -105,10 +112,35 @@ class Forgetting:
         if asked.dry_run:
             found = await rt.db.read(lambda conn: choose(rt.store(conn, cipher.token)))
             return Forgotten(None, vault.revision, self._candidates(vault, found, whys), more=found.more)
-        receipts = await forget_in_branches(self._rt, self, call, vault, cipher, choose, asked)
-        return await self.remove(
-            call, vault, cipher, choose, reason=asked.reason, trigger=Trigger.FORGET, branch_receipts=receipts
-        )
+        return await self._forget_everywhere(call, vault, cipher, choose, asked)
+
+    async def _forget_everywhere(
+        self,
+        call: Call,
+        vault: VaultRow,
+        cipher: VaultCipher,
+        choose: Callable[[Store], Chosen],
+        asked: ForgetAsked,
+    ) -> Forgotten:
+        """Forget in branches, then in the vault itself."""
+        receipts: list[Receipt] = []
+        for _ in range(_TRIES):
+            try:
+                more, known = await forget_in_branches(self._rt, self, call, vault, cipher, choose, asked)
+                receipts += more
+                return await self.remove(
+                    call,
+                    vault,
+                    cipher,
+                    choose,
+                    reason=asked.reason,
+                    trigger=Trigger.FORGET,
+                    branch_receipts=receipts,
+                    known=known,
+                )
+            except StaleError:
+                continue  # A branch has become whole since its cubes were looked for.
+        raise PlatformError(Reason.CONFLICT, f"{vault.name} is branched too often", metadata={"resource": vault.name})
 
     def _candidates(self, vault: VaultRow, found: Chosen, whys: Mapping[str, int]) -> list[ForgetCandidate]:
         now_us = self._rt.now_us()
@@ -137,12 +169,17 @@ class Forgetting:
         trigger: Trigger,
         branch_receipts: Sequence[Receipt] = (),
         kind: int = FORGET,
+        known: frozenset[str] | None = None,
     ) -> Forgotten:
-        """Remove the cubes that `choose(store)` returns within the transaction."""
+        """Remove the cubes that `choose(store)` returns within the transaction.
+
+        Raises:
+            StaleError: There is another branch than those `known`.
+        """
         rt = self._rt
         receipt_id = rt.new_id()
         removal = await self.removal(
-            call, vault, cipher, choose, reason=reason, trigger=trigger, receipt_id=receipt_id, kind=kind
+            call, vault, cipher, choose, reason=reason, trigger=trigger, receipt_id=receipt_id, kind=kind, known=known
         )
 
         def run(conn: Connection) -> tuple[Forgotten, Removed | None, Waiting | None]:
@@ -187,6 +224,7 @@ class Forgetting:
         trigger: Trigger,
         receipt_id: str,
         kind: int = FORGET,
+        known: frozenset[str] | None = None,
     ) -> Callable[[Store], tuple[Forgotten, Removed, Waiting | None]]:
         """Return what removes, within a transaction, the cubes that `choose(store)` returns, and writes the receipt."""
         key = await self._rt.keys.org_signing_key(vault.org)
@@ -202,7 +240,9 @@ class Forgetting:
                 step(condition_of(row, now_us), trigger, resource=prefix + row.cube_id)
             digests = [codec.cube_of(vault, row, cipher).content_digest for row in rows]
             similar = [prefix + one for one in near_duplicates(store, vault.uid, [row.cube_id for row in rows])]
+            behind = take_out_of_filling(store, vault, [row.cube_id for row in rows], known, now_us=now_us)
             removed, revision, waiting = take_out(store, fresh, rows, now_us=now_us)
+            removed = replace(removed, branches=behind)
             receipt = receipt_of(vault, kind, receipt_id, call, now_us, removed)
             receipt.derived = len(chosen.parents)
             receipt.training_states = trainings
@@ -236,6 +276,10 @@ class Forgetting:
         for object_key in removed.object_keys:
             await self._rt.objects.delete(object_key)
         await self._blobs.delete(vault.uid, removed.blobs)
+        for branch in removed.branches:
+            # It may have been given up since.
+            with suppress(PlatformError):
+                await self._follower.repair(branch)
 
     async def delete_vault(self, call: Call, name: str, etag: str, *, erase: bool, reason: str) -> Receipt:
         """Erase a vault and destroy its key; return the receipt.
@@ -245,32 +289,39 @@ class Forgetting:
         """
         ids = names.VAULT.parse(name)
         rt = self._rt
-        vault = await rt.db.read(lambda conn: rt.store(conn).vault(ids["org"], ids["vault"]))
+        vault = await rt.db.read(lambda conn: any_vault(rt.store(conn), ids["org"], ids["vault"]))
         if vault is None and not call.request_id:
             raise not_found(name)
         if vault is not None and etag and etag != vault_etag(vault):
             raise etag_mismatch(name)
-        if vault is not None and vault.cubes and not erase:
+        if vault is not None and vault.cubes and not erase and not vault.filling:
             raise PlatformError(
                 Reason.FAILED_PRECONDITION,
                 f"{name} holds {vault.cubes} cubes; say erase to remove them too",
                 metadata={"resource": name, "state": "NOT_EMPTY"},
             )
-        if vault is not None:
-            limit = rt.settings.max_vaults
-            branches = await rt.db.read(lambda conn: branches_of(rt.store(conn), vault, limit))
-            if branches:
-                raise PlatformError(
-                    Reason.FAILED_PRECONDITION,
-                    f"{name} has branches; erase {branches[0].name} first",
-                    metadata={"resource": name, "state": "HAS_BRANCHES"},
-                )
         return await self.erase(call, ids["org"], name, vault, reason=reason, kind=ERASE_VAULT)
 
-    async def drop_unfilled(self, vault: VaultRow) -> None:
-        """Remove a vault that came to nothing before anybody was told of it."""
+    async def drop_unfilled(self, vault: VaultRow, *, idle_since_us: int | None = None) -> None:
+        """Remove a branch that came to nothing before anybody was told of it, unless it was gone on with since."""
         rt = self._rt
-        removed = await rt.db.write(lambda conn: rt.store(conn).delete_vault(vault.uid))
+
+        def run(conn: Connection) -> Removed | None:
+            store = rt.store(conn)
+            row, at = store.vault_by_uid(vault.uid), store.branch(vault.uid)
+            if row is None or not row.filling or (at and idle_since_us is not None and at.update_us > idle_since_us):
+                return None
+            # The same request again begins anew.
+            idempotency.forget(conn, vault.uid)
+            return store.delete_vault(vault.uid)
+
+        removed = await rt.db.write(run)
+        if removed is not None:
+            await self._destroy(vault, removed)
+
+    async def _destroy(self, vault: VaultRow, removed: Removed) -> None:
+        """Remove what is left of a vault whose rows are gone."""
+        rt = self._rt
         await asyncio.to_thread(rt.indexes.destroy, vault.uid)
         self._follower.forget(vault.uid)
         await rt.keys.destroy_vault_key(vault.org, vault.uid)
@@ -294,10 +345,13 @@ class Forgetting:
         now_us, receipt_id = rt.now_us(), rt.new_id()
         trainings = await rt.shares.destroy(name, None) if vault is not None else 0
 
-        def run(conn: Connection) -> tuple[Receipt, Removed | None]:
+        def run(conn: Connection) -> tuple[Receipt, list[tuple[VaultRow, Removed]]]:
             if vault is None:
                 raise not_found(name)
             store = rt.store(conn)
+            if kind == ERASE_VAULT:
+                refuse_branched(store, vault, rt.settings.max_vaults)
+            unfilled = [(one, store.delete_vault(one.uid)) for one in store.branches_from(vault.uid, filling=True)]
             held = [row for row in store.select_held(vault.uid) if kind != LICENCE_ENDED]
             for row in held:
                 step(condition_of(row, now_us), Trigger.FORGET, resource=f"{name}/cubes/{row.cube_id}")
@@ -311,22 +365,19 @@ class Forgetting:
             store.insert_receipt(org, receipt_id, receipt.SerializeToString(), now_us)
             details = {"receipt": receipt.name, "cubes": str(len(removed.cube_ids)), "reason": reason}
             audit.record_in(conn, call, resource=name, details=details)
-            return receipt, removed
+            return receipt, [*unfilled, (vault, removed)]
 
-        def recall(conn: Connection, kept_id: str) -> tuple[Receipt, None]:
-            return Receipt.FromString(rt.store(conn).receipt(org, kept_id) or b""), None
+        def recall(conn: Connection, kept_id: str) -> tuple[Receipt, list[tuple[VaultRow, Removed]]]:
+            return Receipt.FromString(rt.store(conn).receipt(org, kept_id) or b""), []
 
-        receipt, removed = await rt.db.write(
+        receipt, gone = await rt.db.write(
             lambda conn: idempotency.once(
                 conn, call, now=rt.clock.now(), run=run, remember=lambda _: receipt_id, recall=recall
             )
         )
-        if vault is not None and removed is not None:
-            await asyncio.to_thread(rt.indexes.destroy, vault.uid)
-            self._follower.forget(vault.uid)
-            await rt.keys.destroy_vault_key(org, vault.uid)
-            rt.forget_cipher(vault.uid)
-            await self.clean(vault, removed)
+        for one, removed in gone:
+            await self._destroy(one, removed)
+        if gone:
             await self.scrub()
         return receipt
 
@@ -347,24 +398,3 @@ class Forgetting:
         scrub = getattr(self._rt.db, "scrub", None)
         if scrub is not None:
             await scrub()
-
-
-def take_out(
-    store: Store, vault: VaultRow, rows: Sequence[CubeRow], *, now_us: int
-) -> tuple[Removed, int, Waiting | None]:
-    """Remove cubes within the transaction; return what was removed, the revision, and what the index has to do."""
-    removed = store.remove_cubes(vault.uid, [row.cube_id for row in rows])
-    if not rows:
-        return removed, vault.revision, None
-    delta = VaultDelta(
-        cubes=-len(rows),
-        bytes_used=-removed.bytes_freed,
-        units=-len(removed.unit_ids),
-        context_units=-removed.context_units,
-    )
-    revision = store.bump(vault, delta, indexed=bool(removed.unit_ids))
-    store.add_changes(vault.uid, [ChangeRow(revision, row.cube_id, FORGOTTEN, now_us) for row in rows])
-    if not removed.unit_ids:
-        return removed, revision, None
-    store.add_task(vault.uid, IndexTask(revision, (), removed.unit_ids))
-    return removed, revision, Waiting(vault.index_revision, (), removed.unit_ids)

@@ -5,12 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
-from memporium_platform.errors import PlatformError
+from memporium_platform.errors import PlatformError, Reason
 from memporium_services.vault.app.derivations import lineage_of, lineage_since, made_from
+from memporium_services.vault.app.follower import Waiting
 from memporium_services.vault.app.forget_asked import Chosen
+from memporium_services.vault.app.plans import StaleError
 from memporium_services.vault.app.reading import condition_of
 from memporium_services.vault.app.retention import settings_of
+from memporium_services.vault.app.writing import FORGOTTEN
 from memporium_services.vault.domain.lifecycle import Trigger, step
+from memporium_services.vault.domain.rows import ChangeRow, IndexTask
+from memporium_services.vault.ports import VaultDelta
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +25,7 @@ if TYPE_CHECKING:
     from memporium_services.vault.app.cipher import VaultCipher
     from memporium_services.vault.app.forget_asked import ForgetAsked, Forgotten
     from memporium_services.vault.app.runtime import Runtime
-    from memporium_services.vault.domain.rows import VaultRow
+    from memporium_services.vault.domain.rows import CubeRow, Removed, VaultRow
     from memporium_services.vault.ports import Store
 
 
@@ -36,9 +41,55 @@ class Remover(Protocol):
         *,
         reason: str,
         trigger: Trigger,
+        known: frozenset[str] | None,
     ) -> Forgotten:
         """Remove the cubes that `choose(store)` returns within the transaction."""
         ...
+
+
+def take_out_of_filling(
+    store: Store, vault: VaultRow, cube_ids: Sequence[str], known: frozenset[str] | None, *, now_us: int
+) -> tuple[VaultRow, ...]:
+    """Remove cubes from branches of a vault that are not whole yet, within the transaction that removes them there.
+
+    Nobody was told of these: no receipt names them. `known` are the branches that were seen to; None: all need not be.
+
+    Returns:
+        The branches whose indexes have something to take in.
+
+    Raises:
+        StaleError: A branch has become whole since.
+    """
+    if known is not None and any(one.uid not in known for one in store.branches_from(vault.uid, filling=False)):
+        raise StaleError
+    behind = []
+    for branch in store.branches_from(vault.uid, filling=True):
+        rows = list(store.cubes(branch.uid, cube_ids).values())
+        _, revision, waiting = take_out(store, branch, rows, now_us=now_us)
+        if waiting is not None:
+            behind.append(replace(branch, revision=revision, index_revision=revision))
+    return tuple(behind)
+
+
+def take_out(
+    store: Store, vault: VaultRow, rows: Sequence[CubeRow], *, now_us: int
+) -> tuple[Removed, int, Waiting | None]:
+    """Remove cubes within the transaction; return what was removed, the revision, and what the index has to do."""
+    removed = store.remove_cubes(vault.uid, [row.cube_id for row in rows])
+    if not rows:
+        return removed, vault.revision, None
+    delta = VaultDelta(
+        cubes=-len(rows),
+        bytes_used=-removed.bytes_freed,
+        units=-len(removed.unit_ids),
+        context_units=-removed.context_units,
+    )
+    revision = store.bump(vault, delta, indexed=bool(removed.unit_ids))
+    store.add_changes(vault.uid, [ChangeRow(revision, row.cube_id, FORGOTTEN, now_us) for row in rows])
+    if not removed.unit_ids:
+        return removed, revision, None
+    store.add_task(vault.uid, IndexTask(revision, (), removed.unit_ids))
+    return removed, revision, Waiting(vault.index_revision, (), removed.unit_ids)
 
 
 def branches_of(store: Store, vault: VaultRow, limit: int) -> list[VaultRow]:
@@ -65,29 +116,34 @@ async def forget_in_branches(
     cipher: VaultCipher,
     choose: Callable[[Store], Chosen],
     asked: ForgetAsked,
-) -> list[Receipt]:
-    """Forget in branches, and theirs, what `choose` finds, or, where anything forbids it, nothing; return the receipts.
+) -> tuple[list[Receipt], frozenset[str]]:
+    """Forget in branches, and theirs, what `choose` finds, or, where anything forbids it, nothing.
+
+    Returns:
+        The receipts, and the uids of all branches.
 
     Raises:
         PlatformError: LEGAL_HOLD, CUBE_FROZEN.
+        StaleError: A branch has become whole meanwhile.
     """
     now_us = rt.now_us()
     branches = await rt.db.read(lambda conn: branches_of(rt.store(conn), vault, rt.settings.max_vaults))
+    known = frozenset(branch.uid for branch in branches)
     if not branches:
-        return []
+        return [], known
     try:
         gone = [row.cube_id for row in (await rt.db.read(lambda c: choose(rt.store(c, cipher.token)))).rows]
     except PlatformError:
         if call.request_id:
-            return []  # It may have been done already; if not, the removal says what is wrong.
+            return [], known  # It may have been done already; if not, the removal says what is wrong.
         raise
     work = await in_branches(rt, branches, gone, keep_derived=asked.keep_derived, now_us=now_us)
     quiet = replace(call, request_id="")
     done = [
-        await remover.remove(quiet, branch, its, same, reason=asked.reason, trigger=Trigger.FORGET)
+        await remover.remove(quiet, branch, its, same, reason=asked.reason, trigger=Trigger.FORGET, known=known)
         for branch, its, same in work
     ]
-    return [one.receipt for one in done if one.receipt is not None]
+    return [one.receipt for one in done if one.receipt is not None], known
 
 
 async def in_branches(
@@ -120,3 +176,23 @@ async def in_branches(
         if found.rows:
             work.append((branch, branch_cipher, same))
     return work
+
+
+def any_vault(store: Store, org: str, vault_id: str) -> VaultRow | None:
+    """Return a vault, or a branch that is not whole yet: to delete it is to give it up."""
+    return store.vault(org, vault_id) or store.filling_vault(org, vault_id)
+
+
+def refuse_branched(store: Store, vault: VaultRow, limit: int) -> None:
+    """Refuse to erase a vault that has branches; those that are not whole yet go with it.
+
+    Raises:
+        PlatformError: FAILED_PRECONDITION.
+    """
+    branches = branches_of(store, vault, limit)
+    if branches:
+        raise PlatformError(
+            Reason.FAILED_PRECONDITION,
+            f"{vault.name} has branches; erase {branches[0].name} first",
+            metadata={"resource": vault.name, "state": "HAS_BRANCHES"},
+        )

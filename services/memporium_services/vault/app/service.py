@@ -69,7 +69,7 @@ class VaultApp:
         self.applying = Applying(rt, self.follower, parts)
         self.exporting = Exporting(rt, self.uses)
         self.transfer = TransferStreams(rt, self.follower, self.forgetting)
-        self.branching = Branching(rt, self.vaults, self.transfer, self.forgetting)
+        self.branching = Branching(rt, self.vaults, self.follower, self.forgetting)
         self.sweep = Sweep(rt, self.changer, self.forgetting, self.follower, self.blobs)
         self.entitlements = Entitlements(rt, self.forgetting)
         self._tasks: list[asyncio.Task[None]] = []

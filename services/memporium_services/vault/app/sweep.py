@@ -180,10 +180,13 @@ class Sweep:
             await rt.db.write(lambda conn: rt.store(conn).drop_tasks(vault.uid, through=tasks))
 
     async def _leavings(self) -> None:
-        """Drop imports that were cut off, and request ids that are past their time."""
+        """Drop imports and branches that were cut off, and request ids that are past their time."""
         rt = self._rt
         now = rt.clock.now()
         oldest_us = rt.now_us() - _DEAD_IMPORT_US
         for vault_uid, ids in await rt.db.read(lambda conn: rt.store(conn).unfinished_imports(oldest_us)):
             await rt.db.write(bind(rt, methodcaller("remove_cubes", vault_uid, ids)))
+        idle_us = rt.now_us() - round(rt.settings.branch_idle_s * 1_000_000)
+        for branch in await rt.db.read(lambda conn: rt.store(conn).idle_branches(idle_us)):
+            await self._forgetting.drop_unfilled(branch, idle_since_us=idle_us)
         await rt.db.write(lambda conn: idempotency.sweep(conn, now=now))

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from memporium.vault.v1.cubes_pb2 import PortableCube
     from memporium.vault.v1.vault_service_pb2 import ImportCubesHeader
     from memporium_platform.call import Call
-    from memporium_services.vault.app.arriving import Copied
     from memporium_services.vault.app.cipher import VaultCipher
     from memporium_services.vault.app.drafting import Draft
     from memporium_services.vault.app.follower import IndexFollower, Waiting
@@ -57,7 +56,7 @@ class TransferStreams:
         self._forgetting = forgetting
 
     async def take_in(
-        self, call: Call, header: ImportCubesHeader, batches: AsyncIterator[Sequence[PortableCube | Copied]]
+        self, call: Call, header: ImportCubesHeader, batches: AsyncIterator[Sequence[PortableCube]]
     ) -> Imported:
         """Take cubes in, all or none.
 
@@ -138,7 +137,7 @@ class TransferStreams:
         vault: VaultRow,
         cipher: VaultCipher,
         header: ImportCubesHeader,
-        cubes: Sequence[PortableCube | Copied],
+        cubes: Sequence[PortableCube],
         work: Import,
         counts: Imported,
         embeds: EmbedUses,

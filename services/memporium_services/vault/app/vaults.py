@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from memporium_platform.call import Call
     from memporium_services.vault.app.runtime import Runtime
+    from memporium_services.vault.domain.rows import BranchRow
+    from memporium_services.vault.ports import Store
 
 # What callers may set and change. The rest is fixed at creation or belongs to the platform.
 SETTABLE = (
@@ -56,8 +58,25 @@ class Vaults:
         """Work on these ports."""
         self._rt = rt
 
-    async def create(self, call: Call, parent: str, vault_id: str, vault: Vault, *, branched: bool = False) -> Vault:
-        """Make a vault with a key of its own; `branched`: what it is a branch of stands in `vault`.
+    async def create(self, call: Call, parent: str, vault_id: str, vault: Vault) -> Vault:
+        """Make a vault with a key of its own.
+
+        Raises:
+            PlatformError: INVALID_FIELD, ALREADY_EXISTS, QUOTA_EXCEEDED.
+        """
+        return vault_of(await self.make(call, parent, vault_id, vault))
+
+    async def make(
+        self, call: Call, parent: str, vault_id: str, vault: Vault, *, branch: BranchRow | None = None
+    ) -> VaultRow:
+        """Make a vault with a key of its own; with `branch` one that nobody sees yet, or that was begun.
+
+        Args:
+            call: The call.
+            parent: The organisation.
+            vault_id: Of the new vault.
+            vault: What callers may set of it, and what it is a branch of.
+            branch: How a branch begins.
 
         Raises:
             PlatformError: INVALID_FIELD, ALREADY_EXISTS, QUOTA_EXCEEDED.
@@ -78,16 +97,21 @@ class Vaults:
             agreement=vault.licence.agreement,
             owner=call.principal.name,
             embedding_model=vault.embedding_model or rt.settings.default_embedding_model,
-            settings=_stored(vault, _BRANCH if branched else ()),
+            settings=_stored(vault, () if branch is None else _BRANCH),
             create_us=now_us,
             update_us=now_us,
+            filling=branch is not None,
         )
 
         def run(conn: Connection) -> VaultRow:
             store = rt.store(conn)
             if store.vault(org, vault_id) is not None:
                 raise already_exists(row.name)
-            if len(store.vaults(org, after="", limit=rt.settings.max_vaults)) >= rt.settings.max_vaults:
+            begun = store.filling_vault(org, vault_id)
+            if begun is not None:
+                return _same_branch(store, begun, row, branch)
+            there = store.vaults(org, after="", limit=rt.settings.max_vaults, filling=True)
+            if len(there) >= rt.settings.max_vaults:
                 raise PlatformError(
                     Reason.QUOTA_EXCEEDED,
                     f"{parent} may have {rt.settings.max_vaults} vaults",
@@ -95,6 +119,8 @@ class Vaults:
                 )
             store.clear_ended_pack(org, vault_id)
             store.insert_vault(row)
+            if branch is not None:
+                store.begin_branch(replace(branch, vault_uid=row.uid))
             audit.record_in(conn, call, resource=row.name, details={"uid": row.uid, "kind": str(row.kind)})
             return row
 
@@ -111,7 +137,7 @@ class Vaults:
 
         made = await rt.db.write(write)
         await rt.cipher(made)
-        return vault_of(made)
+        return made
 
     async def get(self, name: str) -> Vault:
         """Return a vault.
@@ -209,6 +235,22 @@ def vault_of(row: VaultRow) -> Vault:
     codec.set_time(vault.create_time, row.create_us)
     codec.set_time(vault.update_time, row.update_us)
     return vault
+
+
+def _same_branch(store: Store, begun: VaultRow, wanted: VaultRow, branch: BranchRow | None) -> VaultRow:
+    """Return a branch that was begun, where the same principal asked for the same.
+
+    Raises:
+        PlatformError: ALREADY_EXISTS.
+    """
+    at = store.branch(begun.uid)
+    if branch is None or at is None or (at.asked, begun.owner) != (branch.asked, wanted.owner):
+        raise PlatformError(
+            Reason.ALREADY_EXISTS,
+            f"{begun.name} is a branch that is being made; erase it to give it up",
+            metadata={"resource": begun.name, "state": "FILLING"},
+        )
+    return begun
 
 
 def _stored(vault: Vault, more: Sequence[str]) -> bytes:

@@ -19,6 +19,7 @@ class VaultRow:
         changes_floor: Changes up to this revision are gone.
         next_unit: The next unit id.
         context_units: Units that have a context.
+        filling: Whether it is a branch that is not whole yet, which nobody sees.
     """
 
     uid: str
@@ -43,11 +44,38 @@ class VaultRow:
     bytes_used: int = 0
     units: int = 0
     context_units: int = 0
+    filling: bool = False
 
     @property
     def name(self) -> str:
         """The resource name."""
         return f"orgs/{self.org}/vaults/{self.vault_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class BranchRow:
+    """How far a branch was copied.
+
+    Attributes:
+        vault_uid: The branch.
+        source_uid: The vault that it is a branch of.
+        asked: Digest of what was asked for.
+        revision: What is copied: the other vault as of this revision, or, where that is given, of `moment_us`.
+        after_id: The last cube that was looked at.
+        done_cubes: Cubes that were looked at.
+        total_cubes: Cubes that there were at the beginning.
+        update_us: When it was last gone on with.
+    """
+
+    vault_uid: str
+    source_uid: str
+    asked: str
+    revision: int
+    moment_us: int | None
+    update_us: int
+    after_id: str = ""
+    done_cubes: int = 0
+    total_cubes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,7 +320,11 @@ class BlobRow:
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """What forgetting took away: counts, the objects that are to be deleted, and what the receipt lists."""
+    """What forgetting took away: counts, the objects that are to be deleted, and what the receipt lists.
+
+    Attributes:
+        branches: Branches that are not whole yet, from which it went too: their indexes are behind.
+    """
 
     cube_ids: tuple[str, ...] = ()
     versions: int = 0
@@ -302,3 +334,4 @@ class Removed:
     object_keys: tuple[str, ...] = ()
     blobs: tuple[BlobRow, ...] = ()
     content_digests: tuple[str, ...] = field(default=())
+    branches: tuple[VaultRow, ...] = ()

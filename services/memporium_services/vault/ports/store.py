@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from memporium_services.vault.ports.branch_store import BranchStore
 from memporium_services.vault.ports.past_store import PastStore
 from memporium_services.vault.ports.unit_store import UnitStore
 
@@ -57,8 +58,8 @@ class VaultStore(Protocol):
         """Return a vault by its uid."""
         ...
 
-    def vaults(self, org: str, *, after: str, limit: int) -> list[VaultRow]:
-        """Return an organisation's vaults by id."""
+    def vaults(self, org: str, *, after: str, limit: int, filling: bool = False) -> list[VaultRow]:
+        """Return an organisation's vaults by id; branches that are not whole yet only where `filling`."""
         ...
 
     def all_vaults(self, *, after_uid: str, limit: int, org: str = "") -> list[VaultRow]:
@@ -316,7 +317,7 @@ class LicenceStates(Protocol):
         ...
 
 
-class Store(VaultStore, CubeStore, PastStore, UnitStore, LicenceStates, Protocol):
+class Store(VaultStore, CubeStore, PastStore, UnitStore, LicenceStates, BranchStore, Protocol):
     """Everything, bound to one connection; `tokens` gives the keyed form of words for selections."""
 
     @property
