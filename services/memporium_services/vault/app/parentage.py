@@ -85,7 +85,8 @@ async def carry_licences(rt: Runtime, call: Call, vault: VaultRow, cubes: Sequen
     Raises:
         PlatformError: LICENCE_*, where a parent's licence does not permit it.
     """
-    wanted = {name for cube in cubes for name in parents_of(cube)}
+    same = await _of_same_tensors(rt, vault, cubes)
+    wanted = {name for cube in cubes for name in (*parents_of(cube), *_sharing(cube, same))}
     licensed = await _licensed(rt, vault.org, wanted) if wanted else {}
     lease = Lease(rt)
     if not licensed:
@@ -93,6 +94,11 @@ async def carry_licences(rt: Runtime, call: Call, vault: VaultRow, cubes: Sequen
     derivations: dict[int, dict[str, _Parent]] = {}
     for cube in cubes:
         found = {name: licensed[name] for name in parents_of(cube) if name in licensed}
+        known = {licence.agreement for parent in found.values() for licence in parent.licences}
+        for name in _sharing(cube, same):
+            # Only what the named parents do not say already: the same cache made again is one derivation.
+            if name in licensed and any(one.agreement not in known for one in licensed[name].licences):
+                found[name] = licensed[name]
         if not found:
             continue
         add_licences(cube, (licence for parent in found.values() for licence in parent.licences))
@@ -107,6 +113,26 @@ async def carry_licences(rt: Runtime, call: Call, vault: VaultRow, cubes: Sequen
         await lease.release()
         raise
     return lease
+
+
+async def _of_same_tensors(rt: Runtime, vault: VaultRow, cubes: Sequence[Cube]) -> dict[str, list[str]]:
+    """Return the cubes of the vault that refer to the same blobs, by digest.
+
+    Tensors are named by their digest: in another cube, and said to be made of nothing, they are licensed none the less.
+    """
+    digests = sorted({blob.sha256 for cube in cubes for blob in content.blobs_of(cube.payload)})
+    if not digests:
+        return {}
+    cipher = await rt.cipher(vault)
+    keys = {cipher.object_name("blob", digest): digest for digest in digests}
+    found: dict[str, list[str]] = {}
+    for key, cube_id in await rt.db.read(lambda conn: rt.store(conn).referrers(vault.uid, list(keys))):
+        found.setdefault(keys[key], []).append(f"{vault.name}/cubes/{cube_id}")
+    return found
+
+
+def _sharing(cube: Cube, same: dict[str, list[str]]) -> list[str]:
+    return [name for blob in content.blobs_of(cube.payload) for name in same.get(blob.sha256, ())]
 
 
 def add_licences(cube: Cube, licences: Iterable[LicenceReference]) -> None:

@@ -118,24 +118,27 @@ async def release_sources(sources: Iterable[Source]) -> None:
 async def settle_licences(
     rt: Runtime, call: Call, sources: Sequence[Source], hits: list[Hit], refusals: list[Refusal]
 ) -> tuple[list[Hit], list[GrantedUse]]:
-    """Commit the uses of mounts that gave results, ask for single licensed cubes, and drop what is refused."""
+    """Commit the uses of mounts that gave results, ask for single licensed cubes, and drop what is refused.
+
+    What was made of a mounted pack counts with it, wherever it is kept, and whether or not the pack says anything.
+    """
     granted: dict[str, GrantedUse] = {}
     asked_already = {source.vault.agreement for source in sources if source.vault.agreement}
     for source in sources:
         if not source.lease.held:
             continue
-        given = [hit for hit in hits if hit.mount == source.mount]
+        agreement = source.vault.agreement
+        given = [hit for hit in hits if _under(hit, source)]
         if not given:
             await source.lease.release()
             continue
         try:
-            await source.lease.tell(call, asked_of(_parts(given, always=source.vault.agreement), RETRIEVE))
+            await source.lease.tell(call, asked_of(_parts(given, always=agreement), RETRIEVE))
         except PlatformError as error:
             if not source.mount:
                 raise
             await source.lease.release()
-            hits = [hit for hit in hits if hit.mount != source.mount]
-            agreement = source.vault.agreement
+            hits = [hit for hit in hits if not _under(hit, source)]
             refusals.append(Refusal(source.mount, source.vault.name, agreement, error.reason.value, error.message))
             continue
         await source.lease.commit()
@@ -156,6 +159,11 @@ async def settle_licences(
     kept = [hit for hit in hits if not refused.intersection(agreements_of(hit.cube))]
     by_mount = {source.mount: source.vault.agreement for source in sources}
     return [_attributed(hit, by_mount[hit.mount], granted) for hit in kept], list(granted.values())
+
+
+def _under(hit: Hit, source: Source) -> bool:
+    """Return whether a hit is given out under the agreement of a pack that is searched."""
+    return hit.mount == source.mount or source.vault.agreement in agreements_of(hit.cube)
 
 
 def _parts(hits: Iterable[Hit], *, always: str = "") -> Iterator[tuple[set[str], Part]]:
