@@ -34,6 +34,7 @@ from memporium_platform.bundle.documents import (
 from memporium_platform.bundle.grants import ExpectedAgreement, Recipient
 from memporium_platform.bundle.keys import LineSecret
 from memporium_platform.bundle.limits import SegmentSizes
+from memporium_platform.bundle.pipeline import verified
 from memporium_platform.bundle.recipients import PrivateKey, recipient_key_id, suite_of
 from memporium_platform.bundle.records import cube_name
 from memporium_platform.bundle.verifier import BundleVerifier, Policy
@@ -255,7 +256,8 @@ def load(documents: Documents, objects: dict[str, bytes], held_against: Policy |
     for content, listed in ((verifier.content(), verifier.manifest), (verifier.part_content(), verifier.part)):
         if content is None:
             continue
-        for index, segment in enumerate(listed.segments):
-            quarantine.append(bytes(content.segment(index, objects[segment.sha256.hex()])))
+        names = [segment.sha256.hex() for segment in listed.segments]
+        contents = verified(content, range(len(names)), lambda index, names=names: objects[names[index]])
+        quarantine.extend(bytes(one) for one in contents)
         content.finish()
     return quarantine

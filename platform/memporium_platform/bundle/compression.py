@@ -7,6 +7,7 @@ and held against the cap first; a frame whose content is another size than it sa
 from __future__ import annotations
 
 import threading
+from functools import cached_property
 
 import zstandard
 
@@ -21,11 +22,15 @@ class DecompressionError(Exception):
 
 
 class _Contexts(threading.local):
-    """The library's contexts hold megabytes and serve one thread at a time."""
+    """The library's contexts hold megabytes and serve one thread at a time; few threads need both."""
 
-    def __init__(self) -> None:
-        self.compressor = zstandard.ZstdCompressor(level=LEVEL, write_content_size=True)
-        self.decompressor = zstandard.ZstdDecompressor(max_window_size=_WINDOW_MAX)
+    @cached_property
+    def compressor(self) -> zstandard.ZstdCompressor:
+        return zstandard.ZstdCompressor(level=LEVEL, write_content_size=True)
+
+    @cached_property
+    def decompressor(self) -> zstandard.ZstdDecompressor:
+        return zstandard.ZstdDecompressor(max_window_size=_WINDOW_MAX)
 
 
 _contexts = _Contexts()

@@ -7,6 +7,7 @@ The folder holds what `DownloadBundleObject` returns, each object under its own 
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -27,6 +28,7 @@ from memporium_platform.bundle.limits import (
     SIGNED_TIME_MAX,
     SNAPSHOT_MAX,
 )
+from memporium_platform.bundle.pipeline import verified
 from memporium_platform.bundle.segments import check_stored
 from memporium_platform.bundle.steps import DOCUMENT_STEPS, SEGMENT_STEPS, VerificationStep, rejected
 from memporium_platform.bundle.verifier import BundleVerifier, Policy
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from memporium.transfer.v1.bundle_pb2 import Part
     from memporium_platform.bundle.recipients import PrivateKey
 
 
@@ -100,8 +103,8 @@ def verify_folder(
         return
     for content, listed in ((verifier.content(), verifier.manifest), (verifier.part_content(), verifier.part)):
         if content is not None and listed is not None:
-            for index, segment in enumerate(listed.segments):
-                content.segment(index, _read(folder, segment.sha256.hex(), SEGMENT_OBJECT_MAX))
+            for _ in verified(content, range(len(listed.segments)), partial(_segment, folder, listed)):
+                pass
             content.finish()
     yield from SEGMENT_STEPS
 
@@ -117,6 +120,10 @@ def _read(folder: Path, name: str, limit_bytes: int) -> bytes:
     if len(data) > limit_bytes:
         raise rejected(step, f"{name} is above its cap")
     return data
+
+
+def _segment(folder: Path, listed: Manifest | Part, index: int) -> bytes:
+    return _read(folder, listed.segments[index].sha256.hex(), SEGMENT_OBJECT_MAX)
 
 
 def _roots(data: bytes) -> list[bytes]:

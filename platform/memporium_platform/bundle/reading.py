@@ -8,6 +8,7 @@ bytes (`spans`), since a view of a message costs more than parsing it. Where tha
 from __future__ import annotations
 
 from dataclasses import dataclass
+from struct import Struct
 from typing import TYPE_CHECKING
 
 from google.protobuf.message import DecodeError
@@ -29,6 +30,8 @@ _CONTINUES = 0x80
 # Most bytes of a length of 32 bits.
 _LENGTH_BYTES = 5
 _RECORD = RecordBatch.DESCRIPTOR.fields_by_name["records"].number << 3 | 2
+# A tag and a length of two bytes, read at once.
+_HEAD = Struct("<BBB")
 _WITH_FILES = ("activation", "parameter")
 
 
@@ -134,43 +137,45 @@ def _frames(content: bytes) -> _Frames:
     """
     bodies: list[int] = []
     cuts: list[tuple[int, int]] = []
-    note, record = bodies.append, _RECORD
-    start, at, end = 0, 0, len(content)
-    try:
-        while at < end:
-            if content[at] != record:
-                raise RecordError("something else than records")
-            low = content[at + 1]
-            if low < _CONTINUES:
-                at += 2
-                length = low
-            elif 0 < content[at + 2] < _CONTINUES:
-                length = low & 0x7F | content[at + 2] << 7
-                at += 3
-            else:
-                length, at = _length(content, at + 1)
-            note(at)
+    head, record = _HEAD.unpack_from, _RECORD
+    at, end = 0, len(content)
+    last = end - _HEAD.size
+    while at < end:
+        cut = min(at + _PIECE, end)
+        while at < cut:
+            length = -1
+            if at <= last:
+                tag, low, high = head(content, at)
+                if tag == record:
+                    if low < _CONTINUES:
+                        at += 2
+                        length = low
+                    elif 0 < high < _CONTINUES:
+                        at += 3
+                        length = low - _CONTINUES + (high << 7)
+            if length < 0:
+                length, at = _behind_tag(content, at)
+            bodies.append(at)
             at += length
-            if at - start >= _PIECE:
-                cuts.append((at, len(bodies)))
-                start = at
-    except IndexError:
-        raise RecordError("a record is cut off") from None
+        cuts.append((at, len(bodies)))
     if at != end:
         raise RecordError("a record is cut off")
-    if start < end:
-        cuts.append((end, len(bodies)))
     return _Frames(bodies, cuts)
 
 
-def _length(content: bytes, at: int) -> tuple[int, int]:
-    """Return the length at a place, and where it ends.
+def _behind_tag(content: bytes, at: int) -> tuple[int, int]:
+    """Return the length of the record whose tag is at a place, and where it begins.
 
     Raises:
-        RecordError: It is above the cap, or not in its shortest form.
+        RecordError: There is something else, or a length that is cut off, above the cap, or not in its shortest form.
     """
+    if content[at] != _RECORD:
+        raise RecordError("something else than records")
+    at += 1
     length = shift = 0
     while shift < 7 * _LENGTH_BYTES:
+        if at == len(content):
+            raise RecordError("a record is cut off")
         byte = content[at]
         at += 1
         length |= (byte & 0x7F) << shift

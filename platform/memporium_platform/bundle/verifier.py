@@ -5,7 +5,8 @@ The rules:
 1. The documents are verified first (`BundleVerifier`): SIZE_CAPS, ENVELOPE, TRUST_ROOT, PAYLOAD, FRESHNESS, SNAPSHOT,
    GRANT, KEY. Each check is made for all documents before the next one begins. Roots are followed at TRUST_ROOT.
 2. Then each segment (`content.ContentVerifier`): SEGMENT_DIGEST, DECRYPTION, DECOMPRESSION, STREAM_DIGEST, FORMAT. The
-   segments of a stream come in order; the streams may come in any.
+   segments of a stream come in order; the streams may come in any. A segment may be opened, by the first three, while
+   the one before is checked by the others (`pipeline`).
 3. The first failure ends all.
 4. Content is in quarantine until `ContentVerifier.finish` has returned: nothing of it is made visible before.
 """

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 from memporium_platform.bundle.documents import Documents
 from memporium_platform.bundle.grants import ExpectedAgreement
-from memporium_platform.bundle.steps import SEGMENT_STEPS, VerificationStep
+from memporium_platform.bundle.pipeline import Pipeline
+from memporium_platform.bundle.steps import SEGMENT_STEPS
 from memporium_platform.bundle.verifier import BundleVerifier, Policy
+from memporium_platform.errors import PlatformError
 from memporium_services.transfer.app.events import Advanced, Passed, Stopwatch
 from memporium_services.transfer.app.keeping import Kept
 
@@ -28,8 +30,6 @@ if TYPE_CHECKING:
     from memporium_services.transfer.domain.bundles import Bundle
     from memporium_services.transfer.ports.services import Terms
     from memporium_services.transfer.ports.store import BundleStore, ImportRows
-
-Step = VerificationStep
 
 
 class Verification:
@@ -218,7 +218,7 @@ class Opening:
     async def _verified(
         self, content: ContentVerifier, wanted: Sequence[int], watch: Stopwatch, *, of_part: bool
     ) -> AsyncGenerator[bytes | memoryview]:
-        """Yield contents, one after the other, while the next segment is being fetched."""
+        """Yield contents, one after the other, while the next segment is opened and the one behind it fetched."""
         segments = self.part.segments if of_part and self.part else self.manifest.segments
         store, bundle, terms = self._shared.store, self._bundle, self._terms
 
@@ -230,15 +230,28 @@ class Opening:
 
         if not wanted:
             return
+        pipeline = Pipeline(content, count=len(wanted), timer=watch.of)
         ahead = fetch(wanted[0])
         try:
             for position, index in enumerate(wanted, 1):
-                data = await ahead
+                try:
+                    data = await ahead
+                except PlatformError:
+                    await asyncio.to_thread(pipeline.rest)  # what is wrong with the one before comes first
+                    raise
                 if position < len(wanted):
                     ahead = fetch(wanted[position])
-                yield await asyncio.to_thread(_all_checks, content, index, data, watch)
+                done = await asyncio.to_thread(pipeline.put, index, data)
+                if done is not None:
+                    yield done
+                # Its place in memory is then free for the next content.
+                del done, data
+            last = await asyncio.to_thread(pipeline.rest)
+            if last is not None:
+                yield last
         finally:
             ahead.cancel()
+            await asyncio.to_thread(pipeline.close)
 
 
 async def _each(contents: Sequence[bytes | memoryview]) -> AsyncGenerator[bytes | memoryview]:
@@ -249,17 +262,3 @@ async def _each(contents: Sequence[bytes | memoryview]) -> AsyncGenerator[bytes 
 def _segments_of(listed: Manifest | Part, index: int) -> range:
     first = sum(stream.segment_count for stream in listed.streams[:index])
     return range(first, first + listed.streams[index].segment_count)
-
-
-def _all_checks(content: ContentVerifier, index: int, data: bytes, watch: Stopwatch) -> bytes | memoryview:
-    with watch.of(Step.SEGMENT_DIGEST):
-        content.check_stored(index, data)
-    with watch.of(Step.DECRYPTION):
-        body = content.decrypt(index, data)
-    with watch.of(Step.DECOMPRESSION):
-        unpacked = content.unpack(index, body)
-    with watch.of(Step.STREAM_DIGEST):
-        content.check_digest(index, unpacked)
-    with watch.of(Step.FORMAT):
-        content.check_format(index, unpacked)
-    return unpacked
