@@ -42,7 +42,8 @@ def until_full_hour(clock):
 
 @pytest.fixture
 async def to_the_hour(market, clock):
-    """Begin at a full hour, so that tests count in hours."""
+    """Begin at a full hour, so that tests count in hours; without the timer, which would come between at times."""
+    await market.module.background.stop()
     clock.advance(seconds=until_full_hour(clock))
     return market
 
