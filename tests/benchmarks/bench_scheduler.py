@@ -26,7 +26,7 @@ from memporium_platform.tiering.prediction import NextNeeds
 from memporium_platform.tiering.simulation import Access, best_possible, replay
 
 # Uses after which interests shift in the trace of that name.
-_PHASE = 400
+PHASE = 400
 _EVIDENCE = re.compile(r"D(\d+):\d+")
 
 
@@ -155,7 +155,7 @@ def main():
     for name, trace in known.items():
         assert all(one.at <= other.at for one, other in pairwise(trace))
         bytes_of_all = sum({access.item.key: access.item.size_bytes for access in trace}.values())
-        phase = _PHASE if name == "shifting" else len(trace)
+        phase = PHASE if name == "shifting" else len(trace)
         rows = {share: measured(trace, int(bytes_of_all * float(share)), phase) for share in given.budgets.split(",")}
         result["traces"][name] = {"uses": len(trace), "gb_of_all": round(bytes_of_all / 1e9, 2), "budgets": rows}
         sys.stderr.write(f"{name} done\n")

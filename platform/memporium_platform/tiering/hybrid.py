@@ -1,9 +1,9 @@
 """The cost-aware hybrid: of several policies, the one that has saved more lately rules.
 
-What is expected to save the most time per byte is the rule in most places (`expected`); where labels and agents say
-nothing, counting alone learns faster; where work comes and goes in bursts, recency alone can save more. All run as
-shadows, tiers that hold no data, so that each is judged by what it would have saved (as LeCaR and Cacheus choose
-between recency and frequency by regret; Vietri et al., HotStorage 2018, Rodriguez et al., FAST 2021).
+What is expected to save the most time per byte is the rule in most places (`expected`); where work comes and goes in
+bursts, recency alone can save more. Both run as shadows, tiers that hold no data, so that each is judged by what it
+would have saved (as LeCaR and Cacheus choose between recency and frequency by regret; Vietri et al., HotStorage 2018,
+Rodriguez et al., FAST 2021).
 """
 
 from __future__ import annotations
@@ -31,7 +31,6 @@ class Hybrid:
         """Rule a tier of so many bytes."""
         self._policies: tuple[Policy, ...] = (
             ExpectedSavings(),
-            ExpectedSavings(context=False, shared=0.05),
             LeastRecentlyUsed(),
         )
         self._shadows = [Tier(budget_bytes, policy) for policy in self._policies]
