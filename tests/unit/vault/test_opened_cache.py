@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from memporium_services.vault.app import opened_cache
 from memporium_services.vault.app.opened_cache import OpenedCache
 
 
@@ -9,6 +10,18 @@ def test_what_is_used_least_makes_room():
     assert cache.get("v", [0]) == {0: "thing 0"}
     cache.put("v", {4: ("thing 4", 100)}, state=0)
     assert set(cache.get("v", range(5))) == {0, 2, 3, 4}
+
+
+def test_what_is_used_again_and_again_stays_and_where_all_is_used_there_is_room_all_the_same(monkeypatch):
+    monkeypatch.setattr(opened_cache, "_MOST_STAYING", 2)
+    cache = OpenedCache(4 * (512 + 100))
+    for number in range(30):
+        cache.put("v", {number: (number, 100)}, state=0)
+        assert cache.get("v", [0]) == {0: 0}
+    assert len(cache.get("v", range(30))) == 4
+    cache.put("v", {30: (30, 100)}, state=0)
+    assert len(cache.get("v", range(31))) == 4
+    assert cache.get("v", [30]) == {30: 30}
 
 
 def test_what_alone_is_too_large_is_not_kept_and_nothing_is_where_there_is_no_room():

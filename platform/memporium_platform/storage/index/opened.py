@@ -228,7 +228,7 @@ class OpenedIndex:
         # One pass over the file beats gathering where most rows are wanted. The slots are in any order: of ids, say.
         if len(slots) * 3 > used:
             return np.asarray((self._slab.rows[:used] @ query)[slots])
-        return np.asarray(self._slab.rows[slots] @ query)
+        return np.asarray(np.take(self._slab.rows, slots, axis=0) @ query)
 
     def _clear_unnamed(self) -> None:
         rows = self._slab.rows

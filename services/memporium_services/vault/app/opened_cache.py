@@ -18,18 +18,34 @@ if TYPE_CHECKING:
 _LIFE_S = 600.0
 # What an entry takes beside its content.
 _OVERHEAD_BYTES = 512
+# Things that stay for one more round, at most, each time that room is made.
+_MOST_STAYING = 1024
 
 _Key = tuple[str, "Hashable"]
 
 
+class _Entry:
+    __slots__ = ("size", "thing", "time", "used")
+
+    def __init__(self, thing: Any, size: int, time: float) -> None:
+        self.thing = thing
+        self.size = size
+        self.time = time
+        self.used = False
+
+
 class OpenedCache:
-    """Keeps the things used last, up to a number of bytes. Safe to use from several threads."""
+    """Keeps what is used, up to a number of bytes. Safe to use from several threads.
+
+    What came first goes first, but stays for one more round if it was used since the last one: to note that takes a
+    search, which uses hundreds of things, a third of the time that putting each in its place by last use would.
+    """
 
     def __init__(self, max_bytes: int, *, clock: Callable[[], float] = time.monotonic) -> None:
         """Keep up to `max_bytes`; 0: nothing."""
         self._max_bytes = max_bytes
         self._clock = clock
-        self._kept: OrderedDict[_Key, tuple[Any, int, float]] = OrderedDict()
+        self._kept: OrderedDict[_Key, _Entry] = OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
         # Counts what was forgotten, by vault: what was opened before must not come in after.
@@ -46,15 +62,14 @@ class OpenedCache:
         with self._lock:
             kept = self._kept
             for key in keys:
-                whole = vault_uid, key
-                entry = kept.get(whole)
+                entry = kept.get((vault_uid, key))
                 if entry is None:
                     continue
-                if entry[2] < oldest:
-                    self._remove(whole)
+                if entry.time < oldest:
+                    self._remove((vault_uid, key))
                     continue
-                kept.move_to_end(whole)
-                found[key] = entry[0]
+                entry.used = True
+                found[key] = entry.thing
         return found
 
     def put(self, vault_uid: str, things: Mapping[Hashable, tuple[Any, int]], *, state: int) -> None:
@@ -68,10 +83,9 @@ class OpenedCache:
                 whole = vault_uid, key
                 if whole in kept:
                     self._remove(whole)
-                kept[whole] = thing, size + _OVERHEAD_BYTES, now
+                kept[whole] = _Entry(thing, size + _OVERHEAD_BYTES, now)
                 self._bytes += size + _OVERHEAD_BYTES
-            while self._bytes > self._max_bytes:
-                self._remove(next(iter(self._kept)))
+            self._make_room()
 
     def forget(self, vault_uid: str) -> None:
         """Drop everything of a vault."""
@@ -80,7 +94,19 @@ class OpenedCache:
             for key in [key for key in self._kept if key[0] == vault_uid]:
                 self._remove(key)
 
+    def _make_room(self) -> None:
+        kept, staying = self._kept, _MOST_STAYING
+        while self._bytes > self._max_bytes:
+            first = next(iter(kept))
+            entry = kept[first]
+            if entry.used and staying:
+                entry.used = False
+                kept.move_to_end(first)
+                staying -= 1
+            else:
+                self._remove(first)
+
     def _remove(self, key: _Key) -> None:
         entry = self._kept.pop(key, None)
         if entry is not None:
-            self._bytes -= entry[1]
+            self._bytes -= entry.size
