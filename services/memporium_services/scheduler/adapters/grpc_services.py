@@ -20,7 +20,7 @@ from memporium.vault.v1 import cubes_pb2, search_pb2, vault_service_pb2
 from memporium.vault.v1.vault_service_pb2_grpc import VaultServiceStub
 from memporium_platform.errors import PlatformError, Reason
 from memporium_services.scheduler.adapters.grpc_delivery import deliver
-from memporium_services.scheduler.adapters.peer_errors import peer_errors
+from memporium_services.scheduler.adapters.peer_errors import peer_errors, reading
 from memporium_services.scheduler.domain.conversions import saved_s
 from memporium_services.scheduler.domain.strategies import Candidate
 
@@ -101,8 +101,8 @@ class GrpcServices:
 
     async def _converted(self, stream: Any, report: Report) -> Mapping[str, str]:
         found: dict[str, str] = {}
-        with peer_errors():
-            async for response in stream:
+        with reading(stream) as responses:
+            async for response in responses:
                 if response.HasField("progress"):
                     stage = convert_pb2.ConversionStage.Name(response.progress.stage)
                     message = stage.removeprefix("CONVERSION_STAGE_").lower()
@@ -130,8 +130,8 @@ class GrpcServices:
             request_id=request_id,
         )
         result: dict[str, str] = {"agreement": agreement}
-        with peer_errors():
-            async for response in self._transfer.PullBundle(request):
+        with reading(self._transfer.PullBundle(request)) as responses:
+            async for response in responses:
                 if response.HasField("progress"):
                     await report(response.progress.segments, response.progress.total_segments, "pulling")
                 elif response.HasField("result"):
@@ -157,8 +157,8 @@ class GrpcServices:
         """Back a vault up."""
         request = transfer_service_pb2.DumpVaultRequest(vault=spec["vault"], request_id=request_id)
         bundle = ""
-        with peer_errors():
-            async for response in self._transfer.DumpVault(request):
+        with reading(self._transfer.DumpVault(request)) as responses:
+            async for response in responses:
                 if response.HasField("progress"):
                     await report(response.progress.segments, response.progress.total_segments, "sealing")
                 else:
@@ -174,8 +174,8 @@ class GrpcServices:
             parent=f"orgs/{org}", bundle=bundle, vault_id=spec["vault_id"], request_id=request_id
         )
         result = {"bundle": bundle}
-        with peer_errors():
-            async for response in self._transfer.LoadBundle(request):
+        with reading(self._transfer.LoadBundle(request)) as responses:
+            async for response in responses:
                 if response.HasField("progress"):
                     await report(response.progress.segments, response.progress.total_segments, "restoring")
                 elif response.HasField("result"):

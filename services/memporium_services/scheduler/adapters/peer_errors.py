@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import grpc
 
@@ -20,3 +20,17 @@ def peer_errors() -> Iterator[None]:
         yield
     except grpc.aio.AioRpcError as error:
         raise reason_of(error) from error
+
+
+@contextmanager
+def reading(stream: Any) -> Iterator[Any]:
+    """Read a stream within the block, which ends the call however it is left.
+
+    A reader that is cancelled while it waits for a message takes the call along. One that is cancelled while it works
+    on a message does not: the peer would go on for nobody, until the garbage collector finds the call.
+    """
+    try:
+        with peer_errors():
+            yield stream
+    finally:
+        stream.cancel()
