@@ -17,6 +17,9 @@ _TENSORS_MAX = 65_536
 _DIMENSIONS_MAX = 8
 _NAME_MAX = 512
 _LENGTH = 8
+# Bytes of numbers that are looked at together: what is made of them on the way stays within the processor's caches,
+# which takes half the time, and little memory is needed beside them.
+_LOOK = 256 * 1024
 
 # Allowed types: bytes of one number and, for numbers that can be NaN or infinite, the bits of their exponent.
 _TYPES: dict[str, tuple[int, int]] = {
@@ -117,8 +120,10 @@ class TensorFileCheck:
 def _finite(data: memoryview, *, width: int, exponent: int) -> None:
     if exponent and data:
         numbers = np.frombuffer(data, dtype=_UNSIGNED[width])
-        if bool(np.any((numbers & numbers.dtype.type(exponent)) == exponent)):
-            raise TensorFileError("a number is not finite")
+        bits, count = numbers.dtype.type(exponent), _LOOK // width
+        for start in range(0, len(numbers), count):
+            if bool(np.any((numbers[start : start + count] & bits) == bits)):
+                raise TensorFileError("a number is not finite")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -104,3 +104,13 @@ def test_forged_files_are_refused(name):
 def test_noise_raises_nothing_but_its_own_error(data, piece):
     with contextlib.suppress(TensorFileError):
         check(data, piece)
+
+
+@pytest.mark.parametrize("place", [0, 131_071, 131_072, 300_000, 393_215])
+def test_one_number_that_is_not_finite_is_found_wherever_it_is(place):
+    numbers = [b"\x00\x3c"] * 393_216
+    header = {"a": entry(0, 2 * len(numbers), "F16", [len(numbers)])}
+    check(file(header, b"".join(numbers)))
+    numbers[place] = b"\x00\x7c"
+    with pytest.raises(TensorFileError, match="finite"):
+        check(file(header, b"".join(numbers)))
