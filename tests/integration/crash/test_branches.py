@@ -39,7 +39,7 @@ def test_a_branch_goes_on_after_the_server_was_killed(tmp_path):
         server._settings["MEMPORIUM_FAULT"] = "vault.after_commit"
         server.start()
         with Client(server.address, api_key=key) as client, pytest.raises(MemporiumError):
-            client.vault.create_vault(request, timeout_s=60)
+            client.vault.create_vault(request, timeout_s=240)
         limit = time.monotonic() + 300
         while server.alive:
             assert time.monotonic() < limit, "the fault was not reached"

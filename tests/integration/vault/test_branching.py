@@ -196,7 +196,8 @@ async def test_it_goes_on_after_a_restart(tmp_path: Path) -> None:
 
 async def test_calls_at_once_make_one_branch(both: VaultPlace) -> None:
     vault = await filled(both)
-    whole = asking(both, vault, wait_s=None)
+    # One request, sent again while it is being answered.
+    whole = asking(both, vault, wait_s=None, request_id="one")
     made = await asyncio.gather(*(both.stub.CreateVault(whole) for _ in range(4)))
     assert len({one.vault.uid for one in made}) == 1
     assert await held(both, made[0].vault.name) == sorted(WORDS)
