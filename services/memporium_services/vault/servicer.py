@@ -366,7 +366,7 @@ class VaultServicer(ChangeMethods, VaultServiceServicer):
         return _api.SweepVaultsResponse(**asdict(swept))
 
     async def DeleteVault(self, request: _api.DeleteVaultRequest, context: Any) -> _api.DeleteVaultResponse:
-        receipt = await self._app.forgetting.delete_vault(
+        receipt = await self._app.erasing.delete_vault(
             current_call(), request.name, request.etag, erase=request.erase, reason=request.reason
         )
         return _api.DeleteVaultResponse(receipt=receipt)

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
     from memporium_platform.call import Call
     from memporium_services.vault.app.branch_pages import PageWritten
+    from memporium_services.vault.app.erasing import Erasing
     from memporium_services.vault.app.follower import IndexFollower
-    from memporium_services.vault.app.forgetting import Forgetting
     from memporium_services.vault.app.runtime import Runtime
     from memporium_services.vault.app.vaults import Vaults
     from memporium_services.vault.domain.rows import CubeRow, VaultRow
@@ -67,12 +67,12 @@ class Branched:
 class Branching:
     """Makes vaults, branches among them."""
 
-    def __init__(self, rt: Runtime, vaults: Vaults, follower: IndexFollower, forgetting: Forgetting) -> None:
+    def __init__(self, rt: Runtime, vaults: Vaults, follower: IndexFollower, erasing: Erasing) -> None:
         """Work on these ports."""
         self._rt = rt
         self._vaults = vaults
         self._follower = follower
-        self._forgetting = forgetting
+        self._erasing = erasing
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def create(
@@ -165,7 +165,7 @@ class Branching:
             return Branched(await self._finish(call, branch, at))
         except PlatformError as error:
             if error.reason in _FINAL:
-                await self._forgetting.drop_unfilled(branch)
+                await self._erasing.drop_unfilled(branch)
             raise
 
     async def _page(

@@ -17,6 +17,7 @@ from memporium_services.vault.domain.rows import EndedPack
 from memporium_services.vault.domain.selection import Selection
 
 if TYPE_CHECKING:
+    from memporium_services.vault.app.erasing import Erasing
     from memporium_services.vault.app.forgetting import Forgetting
     from memporium_services.vault.app.runtime import Runtime
     from memporium_services.vault.domain.rows import VaultRow
@@ -32,10 +33,11 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 5.0
 class Entitlements:
     """Keeps `Runtime.dead` true to the memstore's word."""
 
-    def __init__(self, rt: Runtime, forgetting: Forgetting) -> None:
+    def __init__(self, rt: Runtime, forgetting: Forgetting, erasing: Erasing) -> None:
         """Work on these ports."""
         self._rt = rt
         self._forgetting = forgetting
+        self._erasing = erasing
 
     async def load(self) -> None:
         """Take up what was known before the restart, so that no dead agreement lives until the watch is there."""
@@ -81,7 +83,7 @@ class Entitlements:
         for vault in packs:
             pack = EndedPack(vault.org, vault.vault_id, agreement, change.state, change.reason, "", rt.now_us())
             with acting_as(service_principal("vault")) as call:
-                await self._forgetting.erase(
+                await self._erasing.erase(
                     call, vault.org, vault.name, vault, reason=_reason(agreement), kind=LICENCE_ENDED, ended=pack
                 )
             _log.info("vault.pack_erased", vault=vault.name, agreement=agreement)

@@ -1,12 +1,11 @@
 """Forgets for good: rows, versions, units, index entries, blobs and archived payloads go; a signed receipt stays.
 
-The order matters. The transaction removes every row and writes the receipt; then the index, the objects and, for a
-vault, the key. What a crash leaves of the latter is unreachable, and swept.
+The order matters. The transaction removes every row and writes the receipt; then the index and the objects. What a
+crash leaves of the latter is unreachable, and swept. Whole vaults: `erasing`.
 """
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -15,24 +14,17 @@ import orjson
 
 from memporium.vault.v1.cubes_pb2 import FORGET_WHY_ASKED, FORGET_WHY_DERIVED, ForgetCandidate, Receipt
 from memporium_platform import audit, idempotency, names
-from memporium_platform.errors import PlatformError, Reason, etag_mismatch, invalid, not_found
+from memporium_platform.errors import PlatformError, Reason, invalid, not_found
 from memporium_services.vault.app import codec
 from memporium_services.vault.app.derivations import lineage_of, lineage_since, made_from, near_duplicates
 from memporium_services.vault.app.forget_asked import Chosen, ForgetAsked, Forgotten
-from memporium_services.vault.app.forgetting_branches import (
-    any_vault,
-    forget_in_branches,
-    refuse_branched,
-    take_out,
-    take_out_of_filling,
-)
+from memporium_services.vault.app.forgetting_branches import forget_in_branches, take_out, take_out_of_filling
 from memporium_services.vault.app.plans import StaleError
 from memporium_services.vault.app.reading import condition_of, find_cubes, reader_of
-from memporium_services.vault.app.receipts import ERASE_VAULT, FORGET, LICENCE_ENDED, receipt_of, sign
+from memporium_services.vault.app.receipts import FORGET, LICENCE_ENDED, receipt_of, sign
 from memporium_services.vault.app.runtime import cube_ids_in, refuse_read_only
 from memporium_services.vault.app.subjects import ALL_STATES, find_subject
 from memporium_services.vault.app.uses import EXPORTED
-from memporium_services.vault.app.vaults import vault_etag
 from memporium_services.vault.app.writing import fresh_vault
 from memporium_services.vault.domain.lifecycle import Trigger, step
 
@@ -47,7 +39,7 @@ if TYPE_CHECKING:
     from memporium_services.vault.app.follower import IndexFollower, Waiting
     from memporium_services.vault.app.runtime import Runtime
     from memporium_services.vault.app.uses import UseRecorder
-    from memporium_services.vault.domain.rows import EndedPack, Removed, VaultRow
+    from memporium_services.vault.domain.rows import Removed, VaultRow
     from memporium_services.vault.ports import Store
 
 MAX_FORGET_CUBES = 10_000
@@ -56,7 +48,7 @@ _TRIES = 5
 
 
 class Forgetting:
-    """Removes cubes and vaults."""
+    """Removes cubes."""
 
     def __init__(self, rt: Runtime, follower: IndexFollower, blobs: Blobs, uses: UseRecorder) -> None:
         """Work on these ports."""
@@ -280,106 +272,6 @@ class Forgetting:
             # It may have been given up since.
             with suppress(PlatformError):
                 await self._follower.repair(branch)
-
-    async def delete_vault(self, call: Call, name: str, etag: str, *, erase: bool, reason: str) -> Receipt:
-        """Erase a vault and destroy its key; return the receipt.
-
-        Raises:
-            PlatformError: NOT_FOUND, ETAG_MISMATCH, FAILED_PRECONDITION (it holds cubes), LEGAL_HOLD.
-        """
-        ids = names.VAULT.parse(name)
-        rt = self._rt
-        vault = await rt.db.read(lambda conn: any_vault(rt.store(conn), ids["org"], ids["vault"]))
-        if vault is None and not call.request_id:
-            raise not_found(name)
-        if vault is not None and etag and etag != vault_etag(vault):
-            raise etag_mismatch(name)
-        if vault is not None and vault.cubes and not erase and not vault.filling:
-            raise PlatformError(
-                Reason.FAILED_PRECONDITION,
-                f"{name} holds {vault.cubes} cubes; say erase to remove them too",
-                metadata={"resource": name, "state": "NOT_EMPTY"},
-            )
-        return await self.erase(call, ids["org"], name, vault, reason=reason, kind=ERASE_VAULT)
-
-    async def drop_unfilled(self, vault: VaultRow, *, idle_since_us: int | None = None) -> None:
-        """Remove a branch that came to nothing before anybody was told of it, unless it was gone on with since."""
-        rt = self._rt
-
-        def run(conn: Connection) -> Removed | None:
-            store = rt.store(conn)
-            row, at = store.vault_by_uid(vault.uid), store.branch(vault.uid)
-            if row is None or not row.filling or (at and idle_since_us is not None and at.update_us > idle_since_us):
-                return None
-            # The same request again begins anew.
-            idempotency.forget(conn, vault.uid)
-            return store.delete_vault(vault.uid)
-
-        removed = await rt.db.write(run)
-        if removed is not None:
-            await self._destroy(vault, removed)
-
-    async def _destroy(self, vault: VaultRow, removed: Removed) -> None:
-        """Remove what is left of a vault whose rows are gone."""
-        rt = self._rt
-        await asyncio.to_thread(rt.indexes.destroy, vault.uid)
-        self._follower.forget(vault.uid)
-        await rt.keys.destroy_vault_key(vault.org, vault.uid)
-        rt.forget_cipher(vault.uid)
-        await self.clean(vault, removed)
-
-    async def erase(
-        self,
-        call: Call,
-        org: str,
-        name: str,
-        vault: VaultRow | None,
-        *,
-        reason: str,
-        kind: int,
-        ended: EndedPack | None = None,
-    ) -> Receipt:
-        """Erase a vault: rows, index, objects, key; `ended` is what is remembered of a licensed pack."""
-        rt = self._rt
-        signing = await rt.keys.org_signing_key(org)
-        now_us, receipt_id = rt.now_us(), rt.new_id()
-        trainings = await rt.shares.destroy(name, None) if vault is not None else 0
-
-        def run(conn: Connection) -> tuple[Receipt, list[tuple[VaultRow, Removed]]]:
-            if vault is None:
-                raise not_found(name)
-            store = rt.store(conn)
-            if kind == ERASE_VAULT:
-                refuse_branched(store, vault, rt.settings.max_vaults)
-            unfilled = [(one, store.delete_vault(one.uid)) for one in store.branches_from(vault.uid, filling=True)]
-            held = [row for row in store.select_held(vault.uid) if kind != LICENCE_ENDED]
-            for row in held:
-                step(condition_of(row, now_us), Trigger.FORGET, resource=f"{name}/cubes/{row.cube_id}")
-            if ended is not None:
-                store.end_pack(replace(ended, receipt=f"orgs/{org}/receipts/{receipt_id}"), vault.uid)
-            removed = store.delete_vault(vault.uid)
-            receipt = receipt_of(vault, kind, receipt_id, call, now_us, removed)
-            receipt.key_destroyed = True
-            receipt.training_states = trainings
-            sign(receipt, [f"{name}/cubes/{cube_id}" for cube_id in removed.cube_ids], [], reason, signing)
-            store.insert_receipt(org, receipt_id, receipt.SerializeToString(), now_us)
-            details = {"receipt": receipt.name, "cubes": str(len(removed.cube_ids)), "reason": reason}
-            audit.record_in(conn, call, resource=name, details=details)
-            return receipt, [*unfilled, (vault, removed)]
-
-        def recall(conn: Connection, kept_id: str) -> tuple[Receipt, list[tuple[VaultRow, Removed]]]:
-            return Receipt.FromString(rt.store(conn).receipt(org, kept_id) or b""), []
-
-        receipt, gone = await rt.db.write(
-            lambda conn: idempotency.once(
-                conn, call, now=rt.clock.now(), run=run, remember=lambda _: receipt_id, recall=recall
-            )
-        )
-        for one, removed in gone:
-            await self._destroy(one, removed)
-        if gone:
-            await self.scrub()
-        return receipt
 
     async def receipt(self, name: str) -> Receipt:
         """Return a receipt.

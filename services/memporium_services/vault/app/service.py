@@ -14,6 +14,7 @@ from memporium_services.vault.app.changing import Changer
 from memporium_services.vault.app.creating import Creating
 from memporium_services.vault.app.cubes import Cubes
 from memporium_services.vault.app.entitlements import Entitlements
+from memporium_services.vault.app.erasing import Erasing
 from memporium_services.vault.app.exporting import Exporting
 from memporium_services.vault.app.follower import IndexFollower
 from memporium_services.vault.app.forgetting import MAX_FORGET_CUBES, Forgetting
@@ -68,10 +69,11 @@ class VaultApp:
         parts = Parts(self.creating, self.changer, self.updating, self.merging, self.forgetting)
         self.applying = Applying(rt, self.follower, parts)
         self.exporting = Exporting(rt, self.uses)
+        self.erasing = Erasing(rt, self.follower, self.forgetting)
         self.transfer = TransferStreams(rt, self.follower, self.forgetting)
-        self.branching = Branching(rt, self.vaults, self.follower, self.forgetting)
-        self.sweep = Sweep(rt, self.changer, self.forgetting, self.follower, self.blobs)
-        self.entitlements = Entitlements(rt, self.forgetting)
+        self.branching = Branching(rt, self.vaults, self.follower, self.erasing)
+        self.sweep = Sweep(rt, self.changer, self.forgetting, self.erasing, self.follower, self.blobs)
+        self.entitlements = Entitlements(rt, self.forgetting, self.erasing)
         self._tasks: list[asyncio.Task[None]] = []
 
     def capabilities(self) -> dict[str, Any]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from memporium_platform.call import Call
     from memporium_services.vault.app.blobs import Blobs
     from memporium_services.vault.app.changing import Changer
+    from memporium_services.vault.app.erasing import Erasing
     from memporium_services.vault.app.follower import IndexFollower
     from memporium_services.vault.app.forgetting import Forgetting
     from memporium_services.vault.app.runtime import Runtime
@@ -54,12 +55,19 @@ class Sweep:
     """Keeps vaults tidy."""
 
     def __init__(
-        self, rt: Runtime, changer: Changer, forgetting: Forgetting, follower: IndexFollower, blobs: Blobs
+        self,
+        rt: Runtime,
+        changer: Changer,
+        forgetting: Forgetting,
+        erasing: Erasing,
+        follower: IndexFollower,
+        blobs: Blobs,
     ) -> None:
         """Work on these ports."""
         self._rt = rt
         self._changer = changer
         self._forgetting = forgetting
+        self._erasing = erasing
         self._follower = follower
         self._blobs = blobs
 
@@ -188,5 +196,5 @@ class Sweep:
             await rt.db.write(bind(rt, methodcaller("remove_cubes", vault_uid, ids)))
         idle_us = rt.now_us() - round(rt.settings.branch_idle_s * 1_000_000)
         for branch in await rt.db.read(lambda conn: rt.store(conn).idle_branches(idle_us)):
-            await self._forgetting.drop_unfilled(branch, idle_since_us=idle_us)
+            await self._erasing.drop_unfilled(branch, idle_since_us=idle_us)
         await rt.db.write(lambda conn: idempotency.sweep(conn, now=now))
