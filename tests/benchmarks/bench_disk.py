@@ -91,7 +91,7 @@ def measured(ways, rounds, tokens):
 class SmallPages:
     """Memory as the system gives it."""
 
-    def take(self, size_bytes):
+    def take(self, size_bytes, _owner=""):
         return bytearray(size_bytes)
 
 

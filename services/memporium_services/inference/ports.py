@@ -303,8 +303,8 @@ class BlobFile(Protocol):
 class BlobFiles(Protocol):
     """Files of the disk tier. `write`, `read` and `close` block, and may run in any thread."""
 
-    def new(self, size_bytes: int) -> Any:
-        """Return a file of this many bytes that is to be written; a BlobFile."""
+    def new(self, size_bytes: int, owner: str = "") -> Any:
+        """Return a file of this many bytes of an organisation's that is to be written; a BlobFile."""
         ...
 
     def write(self, file: Any, data: Blob) -> bool:

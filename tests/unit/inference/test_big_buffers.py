@@ -39,8 +39,8 @@ def mapped(monkeypatch):
     return found
 
 
-def filled(buffers, size=SIZE, what=SECRET):
-    data = buffers.take(size)
+def filled(buffers, size=SIZE, what=SECRET, owner=""):
+    data = buffers.take(size, owner)
     data[:] = (what * (size // len(what) + 1))[:size]
     return data
 
@@ -125,6 +125,45 @@ def test_a_damaged_file_gives_nothing_of_what_another_tenant_left(tmp_path, mapp
     disk.close()
 
 
+def test_what_one_organisation_lets_go_of_makes_no_other_ones_loads_faster(mapped):
+    buffers = Buffers(1 << 30)
+    del [buffers.take(SIZE, "acme")][:]
+    mine = buffers.take(SIZE, "press")
+    assert len(mapped) == 2
+    again = buffers.take(SIZE, "acme")
+    assert len(mapped) == 2
+    assert len(mine) == len(again)
+
+
+def test_what_one_organisation_lets_go_of_drives_out_its_own_alone(mapped):
+    buffers = Buffers(20 << 20, most=3)
+    del [buffers.take(SIZE, "acme")][:]
+    lent = [buffers.take(SIZE, "press") for _ in range(4)]
+    lent.clear()
+    assert buffers.spare_bytes == 3 * (6 << 20)
+    acme = buffers.take(SIZE, "acme")
+    assert len(mapped) == 5
+    # The third place is taken by the others now; so nothing of its own is kept before they leave.
+    lent = [buffers.take(SIZE, "press") for _ in range(3)]
+    lent.clear()
+    del acme
+    buffers.take(SIZE, "acme")
+    assert len(mapped) == 7
+
+
+async def test_files_come_back_into_memory_of_their_own_organisation(tmp_path, mapped):
+    world = World(tmp_path)
+    for digest in ("x", "y", "z"):
+        await world.use(digest, tenant="a")
+    del [filled(world.buffers)][:]
+    taken = []
+    take = world.buffers.take
+    world.buffers.take = lambda size, owner="": (taken.append(owner), take(size, owner))[1]
+    assert bytes((await world.use("x", tenant="a"))[:4]) == b"a/x;"
+    assert taken == ["a"]
+    await world.cache.close()
+
+
 def test_only_so_much_is_kept():
     buffers = Buffers(20 << 20, most=3)
     lent = [buffers.take(SIZE) for _ in range(4)]
@@ -196,7 +235,7 @@ class World:
     async def use(self, digest, *, tenant="a"):
         async def load():
             self.fetched += 1
-            return filled(self.buffers, what=f"{tenant}/{digest};".encode())
+            return filled(self.buffers, what=f"{tenant}/{digest};".encode(), owner=tenant)
 
         data = await self.cache.get(tenant, digest, load, agreements=frozenset(), vault="orgs/a/vaults/v")
         await self.cache.disk.settled()

@@ -6,7 +6,8 @@ So what is no longer needed is kept for the next tensors, within limits.
 
 What is lent is a view of one object, which every tensor and view over it keeps alive: when that goes, nothing can look
 at the memory any more, and only then it is lent again. Whoever takes a buffer writes all of it before anybody else sees
-it; what lay behind its end is cleared.
+it; what lay behind its end is cleared. Each organisation gets back its own alone: how long a load takes must not tell
+it what others have let go of.
 """
 
 from __future__ import annotations
@@ -31,16 +32,17 @@ _HUGE_PAGE_BYTES = 2 << 20
 _ADVICE = getattr(mmap, "MADV_HUGEPAGE", None)
 # Sizes of buffers are rounded up to so many in each doubling, so that what is of about the same size fits.
 _SIZES_A_DOUBLING = 8
-_MOST = 8
+_MOST = 16
 # What is spare for longer goes back to the system.
 _IDLE_S = 60.0
 
 
 @dataclass(slots=True, eq=False)
 class _Buffer:
-    """A mapping; behind `used` it is all zero. `since` when it is spare."""
+    """A mapping of an owner's; behind `used` it is all zero. `since` when it is spare."""
 
     mapping: mmap.mmap
+    owner: str
     used: int = 0
     since: float = 0.0
 
@@ -63,12 +65,17 @@ class Buffers:
         """Bytes that wait to be lent again."""
         return sum(len(one.mapping) for one in tuple(self._spare))
 
-    def take(self, size_bytes: int) -> Blob:
-        """Return writable memory of so many bytes, to be written whole: what it holds before is not defined."""
+    def take(self, size_bytes: int, owner: str = "") -> Blob:
+        """Return writable memory of so many bytes, to be written whole: what it holds before is not defined.
+
+        Args:
+            size_bytes: As long as this.
+            owner: The organisation that it is for: what others let go of is not lent to it.
+        """
         if size_bytes < _HUGE_PAGE_BYTES or _ADVICE is None:
             return bytearray(size_bytes)
         wanted = _rounded(size_bytes)
-        buffer = self._found(wanted) or _Buffer(_mapped(wanted))
+        buffer = self._found(wanted, owner) or _Buffer(_mapped(wanted), owner)
         if buffer.used > size_bytes:
             with memoryview(buffer.mapping) as view:
                 view[size_bytes : buffer.used] = bytes(buffer.used - size_bytes)
@@ -104,11 +111,11 @@ class Buffers:
             while self._spare and self._spare[0].since < oldest:
                 self._spare.pop(0)
 
-    def _found(self, size_bytes: int) -> _Buffer | None:
+    def _found(self, size_bytes: int, owner: str) -> _Buffer | None:
         with self._lock:
             # Those that came back last lie nearest to the processor.
             for one in reversed(tuple(self._spare)):
-                if len(one.mapping) == size_bytes and one in self._spare:
+                if one.owner == owner and len(one.mapping) == size_bytes and one in self._spare:
                     self._spare.remove(one)
                     return one
         return None
@@ -119,7 +126,8 @@ class Buffers:
             self._lent = [back for back in self._lent if back.alive]
             self._spare.append(buffer)
             while len(self._spare) > self._most or self.spare_bytes > self._most_bytes:
-                self._spare.pop(0)
+                # The owner's oldest, if need be this one: nobody's goes for what another lets go of.
+                self._spare.remove(next(one for one in self._spare if one.owner == buffer.owner))
 
 
 def _rounded(size_bytes: int) -> int:

@@ -45,12 +45,14 @@ class SealedFile:
         path: Where it lies.
         size_bytes: Bytes of what is sealed in it.
         cipher: Seals and opens it.
+        owner: The organisation whose it is.
         deleted: It is to be no longer, also where it is just being written.
     """
 
     path: Path
     size_bytes: int
     cipher: AESGCM = field(repr=False)
+    owner: str = ""
     deleted: bool = False
 
 
@@ -74,10 +76,10 @@ class SealedDisk:
         self._folder = self._lock_path.with_suffix("")
         self._folder.mkdir(mode=0o700)
 
-    def new(self, size_bytes: int) -> SealedFile:
-        """Return a file of this many bytes to be written, with a key of its own."""
+    def new(self, size_bytes: int, owner: str = "") -> SealedFile:
+        """Return a file of this many bytes of an organisation's to be written, with a key of its own."""
         cipher = AESGCM(AESGCM.generate_key(_KEY_BITS))
-        return SealedFile(self._folder / secrets.token_hex(16), size_bytes, cipher)
+        return SealedFile(self._folder / secrets.token_hex(16), size_bytes, cipher, owner)
 
     def write(self, file: SealedFile, data: Blob) -> bool:
         """Seal `data` into a file; return False where it was deleted meanwhile, and nothing is left of it.
@@ -112,7 +114,7 @@ class SealedDisk:
             OSError: The disk does not give it back.
             PlatformError: INTEGRITY_FAILURE, where it is not what was written.
         """
-        data, piece = self._buffers.take(file.size_bytes), memoryview(bytearray(PIECE_BYTES + _TAG_BYTES))
+        data, piece = self._buffers.take(file.size_bytes, file.owner), memoryview(bytearray(PIECE_BYTES + _TAG_BYTES))
         try:
             with file.path.open("rb", buffering=0) as source, memoryview(data) as view:
                 for number, start in enumerate(range(0, file.size_bytes, PIECE_BYTES)):

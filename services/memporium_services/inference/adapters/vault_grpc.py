@@ -83,7 +83,7 @@ class GrpcMemoryVault:
             digest=digest_pb2.Digest(sha256=blob.sha256, size_bytes=blob.size_bytes),
             action=_ACTIONS[action],
         )
-        data, end = self._buffers.take(blob.size_bytes), 0
+        data, end = self._buffers.take(blob.size_bytes, names.VAULT.parse(memory.vault)["org"]), 0
         try:
             async for piece in self._stub.DownloadBlob(request):
                 if end + len(piece.data) > len(data):

@@ -83,6 +83,7 @@ class DiskTier:
         self.budget_bytes = budget_bytes if files is not None else 0
         self._files = files
         self._tier = Tier(self.budget_bytes, policy_of(policy, self.budget_bytes), group=group)
+        self._group = group or (lambda _item: "")
         self._seconds = seconds
         self._held: dict[str, _OnDisk] = {}
         self._waiting_bytes = 0
@@ -127,7 +128,7 @@ class DiskTier:
             self.drop(driven_out)
         if key not in self._tier.held:
             return
-        entry = self._held[key] = _OnDisk(kept, self._files.new(size_bytes), data)
+        entry = self._held[key] = _OnDisk(kept, self._files.new(size_bytes, self._group(kept.item)), data)
         self._waiting_bytes += size_bytes
         task = asyncio.create_task(self._write(self._files, key, entry, data), name="inference.disk_tier")
         self._tasks.add(task)
