@@ -188,7 +188,7 @@ async def test_a_store_that_is_away_costs_a_trace_its_uses_and_nobody_an_answer(
     assert [one.at.second for one in later.read("a")[0]] == [2]
     # What is damaged is left out.
     (name,) = objects.objects
-    objects.objects[name] = objects.objects[name][:-1] + b"x"
+    objects.objects[name] = objects.objects[name][:-1] + bytes([objects.objects[name][-1] ^ 1])
     later, journal = start()
     await journal.recall("a")
     assert later.count("a") == 0
