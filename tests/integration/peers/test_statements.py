@@ -106,7 +106,7 @@ CHANGES = {
     "currency": lambda told: told["due"].update(currency="USD") or told["amount"].update(currency="USD"),
     "number": lambda told: told.update(number=2, name=told["name"][:-1] + "2"),
     "previous": lambda told: told.update(previous_sha256="0" * 64),
-    "another": lambda told: told.update(agreement=told["agreement"][:-1] + "x"),
+    "another": lambda told: told.update(agreement=told["agreement"] + "x"),
     "party": lambda told: told.update(consumer="orgs/mallory.south"),
     "start": lambda told: told.update(start_us=told["start_us"] + 1),
     "future": lambda told: told.update(end_us=told["end_us"] + 3_600_000_000),

@@ -53,7 +53,8 @@ async def test_a_pull_that_is_refused_keeps_nothing(scene):
     await scene.seal()
     room = shelf(scene).free_bytes
     path = scene.objects()[0]
-    path.write_bytes(path.read_bytes()[:-1] + b"\x00")
+    data = path.read_bytes()
+    path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
     assert (await refusal(scene.pull())).reason is Reason.BUNDLE_REJECTED
     assert PACK not in scene.vaults.held
     assert shelf(scene).free_bytes == room

@@ -70,7 +70,7 @@ def test_after_a_failure_nothing_more_is_verified():
     objects = [sealed.objects[segment.sha256.hex()] for segment in verifier.manifest.segments]
     content = verifier.content()
     with refused_at("SEGMENT_DIGEST"):
-        content.segment(0, b"x" + objects[0][1:])
+        content.segment(0, bytes([objects[0][0] ^ 1]) + objects[0][1:])
     with refused_at("SEGMENT_DIGEST"):
         content.segment(0, objects[0])
     with refused_at("STREAM_DIGEST"):

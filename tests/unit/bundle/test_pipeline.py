@@ -85,7 +85,7 @@ def test_a_segment_is_opened_while_the_one_before_is_checked(bundle):
 def test_of_two_failures_that_of_the_earlier_segment_is_told(bundle):
     manifest, stored, key = bundle
     for at in range(len(stored) - 1):
-        damaged = [*stored[: at + 1], b"x" + stored[at + 1][1:], *stored[at + 2 :]]
+        damaged = [*stored[: at + 1], bytes([stored[at + 1][0] ^ 1]) + stored[at + 1][1:], *stored[at + 2 :]]
         content = Failing(manifest, key, at=at)
         with refused_at("FORMAT"):
             list(verified(content, range(len(stored)), damaged.__getitem__))

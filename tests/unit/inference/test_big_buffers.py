@@ -117,7 +117,9 @@ def test_a_damaged_file_gives_nothing_of_what_another_tenant_left(tmp_path, mapp
     disk.write(file, bytearray(SIZE))
     with file.path.open("r+b") as damaged:
         damaged.seek(SIZE - 5)
-        damaged.write(b"?")
+        (byte,) = damaged.read(1)
+        damaged.seek(SIZE - 5)
+        damaged.write(bytes([byte ^ 1]))
     with pytest.raises(PlatformError) as caught:
         disk.read(file)
     assert caught.value.reason is Reason.INTEGRITY_FAILURE
