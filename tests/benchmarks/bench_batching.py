@@ -42,7 +42,7 @@ from support.timing_world import SharedCache, SharedPrefixes, channel_of
 QUESTION = (Turn(Speaker.USER, "In one sentence: what is the text about?"),)
 
 
-def arguments():
+def arguments(given=None):
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--requests", type=int, default=2, help="of each client in a round")
@@ -52,12 +52,13 @@ def arguments():
     parser.add_argument("--widths", default="1,2,4,8", help="most requests at once, separated by commas")
     parser.add_argument("--model", default=SMOLLM2)
     parser.add_argument("--data-dir", type=Path, default=Path("memporium-data"), help="where converted models lie")
+    parser.add_argument("--pairs", type=int, default=40, help="of memories whose times are compared; 0: none")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--quick", action="store_true", help="a tiny model, one round")
-    given = parser.parse_args()
-    if given.quick:
-        given.model, given.rounds, given.widths, given.memory_tokens = TINY_RANDOM, 1, "1,8", 400
-    return given
+    found = parser.parse_args(given)
+    if found.quick:
+        found.model, found.rounds, found.widths, found.memory_tokens = TINY_RANDOM, 1, "1,8", 400
+    return found
 
 
 async def ask(generator, queue, tenant, task):
@@ -97,7 +98,7 @@ async def timing(given):
         "kv_in_a_shared_cache": {"form": Form.ACTIVATION, "cache": SharedCache},
         "text_with_shared_prefixes": {"form": Form.PLAINTEXT, "model": SharedPrefixes},
     }
-    found = {name: await channel_of(generator, pairs=40, **options) for name, options in ways.items()}
+    found = {name: await channel_of(generator, pairs=given.pairs, **options) for name, options in ways.items()}
     await generator.close()
     return {
         name: {
@@ -109,8 +110,7 @@ async def timing(given):
     }
 
 
-async def main():
-    given = arguments()
+async def main(given):
     widths = [int(width) for width in given.widths.split(",")]
     settings = InferenceSettings()
     load = partial(_local(settings, given.data_dir)[given.model])
@@ -149,11 +149,13 @@ async def main():
                 "same_tokens": round(statistics.mean(same), 3),
             }
         )
-    result["timing"] = await timing(given)
+    if given.pairs:
+        result["timing"] = await timing(given)
     if given.out:
         given.out.write_text(json.dumps(result, indent=1))
     print(json.dumps(result))
+    return result
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(main(arguments()))

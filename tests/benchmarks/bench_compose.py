@@ -27,7 +27,6 @@ from memporium_services.inference.domain.values import (
     Composition,
     KvBlob,
     KvForm,
-    Sampling,
     Speaker,
     TextMemory,
     Turn,
@@ -45,7 +44,7 @@ WAYS = {
 }
 
 
-def arguments():
+def arguments(given=None):
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tokens", type=int, default=384, help="tokens of each memory")
     parser.add_argument("--pairs", type=int, default=6)
@@ -54,19 +53,38 @@ def arguments():
     parser.add_argument("--data-dir", type=Path, default=Path("memporium-data"), help="where converted models lie")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--quick", action="store_true", help="a tiny model and two pairs")
-    given = parser.parse_args()
-    if given.quick:
-        given.model, given.pairs, given.tokens, given.continuation = TINY_RANDOM, 2, 600, 8
-    return given
+    found = parser.parse_args(given)
+    if found.quick:
+        found.model, found.pairs, found.tokens, found.continuation = TINY_RANDOM, 2, 600, 8
+    return found
+
+
+def driven(steps):
+    """Run what pauses after each piece to its end; return what it returns."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+
+
+def continuation(engine, read, count):
+    """Return the likeliest tokens behind what was read, up to one that ends an answer."""
+    tokens, logits = [], read.logits
+    while len(tokens) < count:
+        tokens.append(int(logits.argmax()))
+        if tokens[-1] in engine.ends:
+            break
+        (logits,) = engine.step(tokens[-1:], [read.cache])
+    return tokens
 
 
 def teacher_forced(engine, read, tokens):
     """Return log probabilities (tokens, vocabulary) at each place of a continuation."""
     rows, logits = [], read.logits
-    with torch.inference_mode():
-        for token in tokens:
-            rows.append(torch.log_softmax(logits.float(), -1))
-            logits = engine._forward(torch.tensor([[token]]), read.cache)
+    for token in tokens:
+        rows.append(torch.log_softmax(logits.float(), -1))
+        (logits,) = engine.step([token], [read.cache])
     return torch.stack(rows)
 
 
@@ -75,7 +93,7 @@ class Stay:
 
     works = True
 
-    def move(self, keys, distance):
+    def move(self, keys, distance, *, layer):
         """Leave the keys."""
 
 
@@ -90,14 +108,14 @@ def compared(of, from_, tokens):
 
 
 def opened(engine, ids, form=KvForm.FLOAT16):
-    built = engine.build_kv(ids, form, lambda _done: None)
+    built = driven(engine.build_kv(ids, form))
     return engine.open_kv(KvBlob(bytearray(built.data), built.token_ids_sha256, built.token_count)), built
 
 
 def read_timed(engine, query, kvs, plan, room):
     capacity = sum(len(kv.ids) for kv in kvs) + len(query) + room
     began = time.process_time()
-    read = engine.prefill(query, capacity=capacity, kvs=kvs, plan=plan or ComposePlan(Composition.RE_ROTATED))
+    read = driven(engine.read(query, capacity=capacity, kvs=kvs, plan=plan or ComposePlan(Composition.RE_ROTATED)))
     return read, time.process_time() - began
 
 
@@ -115,8 +133,7 @@ def pieces(engine, text, tokens, count):
         yield ids
 
 
-def main():
-    given = arguments()
+def main(given):
     settings = InferenceSettings()
     torch.set_num_threads(settings.torch_threads)
     engine = CausalEngine(_local(settings, given.data_dir)[given.model]())
@@ -131,7 +148,7 @@ def main():
         query = engine.chat.rest_ids((question,), "", after_memory=True)
         read, seconds = read_timed(engine, [*first, *second, *query], [], None, 2 * given.continuation)
         prompt_s.append(seconds)
-        tokens = [token for token, _ in engine.decode(read.cache, read.logits, Sampling(given.continuation))]
+        tokens = continuation(engine, read, given.continuation)
         read, _ = read_timed(engine, [*first, *second, *query], [], None, given.continuation)
         reference = teacher_forced(engine, read, tokens)
         kvs = [opened(engine, ids)[0] for ids in (first, second)]
@@ -161,7 +178,8 @@ def main():
     if given.out:
         given.out.write_text(json.dumps(result, indent=1))
     print(json.dumps(result))
+    return result
 
 
 if __name__ == "__main__":
-    main()
+    main(arguments())
