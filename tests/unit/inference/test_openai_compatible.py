@@ -29,8 +29,10 @@ WORDS = ["The ", "sky ", "is ", "blue", "."]
 class Endpoint:
     """Server-sent events as vLLM sends them: deltas, a finish reason, usage in a last event, `[DONE]`."""
 
-    def __init__(self, *, status=200, garbage=False, key=""):
+    def __init__(self, *, status=200, garbage=False, key="", retry_after="", instead=None, reason=""):
         self.status, self.garbage, self.key = status, garbage, key
+        # What is sent after two words, in place of the rest; and why the answer ended.
+        self.retry_after, self.instead, self.reason = retry_after, instead, reason
         self.requests, self.gone = [], asyncio.Event()
 
     async def answer(self, reader, writer):
@@ -41,17 +43,22 @@ class Endpoint:
         body = json.loads(await reader.readexactly(length))
         self.requests.append((head.split(" ")[1], body))
         status = 401 if self.key and f"bearer {self.key}" not in head.lower() else self.status
-        writer.write(f"HTTP/1.1 {status} X\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n".encode())
+        later = f"retry-after: {self.retry_after}\r\n" if self.retry_after else ""
+        head = f"HTTP/1.1 {status} X\r\ncontent-type: text/event-stream\r\n{later}connection: close\r\n\r\n"
+        writer.write(head.encode())
         if status == 200:
             await self._stream(writer, chat="messages" in body, words=WORDS[: body["max_tokens"]])
         writer.close()
 
     async def _stream(self, writer, *, chat, words):
-        for word in words:
+        for place, word in enumerate(words):
+            if place == 2 and self.instead is not None:
+                writer.write(self.instead)
+                return
             choice = {"index": 0, "finish_reason": None}
             choice |= {"delta": {"content": word}} if chat else {"text": word}
             await self._send(writer, {"choices": [choice]})
-        reason = "stop" if len(words) == len(WORDS) else "length"
+        reason = self.reason or "stop" if len(words) == len(WORDS) else "length"
         last = {"index": 0, "finish_reason": reason} | ({"delta": {}} if chat else {"text": ""})
         await self._send(writer, {"choices": [last]})
         await self._send(writer, {"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": len(words)}})
@@ -124,6 +131,54 @@ async def test_errors_of_the_endpoint_are_told_apart(options, reason):
         with pytest.raises(PlatformError) as caught:
             await run(generator, prompt="x")
     assert caught.value.reason is reason
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        # As vLLM tells a failure after its status line said 200; then without a status, and as a bare text.
+        (
+            {"instead": b'data: {"error": {"message": "x", "type": "y", "code": 500}}\n\ndata: [DONE]\n\n'},
+            "UNAVAILABLE",
+        ),
+        ({"instead": b'data: {"error": {"message": "x", "code": 400}}\n\ndata: [DONE]\n\n'}, "FAILED_PRECONDITION"),
+        ({"instead": b'data: {"error": {"message": "x", "code": 429}}\n\n'}, "OVERLOADED"),
+        ({"instead": b'data: {"error": {"message": "x", "code": "oops"}}\n\n'}, "UNAVAILABLE"),
+        ({"instead": b'data: {"error": "x"}\n\ndata: [DONE]\n\n'}, "UNAVAILABLE"),
+        # The connection ends and nothing said that the answer has.
+        ({"instead": b""}, "UNAVAILABLE"),
+        ({"reason": "abort"}, "UNAVAILABLE"),
+        ({"reason": "error"}, "UNAVAILABLE"),
+    ],
+)
+async def test_half_an_answer_is_not_taken_for_a_whole_one(options, reason):
+    async with serving(**options) as (_, generator):
+        with pytest.raises(PlatformError) as caught:
+            await run(generator, prompt="x")
+    assert caught.value.reason is Reason[reason]
+
+
+async def test_an_answer_may_end_without_a_last_word():
+    async with serving(instead=b"data: [DONE]\n\n") as (_, generator):
+        assert (await run(generator, prompt="x"))[0] == "The sky "
+
+
+@pytest.mark.parametrize(
+    ("status", "told", "expected"),
+    [
+        (429, "7", 7.0),
+        (429, "99999", 60.0),
+        (429, "", 1.0),
+        (429, "Fri, 01 Jan", 1.0),
+        (503, "3", 3.0),
+        (503, "", None),
+    ],
+)
+async def test_a_busy_endpoint_says_when_to_come_again(status, told, expected):
+    async with serving(status=status, retry_after=told) as (_, generator):
+        with pytest.raises(PlatformError) as caught:
+            await run(generator, prompt="x")
+    assert caught.value.retry_after_s == expected
 
 
 async def test_an_endpoint_that_is_not_there_is_unavailable():

@@ -29,6 +29,11 @@ class Endpoint:
 
     async def serve(self, reader, writer):
         head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+        if head.startswith("get "):
+            writer.write(b'HTTP/1.1 200 X\r\ncontent-length: 21\r\nconnection: close\r\n\r\n{"version": "0.11.0"}')
+            await writer.drain()
+            writer.close()
+            return
         length = next(int(line.split(":")[1]) for line in head.split("\r\n") if line.startswith("content-length"))
         body = json.loads(await reader.readexactly(length))
         self.asked.append(body)

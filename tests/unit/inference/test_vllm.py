@@ -225,11 +225,16 @@ async def test_what_ended_while_nobody_ran_is_unloaded_at_the_next_start(loaded,
         ({"lora": False}, 1, Reason.MODEL_UNAVAILABLE),
         ({}, 2, Reason.MODEL_MISMATCH),
         ({"adapters_folder": None}, 1, Reason.MODEL_MISMATCH),
+        # A rank that is too great: 400 up to 0.11, 500 later.
+        ({"fails": 400}, 1, Reason.MODEL_UNAVAILABLE),
+        ({"fails": 500}, 1, Reason.MODEL_UNAVAILABLE),
     ],
 )
 async def test_adapters_that_cannot_be_mounted_are_refused(loaded, folder, tmp_path, options, adapters, reason):
     ones = tuple(random_adapter(loaded, f"orgs/a/{index}") for index in range(adapters))
-    async with serving(loaded, **{"folder": folder, "adapters_folder": tmp_path} | options) as (_, generator):
+    fails = options.pop("fails", None) if "fails" in (options := dict(options)) else None
+    async with serving(loaded, **{"folder": folder, "adapters_folder": tmp_path} | options) as (server, generator):
+        server.fails = {"/v1/load_lora_adapter": fails} if fails else {}
         with pytest.raises(PlatformError) as caught:
             await run(generator, replace(TASK, adapters=ones))
         assert caught.value.reason is reason
@@ -244,6 +249,9 @@ async def test_adapters_that_cannot_be_mounted_are_refused(loaded, folder, tmp_p
         ({}, {"/v1/completions": 429}, Reason.OVERLOADED),
         ({}, {"/v1/completions": 400}, Reason.FAILED_PRECONDITION),
         ({}, {"/v1/completions": 500}, Reason.UNAVAILABLE),
+        ({}, {"/v1/completions": 503}, Reason.UNAVAILABLE),
+        ({"max_model_len": 40}, {}, Reason.FAILED_PRECONDITION),
+        ({"version": "0.10.1.1"}, {}, Reason.MODEL_UNAVAILABLE),
     ],
 )
 async def test_errors_are_told_apart(loaded, folder, options, fails, reason):
@@ -255,6 +263,57 @@ async def test_errors_are_told_apart(loaded, folder, options, fails, reason):
             await run(generator, TASK)
         await generator.close()
     assert caught.value.reason is reason
+
+
+async def test_a_server_that_ignores_salts_is_given_no_memory(loaded, folder):
+    server = VllmServer(loaded.model, loaded.tokenizer, version="0.9.2")
+    async with vllm_server(server):
+        generator = VllmGenerator("served", base_url=server.base_url, model="base", folder=folder, secret=str.encode)
+        with pytest.raises(PlatformError, match=r"vLLM 0\.9\.2, .*0\.10\.2 or later") as caught:
+            await run(generator, TASK)
+        with pytest.raises(PlatformError, match="or later"):
+            await generator.score([], isolation="orgs/a")
+        await generator.close()
+    assert caught.value.reason is Reason.MODEL_UNAVAILABLE
+    assert not server.asked
+
+
+@pytest.mark.parametrize("version", [None, "0.10.2", "0.1.dev12+g0123abc", "0.11.1rc2.dev3", "", "next"])
+async def test_a_server_whose_version_is_hidden_or_late_enough_is_asked(loaded, folder, version):
+    server = VllmServer(loaded.model, loaded.tokenizer, version=version)
+    async with vllm_server(server):
+        generator = VllmGenerator("served", base_url=server.base_url, model="base", folder=folder, secret=str.encode)
+        assert (await run(generator, TASK))[1]
+        await generator.close()
+
+
+async def test_what_the_models_files_prefer_is_not_mixed_in(local, loaded, folder):
+    async with serving(loaded, folder=folder) as (server, generator):
+        server.generation_config = {"repetition_penalty": 5.0}
+        _, tokens, _ = await run(generator, TASK)
+    assert tokens == (await run(local, TASK))[1]
+    body = server.asked[0][1]
+    assert (body["repetition_penalty"], body["top_k"], body["top_p"], body["min_p"]) == (1.0, 0, 1.0, 0.0)
+
+
+async def test_a_stop_text_ends_the_answer_as_it_does_here(local, loaded, folder):
+    whole, _, _ = await run(local, TASK)
+    task = replace(TASK, sampling=Sampling(12, stop=(whole[3:5],)))
+    async with serving(loaded, folder=folder) as (_, generator):
+        text, _, found = await run(generator, task)
+    here, _, expected = await run(local, task)
+    assert (text, found[-1].finish) == (here, expected[-1].finish) == (whole[: whole.find(whole[3:5])], Finish.STOP)
+
+
+@pytest.mark.parametrize("after", [0, 3])
+async def test_a_failure_in_the_middle_of_a_stream_is_no_answer(loaded, folder, after):
+    async with serving(loaded, folder=folder) as (server, generator):
+        server.breaks_after = after
+        with pytest.raises(PlatformError) as caught:
+            await run(generator, TASK)
+        assert caught.value.reason is Reason.UNAVAILABLE
+        server.breaks_after = None
+        assert (await run(generator, TASK))[1]
 
 
 async def test_a_silent_server_is_given_up(loaded, folder):

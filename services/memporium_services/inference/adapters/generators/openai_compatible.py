@@ -35,8 +35,13 @@ if TYPE_CHECKING:
 
 _DATA = "data:"
 _DONE = "[DONE]"
+_LEAST_ERROR, _SERVER_FAILS = 400, 500
 _TOO_MANY = 429
 _REFUSED = frozenset({401, 403, 404})
+# Reasons to end that say that the answer was cut off by the server, and not that it is over.
+_CUT_OFF = frozenset({"abort", "error"})
+# Seconds to wait where a busy endpoint does not say; the most that one is believed.
+_WAIT_S, _LONGEST_WAIT_S = 1.0, 60.0
 # Bytes of one event of the stream: more is no answer of a model, and would be held in memory.
 _MOST_LINE_BYTES = 1 << 20
 # Characters of the longest tokens of real vocabularies; an endpoint that ignores `max_tokens` is cut here.
@@ -106,6 +111,7 @@ class OpenAiCompatibleGenerator:
                 await self._check(response)
                 async for line in _lines(response):
                     text, tokens = state.take(line)
+                    self._held_against(state)
                     if (text or tokens) and not state.begun:
                         state.begun = True
                         yield PromptRead(state.prompt_tokens, state.cached_tokens, time.perf_counter() - began)
@@ -114,6 +120,7 @@ class OpenAiCompatibleGenerator:
                         yield TextPiece(shown, tokens)
                     if state.over(stopped=stop.hit, most_tokens=sampling.max_tokens):
                         break
+            self._held_against(state, over=True)
         except httpx.HTTPError as err:
             raise PlatformError(Reason.UNAVAILABLE, f"the endpoint of {self.info.name} does not answer") from err
         except (ValueError, KeyError, TypeError, IndexError, AttributeError) as err:
@@ -175,17 +182,32 @@ class OpenAiCompatibleGenerator:
         """Raise what an error status means."""
         if response.is_success:
             return
-        if response.status_code == _TOO_MANY:
-            raise PlatformError(Reason.OVERLOADED, f"the endpoint of {self.info.name} is busy", retry_after_s=1.0)
-        if response.status_code in _REFUSED:
-            raise self._unavailable(f"is refused by its endpoint with status {response.status_code}")
-        if response.is_client_error:
-            raise PlatformError(
-                Reason.FAILED_PRECONDITION,
-                f"the endpoint of {self.info.name} refuses the request with status {response.status_code}",
-                metadata={"resource": self.info.name, "state": str(response.status_code)},
+        raise self._failure(response.status_code, retry_after_s=_retry_after_s(response))
+
+    def _held_against(self, told: _Usage, *, over: bool = False) -> None:
+        """Raise where a stream told of a failure, or ended and never said that the answer has."""
+        if told.failed:
+            raise self._failure(told.failed)
+        if over and not told.ended:
+            raise PlatformError(Reason.UNAVAILABLE, f"the endpoint of {self.info.name} broke off its answer")
+
+    def _failure(self, status: int, *, retry_after_s: float = 0.0) -> PlatformError:
+        """Return what an error status means, of an answer or told in the middle of a stream."""
+        if status == _TOO_MANY:
+            return PlatformError(
+                Reason.OVERLOADED, f"the endpoint of {self.info.name} is busy", retry_after_s=retry_after_s or _WAIT_S
             )
-        raise PlatformError(Reason.UNAVAILABLE, f"the endpoint of {self.info.name} fails")
+        if status in _REFUSED:
+            return self._unavailable(f"is refused by its endpoint with status {status}")
+        if status < _SERVER_FAILS:
+            return PlatformError(
+                Reason.FAILED_PRECONDITION,
+                f"the endpoint of {self.info.name} refuses the request with status {status}",
+                metadata={"resource": self.info.name, "state": str(status)},
+            )
+        return PlatformError(
+            Reason.UNAVAILABLE, f"the endpoint of {self.info.name} fails", retry_after_s=retry_after_s or None
+        )
 
     def _unavailable(self, why: str) -> PlatformError:
         return PlatformError(
@@ -204,6 +226,8 @@ class _Usage:
         self.pieces = 0
         self.characters = 0
         self.finish = Finish.END
+        self.ended = False
+        self.failed = 0
 
     def over(self, *, stopped: bool, most_tokens: int) -> bool:
         """Say whether the stream need not be read further: a stop text came, or more than any such answer has."""
@@ -213,13 +237,22 @@ class _Usage:
             self.finish = Finish.LENGTH
         else:
             return False
+        self.ended = True
         return True
 
     def take(self, line: str) -> tuple[str, tuple[int, ...]]:
         """Read one line of the stream; return its text, and its tokens where the endpoint tells them."""
-        if not line.startswith(_DATA) or line.removeprefix(_DATA).strip() == _DONE:
+        if not line.startswith(_DATA):
+            return "", ()
+        if line.removeprefix(_DATA).strip() == _DONE:
+            self.ended = True
             return "", ()
         event = json.loads(line.removeprefix(_DATA))
+        if error := event.get("error"):
+            # The status line said 200 before this was known.
+            code = error.get("code") if isinstance(error, dict) else None
+            self.failed = code if isinstance(code, int) and code >= _LEAST_ERROR else _SERVER_FAILS
+            return "", ()
         if usage := event.get("usage"):
             self.prompt_tokens = int(usage.get("prompt_tokens", 0))
             self.completion_tokens = int(usage.get("completion_tokens", 0))
@@ -227,12 +260,21 @@ class _Usage:
         if not event.get("choices"):
             return "", ()
         choice = event["choices"][0]
-        if choice.get("finish_reason") == "length":
-            self.finish = Finish.LENGTH
+        self._end(choice.get("finish_reason"), choice.get("stop_reason"))
         text = choice.get("text") or choice.get("delta", {}).get("content") or ""
         self.pieces += bool(text)
         self.characters += len(text)
         return str(text), tuple(int(token) for token in choice.get("token_ids") or ())
+
+    def _end(self, reason: object, stopped_at: object) -> None:
+        self.ended = self.ended or bool(reason)
+        if reason in _CUT_OFF:
+            self.failed = _SERVER_FAILS
+        elif reason == "length":
+            self.finish = Finish.LENGTH
+        elif reason == "stop" and isinstance(stopped_at, str):
+            # vLLM names the text that it stopped at, and sends nothing of it.
+            self.finish = Finish.STOP
 
 
 async def _lines(response: httpx.Response) -> AsyncGenerator[str]:
@@ -250,3 +292,9 @@ async def _lines(response: httpx.Response) -> AsyncGenerator[str]:
             raise ValueError("a line without end")
     if rest:
         yield rest.decode("utf-8", errors="replace")
+
+
+def _retry_after_s(response: httpx.Response) -> float:
+    """Return how long an endpoint asks to wait; 0: it does not say so in seconds."""
+    told = response.headers.get("retry-after", "")
+    return min(float(told), _LONGEST_WAIT_S) if told.isascii() and told.isdigit() else 0.0

@@ -20,6 +20,7 @@ from memporium_services.inference.adapters.generators.fingerprints import folder
 from memporium_services.inference.adapters.generators.kv_tokens import tokens_of
 from memporium_services.inference.adapters.generators.openai_compatible import OpenAiCompatibleGenerator
 from memporium_services.inference.adapters.generators.vllm_adapters import VllmAdapters
+from memporium_services.inference.adapters.generators.vllm_version import check_version
 from memporium_services.inference.domain.values import Composition, Ended, Kind, ModelInfo
 
 if TYPE_CHECKING:
@@ -29,6 +30,17 @@ if TYPE_CHECKING:
     from memporium_services.inference.adapters.generators.chat import ChatFormat
     from memporium_services.inference.domain.scoring import ScoreTask, TextScore
     from memporium_services.inference.domain.values import BuiltKv, GenerationEvent, GenerationTask, KvForm, TextMemory
+
+# What a request does not say the server takes from the model's own `generation_config.json`: Qwen2.5 would be given a
+# repetition penalty and a narrower choice that models in the process do not have, also where nothing is left to chance.
+_NEUTRAL = {
+    "top_p": 1.0,
+    "top_k": 0,
+    "min_p": 0.0,
+    "repetition_penalty": 1.0,
+    "presence_penalty": 0.0,
+    "frequency_penalty": 0.0,
+}
 
 
 class VllmGenerator(OpenAiCompatibleGenerator):
@@ -75,6 +87,7 @@ class VllmGenerator(OpenAiCompatibleGenerator):
         self._folder, self._secret = folder, secret
         self._chat: ChatFormat | None = None
         self._loading = asyncio.Lock()
+        self._known = False
         self.info = ModelInfo(name=name, kind=Kind.GENERATOR, engine="vllm", context_tokens=context_tokens)
         self._adapters = VllmAdapters(
             self._client,
@@ -85,10 +98,24 @@ class VllmGenerator(OpenAiCompatibleGenerator):
         )
 
     async def load(self) -> None:
-        """Take the fingerprint of the model's files, and its tokenizer; later calls do nothing."""
+        """Take the fingerprint of the model's files, and its tokenizer; later calls do nothing.
+
+        Raises:
+            PlatformError: MODEL_UNAVAILABLE: there are no such files.
+        """
         async with self._loading:
             if not self.info.loaded:
                 self.info = await asyncio.to_thread(self._read_folder)
+
+    async def _ready(self) -> None:
+        """Load, and have asked the server once which it is.
+
+        Raises:
+            PlatformError: MODEL_UNAVAILABLE: its files are missing, or it does not keep tenants apart.
+        """
+        await self.load()
+        if not self._known:
+            self._known = await check_version(self._client, model=self._model)
 
     async def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Return the number of tokens of each text."""
@@ -113,7 +140,7 @@ class VllmGenerator(OpenAiCompatibleGenerator):
 
     async def generate(self, task: GenerationTask) -> AsyncGenerator[GenerationEvent]:
         """Yield PromptRead with the first text, TextPieces, and Ended; closing the iterator drops the connection."""
-        await self.load()
+        await self._ready()
         path, body = self._asked(task)
         begun = False
         for again in (False, True):
@@ -133,7 +160,7 @@ class VllmGenerator(OpenAiCompatibleGenerator):
 
     async def score(self, tasks: Sequence[ScoreTask], *, isolation: str) -> list[TextScore]:
         """Return how likely each text is: with the model's files at hand by its own tokens, else by an echo."""
-        await self.load()
+        await self._ready()
         chat = self._chat
         if chat is None:
             echo = {**remote_likelihood.echo_request(tasks), "cache_salt": self._salt(isolation)}
@@ -175,6 +202,7 @@ class VllmGenerator(OpenAiCompatibleGenerator):
         if len(task.kvs) > 1 and task.compose.composition is not Composition.EXACT:
             raise PlatformError(Reason.MODEL_MISMATCH, f"model {self.info.name} composes KV memories as EXACT alone")
         path, body = self._request(task)
+        body = {**_NEUTRAL, **body}
         if self._chat is not None:
             path, body = "/completions", {**body, "prompt": self._prompt(self._chat, task)}
             body.pop("messages", None)
