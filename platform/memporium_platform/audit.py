@@ -198,6 +198,11 @@ class AuditSink:
         self._wake = asyncio.Event()
 
     @property
+    def waiting(self) -> int:
+        """How many records are queued."""
+        return len(self._queue)
+
+    @property
     def full(self) -> bool:
         """Whether the next record has no room."""
         return len(self._queue) >= self._capacity and not self._keep_newest

@@ -15,6 +15,7 @@ import structlog
 from sqlalchemy import bindparam, delete, select
 
 from memporium_platform.audit import AuditRecord
+from memporium_platform.errors import PlatformError
 from memporium_platform.storage.sql.kernel_tables import AUDIT_OUTBOX
 from memporium_platform.storage.sql.upsert import upsert
 
@@ -76,23 +77,41 @@ class AuditRelay:
                 await asyncio.sleep(_RETRY_S)
 
     async def ship(self) -> None:
-        """Ship everything there is now."""
-        while batch := self._sink.take(BATCH):
+        """Ship everything there is now. What comes meanwhile waits for the next time: it must keep nobody waiting.
+
+        Each append takes longer than it takes a busy platform to answer the next read, so a queue that had to be empty
+        first would keep the outboxes waiting for as long as anybody reads.
+        """
+        left = self._sink.waiting
+        while left > 0 and (batch := self._sink.take(min(left, BATCH))):
+            left -= len(batch)
             try:
                 await self._shipper.append(batch)
             except BaseException:
                 self._sink.give_back(batch)
                 raise
+        failed: PlatformError | None = None
         for database in tuple(self._databases.values()):
-            while rows := await database.read(_oldest):
-                await self._shipper.append([AuditRecord.from_json(record) for _, record in rows])
-                shipped = [seq for seq, _ in rows]
-                await database.write(lambda conn, shipped=shipped: _remove(conn, shipped))  # type: ignore[misc]
+            try:
+                await self._ship_outbox(database)
+            except PlatformError as error:  # The store's; that of the others may be in order.
+                failed = error
+        if failed is not None:
+            raise failed
+
+    async def _ship_outbox(self, database: Database) -> None:
+        full = True
+        while full and (rows := await database.read(_oldest)):
+            full = len(rows) == BATCH
+            await self._shipper.append([AuditRecord.from_json(record) for _, record in rows])
+            shipped = [seq for seq, _ in rows]
+            await database.write(lambda conn, shipped=shipped: _remove(conn, shipped))  # type: ignore[misc]
 
     async def save(self) -> None:
-        """Move the sink's records to an outbox, where they outlive this process."""
-        database = next(iter(self._databases.values()), None)
-        while database is not None and (batch := self._sink.take(BATCH)):
+        """Move the records that are in the sink now to an outbox, where they outlive this process."""
+        database, left = next(iter(self._databases.values()), None), self._sink.waiting
+        while database is not None and left > 0 and (batch := self._sink.take(min(left, BATCH))):
+            left -= len(batch)
             try:
                 await database.write(lambda conn, batch=batch: _keep(conn, batch))  # type: ignore[misc]
             except BaseException:

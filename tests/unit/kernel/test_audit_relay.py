@@ -65,6 +65,19 @@ class Log:
         self.taken.extend(records)
 
 
+class BusyLog(Log):
+    """Governance of a platform that answers a read while each append is under way."""
+
+    def __init__(self, sink: AuditSink) -> None:
+        super().__init__()
+        self._sink = sink
+
+    async def append(self, records: Sequence[AuditRecord]) -> None:
+        assert len(self.taken) < 50, "the queue is never empty"
+        await super().append(records)
+        self._sink.submit(record(len(self.taken)))
+
+
 def record(number: int) -> AuditRecord:
     return AuditRecord(decision_id=f"r{number}", time_us=number)
 
@@ -90,6 +103,41 @@ async def test_queue_and_outbox_are_shipped_and_emptied(database: OneConnection,
     assert [one.decision_id for one in log.taken] == [*(f"r{number}" for number in range(BATCH + 1)), "m1"]
     assert await database.waiting() == []
     assert sink.take(1) == []
+
+
+async def test_a_flow_of_reads_keeps_no_mutation_out_of_the_log(database: OneConnection, sink: AuditSink) -> None:
+    log = BusyLog(sink)
+    await database.write(lambda conn: record_in(conn, a_call(), now=NOW))
+    sink.submit(record(0))
+    await AuditRelay(sink, log, {"vault": database}).ship()
+    assert [one.decision_id for one in log.taken] == ["r0", "m1"]
+    assert sink.waiting == 2, "what came meanwhile is there for the next time"
+
+
+async def test_a_flow_of_reads_does_not_keep_the_relay_saving(sink: AuditSink) -> None:
+    class Busy(OneConnection):
+        writes = 0
+
+        async def write(self, fn: Callable[[Any], Any]) -> Any:
+            self.writes += 1
+            assert self.writes < 50, "the queue is never empty"
+            sink.submit(record(self.writes))
+            return await super().write(fn)
+
+    database = Busy()
+    sink.submit(record(0))
+    await AuditRelay(sink, Log(), {"vault": database}).save()
+    assert await database.waiting() == ["r0"]
+    await database.close()
+
+
+async def test_a_store_that_fails_keeps_no_other_waiting(database: OneConnection, sink: AuditSink) -> None:
+    log = Log()
+    await database.write(lambda conn: record_in(conn, a_call(), now=NOW))
+    with pytest.raises(PlatformError, match="the store is closing"):
+        await AuditRelay(sink, log, {"first": Failing(), "vault": database}).ship()
+    assert [one.decision_id for one in log.taken] == ["m1"]
+    assert await database.waiting() == []
 
 
 async def test_nothing_is_lost_while_governance_is_away(database: OneConnection, sink: AuditSink) -> None:
