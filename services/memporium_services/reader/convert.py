@@ -44,6 +44,13 @@ _LEVERS = (
     "session_evidence",
     "spread",
     "first_named",
+    "semantic",
+    "lexical",
+    "windows",
+    "focus",
+    "speakers",
+    "times",
+    "form",
 )
 _FIRST_HEADER = "the first message must be the header"
 

@@ -84,6 +84,11 @@ async def test_a_name_in_the_question_prefers_what_that_person_said(reader):
     assert list(answer.trace.names) == ["Ada"]
     assert answer.items[0].source.locator == "t1"
     assert "yesterday = 7 May 2023" in answer.items[0].text
+    # The question is compared without the name, too; that lever off, only as it was asked.
+    assert len(answer.trace.searches) > 1
+    plain = recall_pb2.RecallOptions(focus=False, second_round=False)
+    answer = await reader.recall(parent, "When did Ada make a bowl?", options=plain)
+    assert list(answer.trace.searches) == ["When did Ada make a bowl?"]
 
 
 async def test_the_same_session_again_leaves_nothing_new(reader):

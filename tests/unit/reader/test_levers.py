@@ -34,6 +34,7 @@ def _candidates() -> list[Candidate]:
             f"{_NAMES[number % 2]}: {text} {number}",
             source=f"session-{number // 6}",
             speaker=_NAMES[number % 2],
+            event_time=datetime(2023 + number % 2, 3, 1, tzinfo=UTC),
             legs={"dense": 0.9 - number / 40, "own": 5.0 - number / 8, "context": 6.0 - number / 9},
         )
         for number, text in enumerate(_SAID * 3)
@@ -41,16 +42,28 @@ def _candidates() -> list[Candidate]:
 
 
 @pytest.mark.parametrize(
-    ("lever", "weight"), [("covering", "covering"), ("session_evidence", "evidence"), ("spread", "spread")]
+    ("lever", "weights"),
+    [
+        ("covering", ("covering",)),
+        ("session_evidence", ("evidence",)),
+        ("spread", ("spread",)),
+        ("semantic", ("dense", "focus")),
+        ("lexical", ("own",)),
+        ("windows", ("context",)),
+        ("speakers", ("speaker",)),
+        ("times", ("period", "timed")),
+        ("form", ("asking", "telling", "substance")),
+    ],
 )
-def test_a_lever_that_is_off_is_one_without_weight(lever, weight):
-    question = analyse("Which breads did Ann bake for Bob?", NOW)
+def test_a_lever_that_is_off_is_one_without_weight(lever, weights):
+    asked = "When in 2024 did Ann bake for Bob?" if lever == "times" else "Which breads did Ann bake for Bob?"
+    question = analyse(asked, NOW)
     on, off, bare = (
         rank(_candidates(), question, names=_NAMES, levers=levers, weights=weights)
         for levers, weights in (
             (Levers(), Weights()),
             (Levers(**{lever: False}), Weights()),
-            (Levers(), replace(Weights(), **{weight: 0.0})),
+            (Levers(), replace(Weights(), **dict.fromkeys(weights, 0.0))),
         )
     )
     assert off.scores.tolist() == bare.scores.tolist()

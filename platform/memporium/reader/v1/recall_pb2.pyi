@@ -164,11 +164,18 @@ class RecallOptions(_message.Message):
     SESSION_EVIDENCE_FIELD_NUMBER: _builtins.int
     SPREAD_FIELD_NUMBER: _builtins.int
     FIRST_NAMED_FIELD_NUMBER: _builtins.int
+    SEMANTIC_FIELD_NUMBER: _builtins.int
+    LEXICAL_FIELD_NUMBER: _builtins.int
+    WINDOWS_FIELD_NUMBER: _builtins.int
+    FOCUS_FIELD_NUMBER: _builtins.int
+    SPEAKERS_FIELD_NUMBER: _builtins.int
+    TIMES_FIELD_NUMBER: _builtins.int
+    FORM_FIELD_NUMBER: _builtins.int
     LIKELIHOOD_FIELD_NUMBER: _builtins.int
     SCENES_FIELD_NUMBER: _builtins.int
     PROFILES_FIELD_NUMBER: _builtins.int
     query_analysis: _builtins.bool
-    """Names and times in the question are matched against speakers and event times."""
+    """Names, times and the form of the question are matched against the statements."""
     neighbours: _builtins.bool
     """Statements beside a good one in the same dialogue gain from it."""
     session_scores: _builtins.bool
@@ -199,6 +206,22 @@ class RecallOptions(_message.Message):
     """Where several things are asked for, further statements of an episode stand back a little after the first five."""
     first_named: _builtins.bool
     """Of several who are named, the first is asked about; part of `query_analysis`."""
+    semantic: _builtins.bool
+    """The vectors' scores count."""
+    lexical: _builtins.bool
+    """BM25 over the statement counts."""
+    windows: _builtins.bool
+    """BM25 over the statement with what stands around it counts."""
+    focus: _builtins.bool
+    """The question is compared without the names in it, too; part of `query_analysis`."""
+    speakers: _builtins.bool
+    """Statements of whom the question is about gain; part of `query_analysis`."""
+    times: _builtins.bool
+    """Statements of the time that is asked for, and where a time is asked for those that tell one, gain; part of
+    `query_analysis`.
+    """
+    form: _builtins.bool
+    """Who asks loses, who tells of themselves and who says much gains; part of `query_analysis`."""
     likelihood: _builtins.bool
     """A language model says of which of the best statements the question is likely to be asked, if one is configured."""
     scenes: _builtins.bool
@@ -223,13 +246,20 @@ class RecallOptions(_message.Message):
         session_evidence: _builtins.bool | None = ...,
         spread: _builtins.bool | None = ...,
         first_named: _builtins.bool | None = ...,
+        semantic: _builtins.bool | None = ...,
+        lexical: _builtins.bool | None = ...,
+        windows: _builtins.bool | None = ...,
+        focus: _builtins.bool | None = ...,
+        speakers: _builtins.bool | None = ...,
+        times: _builtins.bool | None = ...,
+        form: _builtins.bool | None = ...,
         likelihood: _builtins.bool | None = ...,
         scenes: _builtins.bool | None = ...,
         profiles: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_adaptive_fusion", b"_adaptive_fusion", "_contradiction", b"_contradiction", "_covering", b"_covering", "_decomposition", b"_decomposition", "_diversity", b"_diversity", "_feedback", b"_feedback", "_first_named", b"_first_named", "_foresight", b"_foresight", "_likelihood", b"_likelihood", "_neighbours", b"_neighbours", "_profiles", b"_profiles", "_query_analysis", b"_query_analysis", "_rewriting", b"_rewriting", "_scenes", b"_scenes", "_second_round", b"_second_round", "_session_evidence", b"_session_evidence", "_session_scores", b"_session_scores", "_spread", b"_spread", "adaptive_fusion", b"adaptive_fusion", "contradiction", b"contradiction", "covering", b"covering", "decomposition", b"decomposition", "diversity", b"diversity", "feedback", b"feedback", "first_named", b"first_named", "foresight", b"foresight", "likelihood", b"likelihood", "neighbours", b"neighbours", "profiles", b"profiles", "query_analysis", b"query_analysis", "rewriting", b"rewriting", "scenes", b"scenes", "second_round", b"second_round", "session_evidence", b"session_evidence", "session_scores", b"session_scores", "spread", b"spread"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_adaptive_fusion", b"_adaptive_fusion", "_contradiction", b"_contradiction", "_covering", b"_covering", "_decomposition", b"_decomposition", "_diversity", b"_diversity", "_feedback", b"_feedback", "_first_named", b"_first_named", "_focus", b"_focus", "_foresight", b"_foresight", "_form", b"_form", "_lexical", b"_lexical", "_likelihood", b"_likelihood", "_neighbours", b"_neighbours", "_profiles", b"_profiles", "_query_analysis", b"_query_analysis", "_rewriting", b"_rewriting", "_scenes", b"_scenes", "_second_round", b"_second_round", "_semantic", b"_semantic", "_session_evidence", b"_session_evidence", "_session_scores", b"_session_scores", "_speakers", b"_speakers", "_spread", b"_spread", "_times", b"_times", "_windows", b"_windows", "adaptive_fusion", b"adaptive_fusion", "contradiction", b"contradiction", "covering", b"covering", "decomposition", b"decomposition", "diversity", b"diversity", "feedback", b"feedback", "first_named", b"first_named", "focus", b"focus", "foresight", b"foresight", "form", b"form", "lexical", b"lexical", "likelihood", b"likelihood", "neighbours", b"neighbours", "profiles", b"profiles", "query_analysis", b"query_analysis", "rewriting", b"rewriting", "scenes", b"scenes", "second_round", b"second_round", "semantic", b"semantic", "session_evidence", b"session_evidence", "session_scores", b"session_scores", "speakers", b"speakers", "spread", b"spread", "times", b"times", "windows", b"windows"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_adaptive_fusion", b"_adaptive_fusion", "_contradiction", b"_contradiction", "_covering", b"_covering", "_decomposition", b"_decomposition", "_diversity", b"_diversity", "_feedback", b"_feedback", "_first_named", b"_first_named", "_foresight", b"_foresight", "_likelihood", b"_likelihood", "_neighbours", b"_neighbours", "_profiles", b"_profiles", "_query_analysis", b"_query_analysis", "_rewriting", b"_rewriting", "_scenes", b"_scenes", "_second_round", b"_second_round", "_session_evidence", b"_session_evidence", "_session_scores", b"_session_scores", "_spread", b"_spread", "adaptive_fusion", b"adaptive_fusion", "contradiction", b"contradiction", "covering", b"covering", "decomposition", b"decomposition", "diversity", b"diversity", "feedback", b"feedback", "first_named", b"first_named", "foresight", b"foresight", "likelihood", b"likelihood", "neighbours", b"neighbours", "profiles", b"profiles", "query_analysis", b"query_analysis", "rewriting", b"rewriting", "scenes", b"scenes", "second_round", b"second_round", "session_evidence", b"session_evidence", "session_scores", b"session_scores", "spread", b"spread"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_adaptive_fusion", b"_adaptive_fusion", "_contradiction", b"_contradiction", "_covering", b"_covering", "_decomposition", b"_decomposition", "_diversity", b"_diversity", "_feedback", b"_feedback", "_first_named", b"_first_named", "_focus", b"_focus", "_foresight", b"_foresight", "_form", b"_form", "_lexical", b"_lexical", "_likelihood", b"_likelihood", "_neighbours", b"_neighbours", "_profiles", b"_profiles", "_query_analysis", b"_query_analysis", "_rewriting", b"_rewriting", "_scenes", b"_scenes", "_second_round", b"_second_round", "_semantic", b"_semantic", "_session_evidence", b"_session_evidence", "_session_scores", b"_session_scores", "_speakers", b"_speakers", "_spread", b"_spread", "_times", b"_times", "_windows", b"_windows", "adaptive_fusion", b"adaptive_fusion", "contradiction", b"contradiction", "covering", b"covering", "decomposition", b"decomposition", "diversity", b"diversity", "feedback", b"feedback", "first_named", b"first_named", "focus", b"focus", "foresight", b"foresight", "form", b"form", "lexical", b"lexical", "likelihood", b"likelihood", "neighbours", b"neighbours", "profiles", b"profiles", "query_analysis", b"query_analysis", "rewriting", b"rewriting", "scenes", b"scenes", "second_round", b"second_round", "semantic", b"semantic", "session_evidence", b"session_evidence", "session_scores", b"session_scores", "speakers", b"speakers", "spread", b"spread", "times", b"times", "windows", b"windows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__adaptive_fusion: _TypeAlias = _typing.Literal["adaptive_fusion"]  # noqa: Y015
     _WhichOneofArgType__adaptive_fusion: _TypeAlias = _typing.Literal["_adaptive_fusion", b"_adaptive_fusion"]  # noqa: Y015
@@ -245,8 +275,14 @@ class RecallOptions(_message.Message):
     _WhichOneofArgType__feedback: _TypeAlias = _typing.Literal["_feedback", b"_feedback"]  # noqa: Y015
     _WhichOneofReturnType__first_named: _TypeAlias = _typing.Literal["first_named"]  # noqa: Y015
     _WhichOneofArgType__first_named: _TypeAlias = _typing.Literal["_first_named", b"_first_named"]  # noqa: Y015
+    _WhichOneofReturnType__focus: _TypeAlias = _typing.Literal["focus"]  # noqa: Y015
+    _WhichOneofArgType__focus: _TypeAlias = _typing.Literal["_focus", b"_focus"]  # noqa: Y015
     _WhichOneofReturnType__foresight: _TypeAlias = _typing.Literal["foresight"]  # noqa: Y015
     _WhichOneofArgType__foresight: _TypeAlias = _typing.Literal["_foresight", b"_foresight"]  # noqa: Y015
+    _WhichOneofReturnType__form: _TypeAlias = _typing.Literal["form"]  # noqa: Y015
+    _WhichOneofArgType__form: _TypeAlias = _typing.Literal["_form", b"_form"]  # noqa: Y015
+    _WhichOneofReturnType__lexical: _TypeAlias = _typing.Literal["lexical"]  # noqa: Y015
+    _WhichOneofArgType__lexical: _TypeAlias = _typing.Literal["_lexical", b"_lexical"]  # noqa: Y015
     _WhichOneofReturnType__likelihood: _TypeAlias = _typing.Literal["likelihood"]  # noqa: Y015
     _WhichOneofArgType__likelihood: _TypeAlias = _typing.Literal["_likelihood", b"_likelihood"]  # noqa: Y015
     _WhichOneofReturnType__neighbours: _TypeAlias = _typing.Literal["neighbours"]  # noqa: Y015
@@ -261,12 +297,20 @@ class RecallOptions(_message.Message):
     _WhichOneofArgType__scenes: _TypeAlias = _typing.Literal["_scenes", b"_scenes"]  # noqa: Y015
     _WhichOneofReturnType__second_round: _TypeAlias = _typing.Literal["second_round"]  # noqa: Y015
     _WhichOneofArgType__second_round: _TypeAlias = _typing.Literal["_second_round", b"_second_round"]  # noqa: Y015
+    _WhichOneofReturnType__semantic: _TypeAlias = _typing.Literal["semantic"]  # noqa: Y015
+    _WhichOneofArgType__semantic: _TypeAlias = _typing.Literal["_semantic", b"_semantic"]  # noqa: Y015
     _WhichOneofReturnType__session_evidence: _TypeAlias = _typing.Literal["session_evidence"]  # noqa: Y015
     _WhichOneofArgType__session_evidence: _TypeAlias = _typing.Literal["_session_evidence", b"_session_evidence"]  # noqa: Y015
     _WhichOneofReturnType__session_scores: _TypeAlias = _typing.Literal["session_scores"]  # noqa: Y015
     _WhichOneofArgType__session_scores: _TypeAlias = _typing.Literal["_session_scores", b"_session_scores"]  # noqa: Y015
+    _WhichOneofReturnType__speakers: _TypeAlias = _typing.Literal["speakers"]  # noqa: Y015
+    _WhichOneofArgType__speakers: _TypeAlias = _typing.Literal["_speakers", b"_speakers"]  # noqa: Y015
     _WhichOneofReturnType__spread: _TypeAlias = _typing.Literal["spread"]  # noqa: Y015
     _WhichOneofArgType__spread: _TypeAlias = _typing.Literal["_spread", b"_spread"]  # noqa: Y015
+    _WhichOneofReturnType__times: _TypeAlias = _typing.Literal["times"]  # noqa: Y015
+    _WhichOneofArgType__times: _TypeAlias = _typing.Literal["_times", b"_times"]  # noqa: Y015
+    _WhichOneofReturnType__windows: _TypeAlias = _typing.Literal["windows"]  # noqa: Y015
+    _WhichOneofArgType__windows: _TypeAlias = _typing.Literal["_windows", b"_windows"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__adaptive_fusion) -> _WhichOneofReturnType__adaptive_fusion | None: ...
     @_typing.overload
@@ -282,7 +326,13 @@ class RecallOptions(_message.Message):
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__first_named) -> _WhichOneofReturnType__first_named | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__focus) -> _WhichOneofReturnType__focus | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__foresight) -> _WhichOneofReturnType__foresight | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__form) -> _WhichOneofReturnType__form | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__lexical) -> _WhichOneofReturnType__lexical | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__likelihood) -> _WhichOneofReturnType__likelihood | None: ...
     @_typing.overload
@@ -298,11 +348,19 @@ class RecallOptions(_message.Message):
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__second_round) -> _WhichOneofReturnType__second_round | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__semantic) -> _WhichOneofReturnType__semantic | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__session_evidence) -> _WhichOneofReturnType__session_evidence | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__session_scores) -> _WhichOneofReturnType__session_scores | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__speakers) -> _WhichOneofReturnType__speakers | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__spread) -> _WhichOneofReturnType__spread | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__times) -> _WhichOneofReturnType__times | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__windows) -> _WhichOneofReturnType__windows | None: ...
 
 Global___RecallOptions: _TypeAlias = RecallOptions  # noqa: Y015
 

@@ -83,7 +83,7 @@ class Recalling:
         embed_us = found.embed_us
         searches = [question.text]
         candidates, names = found.candidates, names_in(question.text, weighing.speakers(found.candidates))
-        if names and levers.query_analysis:
+        if names and levers.query_analysis and levers.focus:
             focus = without_names(question.text, names)
             near = await self._meaning(asked, focus)
             embed_us += near.embed_us

@@ -15,7 +15,7 @@ they are rounded, so that no digit of them means anything.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -54,6 +54,13 @@ class Levers:
     session_evidence: bool = True
     spread: bool = True
     first_named: bool = True
+    semantic: bool = True
+    lexical: bool = True
+    windows: bool = True
+    focus: bool = True
+    speakers: bool = True
+    times: bool = True
+    form: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +86,17 @@ class Weights:
     spread: float = 0.04
     feedback: float = 0.05
     further: float = 0.20
+
+
+# What a lever that is off leaves out.
+_WEIGHTS_OF = {
+    "semantic": ("dense", "focus"),
+    "lexical": ("own",),
+    "windows": ("context",),
+    "speakers": ("speaker",),
+    "times": ("period", "timed"),
+    "form": ("asking", "telling", "substance"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +151,7 @@ def weigh(signals: Signals, question: Question, *, levers: Levers, weights: Weig
         weights: How much each part counts.
     """
     legs = signals.legs
+    weights = _without(weights, levers)
     leg_weights = _leg_weights(signals.clarity, weights, adaptive=levers.adaptive_fusion)
     zeros = np.zeros(len(signals.words))
     base = sum((leg_weights[name] * scores for name, scores in legs.items()), zeros)
@@ -154,6 +173,12 @@ def weigh(signals: Signals, question: Question, *, levers: Levers, weights: Weig
     return Ranked(
         order=order, scores=placed, parts=parts, weights=leg_weights, words=signals.words, spread=signals.spread
     )
+
+
+def _without(weights: Weights, levers: Levers) -> Weights:
+    """Return the weights, nothing for what is switched off."""
+    off = [name for lever, names in _WEIGHTS_OF.items() if not getattr(levers, lever) for name in names]
+    return replace(weights, **dict.fromkeys(off, 0.0)) if off else weights
 
 
 def _placed(
