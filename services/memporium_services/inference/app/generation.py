@@ -7,9 +7,9 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from memporium_platform.errors import PlatformError, Reason, invalid
+from memporium_platform.errors import invalid
+from memporium_services.inference.app.fitting import check_mountable
 from memporium_services.inference.app.running import going
-from memporium_services.inference.domain.admission import Admission
 from memporium_services.inference.domain.attribution import passages_of
 from memporium_services.inference.domain.memory import Form, Use
 from memporium_services.inference.domain.prompt import HEADING
@@ -148,8 +148,7 @@ class Generation:
         parameters = [memory for memory in memories if memory.form is Form.PARAMETER]
         if activations and parameters:
             raise invalid("mounts", "an activation cube was computed without adapters: mount it or parameter cubes")
-        for memory in (*activations, *parameters):
-            _check_model(memory, info)
+        check_mountable((*activations, *parameters), info)
         licences = [licence for memory in memories for licence in memory.licences]
         return GenerationTask(
             sampling=call.sampling,
@@ -165,13 +164,13 @@ class Generation:
         )
 
     async def _kv(self, memory: UsedMemory, tenant: str, agent: str) -> KvBlob:
-        assert memory.activation is not None  # noqa: S101 - checked by _check_model
+        assert memory.activation is not None  # noqa: S101 - checked by check_mountable
         data = await self._blob(memory, tenant, agent)
         return KvBlob(data, memory.activation.token_ids_sha256, memory.activation.token_count)
 
     async def _adapter(self, memory: UsedMemory, tenant: str, agent: str) -> AdapterBlob:
-        assert memory.parameter is not None  # noqa: S101 - checked by _check_model
-        assert memory.blob is not None  # noqa: S101 - checked by _check_model
+        assert memory.parameter is not None  # noqa: S101 - checked by check_mountable
+        assert memory.blob is not None  # noqa: S101 - checked by check_mountable
         what = memory.parameter
         data = await self._blob(memory, tenant, agent)
         agreements = frozenset(licence.agreement for licence in memory.licences)
@@ -179,7 +178,7 @@ class Generation:
         return AdapterBlob(key, data, what.rank, what.alpha, what.target_modules, agreements)
 
     async def _blob(self, memory: UsedMemory, tenant: str, agent: str) -> Blob:
-        assert memory.blob is not None  # noqa: S101 - checked by _check_model
+        assert memory.blob is not None  # noqa: S101 - checked by check_mountable
         agreements = frozenset(licence.agreement for licence in memory.licences)
         return await self._cache.get(
             tenant,
@@ -190,30 +189,6 @@ class Generation:
             labels=memory.tags,
             vault=memory.vault,
         )
-
-
-def _check_model(memory: UsedMemory, info: ModelInfo) -> None:
-    """Refuse a memory that was made for another model."""
-    made_for = ""
-    if memory.activation is not None:
-        made_for = memory.activation.model_fingerprint
-    elif memory.parameter is not None:
-        made_for = memory.parameter.base_model_fingerprint
-    if not made_for or made_for != info.fingerprint or not info.supports_memory:
-        raise PlatformError(
-            Reason.MODEL_MISMATCH,
-            f"{memory.name} was made for another model than {info.name}",
-            metadata={"expected": made_for, "actual": info.fingerprint, "resource": memory.name},
-        )
-    report = memory.parameter.report if memory.parameter is not None else None
-    if report is not None and report.admission is Admission.REFUSED:
-        raise PlatformError(
-            Reason.FAILED_PRECONDITION,
-            f"{memory.name} was not admitted: {'; '.join(report.reasons) or 'no reason is known'}",
-            metadata={"resource": memory.name, "state": "not admitted"},
-        )
-    if memory.blob is None:
-        raise PlatformError(Reason.BLOB_MISSING, f"{memory.name} names no blob", metadata={"digest": ""})
 
 
 def _citations(memories: Sequence[UsedMemory], answer: str, kv_texts: Sequence[str]) -> tuple[Cited, ...]:

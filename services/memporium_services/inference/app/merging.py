@@ -6,7 +6,8 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from memporium_platform.errors import PlatformError, Reason
+from memporium_platform.errors import PlatformError, Reason, invalid
+from memporium_services.inference.app.fitting import check_fit
 from memporium_services.inference.app.making import new_memory, trainer_of
 from memporium_services.inference.domain.admission import decided
 from memporium_services.inference.domain.lessons import lessons_of
@@ -98,16 +99,12 @@ async def adapter_of(making: Making, memory: UsedMemory, info: ModelInfo, use: U
     """Return an adapter's file, which must be for this model.
 
     Raises:
-        PlatformError: MODEL_MISMATCH; the vault's refusal.
+        PlatformError: MODEL_MISMATCH, INTEGRITY_FAILURE, BLOB_MISSING; the vault's refusal.
     """
+    if memory.parameter is None:
+        raise invalid("cubes", f"{memory.name} is no parameter memory")
+    check_fit(memory, info)
     what = memory.parameter
-    made_for = what.base_model_fingerprint if what is not None else ""
-    if what is None or memory.blob is None or made_for != info.fingerprint:
-        raise PlatformError(
-            Reason.MODEL_MISMATCH,
-            f"{memory.name} was made for another model than {info.name}",
-            metadata={"expected": made_for, "actual": info.fingerprint, "resource": memory.name},
-        )
     data = await making.vault.download(memory, use)
     return AdapterBlob(memory.name, data, what.rank, what.alpha, what.target_modules)
 

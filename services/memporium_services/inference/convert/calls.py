@@ -45,6 +45,7 @@ _MAX_RANK = 64
 _MAX_EPOCHS = 50
 MAX_TITLE_CHARACTERS = 300
 _MAX_LEARNING_RATE = 0.1
+_ROUNDING = 1e-6
 
 
 def texts_of(texts: Sequence[str], settings: InferenceSettings) -> list[str]:
@@ -102,7 +103,8 @@ def train_call(request: convert_pb2.TrainParameterRequest, settings: InferenceSe
         raise invalid("options.rank", f"must be 0 to {_MAX_RANK}")
     if not 0 <= options.epochs <= _MAX_EPOCHS:
         raise invalid("options.epochs", f"must be 0 to {_MAX_EPOCHS}")
-    if not 0 <= options.learning_rate <= _MAX_LEARNING_RATE:
+    # As a number of 32 bits, which is how it comes, the greatest is a little above itself.
+    if not 0 <= options.learning_rate <= _MAX_LEARNING_RATE * (1 + _ROUNDING):
         raise invalid("options.learning_rate", f"must be 0 to {_MAX_LEARNING_RATE}")
     rank = options.rank or default.rank
     if not 0 <= options.alpha <= 16 * rank:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -97,7 +98,10 @@ def decided(evaluation: Evaluation, limits: AdmissionLimits, *, merge_method: st
             reasons.append(f"answers {parent.recall:.0%} on {parent.cube}; at least {limits.min_recall:.0%}")
     before = evaluation.perplexity_before
     ratio = evaluation.perplexity_after / before if before else 1.0
-    if limits.max_perplexity_ratio and ratio > limits.max_perplexity_ratio:
+    if not math.isfinite(ratio):
+        # No limit lets this pass: with such numbers it says nothing at all.
+        reasons.append("with it the model finds general text impossible, or gives no numbers")
+    elif limits.max_perplexity_ratio and ratio > limits.max_perplexity_ratio:
         reasons.append(
             f"perplexity on general text is {ratio:.2f} times that before; at most {limits.max_perplexity_ratio:g}"
         )

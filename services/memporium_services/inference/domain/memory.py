@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -62,6 +63,11 @@ class ActivationRef:
     relative_error: float = 0.0
 
 
+# Above what adapters are trained with: in a batch every row is as wide as the widest of them.
+MOST_RANK = 256
+_MOST_ALPHA, _MOST_MODULES = 16.0 * MOST_RANK, 1024
+
+
 @dataclass(frozen=True, slots=True)
 class ParameterRef:
     """What a parameter cube says of its adapter."""
@@ -72,6 +78,17 @@ class ParameterRef:
     target_modules: tuple[str, ...]
     source_cubes: tuple[str, ...] = ()
     report: AdapterReport = field(default_factory=AdapterReport)
+
+    @property
+    def flaw(self) -> str:
+        """What no adapter is like of what the cube says, which anybody may have written; "" for nothing."""
+        if not 1 <= self.rank <= MOST_RANK:
+            return f"a rank of {self.rank}; 1 to {MOST_RANK} can be mounted"
+        if not (math.isfinite(self.alpha) and 0 < self.alpha <= _MOST_ALPHA):
+            return f"an alpha of {self.alpha:g}; above 0, and at most {_MOST_ALPHA:g}"
+        if len(self.target_modules) > _MOST_MODULES:
+            return f"{len(self.target_modules)} kinds of layers; at most {_MOST_MODULES}"
+        return ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import torch
 
+from memporium_platform.errors import PlatformError, Reason
 from memporium_services.inference.domain.watermark import BIAS, preferred
 
 if TYPE_CHECKING:
@@ -33,6 +35,8 @@ class Chooser:
         return self._before
 
     def _chosen(self, logits: Any) -> int:
+        if not math.isfinite(logits.max()):
+            raise PlatformError(Reason.FAILED_PRECONDITION, "the model gives no numbers with what is mounted")
         if self._sampling.temperature <= 0:
             return int(logits.argmax())
         chances = torch.softmax(logits.float().cpu() / self._sampling.temperature, dim=-1)

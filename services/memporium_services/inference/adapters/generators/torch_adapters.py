@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
@@ -30,17 +30,33 @@ if TYPE_CHECKING:
 _PREFIX, _A, _B = "base_model.model.", ".lora_A.weight", ".lora_B.weight"
 # Sets of adapters that are kept as tensors after their last use: a dialogue mounts the same ones each time.
 _KEPT = 16
+# Bytes of them together; the one in use is kept however large it is.
+_KEPT_BYTES = 1 << 30
 # Batches whose gathered factors are kept: that of the rows that decode, and that before one joined or left.
 _GATHERED = 2
+
+
+class _Key(NamedTuple):
+    """An adapter as it was described: the same bytes under another description are read, and checked, anew."""
+
+    adapter: str
+    rank: int
+    alpha: float
+    modules: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
 class MountedAdapters:
     """The adapters of one request as factors, their scales multiplied in: by module (in, r) and (r, out)."""
 
-    keys: tuple[str, ...]
+    keys: tuple[_Key, ...]
     agreements: frozenset[str]
     factors: dict[str, tuple[Any, Any]]
+
+    @property
+    def size(self) -> int:
+        """Bytes of the factors."""
+        return sum(tensor.numel() * tensor.element_size() for pair in self.factors.values() for tensor in pair)
 
 
 class AdapterBank:
@@ -52,7 +68,7 @@ class AdapterBank:
         self._fingerprint = fingerprint
         self._modules: dict[str, Any] = {}
         self._like = next(model.parameters())
-        self._held: OrderedDict[tuple[str, ...], MountedAdapters] = OrderedDict()
+        self._held: OrderedDict[tuple[_Key, ...], MountedAdapters] = OrderedDict()
         self._gathered: OrderedDict[tuple[int, ...], tuple[list[Any], dict[Any, tuple[Any, Any]]]] = OrderedDict()
         self._hooks: dict[str, Any] = {}
         self._active: dict[Any, tuple[Any, Any]] = {}
@@ -60,7 +76,7 @@ class AdapterBank:
     @property
     def held(self) -> frozenset[str]:
         """Keys of the adapters that are in memory."""
-        return frozenset(key.rpartition("@")[0] for keys in self._held for key in keys)
+        return frozenset(key.adapter for keys in self._held for key in keys)
 
     def open(self, adapters: Sequence[AdapterBlob]) -> MountedAdapters | None:
         """Return adapters ready for use, None for none.
@@ -70,7 +86,7 @@ class AdapterBank:
         """
         if not adapters:
             return None
-        keys = tuple(f"{adapter.key}@{adapter.alpha:g}" for adapter in adapters)
+        keys = tuple(_Key(one.key, one.rank, one.alpha, one.target_modules) for one in adapters)
         agreements = frozenset(agreement for adapter in adapters for agreement in adapter.agreements)
         found = self._held.get(keys)
         if found is None or not agreements <= found.agreements:
@@ -78,7 +94,9 @@ class AdapterBank:
             # The same bytes may come under several agreements: the end of any of them unloads them.
             known = found.agreements if found is not None else frozenset()
             found = MountedAdapters(keys, agreements | known, factors)
-            while len(self._held) >= _KEPT:
+            self._held.pop(keys, None)
+            room = _KEPT_BYTES - found.size
+            while self._held and (len(self._held) >= _KEPT or sum(one.size for one in self._held.values()) > room):
                 self._held.popitem(last=False)
             self._held[keys] = found
         self._held.move_to_end(keys)
@@ -93,7 +111,7 @@ class AdapterBank:
 
     def drop(self, adapters: Collection[str]) -> None:
         """Forget adapters by their keys."""
-        for keys in [keys for keys in self._held if any(key.rpartition("@")[0] in adapters for key in keys)]:
+        for keys in [keys for keys in self._held if any(key.adapter in adapters for key in keys)]:
             del self._held[keys]
         self._gathered.clear()
 
@@ -192,10 +210,10 @@ class AdapterBank:
                 raise PlatformError(Reason.INTEGRITY_FAILURE, "the adapter's tensors are not of the rank of its cube")
             if not _fits(self._linear(name), down.shape[1], up.shape[0]):
                 raise PlatformError(Reason.MODEL_MISMATCH, "the adapter does not fit the model")
-            found[name] = (
-                down.to(self._like).t().contiguous(),
-                (up.to(self._like) * scale).t().contiguous(),
-            )
+            down, up = down.to(self._like).t().contiguous(), (up.to(self._like) * scale).t().contiguous()
+            if not (down.isfinite().all() and up.isfinite().all()):
+                raise PlatformError(Reason.INTEGRITY_FAILURE, "the adapter holds numbers that the model cannot use")
+            found[name] = (down, up)
         return found
 
 

@@ -27,6 +27,8 @@ _MOST_QUESTIONS = 64
 _MOST_CONTROLS = 12
 _MOST_DISTRACTORS = 7
 _PASSAGE_TOKENS = 256
+# Nats a token whose perplexity is a number still.
+_LARGEST_MEAN = 700.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,8 @@ class Examiner:
                 row = torch.tensor([ids], device=self._model.device)
                 total += float(self._model(input_ids=row, labels=row).loss) * (len(ids) - 1)
                 count += len(ids) - 1
-        return math.exp(total / max(count, 1))
+        mean = total / max(count, 1)
+        return math.exp(mean) if mean < _LARGEST_MEAN else mean if math.isnan(mean) else math.inf
 
     def _likelihoods(self, prompt: list[int], rows: Sequence[list[int]], common: int) -> list[float]:
         """Return the mean log probability of each row's tokens from `common` on, all behind one prompt."""

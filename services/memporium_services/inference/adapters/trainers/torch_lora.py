@@ -6,6 +6,7 @@ the very bytes that it would have ended with uninterrupted (on one thread of a C
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import time
@@ -192,6 +193,8 @@ class _Run:
                     told, tokens = state.epoch_loss, state.epoch_tokens
                     continue
                 loss, more, count = self._step(batch, plan.learning_rate * min(1.0, step / warm_up))
+                if not math.isfinite(loss):
+                    raise invalid("options.learning_rate", f"is too high: the loss is {loss} after {step} steps")
                 told, tokens = told + more, tokens + count
                 self._hooks.stepped(step, steps, loss)
                 if self._hooks.keep is not None and time.monotonic() - kept >= self._hooks.keep_every_s:
@@ -242,7 +245,8 @@ def _rows(tokenizer: Any, examples: Sequence[Example]) -> list[_Row]:
     end = [tokenizer.eos_token_id] if isinstance(tokenizer.eos_token_id, int) else []
     rows: list[_Row] = []
     for example in examples:
-        answer = list(tokenizer(example.answer, add_special_tokens=False)["input_ids"])
+        # What a memory says is never one of the model's own marks, for instance the end of a turn.
+        answer = chat.answer_ids(example.answer, of_turns=True)
         if example.question:
             turn = Turn(Speaker.USER, example.question)
             asked = chat.rest_ids((turn,), "", after_memory=False)[-_EXAMPLE_TOKENS // 2 :]

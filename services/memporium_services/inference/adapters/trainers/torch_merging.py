@@ -54,7 +54,7 @@ def merge(adapters: Sequence[AdapterBlob], plan: MergePlan, *, fingerprint: str)
                 if plan.method is MergeMethod.SVD
                 else _factors(pairs, scales, rank, shape, plan)
             )
-            tensors[module + _A], tensors[module + _B] = down.half().contiguous(), up.half().contiguous()
+            tensors[module + _A], tensors[module + _B] = _stored(down), _stored(up)
     return save(tensors, {"model_fingerprint": fingerprint}), rank
 
 
@@ -67,7 +67,19 @@ def _pair(tensors: dict[str, Any], module: str, adapter: AdapterBlob) -> tuple[A
         raise _broken()
     if down.shape[0] != adapter.rank or up.shape[1] != adapter.rank:
         raise _broken()
-    return down.float(), up.float()
+    down, up = down.float(), up.float()
+    # Numbers that are none would make all of the result such, and some decompositions fail on them.
+    if not (down.isfinite().all() and up.isfinite().all()):
+        raise _broken()
+    return down, up
+
+
+def _stored(factor: Any) -> Any:
+    """Return a factor in the numbers that are stored."""
+    found = factor.half().contiguous()
+    if not found.isfinite().all():
+        raise PlatformError(Reason.FAILED_PRECONDITION, "merged with these weights the adapters' numbers are too large")
+    return found
 
 
 def _shape(pairs: Sequence[tuple[Any, Any] | None]) -> tuple[int, int]:
