@@ -25,12 +25,21 @@ class Drafted:
 
 @dataclass(frozen=True, slots=True)
 class Recalled:
-    """What was recalled; `licensed` are those of the cubes that came under an agreement."""
+    """What was recalled.
+
+    Attributes:
+        cubes: Cubes of the vault itself.
+        context: What they and others say.
+        count: Statements in it.
+        licensed: Those cubes that came under an agreement, of mounts too.
+        read: All cubes whose words stand in the context.
+    """
 
     cubes: tuple[str, ...]
     context: str
     count: int
     licensed: tuple[str, ...] = ()
+    read: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +62,10 @@ class Written:
         title: Its title.
         tags: Labels of a new one.
         persona: Role stream of a new one.
-        parents: What it was made from.
+        parents: What it was made from, as the pipeline says, and licensed memories.
         source: The run.
         time: When the run began.
+        read: What else stands in the text that it was made from.
     """
 
     vault: str
@@ -68,16 +78,23 @@ class Written:
     parents: tuple[str, ...]
     source: str
     time: datetime
+    read: tuple[str, ...] = ()
+
+    @property
+    def made_of(self) -> tuple[str, ...]:
+        """All that it was made from, but for itself."""
+        return tuple(name for name in dict.fromkeys([*self.parents, *self.read]) if name != self.cube)
 
 
 @dataclass(frozen=True, slots=True)
 class Dialogue:
-    """What is to be remembered: turns as JSON values of their message, or one text."""
+    """What is to be remembered: turns as JSON values of their message; `read` are memories whose words are in them."""
 
     session: str
     tags: tuple[str, ...]
     persona: str
     turns: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
+    read: tuple[str, ...] = ()
 
 
 class Memory(Protocol):

@@ -21,6 +21,10 @@ class ChangeMethods:
         self, request: changes_pb2.ApplyChangesRequest, context: Any
     ) -> changes_pb2.ApplyChangesResponse:
         results, revision = await self._app.applying.apply(
-            current_call(), request.parent, request.changes, request.reason
+            current_call(),
+            request.parent,
+            request.changes,
+            request.reason,
+            require_parents=request.require_parents,
         )
         return changes_pb2.ApplyChangesResponse(results=results, revision=revision)

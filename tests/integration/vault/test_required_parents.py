@@ -6,11 +6,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from memporium.cube.v1.cube_pb2 import ORIGIN_CONVERSION, ORIGIN_USER_INPUT, Behavioural, Cube, Lineage
+from memporium.cube.v1.cube_pb2 import (
+    ORIGIN_CONVERSION,
+    ORIGIN_INFERENCE_EXTRACTION,
+    ORIGIN_USER_INPUT,
+    SEMANTIC_TYPE_SCENE,
+    Behavioural,
+    Cube,
+    Lineage,
+)
+from memporium.vault.v1 import changes_pb2 as changes
 from memporium.vault.v1 import vault_service_pb2 as api
+from memporium.vault.v1.cubes_pb2 import DERIVED_POLICY_KEEP, NewCube
 from memporium_platform.call import acting_as
 from memporium_platform.errors import Reason
-from memporium_services.vault.app import forgetting, forgetting_branches
+from memporium_services.vault.app import applying_plans, forgetting, forgetting_branches
 from support.licensed import owner_of
 from support.vaults import cell, reason
 
@@ -70,7 +80,10 @@ async def test_nobody_learns_by_it_which_cubes_there_are(place: VaultPlace) -> N
         assert await reason(place.stub.CreateCube(request)) is Reason.INVALID_FIELD
 
 
-@pytest.mark.parametrize(("origin", "left"), [(ORIGIN_CONVERSION, False), (ORIGIN_USER_INPUT, True)])
+@pytest.mark.parametrize(
+    ("origin", "left"),
+    [(ORIGIN_CONVERSION, False), (ORIGIN_INFERENCE_EXTRACTION, False), (ORIGIN_USER_INPUT, True)],
+)
 async def test_what_is_stored_while_its_parent_is_being_forgotten_goes_with_it(
     place: VaultPlace, monkeypatch: pytest.MonkeyPatch, origin: int, left: bool
 ) -> None:
@@ -108,3 +121,85 @@ async def test_the_same_holds_in_branches(place: VaultPlace, monkeypatch: pytest
     monkeypatch.setattr(forgetting_branches, "lineage_of", then_made)
     await place.stub.ForgetCubes(api.ForgetCubesRequest(parent=vault, names=[parent]))
     assert await names(place, branch) == set()
+
+
+def forget(name: str, **more: object) -> changes.Change:
+    return changes.Change(forget=changes.CubeForgetting(names=[name], **more))
+
+
+def create(cube: Cube, cube_id: str = "") -> changes.Change:
+    return changes.Change(create=NewCube(cube_id=cube_id, cube=cube))
+
+
+async def apply(place: VaultPlace, vault: str, *wanted: changes.Change) -> changes.ApplyChangesResponse:
+    """Make changes as a service does for the owner."""
+    request = changes.ApplyChangesRequest(parent=vault, changes=wanted, require_parents=True)
+    with acting_as(owner_of(place)):
+        return await place.internal("scheduler").ApplyChanges(request)
+
+
+async def test_sets_of_changes_forget_what_is_stored_meanwhile(
+    place: VaultPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vault = await place.vault()
+    parent = (await place.create(vault, cell("it rains"))).cube.name
+    read = applying_plans.lineage_of
+
+    async def then_made(*of: object) -> dict[str, set[str]]:
+        lineage = await read(*of)  # type: ignore[arg-type]
+        child = (await by_service(place, vault, made_of([parent]))).cube.name
+        await by_service(place, vault, made_of([child], fact="of that"))
+        return lineage
+
+    monkeypatch.setattr(applying_plans, "lineage_of", then_made)
+    done = await place.stub.ApplyChanges(changes.ApplyChangesRequest(parent=vault, changes=[forget(parent)]))
+    assert await names(place, vault) == set()
+    assert [receipt.cubes for receipt in done.results[0].receipts] == [3]
+
+
+async def test_sets_of_changes_store_nothing_of_what_is_forgotten_already(place: VaultPlace) -> None:
+    vault = await place.vault()
+    here = (await place.create(vault, cell("it rains"))).cube.name
+    gone = (await place.create(vault, cell("it snows"))).cube.name
+    await place.stub.ForgetCubes(api.ForgetCubesRequest(parent=vault, names=[gone]))
+    rewritten = Cube(name=here, payload=made_of([]).payload, behavioural=made_of([gone]).behavioural)
+    for wanted in (create(made_of([here, gone])), changes.Change(update=changes.CubeUpdate(cube=rewritten))):
+        assert await reason(apply(place, vault, create(cell("beside it")), wanted)) is Reason.CONFLICT
+        assert await names(place, vault) == {here}
+    # What the same call makes counts as there, and so does what stands for it; scenes refer, and hold no text.
+    scene = made_of([gone], fact="a scene")
+    scene.descriptive.semantic_type = SEMANTIC_TYPE_SCENE
+    first, twin = f"{vault}/cubes/first", f"{vault}/cubes/twin"
+    of_both = create(made_of([first, twin], fact="of both"))
+    await apply(place, vault, create(cell("new"), "first"), create(cell("it rains"), "twin"), of_both, create(scene))
+    assert len(await names(place, vault)) == 4
+    request = changes.ApplyChangesRequest(parent=vault, changes=[create(made_of([gone]))], require_parents=True)
+    assert await reason(place.stub.ApplyChanges(request)) is Reason.INVALID_FIELD
+
+
+async def test_what_is_made_of_what_the_same_call_forgets_is_refused_or_kept(place: VaultPlace) -> None:
+    vault = await place.vault()
+    parent = (await place.create(vault, cell("it rains"))).cube.name
+    made = create(made_of([parent]), "made")
+    assert await reason(apply(place, vault, made, forget(parent))) is Reason.INVALID_FIELD
+    assert await names(place, vault) == {parent}
+    await apply(place, vault, made, forget(parent, derived=DERIVED_POLICY_KEEP))
+    assert await names(place, vault) == {f"{vault}/cubes/made"}
+
+
+async def test_what_was_made_cannot_be_taken_out_of_the_reach_of_forgetting(place: VaultPlace) -> None:
+    vault = await place.vault()
+    parent = (await place.create(vault, cell("it rains"))).cube.name
+    own = (await place.create(vault, cell("mine", origin=ORIGIN_USER_INPUT))).cube.name
+    made = made_of([parent], fact="it rains, they say", origin=ORIGIN_INFERENCE_EXTRACTION)
+    made.name = own
+    await apply(place, vault, changes.Change(update=changes.CubeUpdate(cube=made)))
+    other = Cube(name=own)
+    other.descriptive.origin = ORIGIN_USER_INPUT
+    assert await reason(place.stub.UpdateCube(api.UpdateCubeRequest(cube=other))) is Reason.INVALID_FIELD
+    await place.stub.RollbackCube(api.RollbackCubeRequest(name=own, version=1))
+    got = (await place.stub.GetCube(api.GetCubeRequest(name=own))).cube
+    assert got.payload.plaintext.mem_cell.facts[0].text == "mine"
+    # Its second version still holds what was made of the other.
+    await place.stub.ForgetCubes(api.ForgetCubesRequest(parent=vault, names=[parent]))
+    assert await names(place, vault) == set()

@@ -283,12 +283,18 @@ class ApplyChangesRequest(_message.Message):
     CHANGES_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    REQUIRE_PARENTS_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """The vault: `orgs/{org}/vaults/{vault}`."""
     reason: _builtins.str
     """Why; kept in the versions, sealed like their content."""
     request_id: _builtins.str
     """Idempotency: the same id with the same request returns the first answer, for 24 hours."""
+    require_parents: _builtins.bool
+    """True: each cube in the lineage's `parents` of what is made or rewritten must be there at the moment of the write,
+    else CONFLICT and nothing is written: what was forgotten meanwhile leaves nothing behind. Scenes and profiles,
+    which hold no text, are not asked for. For services, which have used the parents on the caller's behalf.
+    """
     @_builtins.property
     def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Change]:
         """The changes, up to 1,000. Whatever their order, they are made in this one: new cubes, content, labels, merging,
@@ -302,10 +308,11 @@ class ApplyChangesRequest(_message.Message):
         changes: _abc.Iterable[Global___Change] | None = ...,
         reason: _builtins.str = ...,
         request_id: _builtins.str = ...,
+        require_parents: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "parent", b"parent", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "parent", b"parent", "reason", b"reason", "request_id", b"request_id", "require_parents", b"require_parents"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

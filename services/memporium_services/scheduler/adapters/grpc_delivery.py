@@ -89,7 +89,7 @@ async def _deliver_some(vault: Any, job: Job, cubes: list[cube_pb2.Cube], counts
     if not changes:
         return
     request = changes_pb2.ApplyChangesRequest(
-        parent=target, changes=changes, reason=f"delivered from {job.spec['vault']}"
+        parent=target, changes=changes, reason=f"delivered from {job.spec['vault']}", require_parents=True
     )
     # What is delivered decides the id: an attempt after a crash that finds the same to do does it once.
     digest = hashlib.sha256(request.SerializeToString(deterministic=True)).hexdigest()

@@ -52,7 +52,8 @@ class GrpcMemory:
         licences = await self._licences(parents)
         with peer_errors():
             answer = await self._reader.StageSession(request)
-        changes = staged_changes.licensed(answer.changes, parents, licences)
+        made_of = list(dict.fromkeys([*parents, *dialogue.read]))
+        changes = staged_changes.derived(answer.changes, made_of, licences)
         return staged_changes.drafted(vault, changes, len(changes))
 
     async def gathered(self, vault: str, persona: str, staged: Sequence[bytes]) -> Drafted:
@@ -79,7 +80,14 @@ class GrpcMemory:
             answer = await self._reader.Recall(request)
         own = [item.cube for item in answer.items if not item.mount]
         licensed = [item.cube for item in answer.items if item.agreement]
-        return Recalled(tuple(dict.fromkeys(own)), answer.context, len(answer.items), tuple(dict.fromkeys(licensed)))
+        read = [item.cube for item in answer.items]
+        return Recalled(
+            cubes=tuple(dict.fromkeys(own)),
+            context=answer.context,
+            count=len(answer.items),
+            licensed=tuple(dict.fromkeys(licensed)),
+            read=tuple(dict.fromkeys(read)),
+        )
 
     async def told(
         self, prompt: str, cubes: Sequence[str], *, licensed: Sequence[str], model: str, max_tokens: int
@@ -110,7 +118,12 @@ class GrpcMemory:
     async def commit(self, vault: str, changes: Sequence[bytes], *, reason: str, request_id: str) -> Committed:
         """Make all changes, or none."""
         request = changes_pb2.ApplyChangesRequest(
-            parent=vault, changes=staged_changes.together(vault, changes), reason=reason, request_id=request_id
+            parent=vault,
+            changes=staged_changes.together(vault, changes),
+            reason=reason,
+            request_id=request_id,
+            # What was forgotten since steps read it is in none of their texts.
+            require_parents=True,
         )
         with peer_errors():
             answer = await self._vault.ApplyChanges(request)

@@ -62,8 +62,8 @@ def creation(wanted: Written, licences: Sequence[cube_pb2.LicenceReference]) -> 
         payload=_payload(wanted),
     )
     cube.descriptive.event_time.FromDatetime(wanted.time)
-    if wanted.parents:
-        cube.behavioural.lineage.parents.extend(wanted.parents)
+    if wanted.made_of:
+        cube.behavioural.lineage.parents.extend(wanted.made_of)
         cube.behavioural.lineage.derivation = "pipeline"
         cube.governance.licences.extend(licences)
     new = cubes_pb2.NewCube(cube_id=wanted.cube_id, cube=cube)
@@ -95,16 +95,18 @@ def rewriting(wanted: Written, before: cube_pb2.Cube, licences: Sequence[cube_pb
     if wanted.title:
         cube.descriptive.title = wanted.title
         paths.append("descriptive.title")
-    if wanted.parents:
-        cube.behavioural.lineage.parents.extend(wanted.parents)
+    if wanted.made_of:
+        # With such an origin it goes when any of these is forgotten.
+        cube.descriptive.origin = cube_pb2.ORIGIN_INFERENCE_EXTRACTION
+        cube.behavioural.lineage.parents.extend(wanted.made_of)
         cube.behavioural.lineage.derivation = "pipeline"
-        paths.append("behavioural.lineage")
+        paths += ["descriptive.origin", "behavioural.lineage"]
     update = changes_pb2.CubeUpdate(cube=cube)
     update.update_mask.paths.extend(paths)
     return _one(Change(update=update), before.name)
 
 
-def licensed(
+def derived(
     changes: Iterable[Change], parents: Sequence[str], licences: Sequence[cube_pb2.LicenceReference]
 ) -> list[Change]:
     """Return the changes with the parents and licences of what new cubes were made from."""
@@ -112,6 +114,7 @@ def licensed(
     for change in changes:
         if change.WhichOneof("change") == "create" and parents:
             cube = change.create.cube
+            cube.descriptive.origin = cube_pb2.ORIGIN_INFERENCE_EXTRACTION
             cube.behavioural.lineage.parents.extend(parents)
             cube.behavioural.lineage.derivation = "pipeline"
             cube.governance.licences.extend(licences)

@@ -154,6 +154,7 @@ class Running:
             "outputs": dict(outcome.outputs),
             "changes": [base64.b64encode(one).decode() for one in outcome.changes],
             "licensed": list(outcome.licensed),
+            "read": list(outcome.read),
             "jobs": list(outcome.jobs),
         }
         data = self._sealer.seal(kept, run.name, step)
@@ -163,7 +164,7 @@ class Running:
         kept = self._sealer.open(record.sealed, run.name, record.id)
         changes = tuple(base64.b64decode(one) for one in kept["changes"])
         jobs = tuple((kind, spec) for kind, spec in kept.get("jobs", ()))
-        return Outcome(kept["outputs"], changes, tuple(kept["licensed"]), jobs)
+        return Outcome(kept["outputs"], changes, tuple(kept["licensed"]), tuple(kept.get("read", ())), jobs)
 
 
 def _fault(step: str, place: str) -> None:

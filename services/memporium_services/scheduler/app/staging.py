@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from memporium_platform.errors import PlatformError, Reason
 from memporium_services.scheduler.domain.jobs import JobKind
-from memporium_services.scheduler.domain.pipelines import Reference, Step, needs
+from memporium_services.scheduler.domain.pipelines import Reference, Step, needs, reads
 from memporium_services.scheduler.domain.values import filled
 from memporium_services.scheduler.ports_pipelines import Dialogue, Drafted, Written
 
@@ -31,12 +31,14 @@ class Outcome:
         outputs: Its outputs by name.
         changes: What it wants to write.
         licensed: Memories of others that it read, or that steps before it read.
+        read: All memories whose words may be in its outputs.
         jobs: Jobs that are made after the commit: kind and arguments.
     """
 
     outputs: Mapping[str, Any] = field(default_factory=dict)
     changes: tuple[bytes, ...] = ()
     licensed: tuple[str, ...] = ()
+    read: tuple[str, ...] = ()
     jobs: tuple[tuple[str, Mapping[str, Any]], ...] = ()
 
 
@@ -93,7 +95,8 @@ class Staging:
         licensed = list(dict.fromkeys(name for id_ in sorted(needs(step)) for name in scene.done[id_].licensed))
         outcome = await self._kinds[step.kind](step, given, scene, licensed)
         everything = tuple(dict.fromkeys([*licensed, *outcome.licensed]))
-        return Outcome(outcome.outputs, outcome.changes, everything, outcome.jobs)
+        read = tuple(dict.fromkeys([*_read(step, scene), *outcome.read]))
+        return Outcome(outcome.outputs, outcome.changes, everything, read, outcome.jobs)
 
     async def _remember(self, step: Step, given: dict[str, Any], scene: Scene, licensed: Sequence[str]) -> Outcome:
         turns = given.get("turns") or [
@@ -105,7 +108,8 @@ class Staging:
             }
         ]
         session = given.get("session") or f"run-{scene.run_id}"
-        dialogue = Dialogue(session, tuple(given.get("tags", ())), given.get("persona", ""), turns)
+        tags, persona = tuple(given.get("tags", ())), given.get("persona", "")
+        dialogue = Dialogue(session, tags, persona, turns, _read(step, scene))
         return _drafted(await self._memory.remembered(scene.vault, dialogue, licensed))
 
     async def _consolidate(
@@ -129,7 +133,7 @@ class Staging:
                 metadata={"resource": scene.vault, "state": "TOO_LITTLE_FOUND"},
             )
         outputs = {"cubes": list(found.cubes), "context": found.context, "count": float(found.count)}
-        return Outcome(outputs, licensed=found.licensed)
+        return Outcome(outputs, licensed=found.licensed, read=found.read)
 
     async def _augment(self, step: Step, given: dict[str, Any], scene: Scene, licensed: Sequence[str]) -> Outcome:  # noqa: ARG002
         cubes = list(given.get("cubes", ()))
@@ -144,7 +148,7 @@ class Staging:
             )
             # A model may write anything, and a memory takes no control characters.
             text = "".join(one for one in text if one in "\n\t" or unicodedata.category(one) != "Cc").strip()
-        return Outcome({"text": text, "cubes": cubes})
+        return Outcome({"text": text, "cubes": cubes}, read=tuple(cubes))
 
     async def _update(self, step: Step, given: dict[str, Any], scene: Scene, licensed: Sequence[str]) -> Outcome:
         wanted = Written(
@@ -158,6 +162,7 @@ class Staging:
             parents=tuple(dict.fromkeys([*given.get("parents", ()), *licensed])),
             source=f"run-{scene.run_id}",
             time=scene.time,
+            read=_read(step, scene),
         )
         return _drafted(await self._memory.written(wanted))
 
@@ -182,6 +187,11 @@ class Staging:
 def _cubes(outcome: Outcome) -> list[str]:
     found: list[str] = list(outcome.outputs.get("cubes", ()))
     return found
+
+
+def _read(step: Step, scene: Scene) -> tuple[str, ...]:
+    """Return the memories whose words may be in what a step is given."""
+    return tuple(dict.fromkeys(name for id_ in sorted(reads(step)) for name in scene.done[id_].read))
 
 
 def _drafted(done: Drafted) -> Outcome:

@@ -11,6 +11,8 @@ from memporium_services.scheduler.domain.step_kinds import STEP_KINDS, Parameter
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+# The one output that is a number.
+_COUNT = "count"
 # `$${` stands for `${` itself.
 REFERENCE = re.compile(r"(?<!\$)\$\{([^{}]*)\}")
 
@@ -90,6 +92,11 @@ def arranged(steps: Sequence[Step]) -> tuple[tuple[Step, ...], tuple[str, ...]]:
 def needs(step: Step) -> set[str]:
     """Return the ids of the steps that must be done before."""
     return {*step.after, *(one.step for *_, one in references_in(step) if one is not None and one.step)}
+
+
+def reads(step: Step) -> set[str]:
+    """Return the ids of the steps whose words may be in what a step makes: all it refers to, but for their counts."""
+    return {one.step for *_, one in references_in(step) if one is not None and one.step and one.name != _COUNT}
 
 
 def _cycle(waits: Mapping[str, set[str]], done: Mapping[str, Step]) -> tuple[str, ...]:

@@ -16,14 +16,16 @@ from memporium_platform import audit, idempotency
 from memporium_platform.errors import PlatformError, Reason, invalid
 from memporium_services.vault.app.applying_plans import KIND_ACTIONS, Preparing
 from memporium_services.vault.app.applying_writes import Applied, write_all
+from memporium_services.vault.app.derivations import SUMMARIES
 from memporium_services.vault.app.plans import StaleError
 from memporium_services.vault.app.runtime import refuse_read_only
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from sqlalchemy import Connection
 
+    from memporium.cube.v1.cube_pb2 import Cube
     from memporium.vault.v1.changes_pb2 import Change
     from memporium_platform.call import Call
     from memporium_services.vault.app.applying_plans import Parts, Prepared
@@ -43,23 +45,29 @@ class Applying:
         self._preparing = Preparing(rt, parts)
 
     async def apply(
-        self, call: Call, parent: str, changes: Sequence[Change], reason: str
+        self, call: Call, parent: str, changes: Sequence[Change], reason: str, *, require_parents: bool = False
     ) -> tuple[list[ChangeResult], int]:
         """Make changes, all or none; return what became of each, and the revision.
 
+        With `require_parents`, all that text is made from must be there when it is written.
+
         Raises:
-            PlatformError: INVALID_FIELD, and what the method of each single change raises.
+            PlatformError: INVALID_FIELD, CONFLICT (a parent is gone), and what the method of each single change raises.
         """
         rt = self._rt
         if len(changes) > rt.settings.max_batch_cubes:
             raise invalid("changes", f"at most {rt.settings.max_batch_cubes} in one call")
         self._refuse_without_right(call, parent, changes)
+        if require_parents and not call.principal.via:
+            # Whether a cube is there is not told to who guesses names.
+            raise invalid("require_parents", "is for services")
+        demanded = list(_with_text(changes)) if require_parents else []
         for _ in range(_TRIES):
             vault = await rt.vault(parent, field="parent")
             refuse_read_only(vault)
             prepared = await self._preparing.prepare(call, vault, changes, reason)
             try:
-                applied = await self._write(call, vault, changes, prepared)
+                applied = await self._write(call, vault, changes, prepared, demanded)
             except StaleError:
                 await prepared.release()
                 continue
@@ -85,11 +93,13 @@ class Applying:
         for action, about in sorted(wanted):
             self._rt.authz.require(call, action, about)
 
-    async def _write(self, call: Call, vault: VaultRow, changes: Sequence[Change], prepared: Prepared) -> Applied:
+    async def _write(
+        self, call: Call, vault: VaultRow, changes: Sequence[Change], prepared: Prepared, demanded: Sequence[Cube]
+    ) -> Applied:
         rt = self._rt
 
         def run(conn: Connection) -> Applied:
-            applied = write_all(rt, conn, call, vault, changes, prepared)
+            applied = write_all(rt, conn, call, vault, changes, prepared, demanded=demanded)
             counts: dict[str, int] = {}
             for one in changes:
                 kind = one.WhichOneof("change") or ""
@@ -131,3 +141,11 @@ class Applying:
             await self._parts.forgetting.clean(vault, removed)
         if applied.removed:
             await self._parts.forgetting.scrub()
+
+
+def _with_text(changes: Sequence[Change]) -> Iterator[Cube]:
+    """Yield what is made or rewritten, but for scenes and profiles: those refer to others and hold no text of them."""
+    for one in changes:
+        cube = {"create": one.create.cube, "update": one.update.cube}.get(one.WhichOneof("change") or "")
+        if cube is not None and cube.descriptive.semantic_type not in SUMMARIES:
+            yield cube

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from memporium.vault.v1.cubes_pb2 import DERIVED_POLICY_KEEP
 from memporium_platform.errors import PlatformError, invalid
 from memporium_services.vault.app.changing import Edit
-from memporium_services.vault.app.derivations import lineage_of, made_from
+from memporium_services.vault.app.derivations import SUMMARIES, is_made, lineage_of, lineage_since, made_from
 from memporium_services.vault.app.forget_asked import Chosen
 from memporium_services.vault.app.forgetting_branches import branches_of, in_branches
 from memporium_services.vault.app.reading import find_cubes
@@ -120,6 +120,7 @@ class Preparing:
         for index, one in enumerate(changes):
             places.setdefault(one.WhichOneof("change") or "", []).append(index)
         _refuse_overlap(vault, changes)
+        _refuse_undone(changes)
         for index in places.get("relate", []):
             check_relation(changes[index].relate, f"changes[{index}].relate")
             ends = [changes[index].relate.source, changes[index].relate.target]
@@ -212,7 +213,7 @@ class Preparing:
 
         def choose(store: Store) -> Chosen:
             rows = find_cubes(store, call, vault, ids)
-            parents = made_from(store, vault.uid, ids, lineage)
+            parents = made_from(store, vault.uid, ids, lineage_since(store, vault, cipher, lineage))
             derived = list(store.cubes(vault.uid, list(parents)).values())
             return Chosen(rows, kept=[row.cube_id for row in derived]) if keep else Chosen(rows + derived, parents)
 
@@ -285,3 +286,20 @@ def _refuse_overlap(vault: VaultRow, changes: Sequence[Change]) -> None:
     for name, index in merged.items():
         if name in others:
             raise invalid(f"changes[{index}].merge.names", f"{name} of {vault.name} is changed by the same call")
+
+
+def _refuse_undone(changes: Sequence[Change]) -> None:
+    """Refuse to write what is made of what the same call forgets: it would go with that, unless it is to be kept.
+
+    Raises:
+        PlatformError: INVALID_FIELD.
+    """
+    forgotten = {name for one in changes if one.forget.derived != DERIVED_POLICY_KEEP for name in one.forget.names}
+    for index, one in enumerate(changes):
+        cube = one.create.cube if one.WhichOneof("change") == "create" else one.update.cube
+        # A scene or profile holds no text: it is made anew.
+        if is_made(cube) and cube.descriptive.semantic_type not in SUMMARIES:
+            for name in sorted(forgotten.intersection(cube.behavioural.lineage.parents)):
+                raise invalid(
+                    f"changes[{index}]", f"is made of {name}, which the same call forgets; keep what is derived"
+                )

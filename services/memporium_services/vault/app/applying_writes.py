@@ -9,6 +9,7 @@ from memporium.vault.v1.changes_pb2 import ChangeResult
 from memporium_platform.errors import PlatformError, Reason, denied
 from memporium_services.vault.app.follower import Waiting
 from memporium_services.vault.app.merging import write_merge
+from memporium_services.vault.app.parentage import demand_parents
 from memporium_services.vault.app.plans import apply_plan
 from memporium_services.vault.app.reading import condition_of, find_cubes, reader_of
 from memporium_services.vault.app.relations import write_relation
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from memporium.cube.v1.cube_pb2 import Cube
     from memporium.vault.v1.changes_pb2 import Change
     from memporium_platform.call import Call
     from memporium_services.vault.app.applying_plans import Prepared
@@ -53,9 +55,16 @@ class Applied:
 
 
 def write_all(
-    rt: Runtime, conn: Connection, call: Call, vault: VaultRow, changes: Sequence[Change], prepared: Prepared
+    rt: Runtime,
+    conn: Connection,
+    call: Call,
+    vault: VaultRow,
+    changes: Sequence[Change],
+    prepared: Prepared,
+    *,
+    demanded: Sequence[Cube] = (),
 ) -> Applied:
-    """Write all changes.
+    """Write all changes; what `demanded` cubes name as their parents must be there, or be made by them.
 
     Raises:
         PlatformError: What forbids any of them.
@@ -65,7 +74,10 @@ def write_all(
         raise prepared.failure
     writing = _Writing(rt, conn, call, vault, prepared)
     applied = Applied([ChangeResult() for _ in changes], fresh_vault(writing.store, vault).revision)
-    for step_ in (writing.create, writing.change, writing.merge, writing.relate, writing.archive, writing.forget):
+    for step_ in (writing.create, writing.change, writing.merge):
+        step_(applied)
+    writing.demand(demanded)
+    for step_ in (writing.relate, writing.archive, writing.forget):
         step_(applied)
     return applied
 
@@ -106,6 +118,23 @@ class _Writing:
             )
             applied.note(self._vault, revision, waiting)
             applied.results[index].cube = self._prefix + row.cube_id
+
+    def demand(self, cubes: Sequence[Cube]) -> None:
+        """Refuse what was made of memory that is gone since.
+
+        Raises:
+            PlatformError: CONFLICT: made anew, it is made of what is there.
+        """
+        # For what this call makes another cube with the same content may stand.
+        try:
+            demand_parents(self.store, cubes, but={self._prefix + one for one in self._stands})
+        except PlatformError as error:
+            if error.reason is not Reason.NOT_FOUND:
+                raise
+            gone = error.metadata["resource"]
+            raise PlatformError(
+                Reason.CONFLICT, f"{gone} is gone, and something was made of it", metadata={"resource": gone}
+            ) from error
 
     def relate(self, applied: Applied) -> None:
         prepared = self._prepared

@@ -25,7 +25,7 @@ from memporium_services.vault.app.licensing import (
 from memporium_services.vault.app.retention import settings_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Container, Iterable, Sequence
 
     from memporium.cube.v1.cube_pb2 import Cube, LicenceReference
     from memporium_platform.call import Call
@@ -57,22 +57,24 @@ def parents_of(cube: Cube) -> list[str]:
     return list(dict.fromkeys(named))
 
 
-def demand_parents(store: Store, cubes: Iterable[Cube]) -> None:
+def demand_parents(store: Store, cubes: Iterable[Cube], *, but: Container[str] = ()) -> None:
     """Refuse cubes made from others that are not there any more, within the transaction that writes them.
 
-    What an adapter's own parents were trained on is not asked for: it may have been forgotten, and the adapter kept.
+    Those of `but` are not asked for, nor what an adapter's own parents were trained on: it may have been forgotten, and
+    the adapter kept.
 
     Raises:
         PlatformError: NOT_FOUND.
     """
     wanted: dict[tuple[str, str], dict[str, str]] = {}
-    for name in dict.fromkeys(name for cube in cubes for name in cube.behavioural.lineage.parents):
+    named = (name for cube in cubes for name in cube.behavioural.lineage.parents)
+    for name in dict.fromkeys(name for name in named if name not in but):
         ids = names.CUBE.parse(name, "cube.behavioural.lineage.parents")
         wanted.setdefault((ids["org"], ids["vault"]), {})[ids["cube"]] = name
-    for where, named in wanted.items():
+    for where, by_id in wanted.items():
         vault = store.vault(*where)
-        there = store.cubes(vault.uid, list(named)) if vault is not None else {}
-        for cube_id, name in named.items():
+        there = store.cubes(vault.uid, list(by_id)) if vault is not None else {}
+        for cube_id, name in by_id.items():
             if cube_id not in there:
                 raise not_found(name)
 

@@ -9,6 +9,7 @@ from memporium.cube.v1.cube_pb2 import Cube
 from memporium_platform.errors import invalid, not_found
 from memporium_services.vault.app import codec, content, masks
 from memporium_services.vault.app.changing import Edit
+from memporium_services.vault.app.derivations import is_made
 from memporium_services.vault.app.drafting import matrix
 from memporium_services.vault.app.parentage import add_licences, carry_licences
 from memporium_services.vault.app.reading import find_cubes, open_payload
@@ -128,8 +129,10 @@ class Updating:
             raise invalid("update_mask", "names no field")
 
         def change(before: Cube) -> Cube:
-            form = content.form_of(before.payload)
+            form, made = content.form_of(before.payload), is_made(before)
             masks.copy(cube, before, paths)
+            if made and not call.principal.via and not is_made(before):
+                raise invalid("cube.descriptive.origin", "must keep saying that it was made from other memories")
             if content.form_of(before.payload) != form:
                 raise invalid("cube.payload", "must keep its form")
             add_licences(before, licences)
@@ -161,7 +164,11 @@ class Updating:
         old = codec.cube_of(vault, then, cipher, payload=body)
 
         def change(before: Cube) -> Cube:
+            origin = before.descriptive.origin if is_made(before) else None
             masks.copy(old, before, SETTABLE)
+            if origin is not None:
+                # Its other versions hold what was made from other memories, and go with those.
+                before.descriptive.origin = origin
             return before
 
         return await self._changer.change(call, name, Edit(Trigger.ROLLBACK, etag=etag, reason=reason, change=change))
