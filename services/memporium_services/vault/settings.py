@@ -32,4 +32,7 @@ class VaultSettings(BaseSettings):
     branch_idle_s: float = Field(
         3600.0, ge=0, description="Age at which a branch that is not whole, and that nobody goes on with, is dropped."
     )
+    branch_share: float = Field(
+        0.5, gt=0, le=1, description="Share of the time that the copying of a branch may work; the rest is for others."
+    )
     orphan_blob_s: float = Field(86_400.0, ge=0, description="Age at which a blob that no cube needs is dropped.")

@@ -12,7 +12,8 @@ from memporium.vault.v1 import vault_service_pb2 as api
 from memporium.vault.v1.cubes_pb2 import NewCube
 from memporium_platform.call import acting_as, service_principal
 from memporium_platform.errors import Reason
-from memporium_services.vault.app import as_of, branching, forgetting
+from memporium_services.vault.app import as_of, branch_pages, branching, forgetting
+from memporium_services.vault.app.pace import Pace
 from support.vaults import VaultPlace, cell, reason, search, vault_place
 
 if TYPE_CHECKING:
@@ -201,6 +202,23 @@ async def test_calls_at_once_make_one_branch(both: VaultPlace) -> None:
     made = await asyncio.gather(*(both.stub.CreateVault(whole) for _ in range(4)))
     assert len({one.vault.uid for one in made}) == 1
     assert await held(both, made[0].vault.name) == sorted(WORDS)
+
+
+async def test_others_get_their_turn_between_its_pieces(place: VaultPlace, monkeypatch: pytest.MonkeyPatch) -> None:
+    vault = await filled(place)
+    served: list[str] = []
+
+    async def rest(_pace: Pace) -> None:
+        hits = (await search(place.stub, vault, "amber", mode=2)).hits
+        served.extend(hit.unit.text for hit in hits)
+
+    monkeypatch.setattr(branch_pages, "_AT_ONCE", 1)
+    monkeypatch.setattr(Pace, "rest", rest)
+    branch = (await place.stub.CreateVault(asking(place, vault, wait_s=None))).vault
+    assert await held(place, branch.name) == sorted(WORDS)
+    # Before each cube is drafted, and after each page is drafted, is written, and is in the index.
+    pages = -(-len(WORDS) // 2)
+    assert served == ["the amber grows here"] * (len(WORDS) + 3 * pages)
 
 
 async def test_a_branch_is_given_up(place: VaultPlace) -> None:

@@ -32,11 +32,14 @@ if TYPE_CHECKING:
     from memporium.cube.v1.cube_pb2 import Cube
     from memporium_services.vault.app.cipher import VaultCipher
     from memporium_services.vault.app.drafting import Draft
+    from memporium_services.vault.app.pace import Pace
     from memporium_services.vault.app.runtime import Runtime
     from memporium_services.vault.domain.rows import BranchRow, CubeRow, UnitRow, VaultRow
     from memporium_services.vault.ports import Store
 
 _TENSORS = (cube_pb2.MEMORY_FORM_ACTIVATION, cube_pb2.MEMORY_FORM_PARAMETER)
+# Cubes that are drafted before others get their turn.
+_AT_ONCE = 16
 # All cubes of a branch are of its first revision, however many pages they came in: there is no moment at which it held
 # but some of them.
 _FIRST_REVISION = 1
@@ -64,9 +67,12 @@ class PageWritten:
 
 
 async def draft_page(
-    rt: Runtime, ends: Ends, page: Sequence[tuple[CubeRow, CubeRow]], origin: Origin
+    rt: Runtime, ends: Ends, page: Sequence[tuple[CubeRow, CubeRow]], origin: Origin, pace: Pace
 ) -> list[tuple[str, Draft]]:
-    """Return the drafts of a page's cubes, as they were and as they are; each with the uid that it has there."""
+    """Return the drafts of a page's cubes, as they were and as they are; each with the uid that it has there.
+
+    Drafting is what takes the interpreter for itself: it is done some cubes at a time, with rests.
+    """
     source = ends.source
     kept = [pair for pair in page if pair[0].form not in _TENSORS and pair[0].state != State.EXPIRED]
     if not kept:
@@ -75,9 +81,14 @@ async def draft_page(
     payloads = await load_payloads(rt, source, rows, ends.of_source)
     same = [then.cube_id for then, now in kept if _same_content(then, now, ends.of_source)]
     units = await rt.db.read(lambda conn: rt.store(conn).units_of(source.uid, same))
-    wanted = await asyncio.to_thread(_copies, ends, rows, payloads, units)
+    vectors = await asyncio.to_thread(_vectors, units, ends.of_source)
     uids = {row.cube_id: row.uid for row in rows}
-    drafts = await draft_cubes(rt, ends.branch, ends.of_branch, wanted, origin)
+    drafts: list[Draft] = []
+    for start in range(0, len(rows), _AT_ONCE):
+        await pace.rest()
+        wanted = await asyncio.to_thread(_copies, ends, rows[start : start + _AT_ONCE], payloads, vectors)
+        drafts += await draft_cubes(rt, ends.branch, ends.of_branch, wanted, origin)
+    await pace.rest()
     return [(uids[draft.row.cube_id], draft) for draft in drafts]
 
 
@@ -153,10 +164,12 @@ def _insert(store: Store, branch: VaultRow, drafts: Sequence[Draft], *, now_us: 
 
 
 def _copies(
-    ends: Ends, rows: Sequence[CubeRow], payloads: Mapping[str, bytes], units: Sequence[UnitRow]
+    ends: Ends,
+    rows: Sequence[CubeRow],
+    payloads: Mapping[str, bytes],
+    vectors: Mapping[str, NDArray[np.float32]],
 ) -> list[Wanted]:
     """Return what is to be made of rows as they were; units that are still the same bring their vectors along."""
-    vectors = _vectors(units, ends.of_source)
     found: list[Wanted] = []
     for row in rows:
         stored = payloads.get(row.cube_id, b"")

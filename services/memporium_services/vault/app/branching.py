@@ -24,6 +24,7 @@ from memporium_platform.errors import PlatformError, Reason, invalid, not_found
 from memporium_services.vault.app.as_of import Moment, moment_of, rows_as_of
 from memporium_services.vault.app.branch_pages import Ends, draft_page, moved_on, write_page
 from memporium_services.vault.app.drafting import Origin
+from memporium_services.vault.app.pace import Pace
 from memporium_services.vault.app.reading import reader_of
 from memporium_services.vault.app.retention import settings_of
 from memporium_services.vault.app.vaults import vault_of
@@ -156,10 +157,11 @@ class Branching:
             ends = Ends(source, branch, await rt.cipher(source), await rt.cipher(branch), reader_of(call))
             reason = f"branch of {source.name}"
             pages = rows_as_of(rt, call, source, Moment(at.revision, at.moment_us), after=at.after_id)
+            pace = Pace(rt.settings.branch_share)
             # At revision 0 of the other vault there was nothing.
             async for page in pages if at.revision or at.moment_us is not None else _nothing():
                 origin = Origin(call.principal.name, rt.now_us(), change="import", reason=reason)
-                at = await self._page(ends, at, page, origin)
+                at = await self._page(ends, at, page, origin, pace)
                 if until is not None and monotonic() >= until:
                     return Branched(None, at)
             return Branched(await self._finish(call, branch, at))
@@ -169,19 +171,21 @@ class Branching:
             raise
 
     async def _page(
-        self, ends: Ends, at: BranchRow, page: Sequence[tuple[CubeRow, CubeRow]], origin: Origin
+        self, ends: Ends, at: BranchRow, page: Sequence[tuple[CubeRow, CubeRow]], origin: Origin, pace: Pace
     ) -> BranchRow:
         rt = self._rt
-        drafts = await draft_page(rt, ends, page, origin)
+        drafts = await draft_page(rt, ends, page, origin, pace)
 
         def write(conn: Connection) -> PageWritten:
             after_id = page[-1][0].cube_id
             return write_page(rt, rt.store(conn), ends, at, drafts, after_id=after_id, looked_at=len(page))
 
         done = await rt.db.write(write)
+        await pace.rest()
         if done.waiting is not None:
             self._follower.offer(done.branch.uid, done.revision, done.waiting)
             await self._follower.follow(done.branch, done.revision)
+            await pace.rest()
         return done.at
 
     async def _finish(self, call: Call, branch: VaultRow, at: BranchRow) -> Vault:
