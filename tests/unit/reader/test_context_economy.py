@@ -65,3 +65,45 @@ def test_a_budget_holds_whatever_is_chosen(told, budget, limit):
     assert context.tokens <= budget
     assert list(context.chosen) == sorted(set(context.chosen))
     assert len(context.chosen) <= limit
+
+
+def test_a_passage_that_begins_with_its_headings_names_the_file_alone():
+    text = "Manual > Coffee\nDescale it on Mondays."
+    line = line_of(text, source="kitchen.md", locator="Manual > Coffee#3")
+    assert line == "[1] (kitchen.md; 8 May 2023) Manual > Coffee"
+    line = line_of("note:7\nDescale it.", source="note:7", locator="note:7#0")
+    assert line == "[1] (8 May 2023) note:7"
+
+
+_LONG = "Manual > Pumps\n" + "The shift lead looks at it. " * 30 + "The limit is 175 units. " + "Then they tell. " * 30
+
+
+def test_the_best_entry_alone_is_never_passed_over_but_cut_to_what_is_asked_about():
+    entries = [Entry(_LONG, "manual.md", "From Acme"), Entry("Deploy on Fridays.", "notes")]
+    context = compose(entries, budget_tokens=128, limit=5, asked=frozenset({"limit", "unit"}))
+    assert context.chosen[0] == 0
+    assert context.tokens <= 128
+    assert "Manual > Pumps" in context.text
+    assert "\u2026 The shift lead" in context.text
+    assert "The limit is 175 units." in context.text
+    assert "(From Acme)" in context.text
+    # In a budget that it fits into it is whole, however long.
+    assert _LONG.replace("\n", "\n    ") in compose(entries, budget_tokens=4_000, limit=5).text
+
+
+@given(st.text(min_size=1, max_size=600), st.integers(64, 300), st.sets(st.sampled_from(["a", "limit", "x"])))
+def test_a_best_entry_is_there_in_part_in_any_budget_with_room_for_some_words(text, budget, asked):
+    context = compose([Entry(text, "s " * 30, "credit"), Entry("b", "")], budget_tokens=budget, limit=3, asked=asked)
+    assert context.tokens <= budget
+    if budget > 160 and text.split() and max(map(len, text.split())) < 20:
+        assert context.chosen[0] == 0
+
+
+def test_scripts_without_blanks_and_long_words_are_cut_too():
+    for text, asked in (
+        ("\u4f1a\u8b70\u5ba4\u306f\u4e09\u968e\u3067\u3059\u3002" * 40, ""),
+        ("K\u00fcche " * 200, "k\u00fcch"),
+    ):
+        context = compose([Entry(text, "a")], budget_tokens=90, limit=3, asked=frozenset({asked}))
+        assert 70 < context.tokens <= 90
+        assert text[:6] in context.text

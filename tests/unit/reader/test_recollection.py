@@ -16,7 +16,9 @@ from memporium_services.reader.domain.sufficiency import coverage, rewritten
 from memporium_services.reader.domain.terms import terms
 
 NOW = datetime(2023, 6, 1, tzinfo=UTC)
-OFF = Levers(**dict.fromkeys(Levers.__dataclass_fields__, False))
+# The legs of the search, and the parts of the analysis of the question, which are off with it.
+_PARTS = ("semantic", "lexical", "windows", "focus", "speakers", "times", "form")
+OFF = Levers(**dict.fromkeys(Levers.__dataclass_fields__, False) | dict.fromkeys(_PARTS, True))
 
 
 def candidate(text, *, speaker="Ada", ordinal=0, cube="c", score=0.5, day=8, **more):

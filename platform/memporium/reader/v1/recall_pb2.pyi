@@ -388,7 +388,9 @@ class RecallRequest(_message.Message):
     query: _builtins.str
     """The question; at most 4,096 characters."""
     budget_tokens: _builtins.int
-    """Most tokens of `context`, 64 to 65,536; 0: 4,096."""
+    """Most tokens of `context`, 64 to 65,536; 0: 4,096. Of the best item, where it alone is longer, `context` holds the part
+    that is asked about.
+    """
     limit: _builtins.int
     """Most items, up to 200; 0: 20."""
     include_mounts: _builtins.bool

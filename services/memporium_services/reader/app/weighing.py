@@ -10,6 +10,7 @@ from memporium_services.reader.domain.budget import Context, Entry, compose, dis
 from memporium_services.reader.domain.dates import day_in_words
 from memporium_services.reader.domain.ranking import Levers, Ranked, rank
 from memporium_services.reader.domain.sufficiency import ENOUGH, rewritten
+from memporium_services.reader.domain.terms import terms
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,7 +84,14 @@ def fitted(settled: Settled, asked: Asked, gists: Sequence[Gist]) -> tuple[tuple
     # What was put first for what it claims is worth the most, whatever its score.
     worth = sorted(settled.ranked.scores.tolist(), reverse=True)
     closing = [gist.line for gist in gists]
-    context = compose(entries, budget_tokens=asked.budget_tokens, limit=asked.limit, worth=worth, closing=closing)
+    context = compose(
+        entries,
+        budget_tokens=asked.budget_tokens,
+        limit=asked.limit,
+        worth=worth,
+        closing=closing,
+        asked=frozenset(terms(asked.query)),
+    )
     return tuple(settled.order[place] for place in context.chosen), context
 
 
@@ -95,5 +103,10 @@ def entry_of(one: Candidate) -> Entry:
     when = day_in_words(one.source_time) if one.source_time is not None else ""
     if one.speaker and one.text.startswith(f"{one.speaker}: "):
         return Entry(one.text, "" if when in one.text else when, one.attribution)
-    where = " ".join(part for part in (one.source, one.locator) if part) or one.cube
+    heading = one.locator.rpartition("#")[0]
+    if heading and one.text.startswith(f"{heading}\n"):
+        # A passage of a document begins with its headings.
+        where = "" if one.source == heading else one.source
+    else:
+        where = " ".join(part for part in (one.source, one.locator) if part) or one.cube
     return Entry(one.text, "; ".join(part for part in (where, when) if part), one.attribution)

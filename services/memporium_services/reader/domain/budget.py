@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from memporium_services.reader.domain.excerpts import excerpt
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -31,6 +33,8 @@ _ALIKE = 0.9
 _LENGTH = 1.0
 # Budgets up to which that counts, and entries that are looked at then: more than ever fit.
 _SMALL, _LOOKED = 2_048, 80
+# Tokens that a part of a statement must have to tell anything.
+_LEAST = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +77,11 @@ def compose(
     limit: int,
     worth: Sequence[float] | None = None,
     closing: Sequence[str] = (),
+    asked: Collection[str] = (),
 ) -> Context:
     """Fit entries, best first, into a budget; an entry that does not fit is passed over for a shorter one.
+
+    The best entry is not: where it alone is longer than the budget, the part of it that is asked about is there.
 
     Args:
         entries: Best first.
@@ -82,6 +89,7 @@ def compose(
         limit: Most entries.
         worth: What each is worth, never rising; then long ones must be worth more to be chosen. None: all the same.
         closing: Lines that stand behind the entries in any case, numbered on.
+        asked: Stems of the question.
     """
     mark = hashlib.sha256("\x00".join(entry.text for entry in entries).encode()).hexdigest()[:_MARK_CHARS]
     frame = f"{_FRAME_HEAD}\n<memory-{mark}>\n{{}}\n</memory-{mark}>"
@@ -89,6 +97,10 @@ def compose(
     for line in closing:
         left -= count_tokens(f"[999] {line}") + 1
     shares: dict[int, int] = {}
+    if entries and limit and _size(entries[0], limit) > left and (cut := _shortened(entries[0], asked, left, limit)):
+        entries = [cut, *entries[1:]]
+        shares[0] = _size(cut, limit)
+        left -= shares[0]
     order: Sequence[int] = range(len(entries))
     if worth is not None and budget_tokens <= _SMALL:
         weight = {
@@ -99,7 +111,7 @@ def compose(
         if len(shares) == limit:
             break
         tokens = _size(entries[index], limit)
-        if tokens > left:
+        if tokens > left or index in shares:
             continue
         left -= tokens
         shares[index] = tokens
@@ -111,6 +123,15 @@ def compose(
     lines += [f"[{number}] {line}" for number, line in enumerate(closing, len(chosen) + 1)]
     text = frame.replace("{}", "\n".join(lines), 1)
     return Context(text, count_tokens(text), tuple(chosen), tuple(shares[index] for index in chosen))
+
+
+def _shortened(entry: Entry, asked: Collection[str], room: int, number: int) -> Entry | None:
+    """Return the part of an entry that there is room for, without its origin where that would take most of it."""
+    for bare in (entry._replace(text=""), entry._replace(text="", origin="")):
+        left = room - _size(bare, number)
+        if left >= _LEAST and (text := excerpt(entry.text, asked, left, count_tokens)):
+            return bare._replace(text=text)
+    return None
 
 
 def _size(entry: Entry, number: int) -> int:
