@@ -3,13 +3,15 @@
 For each pair of lengths, in interleaved rounds: the memory in the prompt; its KV cache from host memory, from a file in
 the page cache, from a file that must come from the disk, from a sealed file of the service's disk tier, opened into
 memory that was used before as the service does, and into fresh memory, from an object store (a folder, or S3 by
---objects s3); on a GPU also from its own memory; the limit, the query alone; and the peer,
+--objects s3); on a GPU also from page-locked host memory and from its own; the limit, the query alone; and the peer,
 transformers itself with the memory in the prompt and with a `DynamicCache` made from tensors that are ready. Medians of
-wall and CPU time (prompts beyond 4,096 tokens are read once); gains are of CPU time, on a GPU of wall time. Every time
-goes from the bytes of the cache to the first token. The cost of building the cache is shown with the number of uses
-after which it is earned back. Prints one JSON object last.
+wall and CPU time (on a CPU, prompts beyond 4,096 tokens are read once); gains are of CPU time, on a GPU of wall time.
+Every time goes from the bytes of the cache to the first token on the host. The cost of building the cache is shown with
+the number of uses after which it is earned back. Prints one JSON object last; --out is written after each row.
 
 On a GPU: `bench_kv.py --device cuda --shape 7b --paper` (8b, 32b) with random weights, whose values no time depends on.
+Each row then says what MemOS gives for its lengths; a saving is there of the faster of both prompts, and `larger_here`
+where it is larger than MemOS's.
 """
 
 from __future__ import annotations
@@ -29,26 +31,28 @@ from pydoc_data import topics
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "platform"), str(ROOT / "services"), str(ROOT / "tests")]
 
+# Caches of ever other sizes must not leave holes that 78 GiB have no room for beside 61 of weights.
+for _name in ("PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF"):
+    os.environ.setdefault(_name, "expandable_segments:True")
+
 import torch  # noqa: E402
 
 from memporium_services.inference.adapters.big_buffers import Buffers  # noqa: E402
-from memporium_services.inference.adapters.generators.kv_files import Stored  # noqa: E402
 from memporium_services.inference.adapters.generators.safetensors_views import map_file  # noqa: E402
 from memporium_services.inference.adapters.generators.torch_engine import CausalEngine  # noqa: E402
 from memporium_services.inference.adapters.models import SMOLLM2, _local  # noqa: E402
 from memporium_services.inference.adapters.sealed_disk import SealedDisk  # noqa: E402
 from memporium_services.inference.domain.values import KvBlob, KvForm  # noqa: E402
 from memporium_services.inference.settings import InferenceSettings  # noqa: E402
+from support.kv_paper import CONTEXTS, QUERIES, beside_paper  # noqa: E402
 from support.kv_peer import TransformersPeer  # noqa: E402
 from support.kv_shapes import SHAPES, random_model  # noqa: E402
 from support.objects_of_benchmarks import objects  # noqa: E402
 
 # Of text between the memory and the query.
 _GAP_TOKENS = 100
-# Memory tokens beyond which a prompt is read but once.
+# Memory tokens beyond which a prompt is read but once, on a CPU.
 _LONG = 4096
-# Contexts and queries of MemOS (arXiv 2507.03724, table of KV memory), in tokens.
-PAPER = ("583,2773,6064", "167,303,952")
 
 
 def arguments(given=None):
@@ -67,7 +71,7 @@ def arguments(given=None):
     parser.add_argument(
         "--no-prompt", action="store_true", help="take what building the cache took for the prompt: it reads as much"
     )
-    parser.add_argument("--ways", default="", help="only these, separated by commas, of those in the result's cpu_ms")
+    parser.add_argument("--ways", default="", help="only these, separated by commas, of those in the result's wall_ms")
     parser.add_argument("--data-dir", type=Path, default=Path("memporium-data"), help="where converted models lie")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--quick", action="store_true", help="a tiny model, one short memory")
@@ -76,7 +80,7 @@ def arguments(given=None):
     if found.quick:
         found.shape, found.contexts, found.queries, found.rounds = "tiny", "64", "8", 2
     if found.paper:
-        found.contexts, found.queries = PAPER
+        found.contexts, found.queries = (",".join(map(str, lengths)) for lengths in (CONTEXTS, QUERIES))
     return found
 
 
@@ -152,19 +156,18 @@ class Bench:
         if self.on_gpu:
             torch.cuda.synchronize()
 
-    def on_device(self, kv):
-        """Return an opened cache with its numbers in the GPU's memory."""
-        device = self.engine.loaded.model.device
-
-        def moved(one):
-            return Stored(one.numbers.to(device), None if one.scale is None else one.scale.to(device))
-
-        return replace(kv, layers=tuple((moved(keys), moved(values)) for keys, values in kv.layers))
+    def moved(self, kv, move):
+        """Return an opened cache with its numbers where `move` brings each."""
+        return replace(kv, layers=tuple((move(keys), move(values)) for keys, values in kv.layers))
 
 
-async def measure(bench, context, query_tokens, given, folder):
-    begin = context + _GAP_TOKENS
-    memory, query = bench.ids[:context], bench.ids[begin : begin + query_tokens]
+def pinned(one):
+    """Return stored numbers in page-locked memory, from which a GPU fetches them by itself."""
+    return replace(one, numbers=one.numbers.pin_memory(), scale=None if one.scale is None else one.scale.pin_memory())
+
+
+async def kept(bench, memory, folder):
+    """Build the cache of a memory and keep it everywhere; return it, its mapped file, what it took, and its disk."""
     wall, cpu = time.perf_counter(), time.process_time()
     built = driven(bench.engine.build_kv(memory, KvForm.FLOAT16))
     build = (time.perf_counter() - wall, time.process_time() - cpu)[not bench.on_gpu]
@@ -173,11 +176,16 @@ async def measure(bench, context, query_tokens, given, folder):
     path.write_bytes(built.data)
     await bench.store.put("kv", built.data, size_bytes=len(built.data))
     disk = SealedDisk(folder / "tensors", Buffers(2 * len(blob.data)))
-    fresh = SealedDisk(folder / "tensors")
     file = disk.new(len(blob.data))
     wall, cpu = time.perf_counter(), time.process_time()
     disk.write(file, blob.data)
     sealing = (time.perf_counter() - wall, time.process_time() - cpu)[not bench.on_gpu]
+    return blob, path, (build, sealing), (disk, file)
+
+
+def ways_of(bench, memory, query, stored, fresh):
+    """Return all ways to the first token, by name."""
+    blob, path, _, (disk, file) = stored
     ways = {
         "prompt": lambda: bench.first([*memory, *query]),
         "kv_memory": lambda: bench.mounted(blob, query),
@@ -189,26 +197,35 @@ async def measure(bench, context, query_tokens, given, folder):
         "kv_objects": lambda: bench.from_store(blob, query),
         "query_alone": lambda: bench.first(query),
     }
+    if bench.on_gpu:
+        opened = bench.engine.open_kv(blob)
+        resident = bench.moved(opened, lambda one: one.to(bench.engine.loaded.model.device))
+        ways["kv_gpu"] = lambda: bench.first(query, resident)
+        if torch.cuda.is_available():
+            locked = bench.moved(opened, pinned)
+            ways["kv_pinned"] = lambda: bench.first(query, locked)
+    if bench.peer is not None:
+        ways["peer_prompt"] = lambda: bench.peer.prompt([*memory, *query])
+        ways["peer_kv"] = lambda: bench.peer.mounted(query)
+    return ways
+
+
+async def measure(bench, memory, query, given, stored, folder):
+    blob, _, (build, sealing), _ = stored
+    fresh = SealedDisk(folder / "tensors")
+    ways = ways_of(bench, memory, query, stored, fresh)
     if given.no_prompt:
         del ways["prompt"]
     if given.ways:
         ways = {name: way for name, way in ways.items() if name in given.ways.split(",")}
-    if bench.on_gpu:
-        resident = bench.on_device(bench.engine.open_kv(blob))
-        ways["kv_gpu"] = lambda: bench.first(query, resident)
-    if bench.peer is not None and not given.ways:
-        bench.peer.keep(memory)
-        ways["peer_prompt"] = lambda: bench.peer.prompt([*memory, *query])
-        ways["peer_kv"] = lambda: bench.peer.mounted(query)
     taken, tokens = {name: [] for name in ways}, {}
     for number in range(given.rounds + 1):
         for name, way in ways.items():
-            if name.endswith("prompt") and context > _LONG and number != 1:
+            if name.endswith("prompt") and len(memory) > _LONG and number != 1 and not bench.on_gpu:
                 # Minutes each, after a build that has warmed up: once.
                 continue
             times, tokens[name] = await bench.clock(way)
             taken[name].append(times)
-    disk.close()
     fresh.close()
     # The first round warms up.
     taken = {name: found if len(found) == 1 else found[1:] for name, found in taken.items()}
@@ -218,29 +235,50 @@ async def measure(bench, context, query_tokens, given, folder):
     spent.setdefault("prompt", build)
     best = spent.get("kv_gpu") or spent.get("kv_memory") or min(spent.values())
     saved = spent["prompt"] - best
+    saving = 1 - best / min(spent["prompt"], spent.get("peer_prompt", spent["prompt"]))
     return {
-        "memory_tokens": built.token_count,
-        "query_tokens": query_tokens,
+        "memory_tokens": blob.token_count,
+        "query_tokens": len(query),
         "wall_ms": {name: round(value * 1000, 2) for name, value in wall.items()},
         "cpu_ms": {name: round(value * 1000, 2) for name, value in cpu.items()},
-        "beyond_memory": _beyond_memory(taken) if "kv_memory" in taken else None,
+        "beyond_memory": _beyond_memory(taken, not bench.on_gpu) if "kv_memory" in taken else None,
         "gain": {name: round(spent["prompt"] / value, 1) for name, value in spent.items() if name != "prompt"},
-        "saving": round(saved / spent["prompt"], 4),
+        "saving": round(saving, 4),
+        "paper": beside_paper(given.shape, len(memory), len(query), saving),
         "gain_over_peer": round(spent["peer_prompt"] / best, 1) if "peer_prompt" in spent else None,
         "same_tokens": len({token for name, token in tokens.items() if name != "query_alone"}) == 1,
-        "kv_bytes": len(built.data),
+        "kv_bytes": len(blob.data),
         "sealing_ms": round(sealing * 1000, 1),
         "build_ms": round(build * 1000, 1),
         "break_even_uses": round(build / saved, 2) if saved > 0 else None,
+        "gpu_bytes": torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0,
     }
 
 
-def _beyond_memory(taken):
-    """Return how much more CPU time each way took than memory, by the median over rounds of the ratio within each."""
+def _beyond_memory(taken, which):
+    """Return how much more time each way took than memory, by the median over rounds of the ratio within each."""
+    of = [times[which] for times in taken["kv_memory"]]
     return {
-        name: round(statistics.median(one[1] / of[1] - 1 for one, of in zip(found, taken["kv_memory"], strict=True)), 3)
+        name: round(statistics.median(one[which] / than - 1 for one, than in zip(found, of, strict=True)), 3)
         for name, found in taken.items()
         if name.startswith("kv_") and name != "kv_memory"
+    }
+
+
+def result_of(given, bench, rows):
+    return {
+        "benchmark": "kv",
+        "model": given.shape or given.model,
+        "fingerprint": bench.engine.loaded.fingerprint,
+        "device": torch.cuda.get_device_name() if bench.on_gpu else "cpu",
+        "dtype": given.dtype,
+        "products": given.products,
+        "shares": bench.engine.shares,
+        "batches": bench.engine.batches,
+        "torch_threads": torch.get_num_threads(),
+        "objects": given.objects,
+        "rounds": given.rounds,
+        "rows": rows,
     }
 
 
@@ -251,25 +289,19 @@ async def main(given):
         async with objects(given.objects, folder) as store:
             bench = Bench(given, store)
             for context in (int(part) for part in given.contexts.split(",")):
-                for query in (int(part) for part in given.queries.split(",")):
-                    row = await measure(bench, context, query, given, folder)
+                memory, begin = bench.ids[:context], context + _GAP_TOKENS
+                stored = await kept(bench, memory, folder)
+                if bench.peer is not None and (not given.ways or "peer_kv" in given.ways):
+                    bench.peer.keep(memory)
+                for count in (int(part) for part in given.queries.split(",")):
+                    query = bench.ids[begin : begin + count]
+                    row = await measure(bench, memory, query, given, stored, folder)
                     rows.append(row)
                     sys.stderr.write(f"{row}\n")
-    result = {
-        "benchmark": "kv",
-        "model": given.shape or given.model,
-        "fingerprint": bench.engine.loaded.fingerprint,
-        "device": torch.cuda.get_device_name() if bench.on_gpu else "cpu",
-        "dtype": given.dtype,
-        "products": given.products,
-        "shares": bench.engine.shares,
-        "torch_threads": torch.get_num_threads(),
-        "objects": given.objects,
-        "rounds": given.rounds,
-        "rows": rows,
-    }
-    if given.out:
-        given.out.write_text(json.dumps(result, indent=1))
+                    if given.out:
+                        given.out.write_text(json.dumps(result_of(given, bench, rows), indent=1))
+                stored[3][0].close()
+    result = result_of(given, bench, rows)
     print(json.dumps(result))
     return result
 

@@ -16,8 +16,8 @@ class TransformersPeer:
     """A model as transformers runs it."""
 
     def __init__(self, model: Any) -> None:
-        """Run a model of the same weights, which is left as it is."""
-        self._model = copy.deepcopy(model)
+        """Run a model of the same weights, which is left as it is: they are shared, there may be no room for two."""
+        self._model = copy.deepcopy(model, {id(weights): weights for weights in model.parameters()})
         self._pairs: list[tuple[Any, Any]] = []
 
     def prompt(self, ids: Sequence[int]) -> int:
@@ -28,7 +28,7 @@ class TransformersPeer:
         """Keep the keys and values of a memory, in the type that the model computes in."""
         cache = DynamicCache(config=self._model.config)
         self._first(ids, cache)
-        self._pairs = [(layer.keys.clone(), layer.values.clone()) for layer in cache.layers]
+        self._pairs = [(layer.keys, layer.values) for layer in cache.layers]
 
     def mounted(self, ids: Sequence[int]) -> int:
         """Return the first token behind the memory that is kept; each layer is copied behind it."""

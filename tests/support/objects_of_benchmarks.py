@@ -6,9 +6,6 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from memporium_platform.storage.objects.folder import FolderObjectStore
-from memporium_platform.storage.objects.s3 import S3ObjectStore
-from memporium_platform.storage.objects.s3_address import S3Address
-from support.s3_gateway import S3Gateway
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -23,6 +20,11 @@ async def objects(kind: str, folder: Path) -> AsyncIterator[ObjectStore]:
     if kind == "folder":
         yield FolderObjectStore(folder / "objects")
         return
+    # Only here: a machine that is lent for its GPU need not have what reaches S3.
+    from memporium_platform.storage.objects.s3 import S3ObjectStore
+    from memporium_platform.storage.objects.s3_address import S3Address
+    from support.s3_gateway import S3Gateway
+
     gateway = S3Gateway(folder)
     gateway.start()
     store = S3ObjectStore(S3Address.parse(gateway.url))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import sys
 from pathlib import Path
 
@@ -54,9 +55,59 @@ async def test_the_way_of_a_gpu_runs_on_any_device(bench, monkeypatch, dtype):
     for row in result["rows"]:
         assert row["wall_ms"]["kv_gpu"] > 0
         assert row["same_tokens"] or dtype == "bfloat16"
+        # Beside the faster of both prompts, by the clock.
+        prompt = min(row["wall_ms"]["prompt"], row["wall_ms"]["peer_prompt"])
+        assert row["saving"] == pytest.approx(1 - row["wall_ms"]["kv_gpu"] / prompt, abs=0.02)
+        assert row["paper"] is None
     assert waits
+
+
+async def test_rows_are_kept_as_they_come(bench, tmp_path, monkeypatch):
+    taken = []
+
+    async def measured(*_given):
+        taken.append(json.loads((tmp_path / "rows.json").read_text())["rows"] if taken else [])
+        return {"row": len(taken)}
+
+    monkeypatch.setattr(bench, "measure", measured)
+    options = [
+        "--shape",
+        "tiny",
+        "--contexts",
+        "20,30",
+        "--queries",
+        "5",
+        "--no-peer",
+        "--out",
+        str(tmp_path / "rows.json"),
+    ]
+    await bench.main(bench.arguments(options))
+    assert taken == [[], [{"row": 1}]]
+
+
+def test_the_peer_has_the_same_weights_and_another_attention(bench):
+    given = bench.arguments(["--quick"])
+    one = bench.Bench(given, None)
+    ours, theirs = one.engine.loaded.model, one.peer._model
+    assert all(mine is other for mine, other in zip(ours.parameters(), theirs.parameters(), strict=True))
+    assert ours.config._attn_implementation != theirs.config._attn_implementation == "sdpa"
 
 
 def test_the_paper_s_shapes_are_those_of_its_table(bench):
     given = bench.arguments(["--paper", "--shape", "32b", "--device", "cuda"])
     assert (given.contexts, given.queries, given.dtype) == ("583,2773,6064", "167,303,952", "bfloat16")
+
+
+def test_a_saving_stands_beside_the_paper_s(bench):
+    assert bench.beside_paper("8b", 6064, 167, 0.95)["larger_here"]
+    assert not bench.beside_paper("8b", 6064, 167, 0.94)["larger_here"]
+    assert bench.beside_paper("32b", 583, 952, 0.2)["saving"] == 0.186
+    assert bench.beside_paper("135m", 583, 952, 0.2) is bench.beside_paper(None, 512, 25, 0.9) is None
+    # The paper's percentages are of its own times, rounded to hundredths of a second.
+    for shape in ("8b", "32b"):
+        for context in bench.CONTEXTS:
+            for query in bench.QUERIES:
+                cell = bench.beside_paper(shape, context, query, 0.5)
+                least = 1 - (cell["kv_ms"] + 5) / (cell["prompt_ms"] - 5)
+                most = 1 - (cell["kv_ms"] - 5) / (cell["prompt_ms"] + 5)
+                assert least - 0.01 <= cell["saving"] <= most + 0.01

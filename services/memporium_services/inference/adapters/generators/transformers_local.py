@@ -199,6 +199,7 @@ class TransformersGenerator:
         read = yield from engine.read(
             ids, capacity=total + room, kvs=kvs, plan=task.compose, adapters=adapters, piece_tokens=self._piece_tokens
         )
+        engine.settle()
         now = time.perf_counter()
         outlet.put(PromptRead(total, read.cached_tokens, now - began, waited_s=began - waits))
         chooser = Chooser(task.sampling, watermark_keys=task.watermark_keys, before=ids[-1])
