@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import structlog
@@ -42,10 +43,26 @@ def add_call(_logger: object, _name: str, event: MutableMapping[str, Any]) -> Mu
     return event
 
 
+class _Lines:
+    """A stream that takes what it can: where the disk under the log is full, the calls that are logged go on."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def write(self, text: str) -> None:
+        with suppress(OSError):
+            self._out.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._out.flush()
+
+
 def configure(settings: PlatformSettings, *, stream: TextIO | None = None) -> None:
     """Set up logging for the process; lines go to standard error."""
     level = logging.getLevelNamesMapping()[settings.log_level]
     out = stream or sys.stderr
+    lines: Any = _Lines(out)
     # Passing the stack and local variables on would pass payloads on: only the traceback's lines are shown.
     renderer: structlog.types.Processor = (
         structlog.processors.JSONRenderer()
@@ -63,6 +80,6 @@ def configure(settings: PlatformSettings, *, stream: TextIO | None = None) -> No
     structlog.configure(
         processors=[*processors, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(file=out),
+        logger_factory=structlog.PrintLoggerFactory(file=lines),
         cache_logger_on_first_use=False,
     )

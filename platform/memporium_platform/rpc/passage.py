@@ -21,6 +21,7 @@ from memporium_platform.rpc.errors_client import reason_of
 from memporium_platform.rpc.gate import Gate, RefusedError, parse
 from memporium_platform.rpc.identity import POLICY_EPOCH, Identity, Metadata, read_metadata, trace_id_of
 from memporium_platform.rpc.status import DETAILS_KEY, ERROR_ID_KEY, STATUS, to_status
+from memporium_platform.storage.full_disk import disk_full, full_disk
 from memporium_platform.telemetry import traceparent_of
 
 if TYPE_CHECKING:
@@ -158,6 +159,9 @@ class Passage:
             return error, ""
         elif isinstance(error, TimeoutError):
             return PlatformError(Reason.DEADLINE_EXCEEDED, "the call took too long"), ""
+        elif disk_full(error):
+            _log.error("disk.full", method=self._row.method, cause=type(error).__name__)
+            return full_disk(), ""
         error_id = new_id()
         _log.error("rpc.failed", method=self._row.method, error_id=error_id, exc_info=error)
         public = PlatformError(

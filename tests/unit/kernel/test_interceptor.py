@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -75,6 +76,28 @@ async def test_every_shape_refuses_another_organisation(echo: Echo, shape: str) 
     assert record.principal == "orgs/acme/principals/owner"
 
 
+@pytest.mark.parametrize(("name", "wrong"), [("", "is empty"), ("vaults/v", "is no name of a resource")])
+@pytest.mark.parametrize("shape", SHAPES)
+async def test_every_shape_says_which_field_names_no_resource(echo: Echo, shape: str, name: str, wrong: str) -> None:
+    with refused(Reason.PERMISSION_DENIED) as refusal:
+        await call(echo.stub, shape, name=name)
+    (field,) = refusal.error.fields
+    assert field.field == ("name" if shape in {"Echo", "Expand"} else "header.parent")
+    assert wrong in field.description
+    assert refusal.error.metadata["resource"] == name
+    (record,) = echo.records()
+    assert (record.effect, record.reason) == ("DENY", "PERMISSION_DENIED")
+
+
+async def test_a_stream_that_begins_without_its_header_is_told_so(echo: Echo) -> None:
+    async def headless() -> Any:
+        yield PartRequest(text="one")
+
+    with refused(Reason.PERMISSION_DENIED) as refusal:
+        await echo.stub.Collect(headless())
+    assert "header.parent is empty" in refusal.error.message
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 async def test_every_shape_maps_an_error_of_the_handler(echo: Echo, shape: str) -> None:
     async def fail(_name: str, _request: Any) -> None:
@@ -98,6 +121,18 @@ async def test_every_shape_hides_an_unexpected_error(echo: Echo, shape: str) -> 
         await call(echo.stub, shape)
     assert "secret" not in str(refusal.rpc)
     assert refusal.trailing("memporium-error-id") == refusal.error.metadata["error_id"] != ""
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+async def test_every_shape_says_that_the_disk_is_full(echo: Echo, shape: str) -> None:
+    async def fail(_name: str, _request: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/a/path")
+
+    echo.module.on_call = fail
+    with refused(Reason.UNAVAILABLE) as refusal:
+        await call(echo.stub, shape)
+    assert refusal.error.message == "the disk of the platform is full"
+    assert "/a/path" not in str(refusal.rpc)
 
 
 @pytest.mark.parametrize("shape", SHAPES)

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import io
 import json
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -62,6 +64,19 @@ def test_insecure_settings_are_off_by_default() -> None:
     for name, field in PlatformSettings.model_fields.items():
         if name.startswith("insecure"):
             assert field.default is False
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_a_full_disk_under_the_log_stops_nobody(*, as_json: bool) -> None:
+    out = Path("/dev/full").open("w", encoding="utf-8", buffering=1)  # noqa: SIM115 - closing it fails, too
+    try:
+        logs.configure(PlatformSettings(log_json=as_json), stream=out)
+        structlog.get_logger().info("thing.done", text="x" * 100_000)
+        with pytest.raises(OSError, match="No space left"):
+            out.flush()
+    finally:
+        with suppress(OSError):
+            out.close()
 
 
 @pytest.mark.parametrize("as_json", [True, False])

@@ -101,10 +101,17 @@ class ApproximateIndex:
         return keys[keys < _FILLERS_FROM]
 
     def save(self, path: Path) -> None:
-        """Write the graph to a file, whole or not at all."""
+        """Write the graph to a file, whole or not at all.
+
+        Raises:
+            RuntimeError: The disk is full or out of order, in usearch's words.
+        """
         temporary = path.with_suffix(".new")
-        self._index.save(str(temporary))
-        temporary.replace(path)
+        try:
+            self._index.save(str(temporary))
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def _coarse(vectors: NDArray[np.float32]) -> NDArray[np.int8]:

@@ -35,8 +35,11 @@ def load_directory(path: Path, *, sequence: int) -> Directory | None:
 def save_directory(path: Path, directory: Directory, *, sequence: int) -> None:
     """Write the directory, whole or not at all."""
     temporary = path.with_suffix(".new")
-    with temporary.open("wb") as file:
-        np.savez(file, sequence=np.int64(sequence), **{name: getattr(directory, name) for name in _NAMES})
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        with temporary.open("wb") as file:
+            np.savez(file, sequence=np.int64(sequence), **{name: getattr(directory, name) for name in _NAMES})
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

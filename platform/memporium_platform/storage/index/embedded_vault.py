@@ -13,6 +13,7 @@ import numpy as np
 import structlog
 
 from memporium_platform.errors import PlatformError, Reason
+from memporium_platform.storage.full_disk import disk_full, full_disk
 from memporium_platform.storage.index.approximate import ApproximateIndex
 from memporium_platform.storage.index.opened import LEGS, DamagedIndexError, OpenedIndex
 from memporium_platform.storage.index.ranking import no_hits
@@ -32,6 +33,7 @@ GRAPH_FROM = 50_000
 # Fewer new vectors are compared one by one for good; from here on they are put into the graph, some at a time.
 _FOLD_FROM, _FOLD_CHUNK, _FOLD_PAUSE_S = 256, 2, 0.001
 _BUILD_CHUNK = 512
+_NOT_OPENED = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_FSYNC}
 _LOG = structlog.get_logger(__name__)
 
 
@@ -147,7 +149,7 @@ class EmbeddedVaultIndex:
             self._touch(self)
             try:
                 result = fn(opened)
-            except sqlite3.DatabaseError as error:
+            except (sqlite3.DatabaseError, OSError) as error:
                 raise self._failed(error) from error
             self._build_if_large(opened)
             self._fold_if_late(opened)
@@ -156,30 +158,29 @@ class EmbeddedVaultIndex:
     def _open(self) -> OpenedIndex:
         if self._destroyed:
             raise PlatformError(Reason.UNAVAILABLE, "the index was removed", retry_after_s=0.1)
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             return OpenedIndex(self._folder, dimensions=self.dimensions)
-        except (DamagedIndexError, sqlite3.DatabaseError) as error:
+        except (DamagedIndexError, sqlite3.DatabaseError, OSError) as error:
             if _held(error):
                 message = "another process holds the index"
                 raise PlatformError(Reason.UNAVAILABLE, message, retry_after_s=1.0) from error
+            if _whole(error):
+                raise _unavailable(error) from error
             _LOG.warning("index.starts_anew", index=self._folder.name, cause=str(error))
         shutil.rmtree(self._folder)
         self._folder.mkdir(mode=0o700)
         return OpenedIndex(self._folder, dimensions=self.dimensions)
 
-    def _failed(self, error: sqlite3.DatabaseError) -> PlatformError:
+    def _failed(self, error: sqlite3.DatabaseError | OSError) -> PlatformError:
         """Close a failed index; one whose file is damaged starts anew with its next use, at revision 0."""
         _LOG.error("index.failed", index=self._folder.name, cause=str(error))
         opened, self._opened = self._opened, None
         if opened is not None:
-            try:
-                opened.close()
-            except sqlite3.DatabaseError:
-                _LOG.warning("index.not_closed", index=self._folder.name)
-        if not isinstance(error, sqlite3.OperationalError):
+            opened.abandon()
+        if not isinstance(error, (sqlite3.OperationalError, OSError)):
             shutil.rmtree(self._folder, ignore_errors=True)
-        return PlatformError(Reason.UNAVAILABLE, "the index is not available", retry_after_s=1.0)
+        return _unavailable(error)
 
     def _check(self, vector: NDArray[np.float32]) -> NDArray[np.float32]:
         given = np.ascontiguousarray(vector, dtype=np.float32)
@@ -240,3 +241,15 @@ def _counted(terms: Sequence[str], leg: str) -> Counter[str]:
 def _held(error: Exception) -> bool:
     code = getattr(error, "sqlite_errorcode", 0) or 0
     return (code & 0xFF) in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+
+
+def _whole(error: Exception) -> bool:
+    """Tell whether the files could not be opened for want of room or rights: what is in them is in order."""
+    code = getattr(error, "sqlite_errorcode", 0) or 0
+    return disk_full(error) or isinstance(error, OSError) or code in _NOT_OPENED
+
+
+def _unavailable(error: Exception) -> PlatformError:
+    if disk_full(error):
+        return full_disk()
+    return PlatformError(Reason.UNAVAILABLE, "the index is not available", retry_after_s=1.0)

@@ -95,7 +95,7 @@ class Neighbours:
         self._whole = self.saved if self._late else sequence
 
     def use(self, graph: ApproximateIndex, columns: Columns, *, sequence: int) -> None:
-        """Take a graph that was built aside into use, brought up to date, and keep it on the disk."""
+        """Take a graph that was built aside into use, brought up to date."""
         missed = np.array(sorted(self.missed or ()), dtype=np.int64)
         self.missed = None
         live = missed[columns.has_vector[missed]]
@@ -103,7 +103,6 @@ class Neighbours:
         graph.add(live, np.asarray(self._slab.rows[live]))
         self.graph = graph
         self._late, self._whole = {}, sequence
-        self.save()
 
     def follow(self, *, removed: Sequence[int], added: Sequence[int], sequence: int) -> None:
         """Follow a change of slots with vectors, whose sequence is that of the index now."""

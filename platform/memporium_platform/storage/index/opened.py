@@ -7,10 +7,12 @@ opening after a crash zeroes those. After a crash of the machine the files may d
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import structlog
 
 from memporium_platform.storage.index.bm25 import bm25, statistics
 from memporium_platform.storage.index.columns import Columns
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from memporium_platform.storage.index.postings import Directory
     from memporium_platform.storage.index.vault_index import Hits, IndexEntry, TermStatistics
 
+_LOG = structlog.get_logger(__name__)
+
 LEGS = {"own": Leg.OWN, "context": Leg.CONTEXT}
 
 # Up to this many rows are compared one by one (about 1 ms of one core at 384 dimensions); beyond it the graph helps.
@@ -37,6 +41,8 @@ _EXACT_ROWS = 20_000
 # What an open index takes at least: its connection with some pages.
 _OPEN_BYTES = 1 << 18
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+# What a full disk makes of keeping files; the graph's library raises RuntimeError.
+_NOT_KEPT = (OSError, RuntimeError, sqlite3.DatabaseError)
 
 
 class DamagedIndexError(Exception):
@@ -69,7 +75,6 @@ class OpenedIndex:
         except BaseException:
             self._postings.close()
             raise
-        self._slab.reserve(self._columns.used)
         self._marked = False
         if dirty:
             self._clear_unnamed()
@@ -195,21 +200,33 @@ class OpenedIndex:
     def use_graph(self, graph: ApproximateIndex) -> None:
         """Take a graph that was built aside into use, brought up to date, and keep it on the disk."""
         self.neighbours.use(graph, self._columns, sequence=self._sequence)
-        self._postings.set_meta(graph_sequence=self.neighbours.saved)
+        try:
+            self._keep_graph()
+        except _NOT_KEPT as error:
+            _LOG.warning("index.graph_not_kept", cause=str(error))
 
     def close(self) -> None:
-        """Leave files that open again without any repair."""
+        """Leave files that open again without any repair; on a full disk, ones that are repaired when they open."""
         try:
             if self.neighbours.graph is not None and self.neighbours.saved != self._sequence:
-                self.neighbours.save()
-                self._postings.set_meta(graph_sequence=self.neighbours.saved)
+                self._keep_graph()
             if self._columns.used >= MIN_UNITS and not self._columns_path.exists():
                 save_directory(self._columns_path, self._columns.directory(), sequence=self._sequence)
             if self._marked:
                 self._slab.flush()
                 self._postings.set_meta(open_boot="")
+        except _NOT_KEPT as error:
+            _LOG.warning("index.not_kept", cause=str(error))
         finally:
             self._postings.close()
+
+    def abandon(self) -> None:
+        """Close the files as they are, after a change that failed: what is in memory may not be what is in them."""
+        self._postings.close()
+
+    def _keep_graph(self) -> None:
+        self.neighbours.save()
+        self._postings.set_meta(graph_sequence=self.neighbours.saved)
 
     def _directory(self, *, clean: bool) -> Directory:
         """Return what the index holds; from the file of an index that was closed and not changed since."""

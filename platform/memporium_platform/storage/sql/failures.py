@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError
 
 from memporium_platform.errors import PlatformError, Reason
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from memporium_platform.storage.causes import causes
+from memporium_platform.storage.full_disk import disk_full, full_disk
 
 
 def storage_failure(error: BaseException) -> BaseException:
@@ -17,6 +14,10 @@ def storage_failure(error: BaseException) -> BaseException:
 
     IntegrityError and the like pass: the service whose rows they are about knows what they mean.
     """
+    if not isinstance(error, PlatformError) and disk_full(error):
+        failure = full_disk()
+        failure.__cause__ = error
+        return failure
     if isinstance(error, (OperationalError, InterfaceError)) or getattr(error, "connection_invalidated", False):
         failure = PlatformError(Reason.UNAVAILABLE, "the store is not available", retry_after_s=1.0)
         failure.__cause__ = error
@@ -27,18 +28,3 @@ def storage_failure(error: BaseException) -> BaseException:
 def disconnected(error: BaseException) -> bool:
     """Tell whether the error is, or came from, the loss of the connection."""
     return any(getattr(cause, "connection_invalidated", False) for cause in causes(error))
-
-
-def causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield the error and what it came from: a function may have wrapped the driver's error in its own."""
-    seen: set[int] = set()
-    current: BaseException | None = error
-    while current is not None and id(current) not in seen:
-        seen.add(id(current))
-        yield current
-        if isinstance(current, DBAPIError) and isinstance(current.orig, BaseException):
-            yield current.orig
-        current = current.__cause__ or current.__context__
-
-
-__all__ = ["causes", "disconnected", "storage_failure"]

@@ -9,8 +9,8 @@ from sqlalchemy import Connection, Engine, create_engine, make_url, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
+from memporium_platform.storage.causes import causes
 from memporium_platform.storage.sql.engine_database import EngineDatabase
-from memporium_platform.storage.sql.failures import causes
 
 if TYPE_CHECKING:
     from sqlalchemy import URL

@@ -10,8 +10,8 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.pool import NullPool
 
 from memporium_platform.errors import PlatformError, Reason
+from memporium_platform.storage.causes import causes
 from memporium_platform.storage.sql.engine_database import EngineDatabase
-from memporium_platform.storage.sql.failures import causes
 from memporium_platform.storage.sql.residue import zero_gaps
 
 if TYPE_CHECKING:
