@@ -12,6 +12,7 @@ from memporium.vault.v1 import vault_service_pb2 as api
 from memporium.vault.v1.cubes_pb2 import CubeFilter, Receipt
 from memporium_platform.bundle.dsse import key_id, pre_authentication_encoding
 from memporium_platform.errors import Reason
+from memporium_services.vault.app import cipher
 from support.stored import stored
 from support.vaults import cell, document, reason, search
 
@@ -34,6 +35,11 @@ def _traces(folder: Path, *needles: bytes) -> list[tuple[str, bytes]]:
     """Return the files whose raw bytes hold a needle, in any of the usual encodings."""
     wanted = [form for needle in needles for form in (needle, needle.lower(), needle.decode().encode("utf-16-le"))]
     return [(str(path), needle) for path, data in stored(folder) for needle in wanted if needle in data]
+
+
+def _keyed(word: str) -> list[str]:
+    """Return the forms of a word that ciphers hold in memory."""
+    return [term for cache in list(cipher._CACHES._caches) for term in cache.kept if word[:8] in term]
 
 
 async def test_nothing_readable_is_ever_on_the_disk_and_forgotten_rows_are_gone(
@@ -62,11 +68,13 @@ async def test_nothing_readable_is_ever_on_the_disk_and_forgotten_rows_are_gone(
     words = [word.encode() for word in SECRET.split()]
     assert not _traces(tmp_path / "data", *words)
 
+    assert _keyed("quetzalcoatl")
     request = api.ForgetCubesRequest(
         parent=vault, names=[made.cube.name, other], request_id="7f9619ff-8b86-4d01-b42d-00cf4fc964ff"
     )
     done = await place.stub.ForgetCubes(request)
     assert (done.receipt.cubes, done.receipt.versions, done.receipt.units) == (2, 4, 2)
+    assert not _keyed("quetzalcoatl")
     assert done.receipt.blobs == 1
     statement = await _verify(place, done.receipt)
     assert hashlib.sha256(made.cube.name.encode()).hexdigest() in statement["name_sha256"]

@@ -6,6 +6,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING
 
+import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from memporium.cube.v1.cube_pb2 import Activation, AtomicFact, Cube, MemCell, Payload, Plaintext, SourceSpan
@@ -18,8 +19,6 @@ from memporium_services.vault.app import forgetting
 from support.vaults import cell, document, reason, search
 
 if TYPE_CHECKING:
-    import pytest
-
     from support.vaults import VaultPlace
 
 WHY = cubes_pb2.ForgetWhy
@@ -199,3 +198,44 @@ async def test_a_subject_needs_names_and_goes_without_cube_names(place: VaultPla
         {"subject": Subject(names=["a"]), "names": [name]},
     ):
         assert await reason(_forget(place, vault, **wrong)) is Reason.INVALID_FIELD
+
+
+@pytest.mark.parametrize(
+    ("asked", "written"),
+    [
+        ("José Núñez", "Jose\u0301 Nu\u0301n\u0303ez"),
+        ("O'Brien", "O\u2019Brien"),
+        ("Jean-Luc", "Jean\u2011Luc"),
+        ("Ann", "\uff21\uff4e\uff4e"),
+        ("Ada Lovelace", "Ada\u00a0Love\u00adlace\u200b"),
+        ("STRASSER", "Straßer"),
+        ("Ada Lovelace", "ada LOVELACE's"),
+        ("Ann", "Ann\u2019s"),
+    ],
+)
+async def test_a_name_is_found_however_its_characters_are_put(place: VaultPlace, asked: str, written: str) -> None:
+    vault = await place.vault()
+    mention = (await place.create(vault, cell(f"we met _{written}_ again"))).cube.name
+    entity = (await place.create(vault, cell("likes tea", entities=[written]))).cube.name
+    said = (await place.create(vault, _said_by(written.removesuffix("'s").removesuffix("\u2019s"), "hello"))).cube.name
+    await place.create(vault, cell("we met Annabel Obrien again", entities=["Annabel"]))
+    for subject in (Subject(names=[asked], mentions=True), Subject(names=[written], mentions=True)):
+        dry = await _forget(place, vault, subject=subject, dry_run=True)
+        found = {one.name for one in dry.candidates}
+        assert found >= ({mention, entity, said} if subject.names[0] == asked else {mention})
+        assert len(found) <= 3
+    assert (await _forget(place, vault, subject=Subject(names=[asked]))).receipt.cubes == 2
+
+
+async def test_why_a_version_was_made_counts_as_mention(place: VaultPlace) -> None:
+    vault = await place.vault()
+    named = (await place.create(vault, cell("likes tea"), reason="Ada told us")).cube.name
+    changed = (await place.create(vault, cell("likes figs"))).cube.name
+    for reason_, title in (("as Ada wished", "Figs"), ("tidied", "Fruit")):
+        cube = Cube(name=changed)
+        cube.descriptive.title = title
+        await place.stub.UpdateCube(api.UpdateCubeRequest(cube=cube, reason=reason_))
+    await place.create(vault, cell("likes rice"), reason="told by Adam")
+    dry = await _forget(place, vault, subject=Subject(names=["Ada"], mentions=True), dry_run=True)
+    assert {one.name: one.why for one in dry.candidates} == dict.fromkeys((named, changed), WHY.FORGET_WHY_MENTION)
+    assert not (await _forget(place, vault, subject=Subject(names=["Ada"]), dry_run=True)).candidates

@@ -126,6 +126,10 @@ class VaultCipher:
             _CACHES.grown(len(cache) - known)
         return tuple(found)
 
+    def forget_terms(self) -> None:
+        """Drop from memory which terms were keyed."""
+        self._terms.kept = {}
+
     def token(self, kind: str, word: str) -> str:
         """Return the keyed form of a word beside a cube, for filters that ask for equality."""
         message = f"{kind}\0{word}".encode()

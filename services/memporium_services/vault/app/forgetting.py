@@ -262,7 +262,7 @@ class Forgetting:
 
     async def clean(self, vault: VaultRow, removed: Removed) -> None:
         """Drop what is in memory of what was removed, and delete its objects."""
-        self._rt.opened.forget(vault.uid)
+        self._rt.forget_opened(vault.uid)
         # Once more: a training may have begun just before the transaction.
         await self._rt.shares.destroy(vault.name, [f"{vault.name}/cubes/{one}" for one in removed.cube_ids])
         for object_key in removed.object_keys:

@@ -103,6 +103,12 @@ class Runtime:
             known = self._ciphers[vault.uid] = VaultCipher(key, vault.uid)
         return known
 
+    def forget_opened(self, vault_uid: str) -> None:
+        """Drop from memory what was opened of a vault, and its words."""
+        self.opened.forget(vault_uid)
+        if (cipher := self._ciphers.get(vault_uid)) is not None:
+            cipher.forget_terms()
+
     def forget_cipher(self, vault_uid: str) -> None:
         """Drop a vault's key from memory."""
         self._ciphers.pop(vault_uid, None)

@@ -7,6 +7,7 @@ nothing: exactness goes before speed.
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass, replace
 from operator import methodcaller
 from typing import TYPE_CHECKING
@@ -36,6 +37,11 @@ ALL_STATES = tuple(int(state) for state in State if state is not State.PURGED)
 _PAGE = 200
 _MAX_VERSIONS = 10_000
 _MAX_NAMES, _MAX_NAME_CHARS = 100, 500
+_APOSTROPHES = "\u2018\u2019\u201b\u02bc\u02b9`\u00b4\uff07"
+_HYPHENS = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe63\uff0d"
+# Soft hyphen, joiners, marks of direction and order.
+_UNSEEN = (0xAD, 0x034F, 0x061C, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2070), 0xFEFF)
+_SAME = dict.fromkeys(map(ord, _APOSTROPHES), "'") | dict.fromkeys(map(ord, _HYPHENS), "-") | dict.fromkeys(_UNSEEN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +52,25 @@ class Subject:
     mentioned: re.Pattern[str] | None
 
 
+def plain(text: str) -> str:
+    """Return a text without regard to letter case and to how its characters are put together.
+
+    Composed and decomposed accents, full-width letters, the sorts of apostrophes and hyphens are the same; what is not
+    seen (soft hyphens, joiners, marks of direction) is left out.
+    """
+    whole = unicodedata.normalize("NFKC", text).translate(_SAME).casefold()
+    return unicodedata.normalize("NFKC", whole)
+
+
 def folded(name: str) -> str:
-    """Return a name without regard to letter case and the width of its gaps."""
-    return " ".join(name.casefold().split())
+    """Return a name as `plain` gives it, and without regard to the width of its gaps."""
+    return " ".join(plain(name).split())
+
+
+def _is_named(word: str, subject: Subject) -> bool:
+    """Say whether a word is one of the subject's names, or what is theirs ("Ada's")."""
+    name = folded(word)
+    return name in subject.names or name.removesuffix("'s").removesuffix("s'") in subject.names
 
 
 def subject_of(asked: cubes_pb2.Subject) -> Subject:
@@ -66,7 +88,8 @@ def subject_of(asked: cubes_pb2.Subject) -> Subject:
         return Subject(names, None)
     # A name may be broken over lines; the longest first, for "Ann" and "Ann Lee" begin alike.
     parts = [r"\s+".join(map(re.escape, name.split(" "))) for name in sorted(names, key=len, reverse=True)]
-    return Subject(names, re.compile(rf"(?<!\w)(?:{'|'.join(parts)})(?!\w)"))
+    # An underscore stands for a gap, or for emphasis.
+    return Subject(names, re.compile(rf"(?<![^\W_])(?:{'|'.join(parts)})(?![^\W_])"))
 
 
 def reason_in(cube: Cube, owner: str, subject: Subject) -> int:
@@ -74,15 +97,17 @@ def reason_in(cube: Cube, owner: str, subject: Subject) -> int:
     if folded(owner) in subject.names:
         return cubes_pb2.FORGET_WHY_OWNER
     told = cube.descriptive
-    if any(folded(word) in subject.names for word in (*told.entities, told.persona)):
+    if any(_is_named(word, subject) for word in (*told.entities, told.persona)):
         return cubes_pb2.FORGET_WHY_ENTITY
     cell = cube.payload.plaintext.mem_cell
     spans = [*cell.sources, *(fact.source for fact in cell.facts), *(one.source for one in cell.foresight)]
     if any(folded(span.speaker) in subject.names for span in spans):
         return cubes_pb2.FORGET_WHY_SPEAKER
-    if subject.mentioned is not None and any(subject.mentioned.search(text.casefold()) for text in _texts(cube, spans)):
-        return cubes_pb2.FORGET_WHY_MENTION
-    return 0
+    return cubes_pb2.FORGET_WHY_MENTION if any(_mentions(text, subject) for text in _texts(cube, spans)) else 0
+
+
+def _mentions(text: str, subject: Subject) -> bool:
+    return subject.mentioned is not None and subject.mentioned.search(plain(text)) is not None
 
 
 async def find_subject(
@@ -96,7 +121,7 @@ async def find_subject(
     while True:
         select = methodcaller("select", vault.uid, chosen, order="name", after=after, limit=_PAGE)
         rows = await rt.db.read(bind(rt, select, cipher.token))
-        for row, versions, payloads in await _histories(rt, vault, rows):
+        for row, versions, payloads in await _histories(rt, vault, rows, notes=subject.mentioned is not None):
             why = await _why(rt, vault, row, versions, payloads, cipher, subject)
             if why:
                 found[row.cube_id] = why
@@ -106,15 +131,15 @@ async def find_subject(
 
 
 async def _histories(
-    rt: Runtime, vault: VaultRow, rows: Sequence[CubeRow]
+    rt: Runtime, vault: VaultRow, rows: Sequence[CubeRow], *, notes: bool
 ) -> list[tuple[CubeRow, list[VersionRow], dict[int, PayloadRow]]]:
     def load(conn: Connection) -> list[tuple[CubeRow, list[VersionRow], dict[int, PayloadRow]]]:
         store: Store = rt.store(conn)
         loaded = []
         for row in rows:
-            # The present version's own row is the cube's.
-            old = store.versions(vault.uid, row.cube_id, below=row.version, limit=_MAX_VERSIONS)
-            old = old if row.version > 1 else []
+            # The present version's own row is the cube's, but for why it was made.
+            below = row.version + 1 if notes else row.version
+            old = store.versions(vault.uid, row.cube_id, below=below, limit=_MAX_VERSIONS) if below > 1 else []
             numbers = sorted({row.payload_version, *(one.payload_version for one in old)})
             payloads = store.payloads(vault.uid, [(row.cube_id, number) for number in numbers])
             loaded.append((row, old, {number: payload for (_, number), payload in payloads.items()}))
@@ -141,7 +166,8 @@ async def _why(
         why = reason_in(cube, row.owner, subject)
         if why:
             return why
-    return 0
+    notes = (cipher.open(one.note_sealed, "note", row.uid, one.version) for one in versions if one.note_sealed)
+    return cubes_pb2.FORGET_WHY_MENTION if any(_mentions(note.decode(), subject) for note in notes) else 0
 
 
 def _texts(cube: Cube, spans: Sequence[SourceSpan]) -> Iterator[str]:
