@@ -117,7 +117,7 @@ class PlatformError(Exception):
         reason: Decides the status code.
         message: Public text; holds no secret and no other tenant's data.
         metadata: Every dynamic value of the message, by the keys that `error_reason.proto` names.
-        fields: Wrong fields, for `INVALID_FIELD`.
+        fields: Wrong fields, for `INVALID_FIELD` and where a request names nobody's resource.
         retry_after_s: Seconds after which a retry may help; None: no advice.
     """
 
@@ -150,6 +150,23 @@ def denied(action: str, resource: str) -> PlatformError:
         Reason.PERMISSION_DENIED,
         f"{action} is not permitted on {resource or 'this'} (or it might not exist)",
         metadata={"action": action, "resource": resource},
+    )
+
+
+def unnamed(action: str, resource: str, field: str) -> PlatformError:
+    """Return the refusal of a request that names nobody's resource: it tells of none, so it may say what is wrong.
+
+    Args:
+        action: What was asked for.
+        resource: What stands where the name belongs.
+        field: Path of that field in the request; in a stream, in its first message.
+    """
+    wrong = "is no name of a resource" if resource else "is empty"
+    return PlatformError(
+        Reason.PERMISSION_DENIED,
+        f"{action} is not permitted: {field} {wrong}; names begin with orgs/",
+        metadata={"action": action, "resource": resource},
+        fields=[FieldViolation(field, f"{wrong}; names begin with orgs/")],
     )
 
 

@@ -11,7 +11,7 @@ from google.protobuf.message import DecodeError
 from memporium.common.v1 import access_pb2
 from memporium_platform.authz.ports import Decision
 from memporium_platform.call import Call, PrincipalKind
-from memporium_platform.errors import PlatformError, Reason, denied
+from memporium_platform.errors import PlatformError, Reason, denied, unnamed
 from memporium_platform.names import new_id, org_of
 from memporium_platform.rpc.identity import Authenticator, Identity, Metadata, epoch_demanded, trace_id_of
 
@@ -94,7 +94,7 @@ class Gate:
             deadline=deadline,
         )
         if not decision.allowed:
-            raise RefusedError(call)
+            raise RefusedError(call, _wrong_name(row, names))
         return call
 
     def decide(self, row: Row, identity: Identity, names: tuple[str, ...], *, purpose: str, region: str) -> Decision:
@@ -154,11 +154,19 @@ class Gate:
 class RefusedError(PlatformError):
     """A denial, with the call that was denied."""
 
-    def __init__(self, call: Call) -> None:
-        """Build the public refusal from the call."""
-        public = denied(call.action, call.resource)
-        super().__init__(public.reason, public.message, metadata=public.metadata)
+    def __init__(self, call: Call, public: PlatformError | None = None) -> None:
+        """Build the public refusal from the call, unless it is given."""
+        public = public or denied(call.action, call.resource)
+        super().__init__(public.reason, public.message, metadata=public.metadata, fields=public.fields)
         self.call = call
+
+
+def _wrong_name(row: Row, names: tuple[str, ...]) -> PlatformError | None:
+    """Return what to say of a request whose name is nobody's, as where a stream begins without its header."""
+    if row.domain != access_pb2.ACCESS_DOMAIN_RESOURCE or not row.resource:
+        return None
+    wrong = [name for name in names or ("",) if not org_of(name)]
+    return unnamed(row.action, wrong[0], row.resource) if wrong else None
 
 
 def parse(row: Row, raw: bytes) -> Message:

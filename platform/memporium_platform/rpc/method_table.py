@@ -31,6 +31,7 @@ class Row:
         domain: In which organisation the caller's roles count (`access_pb2.AccessDomain`).
         mutation: Whether the method changes state.
         parse: Bytes to request.
+        resource: Path of the field that names what a request is about; empty where the domain itself is the resource.
         resources: Request to the resource names it is about; none where the domain itself is the resource.
         check: Refuses a request without its REQUIRED fields.
         sense: Refuses a message with impossible values; takes the message's bytes, too.
@@ -44,6 +45,7 @@ class Row:
     domain: int
     mutation: bool
     parse: Callable[[bytes], Message]
+    resource: str
     resources: Callable[[Any], tuple[str, ...]]
     check: Callable[[Message], None]
     sense: Callable[[Message, bytes], None]
@@ -98,6 +100,7 @@ def _row(service_name: str, method: MethodDescriptor) -> Row:
         domain=access.domain or access_pb2.ACCESS_DOMAIN_RESOURCE,
         mutation=access.mutation,
         parse=request_class.FromString,
+        resource=access.resource,
         resources=_names_at(name, method.input_type, access.resource),
         check=compile_check(method.input_type),
         sense=_sense(method.input_type),
