@@ -94,7 +94,8 @@ def _hottest(world: World) -> list[str]:
         parent=world.library, page_size=40, order=vault_service_pb2.CUBE_ORDER_HEAT, view=cubes_pb2.CUBE_VIEW_FULL
     ).cubes
     texts = [_text(cube) for cube in listed]
-    counts = agent.inference.count_tokens(model=world.model, texts=texts).token_counts
+    # The first call to a model loads it, which takes a busy machine minutes.
+    counts = agent.inference.count_tokens(model=world.model, texts=texts, timeout_s=_TIMEOUT_S).token_counts
     chosen, left = [], _KV_TOKENS
     for cube, count in zip(listed, counts, strict=True):
         if 0 < count <= left:
