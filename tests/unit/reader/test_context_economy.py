@@ -44,12 +44,17 @@ def test_the_frame_of_a_dialogue_line_costs_no_more_than_its_number():
 
 
 def test_in_a_small_budget_two_short_entries_go_before_a_long_one_that_fits_a_little_better():
-    long, short, other = Entry("word " * 300, ""), Entry("The code is 4711.", ""), Entry("Ada lives in Oslo.", "")
-    entries, worth = [long, short, other], [1.3, 1.2, 1.1]
-    assert compose(entries, budget_tokens=400, limit=2, worth=worth).chosen == (1, 2)
-    assert compose(entries, budget_tokens=400, limit=2).chosen == (0, 1)
-    assert compose(entries, budget_tokens=4_000, limit=2, worth=worth).chosen == (0, 1)
-    assert compose(entries, budget_tokens=400, limit=2, worth=[2.5, 1.2, 1.1]).chosen == (0, 1)
+    best, short, other = Entry("Ben likes tea.", ""), Entry("The code is 4711.", ""), Entry("Ada lives in Oslo.", "")
+    entries, worth = [best, Entry("word " * 300, ""), short, other], [1.4, 1.3, 1.2, 1.1]
+    assert compose(entries, budget_tokens=420, limit=3, worth=worth).chosen == (0, 2, 3)
+    assert compose(entries, budget_tokens=420, limit=3).chosen == (0, 1, 2)
+    assert compose(entries, budget_tokens=4_000, limit=3, worth=worth).chosen == (0, 1, 2)
+    assert compose(entries, budget_tokens=420, limit=3, worth=[2.6, 2.5, 1.2, 1.1]).chosen == (0, 1, 2)
+
+
+def test_the_best_entry_is_there_however_long_beside_short_ones():
+    entries = [Entry("word " * 300, ""), Entry("The code is 4711.", ""), Entry("Ada lives in Oslo.", "")]
+    assert compose(entries, budget_tokens=400, limit=2, worth=[1.3, 1.2, 1.1]).chosen == (0, 1)
 
 
 @given(

@@ -81,7 +81,7 @@ def compose(
 ) -> Context:
     """Fit entries, best first, into a budget; an entry that does not fit is passed over for a shorter one.
 
-    The best entry is not: where it alone is longer than the budget, the part of it that is asked about is there.
+    The best entry is there in any case: where it alone is longer than the budget, the part of it that is asked about.
 
     Args:
         entries: Best first.
@@ -97,9 +97,9 @@ def compose(
     for line in closing:
         left -= count_tokens(f"[999] {line}") + 1
     shares: dict[int, int] = {}
-    if entries and limit and _size(entries[0], limit) > left and (cut := _shortened(entries[0], asked, left, limit)):
-        entries = [cut, *entries[1:]]
-        shares[0] = _size(cut, limit)
+    if entries and limit and (best := _in_part(entries[0], asked, left, limit)):
+        entries = [best, *entries[1:]]
+        shares[0] = _size(best, limit)
         left -= shares[0]
     order: Sequence[int] = range(len(entries))
     if worth is not None and budget_tokens <= _SMALL:
@@ -125,8 +125,10 @@ def compose(
     return Context(text, count_tokens(text), tuple(chosen), tuple(shares[index] for index in chosen))
 
 
-def _shortened(entry: Entry, asked: Collection[str], room: int, number: int) -> Entry | None:
-    """Return the part of an entry that there is room for, without its origin where that would take most of it."""
+def _in_part(entry: Entry, asked: Collection[str], room: int, number: int) -> Entry | None:
+    """Return an entry, or the part of it that there is room for, without its origin where that leaves too little."""
+    if _size(entry, number) <= room:
+        return entry
     for bare in (entry._replace(text=""), entry._replace(text="", origin="")):
         left = room - _size(bare, number)
         if left >= _LEAST and (text := excerpt(entry.text, asked, left, count_tokens)):
