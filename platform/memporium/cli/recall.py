@@ -121,6 +121,9 @@ def recall(
     query: Annotated[str, typer.Argument(help="The question.")],
     limit: Limit = 10,
     budget: Annotated[int, typer.Option(help="Most tokens of the context.", min=1)] = 1000,
+    now: Annotated[str, typer.Option(help="The time of asking (ISO 8601), for words such as last week.")] = "",
+    tag: Annotated[list[str], typer.Option(help="Only memories with all of these labels.")] = [],
+    source: Annotated[list[str], typer.Option(help="Only from these sessions or files; may be repeated.")] = [],
     persona: Annotated[str, typer.Option(help="Only memories of this role stream; empty: all.")] = "",
     as_of: Annotated[str, typer.Option(help="Only what was said before this time (ISO 8601).")] = "",
     true_at: Annotated[str, typer.Option(help="What held at this time (ISO 8601).")] = "",
@@ -136,14 +139,15 @@ def recall(
 ) -> None:
     """Recall the smallest sufficient context for a question, with its sources."""
     run = session(context)
+    times = (("now", now, "--now"), ("known_time", as_of, "--as-of"), ("true_time", true_at, "--true-at"))
     response: recall_pb2.RecallResponse = run.client.reader.recall(
         parent=run.absolute(vault, "vaults"),
         query=query,
         limit=limit,
         budget_tokens=budget,
-        filter=recall_pb2.RecallFilter(persona=persona),
+        filter=recall_pb2.RecallFilter(persona=persona, tags_all=tag, sources=source),
         options=_options(without, scenes=scenes, profiles=profiles, likelihood=likelihood),
-        **{name: moment(given) for name, given in (("known_time", as_of), ("true_time", true_at)) if given},
+        **{name: moment(given, option) for name, given, option in times if given},
         **read_at(revision, time),
     )
     if run.as_json:
