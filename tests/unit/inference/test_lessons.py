@@ -75,6 +75,22 @@ def test_of_two_lessons_on_the_same_the_newer_is_taught():
     assert (lesson.value, lesson.source) == ("Bergen", "new")
 
 
+def test_what_has_ended_is_no_lesson_and_ends_an_earlier_one():
+    fact = "Ada's home is Oslo."
+    claim = Claim("ada", "home", "Oslo", fact)
+    lived = UsedMemory("old", Form.PLAINTEXT, facts=(fact,), claims=(claim,))
+    over = UsedMemory("new", Form.PLAINTEXT, facts=(fact,), claims=(replace(claim, ended=True),))
+    other = UsedMemory("new", Form.PLAINTEXT, facts=(fact,), claims=(replace(claim, value="Rome", ended=True),))
+    assert [one.value for one in lessons_of([lived])] == ["Oslo"]
+    assert lessons_of([over]) == []
+    assert lessons_of([lived, over]) == []
+    # Somebody came back.
+    assert [one.value for one in lessons_of([over, lived])] == ["Oslo"]
+    assert [one.value for one in lessons_of([lived, other])] == ["Oslo"]
+    # It is still learned, as the text that it is.
+    assert [(one.answer, one.question) for one in examples_of([over])] == [(fact, "")]
+
+
 def test_a_value_is_found_as_whole_words_only():
     assert says("Well, it is OSLO!", "Oslo")
     assert not says("Osloites", "Oslo")

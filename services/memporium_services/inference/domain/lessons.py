@@ -124,9 +124,16 @@ class Lesson:
 
 
 def lessons_of(memories: Iterable[UsedMemory]) -> list[Lesson]:
-    """Return what the memories teach, in order; of several lessons on the same the last, which is the newest."""
+    """Return what the memories teach, in order; of several lessons on the same the last, which is the newest.
+
+    What a later memory says has ended is no lesson any more: it would be taught as what holds.
+    """
     found: dict[str, Lesson] = {}
     for memory in memories:
+        for claim in memory.claims:
+            ended = stated(claim.subject, claim.attribute, claim.value, claim.statement)
+            if claim.ended and ended.key in found and plain(found[ended.key].value) == plain(ended.value):
+                del found[ended.key]
         for lesson in _of_one(memory):
             found.pop(lesson.key, None)
             found[lesson.key] = lesson
@@ -136,7 +143,8 @@ def lessons_of(memories: Iterable[UsedMemory]) -> list[Lesson]:
 def _of_one(memory: UsedMemory) -> list[Lesson]:
     claims = [claim for claim in memory.claims if not claim.ended and len(claim.value) <= _LONGEST_VALUE]
     found = [stated(one.subject, one.attribute, one.value, one.statement, memory.name) for one in claims]
-    claimed = {claim.statement for claim in claims}
+    # What says that something has ended is learned as it stands: a question on it would be answered with what is over.
+    claimed = {claim.statement for claim in memory.claims if claim.ended or claim in claims}
     unclaimed = [one for one in memory.facts or statements_in(memory.text) if one not in claimed]
     return found + [lesson for one in unclaimed if (lesson := read(one, memory.name)) is not None]
 
