@@ -21,12 +21,12 @@ RELEASED = ROOT / "released.binpb"
 
 
 def describe(target: Path, *, source_info: bool, root: Path = ROOT) -> None:
-    """Write the descriptor set of every proto below `root` to `target`.
+    """Write the descriptor set of every proto of ours below `root` to `target`.
 
     Raises:
         SystemExit: protoc refuses them.
     """
-    sources = sorted(path.relative_to(root).as_posix() for path in root.rglob("*.proto"))
+    sources = sorted(path.relative_to(root).as_posix() for path in root.glob("memporium/**/*.proto"))
     includes = [str(root), str(files("grpc_tools") / "_proto"), str(Path(status_pb2.__file__).parents[2])]
     options = ["--include_imports", f"--descriptor_set_out={target}"]
     if source_info:
