@@ -6,7 +6,8 @@ inference, reader; embedded engines), so its memory and processor time are its a
 Callers give the vectors of facts; the time to embed a query is told by the server and taken off. Beside it in the same run,
 on the same vectors: the bare index (opened by itself after the server ended), an exact scan by numpy, and, with the Python of
 an environment that has it, mem0 without inference; without, the figures say that it was not there. `--folder` keeps what was
-filled, so that a large run can go on after a stop.
+filled, and what that cost: a run that was stopped goes on, and a later one asks at once. Turns are remembered last, into a
+new vault and into the filled one; of a kept folder the first run's figures are told.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ import argparse
 import asyncio
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -29,8 +29,8 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import numpy as np
 import uvloop
+from scale_peers import aims, bare, growth, mem0, stored_bytes, summary
 
 from memporium.cube.v1.cube_pb2 import AtomicFact, Cube, MemCell, Payload, Plaintext
 from memporium.inference.v1.embed_pb2 import EmbedRequest
@@ -42,9 +42,8 @@ from memporium.vault.v1 import search_pb2
 from memporium.vault.v1 import vault_service_pb2 as api
 from memporium.vault.v1.cubes_pb2 import NewCube, Vector
 from memporium.vault.v1.vault_service_pb2_grpc import VaultServiceStub
-from memporium_platform.storage.index.embedded import EmbeddedIndexStore
 from memporium_platform.storage.index.embedded_vault import GRAPH_FROM
-from support.scale_corpus import DIMENSIONS, Corpus
+from support.scale_corpus import Corpus
 from support.scale_server import Server
 from support.vaults import MODEL
 
@@ -55,11 +54,9 @@ if TYPE_CHECKING:
 FACTS_A_CUBE = 8
 BATCH_CUBES = 64
 RESULTS = 10
-# What Recall asks each leg for, where ten items are wanted.
-RECALL_RESULTS = 256
 TURNS = 400
+MEM0_QUERIES = 50
 WARM = 10
-_PEER = Path(__file__).with_name("scale_mem0.py")
 # So long the graph may take; it is there when the server takes less than so much of the processor in five seconds.
 _GRAPH_S, _IDLE_CPU_S = 3600.0, 0.15
 
@@ -87,35 +84,38 @@ def new_cube(corpus: Corpus, facts: int) -> NewCube:
     return NewCube(cube=cube, unit_vectors=[Vector(values=row.tolist()) for row in vectors])
 
 
-def _summary(times_s: list[float]) -> dict[str, float]:
-    ms = np.array(times_s) * 1000
-    return {f"p{share}": round(float(np.percentile(ms, share)), 2) for share in (50, 95, 99)}
-
-
-async def _fill(stub: Any, org: str, corpus: Corpus, facts: int) -> float:
-    """Make a vault of so many facts; return the seconds that the calls took."""
-    await stub.CreateVault(api.CreateVaultRequest(parent=f"orgs/{org}", vault_id="v"))
-    spent, left = 0.0, facts
+async def _fill(stub: Any, org: str, corpus: Corpus, facts: int) -> tuple[float, int]:
+    """Make a vault of so many facts, or go on with one; return the seconds that the calls took, and the facts added."""
+    name = f"orgs/{org}/vaults/v"
+    listed = await stub.ListVaults(api.ListVaultsRequest(parent=f"orgs/{org}"))
+    there = next((vault.usage.units for vault in listed.vaults if vault.name == name), None)
+    if there is None:
+        await stub.CreateVault(api.CreateVaultRequest(parent=f"orgs/{org}", vault_id="v"))
+    spent, left, added = 0.0, facts, 0
     while left:
         cubes = []
+        before = facts - left
         while left and len(cubes) < BATCH_CUBES:
             cubes.append(new_cube(corpus, min(FACTS_A_CUBE, left)))
             left -= min(FACTS_A_CUBE, left)
-        request = api.BatchCreateCubesRequest(parent=f"orgs/{org}/vaults/v", cubes=cubes)
+        # Drawn all the same, so that what follows is what it would have been.
+        if before < (there or 0):
+            continue
+        request = api.BatchCreateCubesRequest(parent=name, cubes=cubes)
         began = time.perf_counter()
         await stub.BatchCreateCubes(request)
         spent += time.perf_counter() - began
-    return spent
+        added += facts - left - before
+    return spent, added
 
 
-async def _remember(server: Server, org: str) -> dict[str, float]:
+async def _remember(server: Server, org: str, vault: str) -> dict[str, float]:
     """Return how many turns of a dialogue are remembered a second, formation and embedding included."""
     channel, plain = server.channel(org)
-    await VaultServiceStub(channel).CreateVault(api.CreateVaultRequest(parent=f"orgs/{org}", vault_id="dialogue"))
     corpus, began, began_cpu = Corpus(97), time.perf_counter(), server.cpu_s()
 
     async def turns() -> AsyncIterator[RememberRequest]:
-        yield RememberRequest(header=RememberHeader(parent=f"orgs/{org}/vaults/dialogue", session="one"))
+        yield RememberRequest(header=RememberHeader(parent=f"orgs/{org}/vaults/{vault}", session="one"))
         for number in range(TURNS):
             turn = Turn(id=str(number), speaker=("Ada", "Bo")[number % 2], text=corpus.text())
             turn.time.FromSeconds(1_700_000_000 + 60 * number)
@@ -137,7 +137,20 @@ async def _timed(server: Server, calls: list[Callable[[], Awaitable[float]]]) ->
         began = time.perf_counter()
         apart_s = await call()
         times.append(time.perf_counter() - began - apart_s)
-    return _summary(times[WARM:]) | {"cpu": round(1000 * (server.cpu_s() - began_cpu) / len(times[WARM:]), 2)}
+    return summary(times[WARM:]) | {"cpu": round(1000 * (server.cpu_s() - began_cpu) / len(times[WARM:]), 2)}
+
+
+async def _remembered(server: Server, data: Path, org: str) -> dict[str, Any]:
+    """Remember into a vault that is new and into the one that is filled, unless that was done before."""
+    note = data / "remembered.json"
+    if not note.exists():
+        channel, plain = server.channel(org)
+        await VaultServiceStub(channel).CreateVault(api.CreateVaultRequest(parent=f"orgs/{org}", vault_id="turns"))
+        await plain.close()
+        figures = {"remember": await _remember(server, org, "turns")}
+        figures["remember_at_size"] = await _remember(server, org, "v")
+        note.write_text(json.dumps(figures))
+    return dict(json.loads(note.read_text()))
 
 
 async def _search(stub: Any, request: api.SearchCubesRequest) -> float:
@@ -166,15 +179,19 @@ async def _ask(server: Server, orgs: list[str], queries: int, *, seed: int = 99)
         calls = [lambda org=org, one=one: _search(vaults[org], one) for org, one in zip(turns, asked, strict=True)]
         found[f"search_{mode.lower()}_ms"] = await _timed(server, calls)
     embeddings: list[float] = []
+    whole: list[float] = []
 
     async def recall(org: str, query: str) -> float:
+        began = time.perf_counter()
         answer = await readers[org].Recall(RecallRequest(parent=f"orgs/{org}/vaults/v", query=query, limit=RESULTS))
+        whole.append(time.perf_counter() - began)
         embeddings.append(answer.trace.embed_us / 1e6)
         return embeddings[-1]
 
     calls = [partial(recall, org, corpus.text(5)) for org in turns]
     found["recall_ms"] = await _timed(server, calls)
-    found["recall_embedding_ms"] = _summary(embeddings[WARM:])
+    found["recall_embedding_ms"] = summary(embeddings[WARM:])
+    found["recall_embedding_included_ms"] = summary(whole[WARM:])
     embedder = InferenceServiceStub(opened[orgs[0]][0])
 
     async def embed(text: str) -> float:
@@ -185,44 +202,6 @@ async def _ask(server: Server, orgs: list[str], queries: int, *, seed: int = 99)
     for _, channel in opened.values():
         await channel.close()
     return found
-
-
-def _bare(data: Path, queries: int) -> dict[str, Any]:
-    """Return times of the index alone, of an exact scan, and how many of the exact best the index finds."""
-    # Names begin with the time: the first is the vault of facts, the other that of the dialogue.
-    folder = min((data / "index").iterdir())
-    store = EmbeddedIndexStore(data / "index")
-    began = time.perf_counter()
-    index = store.open(folder.name, dimensions=DIMENSIONS)
-    asked = Corpus(98).vectors(queries + WARM)
-    index.search_dense(asked[0], k=RESULTS)
-    opened_s = time.perf_counter() - began
-    matrix = np.fromfile(folder / "vectors.f32", np.float32).reshape(-1, DIMENSIONS)
-    kinds: dict[str, Callable[[Any], Any]] = {
-        "index_dense_ms": lambda vector: index.search_dense(vector, k=RESULTS),
-        "index_dense_as_recall_asks_ms": lambda vector: index.search_dense(vector, k=RECALL_RESULTS),
-        "numpy_scan_ms": lambda vector: np.argpartition(-(matrix @ vector), RESULTS)[:RESULTS],
-    }
-    times: dict[str, list[float]] = {name: [] for name in kinds}
-    cpu = dict.fromkeys(kinds, 0.0)
-    shared = []
-    for vector in asked:
-        found = {}
-        for name, kind in kinds.items():
-            began, began_cpu = time.perf_counter(), time.thread_time()
-            found[name] = kind(vector)
-            times[name].append(time.perf_counter() - began)
-            cpu[name] += time.thread_time() - began_cpu
-        worst_of_best = float((matrix[found["numpy_scan_ms"]] @ vector).min())
-        shared.append(float((found["index_dense_ms"].scores >= worst_of_best - 1e-3).mean()))
-    store.close()
-    figures: dict[str, Any] = {
-        name: _summary(some[WARM:]) | {"cpu": round(1000 * cpu[name] / len(some), 2)} for name, some in times.items()
-    }
-    return figures | {
-        "index_finds_of_exact_best": round(float(np.mean(shared)), 4),
-        "index_open_ms": round(opened_s * 1000, 1),
-    }
 
 
 @contextmanager
@@ -240,23 +219,24 @@ async def _filled(server: Server, data: Path, orgs: list[str], facts: int) -> di
     note = data / "filled.json"
     if note.exists():
         return dict(json.loads(note.read_text()))
-    spent, began_cpu = 0.0, server.cpu_s()
+    spent, total, began_cpu = 0.0, 0, server.cpu_s()
     for number, org in enumerate(orgs):
         channel, plain = server.channel(org)
-        spent += await _fill(VaultServiceStub(channel), org, Corpus(number), facts)
+        took, added = await _fill(VaultServiceStub(channel), org, Corpus(number), facts)
+        spent, total = spent + took, total + added
         await plain.close()
-    cpu, total = server.cpu_s() - began_cpu, facts * len(orgs)
+    cpu = server.cpu_s() - began_cpu
     # Graphs of large vaults are built in the background: not while something else is timed.
     ends, before = time.monotonic() + _GRAPH_S, 0.0
     while facts >= GRAPH_FROM and server.cpu_s() - before > _IDLE_CPU_S and time.monotonic() < ends:
         before = server.cpu_s()
         await asyncio.sleep(5)
     figures = {
-        "ingest_facts_per_s": round(total / spent, 1),
-        "ingest_cubes_per_s": round(total / FACTS_A_CUBE / spent, 1),
-        "ingest_cpu_ms_a_fact": round(1000 * cpu / total, 3),
+        "ingest_facts_per_s": round(total / max(spent, 1e-9), 1),
+        "ingest_cubes_per_s": round(total / FACTS_A_CUBE / max(spent, 1e-9), 1),
+        "ingest_cpu_ms_a_fact": round(1000 * cpu / max(total, 1), 3),
         "graph_cpu_s": round(server.cpu_s() - began_cpu - cpu, 1),
-        "remember": await _remember(server, orgs[0]),
+        "memory_filled_mib": server.memory_mib(),
     }
     note.write_text(json.dumps(figures))
     return figures
@@ -269,7 +249,7 @@ async def _scale(kept: Path | None, orgs: list[str], facts: int, queries: int) -
         async with server.running():
             base_mib = server.memory_mib()
             figures = {"facts": facts * len(orgs), "vaults": len(orgs)} | await _filled(server, data, orgs, facts)
-        disk = sum(path.stat().st_blocks * 512 for path in data.rglob("*") if path.is_file())
+        disk = stored_bytes(data)
         began = time.perf_counter()
         async with server.running():
             started_s = time.perf_counter() - began
@@ -288,29 +268,11 @@ async def _scale(kept: Path | None, orgs: list[str], facts: int, queries: int) -
             "disk_bytes_per_fact": round(disk / (facts * len(orgs))),
             "reopen_ms": {"process": round(started_s * 1000), "first_search": round(first_s * 1000, 1)},
         }
-        return figures | (_bare(data, queries) if len(orgs) == 1 else {})
-
-
-def _mem0(python: str, facts: int, seconds: float, queries: int) -> dict[str, Any] | str:
-    """Return the peer's figures, or why there are none."""
-    if not python:
-        return "not measured: no --mem0-python"
-    with tempfile.TemporaryDirectory() as folder:
-        command = [python, str(_PEER), folder, str(facts), str(seconds), str(queries)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
-    return dict(json.loads(lines[-1])) if lines else f"failed: {done.stderr[-300:]}"
-
-
-def _growth(by_size: dict[int, dict[str, Any]]) -> dict[str, float]:
-    """Return the exponents of cost by size, from the smallest to the largest: 1 is a scan, 0 is constant."""
-    small, large = min(by_size), max(by_size)
-    if small == large:
-        return {}
-    decades = np.log(large / small)
-    keys = [key for key, value in by_size[large].items() if isinstance(value, dict) and "p50" in value]
-    ratios = {key: by_size[large][key]["p50"] / max(by_size[small][key]["p50"], 1e-3) for key in keys}
-    return {key: round(float(np.log(ratio) / decades), 2) for key, ratio in ratios.items()}
+        if len(orgs) == 1:
+            figures |= bare(data, queries=queries, warm=WARM, results=RESULTS)
+        # Last, for it adds to what was measured.
+        async with server.running():
+            return figures | await _remembered(server, data, orgs[0])
 
 
 async def measure(amounts: Amounts, kept: Path | None = None) -> dict[str, Any]:
@@ -318,16 +280,17 @@ async def measure(amounts: Amounts, kept: Path | None = None) -> dict[str, Any]:
     by_size = {}
     for size in amounts.sizes:
         by_size[size] = await _scale(kept, ["t0"], size, amounts.queries)
-        by_size[size]["mem0"] = await asyncio.to_thread(
-            _mem0, amounts.mem0_python, size, amounts.mem0_s, min(amounts.queries, 50)
+        by_size[size]["mem0"] = mem0(
+            amounts.mem0_python, facts=size, seconds=amounts.mem0_s, queries=min(amounts.queries, MEM0_QUERIES)
         )
+        by_size[size]["aims"] = aims(by_size[size])
         print(json.dumps(by_size[size]), file=sys.stderr, flush=True)
     orgs = [f"t{number}" for number in range(amounts.tenants)]
     tenants = await _scale(kept, orgs, amounts.tenant_facts, amounts.queries) if orgs else {}
     return {
         "one_vault": {str(size): figures for size, figures in by_size.items()},
         "many_tenants": tenants,
-        "growth_exponent_of_p50": _growth(by_size) if by_size else {},
+        "growth_exponent_of_p50": growth(by_size),
     }
 
 
