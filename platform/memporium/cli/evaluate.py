@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from memporium.eval.models import Model
     from memporium.eval.samples import Sample
 
+# Refused questions that are named.
+_SHOWN = 3
+
 app = typer.Typer(
     name="eval", help="Measure memory on public benchmarks: remember, recall, answer, judge.", no_args_is_help=True
 )
@@ -121,21 +124,36 @@ def _run(context: typer.Context, benchmark: str, data: Path, found: Iterable[Sam
                 keep=given["keep"],
                 progress=lambda text: errors.print(f"[dim]{escape(text)}[/dim]", soft_wrap=True),
             )
-            Running(session_.client, journal, plan).run(_chosen(found, given))
-            result = result_of(journal, benchmark=benchmark, prices=prices, complete=True)
+            running = Running(session_.client, journal, plan)
+            running.run(_chosen(found, given))
+            result = result_of(journal, benchmark=benchmark, prices=prices, complete=not running.refused)
             journal.finish(result)
-    except (RunError, FormatError, JsonError, ModelError) as error:
-        raise typer.BadParameter(str(error), param_hint="--run" if isinstance(error, RunError) else None) from None
+    except (RunError, FormatError, JsonError) as error:
+        raise typer.BadParameter(str(error), param_hint="--run" if isinstance(error, RunError) else "--data") from None
+    except ModelError as error:
+        errors.print(f"[red]stopped[/red] {escape(str(error))}; the same command goes on from here", soft_wrap=True)
+        raise typer.Exit(1) from None
     _show(session_, result, given["run"])
+    if running.refused:
+        some = "; ".join(f"{name}: {why}" for name, why in list(running.refused.items())[:_SHOWN])
+        told = f"{len(running.refused)} questions were refused ({escape(some)}); the same command asks them again"
+        errors.print(f"[yellow]incomplete[/yellow] {told}", soft_wrap=True)
+        raise typer.Exit(1)
 
 
 def _chosen(found: Iterable[Sample], given: dict[str, Any]) -> Iterable[Sample]:
     from dataclasses import replace
 
     wanted = {one.strip() for one in given["category"]}
+    seen: set[str] = set()
     for number, sample in enumerate(found):
         if given["samples"] and number >= given["samples"]:
             return
+        # A journal knows them by their ids.
+        for name in (f"sample {sample.id}", *(f"question {one.id}" for one in sample.questions)):
+            if name in seen:
+                raise FormatError(f"{given['data']}: {name} is there twice")
+            seen.add(name)
         questions = tuple(one for one in sample.questions if not wanted or one.category in wanted)
         if questions:
             yield replace(sample, questions=questions)
@@ -147,7 +165,10 @@ def _model(run: Session, given: dict[str, Any], role: str) -> Model | None:
         return PlatformModel(run.client, name) if name else None
     if not name:
         raise typer.BadParameter("an endpoint needs the name of its model", param_hint=f"--{role}-model")
-    return EndpointModel(url, name, api_key=os.environ.get(given["key_variable"], ""))
+    try:
+        return EndpointModel(url, name, api_key=os.environ.get(given["key_variable"], ""))
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint=f"--{role}-url") from None
 
 
 def _settings(
@@ -157,6 +178,7 @@ def _settings(
     return {
         "benchmark": benchmark,
         "data_sha256": _digest(data),
+        **({"contexts_sha256": _digest(given["contexts"])} if "contexts" in given else {}),
         "organisation": run.org,
         "answer_model": answerer.name if answerer else "",
         "judge_model": judge.name if judge else "",

@@ -18,6 +18,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from memporium.client import MemporiumError
 from memporium.eval import prompts, verdicts
+from memporium.eval.models import RefusedError
 from memporium.reader.v1 import remember_pb2
 from memporium.vault.v1 import vault_pb2
 
@@ -35,6 +36,8 @@ _BACKOFF_S = 0.25
 _TRANSIENT = frozenset({"UNAVAILABLE", "RESOURCE_EXHAUSTED"})
 _ALREADY_EXISTS = "ALREADY_EXISTS"
 _TURNS = 5_000
+# Requests that a model refuses one after the other, before it is held to refuse all.
+_MOST_REFUSALS = 5
 
 
 @dataclass(frozen=True)
@@ -75,13 +78,16 @@ class Running:
         self._client, self._journal, self._plan = client, journal, plan
         self._calls = threading.BoundedSemaphore(plan.concurrency)
         self._stop = threading.Event()
+        self._refusals = 0
+        # Questions that a model refused, with why; they stay open.
+        self.refused: dict[str, str] = {}
 
     def run(self, samples: Iterable[Sample]) -> int:
         """Run all samples; return how many there were. What fails stops the run, after what is under way.
 
         Raises:
             MemporiumError: The platform refuses.
-            ModelError: A model gives no answer.
+            ModelError: A model gives no answer, or refuses several questions running; single ones are in `refused`.
         """
         count = 0
         plan = self._plan
@@ -114,7 +120,7 @@ class Running:
             wait(asked)
             for one in asked:
                 one.result()
-        if self._stop.is_set():
+        if self._stop.is_set() or any(one.id in self.refused for one in sample.questions):
             return
         if not self._plan.keep:
             self._call(lambda: self._client.vault.delete_vault(name=vault, erase=True, timeout_s=600))
@@ -170,6 +176,14 @@ class Running:
                 return None
             try:
                 found = do()
+                self._refusals = self._refusals if kind == "recall" else 0
+            except RefusedError as error:
+                self.refused[question.id] = str(error)
+                self._refusals += 1
+                if self._refusals < _MOST_REFUSALS:
+                    return None
+                self._stop.set()
+                raise
             except BaseException:
                 self._stop.set()
                 raise

@@ -129,6 +129,9 @@ async def test_personamem_is_asked_before_the_user_changes_their_mind_and_after(
         questions, contexts = benchmarks.personamem(tmp_path)
         options = ("--data", questions, "--contexts", contexts, "--run", tmp_path / "run", "--answer-model", "far")
         result = await here.result("personamem", *options)
+        contexts.write_text(contexts.read_text() + "\n")
+        status, _out, err = await here.run("personamem", *options)
+        assert (status, "another contexts_sha256" in err) == (2, True)
     assert {name: one["accuracy"] for name, one in result["categories"].items()} == {"recall": 1, "suggest": 1}
     early, late = (one["messages"][1]["content"] for one in here.server.asked)
     assert "sailing" not in early.split("Question:")[0]
@@ -171,11 +174,41 @@ async def test_a_model_that_fails_stops_the_run_which_then_goes_on(world, tmp_pa
             "--concurrency", 1,
         )  # fmt: skip
         status, _out, err = await here.run(*options)
-        assert (status, "status 401" in err, "Traceback" in err) == (2, True, False)
+        assert (status, "status 401" in err, "goes on from here" in err, "Traceback" in err) == (1, True, True, False)
         failing = False
         result = await here.result(*options)
         assert result["overall"]["questions"] == 10
         assert len(here.server.asked) == 11
+
+
+async def test_a_question_that_a_model_refuses_stays_open_and_the_others_are_answered(world, tmp_path):
+    refusing = True
+
+    def answer(body):
+        return (
+            400 if refusing and "dog" in body["messages"][1]["content"].rsplit("Question: ", 1)[-1] else knowing(body)
+        )
+
+    async with world(answer) as here:
+        data = benchmarks.locomo(tmp_path, samples=1)
+        options = (
+            "locomo", "--data", data, "--run", tmp_path / "run", "--answer-model", "m", "--answer-url", here.server.base_url,
+        )  # fmt: skip
+        status, out, err = await here.run(*options, "--json")
+        result = json.loads(out)
+        assert (status, result["complete"], "1 questions were refused" in err) == (1, False, True)
+        assert (
+            result["categories"]["temporal"]["accuracy" if "accuracy" in result["categories"]["temporal"] else "f1"]
+            == 1
+        )
+        asked = len(here.server.asked)
+        refusing = False
+        result = await here.result(*options)
+        assert result["complete"] is True
+        assert result["categories"]["single-hop"]["f1"] == 1
+        # The one that was refused alone is asked again.
+        assert len(here.server.asked) == asked + 1
+        assert await here.vaults() == []
 
 
 @pytest.mark.parametrize(
@@ -183,6 +216,8 @@ async def test_a_model_that_fails_stops_the_run_which_then_goes_on(world, tmp_pa
     [
         ((), "--no-llm"),
         (("--answer-url", "http://127.0.0.1:9/v1"), "name of its model"),
+        (("--answer-url", "ftp://somewhere/v1", "--answer-model", "m"), "must begin with http://"),
+        (("--answer-url", "http://[::1", "--answer-model", "m"), "--answer-url"),
         (("--no-llm", "--price", "answer=1"), "ROLE=IN,OUT"),
         (("--no-llm", "--price", "owner=1,1"), "answer and judge"),
     ],
@@ -200,6 +235,9 @@ async def test_a_folder_with_another_run_is_not_mixed_up_and_foreign_data_are_re
         await here.result("locomo", "--data", data, "--run", tmp_path / "run", "--no-llm", "--samples", 1)
         status, _out, err = await here.run("locomo", "--data", data, "--run", tmp_path / "run", "--no-llm")
         assert (status, "another samples" in err) == (2, True)
+        data.write_text(json.dumps(json.loads(data.read_text())[:1] * 2))
+        status, _out, err = await here.run("locomo", "--data", data, "--run", tmp_path / "twice", "--no-llm")
+        assert (status, "is there twice" in err) == (2, True)
         data.write_text("[{}]")
         status, _out, err = await here.run("locomo", "--data", data, "--run", tmp_path / "other", "--no-llm")
         assert (status, "LoCoMo's format" in err) == (2, True)
