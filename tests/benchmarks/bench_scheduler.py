@@ -4,8 +4,10 @@ Traces: Zipf, shifting interests, Zipf broken by scans; with `--data`, LoCoMo di
 question uses the memories of the sessions that hold its evidence; with `--trace`, a recorded one (JSON lines). For each
 budget: hit rate, seconds of prefill saved, their share of what a tier that knows the future achieves at least and of the
 limit above that, and prefetching with its precision. Beside them a tier that knows how popular each memory is in each
-phase (or, in dialogues, with whom the talk is just now) but not what chance will draw: no policy that is not told the
-future can count on more. Prints one JSON object last.
+phase (or, in dialogues, with whom the talk is just now) but not what chance will draw; and, where the law of a trace is
+known, two bounds that are proven (`tests/support/tier_bounds.py`): the most that any policy can expect which is told
+every chance, and which is told the law alone and has to learn from uses whose chance is whose. Prints one JSON object
+last.
 """
 
 from __future__ import annotations
@@ -20,10 +22,13 @@ from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 from memporium_platform.tiering import traces
 from memporium_platform.tiering.catalogue import POLICIES
 from memporium_platform.tiering.prediction import NextNeeds
 from memporium_platform.tiering.simulation import Access, best_possible, replay
+from support import tier_bounds
 
 # Uses after which interests shift in the trace of that name.
 PHASE = 400
@@ -110,8 +115,20 @@ class Popularity:
         return share * item.saved_s / max(1, item.size_bytes)
 
 
-def measured(trace, budget, phase):
+def expected_at_most(name, memories, trace, seed, budgets, *, moments=400):
+    """Return by budget the seconds that can be expected at most: told every chance, and told the law; None: no law."""
+    if name == "shifting":
+        known = tier_bounds.shifting_moments(memories, trace, seed, phase=PHASE)
+    elif name in {"zipf", "scans"}:
+        known = tier_bounds.zipf_moments(memories, trace, seed, every=300 if name == "scans" else 0)
+    else:
+        return dict.fromkeys(budgets)
+    return tier_bounds.most_expected(memories, trace, known, budgets, learn_every=max(1, len(trace) // moments))
+
+
+def measured(trace, budget, phase, bounds):
     achievable, limit = best_possible(trace, budget_bytes=budget)
+    told, learnt = bounds or (None, None)
     rows = {}
     informed = replay(trace, Popularity(trace, phase), budget_bytes=budget).saved_s
     for name, make in POLICIES.items():
@@ -124,6 +141,7 @@ def measured(trace, budget, phase):
             "saved_s": round(found.saved_s, 1),
             "of_the_future": round(found.saved_s / achievable, 3) if achievable else None,
             "of_the_limit": round(found.saved_s / limit, 3) if limit else None,
+            "of_the_most_expected": round(found.saved_s / learnt, 3) if learnt else None,
             "us_a_use": round(spent / found.uses * 1e6, 1),
             "with_prefetch_saved_s": round(ahead.saved_s, 1),
             "with_prefetch_of_the_future": round(ahead.saved_s / achievable, 3) if achievable else None,
@@ -134,6 +152,8 @@ def measured(trace, budget, phase):
         "achievable_s": round(achievable, 1),
         "limit_s": round(limit, 1),
         "popularity_of_the_future": round(informed / achievable, 3) if achievable else None,
+        "most_expected_if_told_of_the_future": round(told / achievable, 3) if told and achievable else None,
+        "most_expected_of_the_future": round(learnt / achievable, 3) if learnt and achievable else None,
         "policies": rows,
     }
 
@@ -156,7 +176,9 @@ def main():
         assert all(one.at <= other.at for one, other in pairwise(trace))
         bytes_of_all = sum({access.item.key: access.item.size_bytes for access in trace}.values())
         phase = PHASE if name == "shifting" else len(trace)
-        rows = {share: measured(trace, int(bytes_of_all * float(share)), phase) for share in given.budgets.split(",")}
+        budgets = {share: int(bytes_of_all * float(share)) for share in given.budgets.split(",")}
+        bounds = expected_at_most(name, memories, trace, given.seed, list(budgets.values()))
+        rows = {share: measured(trace, budget, phase, bounds[budget]) for share, budget in budgets.items()}
         result["traces"][name] = {"uses": len(trace), "gb_of_all": round(bytes_of_all / 1e9, 2), "budgets": rows}
         sys.stderr.write(f"{name} done\n")
     if given.out:

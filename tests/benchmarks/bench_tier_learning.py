@@ -4,7 +4,8 @@ Beside the policies run two that are told more: one that knows how popular each 
 knows the law alone (how steep popularity is, when interests change and how many topics are asked for then, which uses
 are scans) and learns from uses whose share is whose, by Bayes' rule. What the second lacks to the first is the price of
 learning, what a policy lacks to the second is its own. Shares of a feasible plan that knows the future, in the first
-uses of a trace and in those after them. Prints one JSON object last.
+uses of a trace and in those after them. And the most that any policy can expect in all of them, proven. Prints one
+JSON object last.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import sys
 from collections import Counter
 
 import numpy as np
-from bench_scheduler import PHASE, Popularity
+from bench_scheduler import PHASE, Popularity, expected_at_most
 
 from memporium_platform.tiering import traces
 from memporium_platform.tiering.catalogue import POLICIES
@@ -141,6 +142,7 @@ def measured(name, trace, budget, given, lengths):
     for each, policy in told.items():
         totals = saved(trace, policy, budget, lengths)
         rows[each] = {
+            "saved_s": round(totals[-1]),
             "up_to": [round(total / plan, 3) for total, (plan, _) in zip(totals, plans, strict=True)],
             "of_the_limit": [round(total / limit, 3) for total, (_, limit) in zip(totals, plans, strict=True)],
             "later": round((totals[-1] - totals[0]) / (plans[-1][0] - plans[0][0]), 3) if len(lengths) > 1 else None,
@@ -156,9 +158,14 @@ def main():
     bytes_of_all = sum(item.size_bytes for item in memories)
     for name, make in (("zipf", traces.zipf), ("shifting", traces.shifting), ("scans", traces.scans)):
         trace = list(make(memories, lengths[-1], given.seed))[: lengths[-1]]
+        budgets = {share: int(bytes_of_all * float(share)) for share in given.budgets.split(",")}
+        bounds = expected_at_most(name, memories, trace, given.seed, list(budgets.values()))
         result["traces"][name] = {
-            share: measured(name, trace, int(bytes_of_all * float(share)), given, lengths)
-            for share in given.budgets.split(",")
+            share: {
+                "most_expected_s": dict(zip(("told", "law"), map(round, bounds[budget]), strict=True)),
+                **measured(name, trace, budget, given, lengths),
+            }
+            for share, budget in budgets.items()
         }
         sys.stderr.write(f"{name} done\n")
     print(json.dumps(result))

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _SHARES = (0.05, 0.1, 0.2)
+# More cannot be told in a response.
+_MOST_BYTES = (1 << 63) - 1
 
 
 def of_file(file: Path, budgets: Sequence[int], strategies: Sequence[str]) -> tier_pb2.SimulateTierResponse:
@@ -38,6 +40,8 @@ def of_file(file: Path, budgets: Sequence[int], strategies: Sequence[str]) -> ti
         raise typer.BadParameter(str(error), param_hint="--strategy") from error
     sizes = {access.item.key: access.item.size_bytes for access in trace}
     of_all = sum(sizes.values())
+    if of_all > _MOST_BYTES:
+        raise typer.BadParameter(f"{file}: its memories have more bytes than can be counted", param_hint="--trace")
     made = tier_pb2.SimulateTierResponse(uses=len(trace), memories=len(sizes), bytes=of_all)
     for budget in list(budgets) or sorted({max(1, int(of_all * share)) for share in _SHARES}):
         achievable, limit = best_possible(trace, budget_bytes=budget)

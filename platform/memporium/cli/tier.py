@@ -22,6 +22,7 @@ app = typer.Typer(
 )
 
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+_MOST_BYTES, _LONGEST_S, _DIGITS = (1 << 63) - 1, 315_576_000_000, 19
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 Vault = Annotated[str, typer.Argument(help="Vault: its id, or its full name.")]
 Budget = Annotated[str, typer.Option(help="Bytes, such as 500000, 64M or 2G.")]
@@ -197,11 +198,18 @@ def _bytes(text: str) -> int:
     found = re.fullmatch(r"(\d+)([kmg]?)b?", text.lower())
     if found is None:
         raise typer.BadParameter("must be a number of bytes, such as 500000, 64M or 2G", param_hint="--budget")
-    return int(found[1]) * _UNITS[found[2]]
+    # Digits first: whoever writes thousands of them need not be counted with.
+    size = int(found[1]) * _UNITS[found[2]] if len(found[1]) <= _DIGITS else _MOST_BYTES + 1
+    if size > _MOST_BYTES:
+        raise typer.BadParameter("is more than any tier has", param_hint="--budget")
+    return size
 
 
 def _seconds(text: str, option: str) -> int:
     found = re.fullmatch(r"(\d+)([smhdw])", text)
     if found is None:
         raise typer.BadParameter("must be a number and one of s, m, h, d, w", param_hint=option)
-    return int(found[1]) * _SECONDS[found[2]]
+    length = int(found[1]) * _SECONDS[found[2]] if len(found[1]) <= _DIGITS else _LONGEST_S + 1
+    if length > _LONGEST_S:
+        raise typer.BadParameter("is longer than ten thousand years", param_hint=option)
+    return length

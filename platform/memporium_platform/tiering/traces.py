@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 _BYTES_A_TOKEN = 23_040
 # Reading a prompt of n tokens takes a n + b n^2 seconds: the fit of bench_kv's figures on one CPU core.
 _SECONDS_A_TOKEN, _SECONDS_A_TOKEN_SQUARED = 2.5e-3, 3.5e-7
+# Beyond these a number in a trace is a mistake: a memory of 256 TiB, or one that saves thirty thousand years.
+_MOST_BYTES, _MOST_SECONDS = 1 << 48, 1e12
 _TOPICS = 8
 _DIMENSIONS = 16
 
@@ -98,7 +100,8 @@ def read(lines: Iterable[str]) -> Iterator[Access]:
     """Yield the uses of a trace of JSON lines.
 
     Raises:
-        ValueError: A line is no use of a memory, or earlier than the one before; the message names it.
+        ValueError: A line is no use of a memory, earlier than the one before, or has a number that cannot be; the
+            message names it.
     """
     before = -math.inf
     for number, line in enumerate(lines, start=1):
@@ -108,10 +111,12 @@ def read(lines: Iterable[str]) -> Iterator[Access]:
                 str(row["key"]), int(row["size_bytes"]), float(row["saved_s"]), frozenset(row.get("labels", ()))
             )
             access = Access(float(row["at"]), item, str(row.get("agent", "")))
-        except (ValueError, KeyError, TypeError, AttributeError) as err:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as err:
             raise ValueError(f"line {number} is no use of a memory") from err
         if not access.at >= before or item.size_bytes < 0 or not item.saved_s >= 0:
             raise ValueError(f"line {number} is earlier than the one before, or has a number below zero")
+        if max(item.saved_s, abs(access.at)) > _MOST_SECONDS or item.size_bytes > _MOST_BYTES:
+            raise ValueError(f"line {number} has a number beyond all measure")
         before = access.at
         yield access
 

@@ -56,6 +56,22 @@ def test_every_command_has_help_and_an_example_that_parses(path, command):
     assert values >= len(required), "the example leaves out an argument"
 
 
+@pytest.mark.parametrize(
+    ("options", "wrong"),
+    [
+        (["simulate", "--budget", "9" * 23], "--budget"),
+        (["simulate", "--budget", "9" * 5000], "--budget"),
+        (["plan", "orgs/a/vaults/notes", "--budget", "9999999999G"], "--budget"),
+        (["convert", "orgs/a/vaults/notes", "--stable", "9" * 19 + "w"], "--stable"),
+    ],
+)
+def test_numbers_beyond_measure_are_wrong_use(options, wrong):
+    done = run("tier", *options, MEMPORIUM_API_KEY="mpk_x_y")
+    assert done.returncode == 2
+    assert wrong in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_every_group_explains_itself():
     shown = run("listing", "--help")
     assert shown.returncode == 0, shown.stderr

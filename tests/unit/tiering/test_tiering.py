@@ -152,13 +152,29 @@ def test_a_trace_is_kept_and_read_again():
 
 
 @pytest.mark.parametrize(
-    "change", [{"at": -1.0}, {"size_bytes": -5}, {"saved_s": float("nan")}, {"key": None, "at": None}, {"at": "x"}]
+    "change",
+    [
+        {"at": -1.0},
+        {"at": float("inf")},
+        {"size_bytes": -5},
+        {"size_bytes": float("inf")},
+        {"size_bytes": 1 << 80},
+        {"saved_s": float("nan")},
+        {"saved_s": float("inf")},
+        {"key": None, "at": None},
+        {"at": "x"},
+    ],
 )
 def test_a_wrong_line_is_named(change):
     lines = list(traces.write(uses("ab")))
     lines[1] = json.dumps({**json.loads(lines[1]), **change})
     with pytest.raises(ValueError, match="line 2"):
         list(traces.read(lines))
+
+
+def test_a_line_without_bottom_is_a_wrong_one():
+    with pytest.raises(ValueError, match="line 1"):
+        list(traces.read(["[" * 200_000]))
 
 
 def test_made_up_traces_are_the_same_for_the_same_seed():
