@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from memporium.client import Client, MemporiumError
 from memporium.memory.scopes import scope_of
+from memporium.memory.texts import text_of
 from memporium.reader.v1 import remember_pb2
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class MemporiumClient:
             conv_id: The session.
             timestamp: When it took place, for messages without a `chat_time`: seconds since 1970, or ISO 8601.
         """
-        said = [one for one in messages if str(one.get("content") or "").strip()]
+        said = [one for one in messages if text_of(one.get("content")).strip()]
         if not said:
             return
         vault, session = self._vault(user_id), conv_id or _session_of(said)
@@ -168,7 +169,7 @@ def _requests(
             id=str(one.get("dia_id") or f"t{number}"),
             role=role,
             speaker=str(one.get("name") or role),
-            text=str(one["content"]),
+            text=text_of(one.get("content")),
         )
         turn.time.FromDatetime(moment)
         yield remember_pb2.RememberRequest(turn=turn)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 _MOST_RECALLED = 200
+# A longer question counts as far as this.
+_MOST_QUERY_CHARS = 4_096
 # Memories forgotten in one call.
 _FORGOTTEN = 1_000
 _ATTEMPTS = 3
@@ -116,7 +118,7 @@ class Memory:
         try:
             recalled = self._client.reader.recall(
                 parent=vault,
-                query=query,
+                query=query[:_MOST_QUERY_CHARS],
                 limit=min(wanted, _MOST_RECALLED),
                 budget_tokens=65_536,
                 filter=recall_pb2.RecallFilter(tags_all=scope.conditions()),

@@ -65,7 +65,11 @@ class Store:
     def cube(self, memory_id: str) -> cube_pb2.Cube | None:
         """Return a memory's cube; None where there is none."""
         try:
-            cube: cube_pb2.Cube = self._client.vault.get_cube(name=self.full(memory_id)).cube
+            name = self.full(memory_id)
+        except ValueError:
+            return None
+        try:
+            cube: cube_pb2.Cube = self._client.vault.get_cube(name=name).cube
         except MemporiumError as error:
             if error.reason in ABSENT:
                 return None

@@ -28,7 +28,7 @@ def messages_of(given: str | dict[str, Any] | Iterable[dict[str, Any]]) -> list[
     found = []
     for one in given:
         role = str(one.get("role") or _USER)
-        text = _text(one.get("content"))
+        text = text_of(one.get("content"))
         # Instructions of the application are no memory of a user.
         if text.strip() and role != "system":
             found.append((role, str(one.get("name") or role), text))
@@ -81,7 +81,7 @@ def bare(fact: cube_pb2.AtomicFact) -> str:
     return text[:start] if start >= 0 and text.endswith(")") else text
 
 
-def _text(content: Any) -> str:
+def text_of(content: Any) -> str:
     """Return the text of a message; of a list of parts, that of all with text."""
     if isinstance(content, list):
         texts = (str(part.get("text") or "") for part in content if isinstance(part, dict))

@@ -65,6 +65,16 @@ def test_any_user_id_has_a_memory_of_its_own(client, user):
         client.delete_user(user)
 
 
+def test_a_message_of_parts_is_the_text_of_its_parts(client):
+    parts = [{"type": "text", "text": "I play chess"}, {"type": "image_url", "image_url": "x"}]
+    client.add(
+        [{"role": "user", "content": parts}, {"role": "user", "content": [{"type": "image_url"}]}], "parts", "c1"
+    )
+    found = client.search_list("chess", "parts")
+    assert len(found) == 1
+    assert found[0]["memory"].startswith("user: I play chess (")
+
+
 def test_nothing_and_wrong_times_are_told(client):
     client.add([], "lme_1")
     assert client.search("anything", "lme_1") == ""

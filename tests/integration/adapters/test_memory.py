@@ -119,6 +119,12 @@ def test_what_is_deleted_is_gone_with_its_history(memory):
         memory.update(first["id"], "x")
 
 
+def test_a_question_of_any_length_is_asked_and_what_is_no_id_is_no_memory(memory):
+    memory.add("I play chess.", user_id="long")
+    assert memory.search("chess " * 5_000, user_id="long")["results"][0]["memory"] == "I play chess."
+    assert memory.get("nonsense") is memory.get("memory-../../x") is None
+
+
 def test_everything_of_a_user_or_a_run_is_deleted(memory):
     memory.add("a", user_id="ada", run_id="r1")
     memory.add("b", user_id="ada", run_id="r2")
