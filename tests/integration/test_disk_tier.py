@@ -14,6 +14,7 @@ from memporium.inference.v1 import convert_pb2, generate_pb2, tier_pb2
 from memporium.inference.v1.inference_service_pb2_grpc import InferenceServiceStub
 from memporium.vault.v1 import blob_check_pb2, vault_pb2, vault_service_pb2
 from memporium.vault.v1.vault_service_pb2_grpc import VaultServiceStub
+from memporium_platform.crypto.shares import Shares
 from memporium_platform.errors import Reason
 from memporium_platform.rpc.errors_client import reason_of
 from support.platform import running_platform
@@ -30,6 +31,7 @@ class World:
     parent: str
     data: Path
     internal: VaultServiceStub
+    shares: Shares
 
     async def kv(self, text: str) -> cube_pb2.Cube:
         cell = cube_pb2.MemCell(episode=text, facts=[cube_pb2.AtomicFact(text=text)])
@@ -75,6 +77,7 @@ async def world(tmp_path, monkeypatch):
             parent,
             tmp_path,
             platform.kernel.channels.bind("inference").stub(VaultServiceStub),
+            Shares(platform.kernel.objects, platform.kernel.keys),
         )
     assert list((tmp_path / "tensors").iterdir()) == []
 
@@ -121,6 +124,14 @@ async def test_services_ask_which_blobs_are_in_force_and_nobody_else(world):
         answers.append(list((await stream.read()).gone_sha256))
     await stream.done_writing()
     assert answers == [["0" * 64], [digest]]
+    await world.shares.make("acme", "one", [cube.name], now=0)
+    stream, known = world.internal.CheckBlobs(), []
+    for vault, training in ((world.parent, "one"), (world.parent, "other"), (world.parent, ""), ("", "one")):
+        request = blob_check_pb2.CheckBlobsRequest(vault=vault or f"{world.org}/vaults/none", training=training)
+        await stream.write(request)
+        known.append((await stream.read()).training_known)
+    await stream.done_writing()
+    assert known == [True, False, False, False]
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await world.vault.CheckBlobs(iter([blob_check_pb2.CheckBlobsRequest(vault=world.parent)])).read()
     assert reason_of(caught.value).reason is Reason.PERMISSION_DENIED

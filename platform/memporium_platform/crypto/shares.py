@@ -104,6 +104,10 @@ class Shares:
         """Say whether any memory of a vault has shares."""
         return bool([share async for share in self._all(self._folder(vault))])
 
+    async def known(self, vault: str, task: str) -> bool:
+        """Say whether a task has shares for memories of a vault in this store."""
+        return bool([share async for share in self._all(self._folder(vault)) if share.task == task])
+
     async def destroy(self, vault: str, cubes: Collection[str] | None) -> int:
         """Destroy the shares of memories of a vault (None: of all), and the states that they were for; return those."""
         tags = None if cubes is None else {self._tag(cube) for cube in cubes}

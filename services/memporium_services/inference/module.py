@@ -87,7 +87,14 @@ async def build(kernel: Kernel) -> InferenceModule:
     """Return the service; models load at their first use."""
     settings = InferenceSettings()
     shares = Shares(kernel.objects, kernel.keys)
-    checkpoints = ObjectCheckpoints(kernel.objects, shares, clock=kernel.clock, keep_s=settings.checkpoint_keep_s)
+    in_force = GrpcBlobsInForce(kernel.channels)
+    checkpoints = ObjectCheckpoints(
+        kernel.objects,
+        shares,
+        clock=kernel.clock,
+        keep_s=settings.checkpoint_keep_s,
+        known=in_force.knows_training,
+    )
     registry = build_registry(settings, kernel.settings.data_dir, checkpoints=checkpoints, secret=kernel.keys.derive)
     buffers = Buffers(settings.spare_buffer_bytes)
     vault = GrpcMemoryVault(kernel.channels, max_blob_bytes=settings.max_blob_bytes, buffers=buffers)
@@ -112,7 +119,7 @@ async def build(kernel: Kernel) -> InferenceModule:
 
     agreements = Agreements(entitlements, on_end=unload)
     forgotten = Forgotten(
-        GrpcBlobsInForce(kernel.channels),
+        in_force,
         cache,
         every_s=settings.forgotten_check_s,
         on_drop=registry.drop_adapters,

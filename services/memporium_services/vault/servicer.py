@@ -312,7 +312,8 @@ class VaultServicer(ChangeMethods, VaultServiceServicer):
     ) -> AsyncIterator[blob_check_pb2.CheckBlobsResponse]:
         async for request in request_iterator:
             gone = await self._app.blob_check.gone(request.vault, request.sha256)
-            yield blob_check_pb2.CheckBlobsResponse(vault=request.vault, gone_sha256=gone)
+            known = await self._app.blob_check.knows(request.vault, request.training)
+            yield blob_check_pb2.CheckBlobsResponse(vault=request.vault, gone_sha256=gone, training_known=known)
 
     # Mounts.
 

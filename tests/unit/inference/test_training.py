@@ -239,3 +239,51 @@ async def test_a_state_that_nobody_came_back_for_is_swept_and_so_is_its_key(stor
     assert {name for name in objects.objects if "shares" not in name} == {"inference/training/new"}
     assert not await states.begin("new", "acme", CUBES)
     assert await states.load("new") == b"2"
+
+
+async def test_a_training_is_refused_whose_keys_a_vault_would_not_destroy(stored):
+    """The vault service has a folder of its own: it could forget the memory, and the training's state would stay."""
+    _, objects, clock, shares, keys = stored
+    apart = Shares(Objects(), keys)
+    refusing = ObjectCheckpoints(objects, shares, clock=clock, keep_s=3600, known=apart.known)
+    with pytest.raises(PlatformError, match="MEMPORIUM_OBJECTS_URL") as refused:
+        await refusing.begin("a", "acme", CUBES)
+    assert (refused.value.reason, refused.value.metadata) == (Reason.FAILED_PRECONDITION, {"resource": VAULT})
+    assert not objects.objects
+    # One that was kept before they were apart is refused as well, and gone.
+    await ObjectCheckpoints(objects, shares, clock=clock, keep_s=3600).begin("a", "acme", CUBES)
+    with pytest.raises(PlatformError, match="MEMPORIUM_OBJECTS_URL"):
+        await refusing.begin("a", "acme", CUBES)
+    assert not objects.objects
+    together = ObjectCheckpoints(objects, shares, clock=clock, keep_s=3600, known=shares.known)
+    assert await together.begin("a", "acme", CUBES)
+    assert not await together.begin("a", "acme", CUBES)
+
+
+async def test_each_vault_of_a_training_is_asked(stored):
+    _, objects, clock, shares, _ = stored
+    asked = []
+
+    async def known(vault, training):
+        asked.append((vault, training))
+        return await shares.known(vault, training)
+
+    states = ObjectCheckpoints(objects, shares, clock=clock, keep_s=3600, known=known)
+    other = "orgs/acme/vaults/other"
+    assert await states.begin("a", "acme", [*CUBES, f"{other}/cubes/one"])
+    assert asked == [(VAULT, "a"), (other, "a")]
+    assert not await shares.known(VAULT, "b")
+    assert not await shares.known("orgs/acme/vaults/third", "a")
+
+
+async def test_a_memory_forgotten_at_that_moment_is_no_matter_of_stores(stored):
+    _, objects, clock, shares, _ = stored
+
+    async def forgets(vault, _training):
+        await shares.destroy(vault, None)
+        return False
+
+    states = ObjectCheckpoints(objects, shares, clock=clock, keep_s=3600, known=forgets)
+    assert await states.begin("a", "acme", CUBES)
+    with pytest.raises(PlatformError, match="forgotten"):
+        await states.check("a")

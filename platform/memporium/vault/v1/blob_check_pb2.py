@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#memporium/vault/v1/blob_check.proto\x12\x12memporium.vault.v1\x1a\x1fgoogle/api/field_behavior.proto\"8\n\x11\x43heckBlobsRequest\x12\x13\n\x05vault\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x0e\n\x06sha256\x18\x02 \x03(\t\"8\n\x12\x43heckBlobsResponse\x12\r\n\x05vault\x18\x01 \x01(\t\x12\x13\n\x0bgone_sha256\x18\x02 \x03(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#memporium/vault/v1/blob_check.proto\x12\x12memporium.vault.v1\x1a\x1fgoogle/api/field_behavior.proto\"J\n\x11\x43heckBlobsRequest\x12\x13\n\x05vault\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x0e\n\x06sha256\x18\x02 \x03(\t\x12\x10\n\x08training\x18\x03 \x01(\t\"P\n\x12\x43heckBlobsResponse\x12\r\n\x05vault\x18\x01 \x01(\t\x12\x13\n\x0bgone_sha256\x18\x02 \x03(\t\x12\x16\n\x0etraining_known\x18\x03 \x01(\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,7 +35,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CHECKBLOBSREQUEST'].fields_by_name['vault']._loaded_options = None
   _globals['_CHECKBLOBSREQUEST'].fields_by_name['vault']._serialized_options = b'\342A\001\002'
   _globals['_CHECKBLOBSREQUEST']._serialized_start=92
-  _globals['_CHECKBLOBSREQUEST']._serialized_end=148
-  _globals['_CHECKBLOBSRESPONSE']._serialized_start=150
-  _globals['_CHECKBLOBSRESPONSE']._serialized_end=206
+  _globals['_CHECKBLOBSREQUEST']._serialized_end=166
+  _globals['_CHECKBLOBSRESPONSE']._serialized_start=168
+  _globals['_CHECKBLOBSRESPONSE']._serialized_end=248
 # @@protoc_insertion_point(module_scope)

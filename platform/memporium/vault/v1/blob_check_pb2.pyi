@@ -26,8 +26,11 @@ class CheckBlobsRequest(_message.Message):
 
     VAULT_FIELD_NUMBER: _builtins.int
     SHA256_FIELD_NUMBER: _builtins.int
+    TRAINING_FIELD_NUMBER: _builtins.int
     vault: _builtins.str
     """The vault: `orgs/{org}/vaults/{vault}`."""
+    training: _builtins.str
+    """A training on memories of the vault, by its digest; empty: none is asked about."""
     @_builtins.property
     def sha256(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """SHA-256 of the blobs, hexadecimal; up to 1,000."""
@@ -37,10 +40,11 @@ class CheckBlobsRequest(_message.Message):
         *,
         vault: _builtins.str = ...,
         sha256: _abc.Iterable[_builtins.str] | None = ...,
+        training: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["sha256", b"sha256", "vault", b"vault"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["sha256", b"sha256", "training", b"training", "vault", b"vault"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -54,8 +58,11 @@ class CheckBlobsResponse(_message.Message):
 
     VAULT_FIELD_NUMBER: _builtins.int
     GONE_SHA256_FIELD_NUMBER: _builtins.int
+    TRAINING_KNOWN_FIELD_NUMBER: _builtins.int
     vault: _builtins.str
     """The vault."""
+    training_known: _builtins.bool
+    """Whether the vault finds the keys of that training, and so destroys them with the memories."""
     @_builtins.property
     def gone_sha256(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Blobs that no cube of the vault needs that is in force: forgotten, expired, or of a licence that is not in force."""
@@ -65,10 +72,11 @@ class CheckBlobsResponse(_message.Message):
         *,
         vault: _builtins.str = ...,
         gone_sha256: _abc.Iterable[_builtins.str] | None = ...,
+        training_known: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["gone_sha256", b"gone_sha256", "vault", b"vault"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["gone_sha256", b"gone_sha256", "training_known", b"training_known", "vault", b"vault"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

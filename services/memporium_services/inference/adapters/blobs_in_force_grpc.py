@@ -59,6 +59,19 @@ class GrpcBlobsInForce:
             if stream is not None:
                 stream.cancel()
 
+    async def knows_training(self, vault: str, training: str) -> bool:
+        """Return whether a vault finds the keys of a training, and so destroys them with its memories."""
+        with acting_as(service_principal("inference")):
+            stream = self._channels.stub(VaultServiceStub).CheckBlobs()
+        try:
+            await stream.write(blob_check_pb2.CheckBlobsRequest(vault=vault, training=training))
+            answer = await stream.read()
+        except grpc.aio.AioRpcError as err:
+            raise reason_of(err) from err
+        finally:
+            stream.cancel()
+        return isinstance(answer, blob_check_pb2.CheckBlobsResponse) and answer.training_known
+
 
 def _pieces(digests: list[str]) -> list[list[str]]:
     return [digests[start : start + _AT_ONCE] for start in range(0, len(digests), _AT_ONCE)]

@@ -3,6 +3,9 @@
 A name is a digest and tells nothing. The key of a state stands only as long as every memory does that the training
 uses: what is forgotten cannot be read from it any more, whether or not the training has heard of that. Each object
 begins with the time at which it was kept, so that what nobody came back for can be swept.
+
+That holds where the vaults have the same object store, as they do unless services are apart and each has a folder of
+its own. So a vault is asked whether it finds the shares before anything is kept.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from memporium_platform.errors import PlatformError, Reason
 from memporium_platform.storage.objects.object_store import ObjectNotFoundError, ObjectTooLargeError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from memporium_platform.clock import Clock
     from memporium_platform.crypto.shares import Shares
@@ -31,20 +34,57 @@ _MOST_BYTES = 4 << 30
 class ObjectCheckpoints:
     """`CheckpointStore` over the object store."""
 
-    def __init__(self, objects: ObjectStore, shares: Shares, *, clock: Clock, keep_s: float) -> None:
-        """Keep states sealed under keys made from shares, for at most so long."""
+    def __init__(
+        self,
+        objects: ObjectStore,
+        shares: Shares,
+        *,
+        clock: Clock,
+        keep_s: float,
+        known: Callable[[str, str], Awaitable[bool]] | None = None,
+    ) -> None:
+        """Keep states sealed under keys made from shares, for at most so long.
+
+        Args:
+            objects: Where states are kept.
+            shares: What their keys are made from.
+            clock: The time.
+            keep_s: How long states stay that nobody comes back for.
+            known: Asks a vault by its name whether it finds the shares of a training; None: it does.
+        """
         self._objects, self._shares, self._clock, self._keep_s = objects, shares, clock, keep_s
+        self._known = known
         self._open: dict[str, tuple[bytes, str, tuple[str, ...]]] = {}
 
     async def begin(self, key: str, org: str, cubes: Sequence[str]) -> bool:
-        """Let a training keep its state, or go on from one; return whether it is a new one."""
+        """Let a training keep its state, or go on from one; return whether it is a new one.
+
+        Raises:
+            PlatformError: FAILED_PRECONDITION, where a vault cannot end it by forgetting.
+        """
         found = await self._shares.find(org, key, cubes)
         if found is None:
             await self._objects.delete(state_key(key))
         if (secret := found) is None:
             secret = await self._shares.make(org, key, cubes, now=self._clock.now().timestamp())
+        await self._require_known(key, cubes)
         self._open[key] = (secret, org, tuple(cubes))
         return found is None
+
+    async def _require_known(self, key: str, cubes: Sequence[str]) -> None:
+        for vault in dict.fromkeys(cube.rpartition("/cubes/")[0] for cube in cubes):
+            if self._known is None or await self._known(vault, key):
+                continue
+            if not await self._shares.known(vault, key):
+                # It was forgotten at this very moment, here as there.
+                continue
+            await self.delete(key, cubes)
+            raise PlatformError(
+                Reason.FAILED_PRECONDITION,
+                "the vault service does not find the keys of trainings, so forgetting a memory would not reach them: "
+                "give the vault and inference services one object store (MEMPORIUM_OBJECTS_URL)",
+                metadata={"resource": vault},
+            )
 
     async def check(self, key: str) -> None:
         """Refuse to go on where a memory was forgotten that the training uses.

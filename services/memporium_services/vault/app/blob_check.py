@@ -55,3 +55,7 @@ class BlobCheck:
 
         needed = await rt.db.read(load)
         return [digest for key, digest in keys.items() if key not in needed]
+
+    async def knows(self, vault_name: str, training: str) -> bool:
+        """Return whether the keys of a training on a vault's memories lie where forgetting destroys them."""
+        return bool(training) and await self._rt.shares.known(vault_name, training)
