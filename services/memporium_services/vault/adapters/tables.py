@@ -287,6 +287,19 @@ BRANCHES = Table(
     Index("ix_branches_source", "source_uid"),
 )
 
+# What was removed from the tables, and lies elsewhere still: names of objects, of blobs with their segments, or all.
+LEAVINGS = Table(
+    "leavings",
+    metadata,
+    Column("leaving_id", Text, primary_key=True),
+    Column("org", Text, nullable=False),
+    Column("vault_uid", Text, nullable=False),
+    Column("whole", Boolean, nullable=False),
+    Column("objects", Text, nullable=False),
+    Column("blobs", Text, nullable=False),
+    Column("create_us", BigInteger, nullable=False),
+)
+
 # All that is kept by cube, for forgetting: in this order.
 OF_CUBES = (BLOB_REFS, CUBE_TERMS, UNITS, PAYLOADS, VERSIONS, CUBES)
 OF_VAULTS = (*OF_CUBES, INDEX_TASKS, CHANGES, RELATIONS, MOUNTS, BLOBS, LICENSED_VAULTS, ENDED_MOUNTS, BRANCHES)

@@ -131,6 +131,8 @@ class Applying:
     async def _after(self, applied: Applied) -> None:
         """Bring the indexes up to the changes, and delete the objects of what was forgotten."""
         rt = self._rt
+        if applied.repeated:
+            await self._parts.forgetting.finish([one for result in applied.results for one in result.receipts])
         last: dict[str, tuple[VaultRow, int]] = {}
         for vault, revision, waiting in applied.waiting:
             self._follower.offer(vault.uid, revision, waiting)

@@ -23,7 +23,7 @@ from memporium_services.vault.app.writing import keep_quota
 from memporium_services.vault.domain.rows import BlobRow
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Iterable, Sequence
 
     from sqlalchemy import Connection
 
@@ -184,11 +184,11 @@ class Blobs:
         if offset == end:
             yield b"", offset, row.size_bytes
 
-    async def delete(self, vault_uid: str, blobs: Sequence[BlobRow]) -> None:
-        """Remove blobs' objects."""
-        for blob in blobs:
-            for number in range(blob.segments + 1):
-                await self._rt.objects.delete(_object_key(vault_uid, blob.blob_key, number))
+    async def delete(self, vault_uid: str, blobs: Iterable[tuple[str, int]]) -> None:
+        """Remove the objects of blobs: names, each with the number of segments."""
+        for key, segments in blobs:
+            for number in range(segments + 1):
+                await self._rt.objects.delete(_object_key(vault_uid, key, number))
 
     async def _permit(self, call: Call, vault: VaultRow, cipher: VaultCipher, key: str, action: int) -> None:
         """Ask the licences of the cubes that refer to the blob; one that nobody may see is absent."""
@@ -225,7 +225,7 @@ class Blobs:
     async def _drop(self, vault: VaultRow, key: str, segments: int) -> None:
         """Forget what a wrong upload has stored."""
         await self._rt.db.write(lambda conn: self._rt.store(conn).delete_blobs(vault.uid, [key]))
-        await self.delete(vault.uid, [BlobRow(key, 0, segments, complete=False, update_us=0)])
+        await self.delete(vault.uid, [(key, segments)])
 
     def _check(self, digest: Digest, field: str) -> None:
         if len(digest.sha256) != _HEX_CHARS or set(digest.sha256) - set("0123456789abcdef"):

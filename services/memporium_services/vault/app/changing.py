@@ -14,6 +14,7 @@ from memporium_platform.errors import PlatformError, Reason, denied, etag_mismat
 from memporium_services.vault.app import codec, content
 from memporium_services.vault.app.columns import band_tokens, columns_of, same_token, unit_works, words_of
 from memporium_services.vault.app.drafting import vectors_for
+from memporium_services.vault.app.leavings import archive_key
 from memporium_services.vault.app.plans import Plan, StaleError, apply_plan
 from memporium_services.vault.app.reading import (
     condition_of,
@@ -100,6 +101,7 @@ class Changer:
             try:
                 row, revision, waiting = await self._write(call, vault, cube_id, plan, failure, edit)
             except StaleError:
+                await self._take_back(vault, plan)
                 continue
             if waiting is not None:
                 self._follower.offer(vault.uid, revision, waiting)
@@ -108,6 +110,21 @@ class Changer:
                 await self._rt.objects.delete(plan.drop_object)
             return codec.cube_of(vault, row, cipher), revision
         raise PlatformError(Reason.CONFLICT, f"{name} is changed too often", metadata={"resource": name})
+
+    async def _take_back(self, vault: VaultRow, plan: Plan | None) -> None:
+        """Delete the object of a payload whose cube was forgotten while it went to the archive tier."""
+        if plan is None or plan.moved is None or not plan.moved.object_key:
+            return
+        key = (plan.moved.cube_id, plan.moved.payload_version)
+        there = await self._rt.db.read(
+            lambda conn: (
+                (store := self._rt.store(conn)).uids_of(vault.uid, [key[0]]).get(key[0]) == plan.old.uid
+                and bool(store.payloads(vault.uid, [key]))
+            )
+        )
+        if not there:
+            # Nobody can need it: the uid never comes again.
+            await self._rt.objects.delete(plan.moved.object_key)
 
     async def plan(self, call: Call, vault: VaultRow, cipher: VaultCipher, cube_id: str, edit: Edit) -> Plan:
         """Compute a change from the cube as it is now; `apply_plan` writes it, unless the cube has moved on by then.
@@ -172,8 +189,7 @@ class Changer:
         rt = self._rt
         keys = [(row.cube_id, row.payload_version)]
         payload = (await rt.db.read(lambda conn: rt.store(conn).payloads(vault.uid, keys)))[keys[0]]
-        name = cipher.object_name("payload", row.uid, str(row.payload_version))
-        key = f"vaults/{vault.uid}/archive/{name}"
+        key = archive_key(cipher, vault.uid, row.uid, row.payload_version)
         await rt.objects.put(key, payload.body_sealed, size_bytes=len(payload.body_sealed))
         return replace(row, tier=ARCHIVE), replace(payload, body_sealed=b"", object_key=key)
 

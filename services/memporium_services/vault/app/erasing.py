@@ -1,12 +1,12 @@
 """Erases vaults for good, and their keys with them; a signed receipt stays.
 
-The order matters. The transaction removes every row and writes the receipt; then the index, the key and the objects go.
-What a crash leaves of the latter is unreachable, and swept.
+The order matters. The transaction removes every row, writes the receipt, and notes that all else is to be deleted; then
+the index, the key and the objects go. What a crash leaves of the latter is done by the sweep, or by the same call, made
+again (`leavings`).
 """
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from memporium.vault.v1.cubes_pb2 import Receipt
 from memporium_platform import audit, idempotency, names
 from memporium_platform.errors import PlatformError, Reason, etag_mismatch, not_found
 from memporium_services.vault.app.forgetting_branches import any_vault, refuse_branched
+from memporium_services.vault.app.leavings import leaving_of
 from memporium_services.vault.app.reading import condition_of
 from memporium_services.vault.app.receipts import ERASE_VAULT, LICENCE_ENDED, receipt_of, sign
 from memporium_services.vault.app.vaults import vault_etag
@@ -61,7 +62,7 @@ class Erasing:
 
     async def drop_unfilled(self, vault: VaultRow, *, idle_since_us: int | None = None) -> None:
         """Remove a branch that came to nothing before anybody was told of it, unless it was gone on with since."""
-        rt = self._rt
+        rt, leaving_id = self._rt, self._rt.new_id()
 
         def run(conn: Connection) -> Removed | None:
             store = rt.store(conn)
@@ -70,7 +71,9 @@ class Erasing:
                 return None
             # The same request again begins anew.
             idempotency.forget(conn, vault.uid)
-            return store.delete_vault(vault.uid)
+            removed = store.delete_vault(vault.uid)
+            store.note_leaving(leaving_of(vault, leaving_id, removed, rt.now_us(), whole=True))
+            return replace(removed, receipt_id=leaving_id)
 
         removed = await rt.db.write(run)
         if removed is not None:
@@ -100,12 +103,15 @@ class Erasing:
             if kind == ERASE_VAULT:
                 refuse_branched(store, vault, rt.settings.max_vaults)
             unfilled = [(one, store.delete_vault(one.uid)) for one in store.branches_from(vault.uid, filling=True)]
+            for one, removed in unfilled:
+                store.note_leaving(leaving_of(one, f"{receipt_id}.{one.uid}", removed, now_us, whole=True))
             held = [row for row in store.select_held(vault.uid) if kind != LICENCE_ENDED]
             for row in held:
                 step(condition_of(row, now_us), Trigger.FORGET, resource=f"{name}/cubes/{row.cube_id}")
             if ended is not None:
                 store.end_pack(replace(ended, receipt=f"orgs/{org}/receipts/{receipt_id}"), vault.uid)
             removed = store.delete_vault(vault.uid)
+            store.note_leaving(leaving_of(vault, receipt_id, removed, now_us, whole=True))
             receipt = receipt_of(vault, kind, receipt_id, call, now_us, removed)
             receipt.key_destroyed = True
             receipt.training_states = trainings
@@ -113,7 +119,8 @@ class Erasing:
             store.insert_receipt(org, receipt_id, receipt.SerializeToString(), now_us)
             details = {"receipt": receipt.name, "cubes": str(len(removed.cube_ids)), "reason": reason}
             audit.record_in(conn, call, resource=name, details=details)
-            return receipt, [*unfilled, (vault, removed)]
+            gone = [*unfilled, (vault, removed)]
+            return receipt, [(one, replace(its, receipt_id=receipt_id)) for one, its in gone]
 
         def recall(conn: Connection, kept_id: str) -> tuple[Receipt, list[tuple[VaultRow, Removed]]]:
             return Receipt.FromString(rt.store(conn).receipt(org, kept_id) or b""), []
@@ -127,13 +134,11 @@ class Erasing:
             await self._destroy(one, removed)
         if gone:
             await self._forgetting.scrub()
+        else:
+            await self._forgetting.finish([receipt])
         return receipt
 
     async def _destroy(self, vault: VaultRow, removed: Removed) -> None:
         """Remove what is left of a vault whose rows are gone."""
-        rt = self._rt
-        await asyncio.to_thread(rt.indexes.destroy, vault.uid)
         self._follower.forget(vault.uid)
-        await rt.keys.destroy_vault_key(vault.org, vault.uid)
-        rt.forget_cipher(vault.uid)
         await self._forgetting.clean(vault, removed)

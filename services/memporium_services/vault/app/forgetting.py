@@ -1,7 +1,8 @@
 """Forgets for good: rows, versions, units, index entries, blobs and archived payloads go; a signed receipt stays.
 
-The order matters. The transaction removes every row and writes the receipt; then the index and the objects. What a
-crash leaves of the latter is unreachable, and swept. Whole vaults: `erasing`.
+The order matters. The transaction removes every row, writes the receipt, and notes which objects are to be deleted;
+then the index and the objects. What a crash leaves of the latter is done by the sweep, or by the same call, made again
+(`leavings`). Whole vaults: `erasing`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from memporium_services.vault.app import codec
 from memporium_services.vault.app.derivations import lineage_of, lineage_since, made_from, near_duplicates
 from memporium_services.vault.app.forget_asked import Chosen, ForgetAsked, Forgotten
 from memporium_services.vault.app.forgetting_branches import forget_in_branches, take_out, take_out_of_filling
+from memporium_services.vault.app.leavings import Leavings, archived_keys, leaving_of
 from memporium_services.vault.app.plans import StaleError
 from memporium_services.vault.app.reading import condition_of, find_cubes, reader_of
 from memporium_services.vault.app.receipts import FORGET, LICENCE_ENDED, receipt_of, sign
@@ -54,7 +56,7 @@ class Forgetting:
         """Work on these ports."""
         self._rt = rt
         self._follower = follower
-        self._blobs = blobs
+        self._leavings = Leavings(rt, blobs)
         self._uses = uses
 
     async def forget(self, call: Call, parent: str, asked: ForgetAsked) -> Forgotten:
@@ -199,6 +201,8 @@ class Forgetting:
         )
         if removed is not None:
             await self.clean(vault, removed)
+        else:
+            await self.finish([one for one in (forgotten.receipt, *forgotten.branch_receipts) if one is not None])
         if waiting is not None:
             self._follower.offer(vault.uid, forgotten.revision, waiting)
             await self._follower.follow(vault, forgotten.revision)
@@ -232,9 +236,12 @@ class Forgetting:
                 step(condition_of(row, now_us), trigger, resource=prefix + row.cube_id)
             digests = [codec.cube_of(vault, row, cipher).content_digest for row in rows]
             similar = [prefix + one for one in near_duplicates(store, vault.uid, [row.cube_id for row in rows])]
-            behind = take_out_of_filling(store, vault, [row.cube_id for row in rows], known, now_us=now_us)
+            ids = [row.cube_id for row in rows]
+            behind = take_out_of_filling(store, vault, ids, known, receipt_id=receipt_id, now_us=now_us)
+            archived = archived_keys(store, cipher, vault.uid, ids)
             removed, revision, waiting = take_out(store, fresh, rows, now_us=now_us)
-            removed = replace(removed, branches=behind)
+            store.note_leaving(leaving_of(vault, receipt_id, removed, now_us, more=archived))
+            removed = replace(removed, branches=behind, receipt_id=receipt_id)
             receipt = receipt_of(vault, kind, receipt_id, call, now_us, removed)
             receipt.derived = len(chosen.parents)
             receipt.training_states = trainings
@@ -265,13 +272,21 @@ class Forgetting:
         self._rt.forget_opened(vault.uid)
         # Once more: a training may have begun just before the transaction.
         await self._rt.shares.destroy(vault.name, [f"{vault.name}/cubes/{one}" for one in removed.cube_ids])
-        for object_key in removed.object_keys:
-            await self._rt.objects.delete(object_key)
-        await self._blobs.delete(vault.uid, removed.blobs)
+        await self._leavings.finish(removed.receipt_id)
         for branch in removed.branches:
             # It may have been given up since.
             with suppress(PlatformError):
                 await self._follower.repair(branch)
+
+    async def finish(self, receipts: Sequence[Receipt]) -> None:
+        """Delete what receipts tell of, as far as a crash left it."""
+        for receipt in receipts:
+            await self._leavings.finish(receipt.name.rpartition("/")[2])
+
+    async def finish_old(self) -> None:
+        """Delete what a crash left, long ago."""
+        if await self._leavings.finish_old():
+            await self.scrub()
 
     async def receipt(self, name: str) -> Receipt:
         """Return a receipt.

@@ -9,6 +9,7 @@ from memporium_platform.errors import PlatformError, Reason
 from memporium_services.vault.app.derivations import lineage_of, lineage_since, made_from
 from memporium_services.vault.app.follower import Waiting
 from memporium_services.vault.app.forget_asked import Chosen
+from memporium_services.vault.app.leavings import leaving_of
 from memporium_services.vault.app.plans import StaleError
 from memporium_services.vault.app.reading import condition_of
 from memporium_services.vault.app.retention import settings_of
@@ -48,7 +49,13 @@ class Remover(Protocol):
 
 
 def take_out_of_filling(
-    store: Store, vault: VaultRow, cube_ids: Sequence[str], known: frozenset[str] | None, *, now_us: int
+    store: Store,
+    vault: VaultRow,
+    cube_ids: Sequence[str],
+    known: frozenset[str] | None,
+    *,
+    receipt_id: str,
+    now_us: int,
 ) -> tuple[VaultRow, ...]:
     """Remove cubes from branches of a vault that are not whole yet, within the transaction that removes them there.
 
@@ -65,7 +72,9 @@ def take_out_of_filling(
     behind = []
     for branch in store.branches_from(vault.uid, filling=True):
         rows = list(store.cubes(branch.uid, cube_ids).values())
-        _, revision, waiting = take_out(store, branch, rows, now_us=now_us)
+        removed, revision, waiting = take_out(store, branch, rows, now_us=now_us)
+        if removed.object_keys or removed.blobs:
+            store.note_leaving(leaving_of(branch, f"{receipt_id}.{branch.uid}", removed, now_us))
         if waiting is not None:
             behind.append(replace(branch, revision=revision, index_revision=revision))
     return tuple(behind)

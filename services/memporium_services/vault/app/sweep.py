@@ -174,7 +174,7 @@ class Sweep:
         if orphans:
             keys = [blob.blob_key for blob in orphans]
             await rt.db.write(lambda conn: rt.store(conn).delete_blobs(vault.uid, keys))
-            await self._blobs.delete(vault.uid, orphans)
+            await self._blobs.delete(vault.uid, [(blob.blob_key, blob.segments) for blob in orphans])
         return len(orphans)
 
     async def _compact(self, vault: VaultRow) -> None:
@@ -188,7 +188,7 @@ class Sweep:
             await rt.db.write(lambda conn: rt.store(conn).drop_tasks(vault.uid, through=tasks))
 
     async def _leavings(self) -> None:
-        """Drop imports and branches that were cut off, and request ids that are past their time."""
+        """Drop imports and branches that were cut off, what is left of forgetting, and old request ids."""
         rt = self._rt
         now = rt.clock.now()
         oldest_us = rt.now_us() - _DEAD_IMPORT_US
@@ -197,4 +197,5 @@ class Sweep:
         idle_us = rt.now_us() - round(rt.settings.branch_idle_s * 1_000_000)
         for branch in await rt.db.read(lambda conn: rt.store(conn).idle_branches(idle_us)):
             await self._erasing.drop_unfilled(branch, idle_since_us=idle_us)
+        await self._forgetting.finish_old()
         await rt.db.write(lambda conn: idempotency.sweep(conn, now=now))

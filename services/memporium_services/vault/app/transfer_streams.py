@@ -18,6 +18,7 @@ from memporium_services.vault.app.arriving import There, choose, look_at, there
 from memporium_services.vault.app.drafting import Origin, draft_cubes
 from memporium_services.vault.app.embedding_uses import EmbedUses
 from memporium_services.vault.app.importing import Import, drop_hidden, publish, stage
+from memporium_services.vault.app.leavings import leaving_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -81,8 +82,7 @@ class TransferStreams:
         # What an earlier call of the same request took in was counted by that one.
         await (embeds.lease.release() if removed is None else embeds.lease.commit())
         if removed is not None:
-            left = replace(removed, object_keys=removed.object_keys + work.objects)
-            await self._forgetting.clean(vault, left)
+            await self._forgetting.clean(vault, removed)
         if waiting is not None:
             self._follower.offer(vault.uid, counts.revision, waiting)
             await self._follower.follow(vault, counts.revision)
@@ -105,7 +105,9 @@ class TransferStreams:
         now_us = rt.now_us()
 
         def run(conn: Connection) -> tuple[Removed | None, Waiting | None, str]:
-            done = publish(rt.store(conn), vault, work, now_us=now_us)
+            store = rt.store(conn)
+            done = publish(store, vault, work, now_us=now_us)
+            store.note_leaving(leaving_of(vault, work.import_id, done.removed, now_us, more=work.objects))
             details = {"cubes": str(done.cubes), "removed": str(done.gone)}
             audit.record_in(conn, call, resource=vault.name, details=details)
             kept = {
@@ -115,7 +117,7 @@ class TransferStreams:
                 "embedded": counts.embedded,
                 "revision": done.revision,
             }
-            return done.removed, done.waiting, orjson.dumps(kept).decode()
+            return replace(done.removed, receipt_id=work.import_id), done.waiting, orjson.dumps(kept).decode()
 
         def recall(_conn: Connection, kept: str) -> tuple[Removed | None, Waiting | None, str]:
             return None, None, kept

@@ -319,11 +319,32 @@ class BlobRow:
 
 
 @dataclass(frozen=True, slots=True)
+class LeavingRow:
+    """What is still to be deleted of what was removed.
+
+    Attributes:
+        leaving_id: Id of the receipt, and a number where there are several.
+        whole: All that there is of the vault, its key too.
+        objects: Names of objects.
+        blobs: Names of blobs, each with the number of its segments.
+    """
+
+    leaving_id: str
+    org: str
+    vault_uid: str
+    whole: bool
+    objects: tuple[str, ...]
+    blobs: tuple[tuple[str, int], ...]
+    create_us: int
+
+
+@dataclass(frozen=True, slots=True)
 class Removed:
     """What forgetting took away: counts, the objects that are to be deleted, and what the receipt lists.
 
     Attributes:
         branches: Branches that are not whole yet, from which it went too: their indexes are behind.
+        receipt_id: By which it was noted what is to be deleted; "": nothing is.
     """
 
     cube_ids: tuple[str, ...] = ()
@@ -335,3 +356,4 @@ class Removed:
     blobs: tuple[BlobRow, ...] = ()
     content_digests: tuple[str, ...] = field(default=())
     branches: tuple[VaultRow, ...] = ()
+    receipt_id: str = ""

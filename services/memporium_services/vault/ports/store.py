@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from memporium_services.vault.ports.branch_store import BranchStore
+from memporium_services.vault.ports.leaving_store import LeavingStore
 from memporium_services.vault.ports.past_store import PastStore
 from memporium_services.vault.ports.unit_store import UnitStore
 
@@ -317,7 +318,7 @@ class LicenceStates(Protocol):
         ...
 
 
-class Store(VaultStore, CubeStore, PastStore, UnitStore, LicenceStates, BranchStore, Protocol):
+class Store(VaultStore, CubeStore, PastStore, UnitStore, LicenceStates, BranchStore, LeavingStore, Protocol):
     """Everything, bound to one connection; `tokens` gives the keyed form of words for selections."""
 
     @property
