@@ -112,10 +112,12 @@ async def _fill(stub: Any, org: str, corpus: Corpus, facts: int) -> tuple[float,
 async def _remember(server: Server, org: str, vault: str) -> dict[str, float]:
     """Return how many turns of a dialogue are remembered a second, formation and embedding included."""
     channel, plain = server.channel(org)
-    corpus, began, began_cpu = Corpus(97), time.perf_counter(), server.cpu_s()
+    # Other turns each time: what is said again is not kept again.
+    moment = time.time_ns()
+    corpus, began, began_cpu = Corpus(moment % (1 << 32)), time.perf_counter(), server.cpu_s()
 
     async def turns() -> AsyncIterator[RememberRequest]:
-        yield RememberRequest(header=RememberHeader(parent=f"orgs/{org}/vaults/{vault}", session="one"))
+        yield RememberRequest(header=RememberHeader(parent=f"orgs/{org}/vaults/{vault}", session=str(moment)))
         for number in range(TURNS):
             turn = Turn(id=str(number), speaker=("Ada", "Bo")[number % 2], text=corpus.text())
             turn.time.FromSeconds(1_700_000_000 + 60 * number)
@@ -145,9 +147,11 @@ async def _remembered(server: Server, data: Path, org: str) -> dict[str, Any]:
     note = data / "remembered.json"
     if not note.exists():
         channel, plain = server.channel(org)
-        await VaultServiceStub(channel).CreateVault(api.CreateVaultRequest(parent=f"orgs/{org}", vault_id="turns"))
+        # Named by the time: whoever takes the note away has it measured again.
+        fresh = f"turns-{time.time_ns()}"
+        await VaultServiceStub(channel).CreateVault(api.CreateVaultRequest(parent=f"orgs/{org}", vault_id=fresh))
         await plain.close()
-        figures = {"remember": await _remember(server, org, "turns")}
+        figures = {"remember": await _remember(server, org, fresh)}
         figures["remember_at_size"] = await _remember(server, org, "v")
         note.write_text(json.dumps(figures))
     return dict(json.loads(note.read_text()))
