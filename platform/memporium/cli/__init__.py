@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from memporium.cli import _failure, _output
+from memporium.cli import _failure, _output, _terminal
 from memporium.cli._context import Session, find_key
 from memporium.client import MemporiumError
 
@@ -141,9 +141,11 @@ def main() -> None:
     """Run the command line; a refusal is one line and exit status 1, never a stack trace."""
     given = sys.argv[1:]
     as_json = _JSON in given
+    _terminal.fit_output(as_json=as_json)
     # People write these behind the command, where they think of them.
     arguments = sorted(given, key=lambda one: one not in {_JSON, _NAMES})
     try:
+        arguments = _terminal.readable(arguments)
         status = add_commands()(args=arguments, prog_name="memporium", standalone_mode=False)
     except MemporiumError as error:
         status = _failure.refused(error, address=_address(arguments), as_json=as_json)
