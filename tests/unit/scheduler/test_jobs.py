@@ -55,6 +55,17 @@ def test_a_success_clears_the_failure_of_an_earlier_attempt():
     assert (job.attempts, job.error, job.error_reason, job.start_time) == (2, "", "", NOW)
 
 
+def test_a_job_that_is_done_has_done_all_of_its_steps():
+    begun = _job().begin(NOW).report(1, 2, "the second")
+    assert (begun.completed, begun.total) == (1, 2)
+    assert (begun.succeed(NOW, {}).completed, begun.cancel(NOW).completed, begun.fail(NOW, "x", "y").completed) == (
+        2,
+        1,
+        1,
+    )
+    assert _job().begin(NOW).report(3, 0, "as many as there are").succeed(NOW, {}).completed == 3
+
+
 def test_steps_keep_their_idempotency_ids_across_attempts_and_differ_from_each_other():
     job = _job()
     assert job.request_id("a") == job.begin(NOW).request_id("a")

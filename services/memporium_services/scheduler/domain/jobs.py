@@ -128,8 +128,9 @@ class Job:
         return replace(self._move(JobState.RUNNING), completed=completed, total=total, message=message)
 
     def succeed(self, now: datetime, result: Mapping[str, str]) -> Job:
-        """Return the job, done."""
-        return replace(self._move(JobState.SUCCEEDED), end_time=now, result=dict(result), error="", error_reason="")
+        """Return the job, done, with all of its steps: the last is reported as it begins."""
+        done, whole = self._move(JobState.SUCCEEDED), max(self.completed, self.total)
+        return replace(done, end_time=now, completed=whole, result=dict(result), error="", error_reason="")
 
     def fail(self, now: datetime, reason: str, error: str) -> Job:
         """Return the job, given up."""
