@@ -196,6 +196,8 @@ _FUNCTIONS_BY_NAME = {
     "title": str.title,
     "nindent": _nindent,
     "toYaml": lambda value: yaml.safe_dump(value, default_flow_style=False).rstrip("\n"),
+    "gt": lambda one, other: one > other,
+    "int": int,
     "ne": lambda one, other: one != other,
     "not": lambda value: not value,
     "dict": lambda *pairs: dict(zip(pairs[::2], pairs[1::2], strict=True)),

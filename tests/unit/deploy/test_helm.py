@@ -109,6 +109,23 @@ def test_the_operators_key_outlives_its_pod():
     assert workloads()["governance"]["spec"]["volumeClaimTemplates"]
 
 
+def test_drains_take_replicas_one_by_one_and_are_never_blocked():
+    budgets = {one["metadata"]["labels"]["app.kubernetes.io/component"]: one for one in documents("disruption.yaml")}
+    found = workloads()
+    assert set(budgets) == {service for service, workload in found.items() if workload["spec"]["replicas"] > 1}
+    assert budgets
+    for service, budget in budgets.items():
+        assert budget["spec"]["maxUnavailable"] == 1
+        assert budget["spec"]["selector"] == found[service]["spec"]["selector"]
+
+
+def test_a_pod_has_time_to_end_its_calls():
+    for workload in workloads().values():
+        ends = container(workload)["lifecycle"]["preStop"]["exec"]["command"]
+        given = workload["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
+        assert given > int(ends[1]) + PlatformSettings().grace_s
+
+
 def test_the_gateway_routes_every_service_by_its_grpc_name():
     from memporium.client._methods import service_descriptor
 
