@@ -229,7 +229,9 @@ async def test_eight_bits_are_half_the_size_and_mount(world):
 async def test_a_double_name_or_a_wrong_form_is_refused(world):
     request = convert_pb2.BuildActivationRequest(parent=world.parent, cubes=world.cubes, model=MODEL)
     made = (await last(world.inference.BuildActivation(request))).result.cube.name
-    assert (await refusal(generate(world.inference, world.cubes[:1] * 2))).reason is Reason.INVALID_FIELD
+    for mounts in (world.cubes[:1] * 2, ["nonsense"]):
+        error = await refusal(generate(world.inference, mounts))
+        assert (error.reason, [field.field for field in error.fields]) == (Reason.INVALID_FIELD, ["mounts"])
     wrong_form = convert_pb2.BuildActivationRequest(parent=world.parent, cubes=[made], model=MODEL)
     assert (await refusal(last(world.inference.BuildActivation(wrong_form)))).reason is Reason.INVALID_FIELD
 

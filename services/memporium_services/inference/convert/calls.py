@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from memporium.inference.v1 import convert_pb2, generate_pb2, model_pb2
+from memporium_platform import names
 from memporium_platform.errors import invalid
 from memporium_services.inference.convert.reports import limits_of
 from memporium_services.inference.domain.admission import AdmissionLimits
@@ -168,6 +169,10 @@ def _convert_call(
 def _cubes(cubes: Sequence[str], field: str, settings: InferenceSettings) -> tuple[str, ...]:
     if len(cubes) > settings.max_mounts:
         raise invalid(field, f"are {len(cubes)}; at most {settings.max_mounts} in one call")
+    for cube in cubes:
+        names.CUBE.parse(cube, field)
+    if len(set(cubes)) != len(cubes):
+        raise invalid(field, "each cube can be named once")
     return tuple(cubes)
 
 

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from memporium_services.inference.adapters.generators.kv_files import Stored
-    from memporium_services.inference.adapters.generators.torch_cache import PreallocatedCache
 
 # Scores that are held at once, of one head: 4 MiB, within the processor's last cache.
 _MOST_SCORES = 1 << 20
@@ -104,7 +103,7 @@ def works(model: Any, new_cache: Any, read: Any, store: Any) -> bool:
     config = model.config.get_text_config()
     if model.device.type != "cpu" or model.dtype != torch.float32 or getattr(config, "sliding_window", None):
         return False
-    whole: PreallocatedCache = new_cache(_TRIED_PREFIX + _TRIED_TAIL)
+    whole = new_cache(_TRIED_PREFIX + _TRIED_TAIL)
     read([_TRIED_TOKEN] * _TRIED_PREFIX, whole)
     prefix: Sequence[tuple[Stored, Stored]] = [
         (store(layer.keys[0].clone()), store(layer.values[0].clone())) for layer in whole.layers

@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 # Tokens of a prompt that are read at once while others work on the model, and while none does.
 _CROWDED_PIECE_TOKENS, _LONE_PIECE_TOKENS = 128, 512
+# torch's error where a GPU is full; torch itself is not imported here.
+_OUT_OF_MEMORY = "OutOfMemoryError"
 
 
 class TransformersGenerator:
@@ -261,6 +263,11 @@ class TransformersGenerator:
         try:
             while (item := await outlet.get()) is not None:
                 yield item
+        except RuntimeError as err:
+            if type(err).__name__ != _OUT_OF_MEMORY:
+                raise
+            message = f"the device of model {self.info.name} has no memory left for this request beside the others"
+            raise PlatformError(Reason.OVERLOADED, message, metadata={"model": self.info.name}) from err
         finally:
             await outlet.cancel()
 
