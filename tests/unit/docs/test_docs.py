@@ -86,3 +86,13 @@ def test_tests_that_the_threat_model_names_exist():
     assert named
     for one in named:
         assert (ROOT / "tests" / one).exists(), one
+
+
+def test_figures_of_the_readme_are_those_of_the_benchmarks():
+    def figures(text):
+        return set(re.findall(r"(?<![\w.,])(?:\d[\d,]*)?\.?\d+(?![\w])", text))
+
+    table = (ROOT / "README.md").read_text(encoding="utf-8").split("## Measured")[1].split("\n## ")[0]
+    shown = figures("\n".join(line for line in table.splitlines() if line.startswith("|")))
+    assert len(shown) > 30
+    assert shown - figures((ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")) == set()
