@@ -41,12 +41,14 @@ from memporium.vault.v1 import vault_pb2, vault_service_pb2
 from memporium.vault.v1.vault_service_pb2_grpc import VaultServiceStub
 from support.contradictions import CLEAN, EARLY, LEFT, POISONED, REPEATED, UPDATED_THEN_POISONED, history
 from support.platform import running_platform
+from support.statements import FURTHER, UNSEEN
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
     from datetime import datetime
 
     from support.contradictions import History, Pair, Said
+    from support.phrasings import Phrasings
 
 SESSION_TURNS = 8
 AT_ONCE = 4
@@ -241,7 +243,7 @@ def _by_list(asked: list[Asked]) -> dict[str, object]:
 
 
 async def measure(
-    seed: int, subjects: int, model: str, *, fresh: bool = False, unseen: bool = False
+    seed: int, subjects: int, model: str, *, fresh: bool = False, unseen: Mapping[str, Phrasings] | None = None
 ) -> dict[str, object]:
     """Run a history; return the figures."""
     made = history(seed, subjects=subjects, attributes=4, fresh=fresh, unseen=unseen)
@@ -286,7 +288,8 @@ def main() -> None:
     styles = max(subjects // 2, 12)
     if not asked.only_first:
         figures["other_styles"] = uvloop.run(measure(asked.seed, styles, asked.model, fresh=True))
-        figures["never_shown"] = uvloop.run(measure(asked.seed, styles, asked.model, unseen=True))
+        figures["never_shown"] = uvloop.run(measure(asked.seed, styles, asked.model, unseen=UNSEEN))
+        figures["by_another"] = uvloop.run(measure(asked.seed, styles, asked.model, unseen=FURTHER))
     settings = {"seed": asked.seed, "subjects": subjects, "model": asked.model}
     text = json.dumps({"benchmark": "contradiction", "quick": asked.quick, **settings, **figures})
     if asked.out:

@@ -76,7 +76,13 @@ class History:
 
 
 def history(
-    seed: int, *, subjects: int, attributes: int, held_share: float = 0.35, fresh: bool = False, unseen: bool = False
+    seed: int,
+    *,
+    subjects: int,
+    attributes: int,
+    held_share: float = 0.35,
+    fresh: bool = False,
+    unseen: Mapping[str, words.Phrasings] | None = None,
 ) -> History:
     """Return a history.
 
@@ -87,7 +93,7 @@ def history(
         held_share: Share of the pairs whose statements are in phrasings that were held back.
         fresh: All statements are in phrasings of other styles instead, half of them held back, some on attributes that no list names; sources of
             poison also repeat themselves, and speak first.
-        unseen: As `fresh`, but all in phrasings that the reader was never shown.
+        unseen: As `fresh`, but all in these phrasings.
     """
     rng = Random(seed)
     everyone = [f"{first} {last}" for first in words.FIRST_NAMES for last in words.LAST_NAMES]
@@ -95,12 +101,12 @@ def history(
     projects = [
         f"{words.PROJECTS[i % len(words.PROJECTS)]} {1 + i // len(words.PROJECTS)}" for i in range(subjects // 6)
     ]
-    unlisted = [name for name in words.UNSEEN if not words.is_listed(name)] if unseen else words.UNLISTED
+    unlisted = [name for name in unseen if not words.is_listed(name)] if unseen else words.UNLISTED
     personal = (*words.PERSONAL, *(unlisted if fresh or unseen else ()))
     wanted = [(person, name) for person in people for name in rng.sample(personal, attributes)]
     wanted += [(project, name) for project in projects for name in ("deadline", "budget")]
     if unseen:
-        held, seen, held_share = words.UNSEEN, words.UNSEEN, 1.0
+        held, seen, held_share = unseen, unseen, 1.0
     elif fresh:
         held, seen, held_share = words.LATER, {**words.FRESH, **words.UNLISTED}, 0.5
     else:
@@ -165,7 +171,7 @@ def _say(
     speaker = {"tool": "search", "assistant": "Assistant"}.get(
         role, f"Lead of {pair.subject}" if project else pair.subject
     )
-    held = any(phrasings is one for one in (words.HELD, words.LATER, words.UNSEEN))
+    held = any(phrasings is one for one in (words.HELD, words.LATER, words.UNSEEN, words.FURTHER))
     pair.said.append(Said(pair, value, text, role, speaker, day, held))
 
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from support.fresh_phrasings import FRESH, TOPICS, UNLISTED
 from support.fresh_phrasings import QUESTIONS as _FRESH_QUESTIONS
+from support.further_phrasings import FURTHER
+from support.further_phrasings import QUESTIONS as _FURTHER_QUESTIONS
 from support.later_phrasings import LATER
 from support.phrasings import HELD, SEEN, Phrasings
 from support.unseen_phrasings import COFFEES, UNSEEN
@@ -18,6 +20,7 @@ __all__ = [
     "CITIES",
     "FIRST_NAMES",
     "FRESH",
+    "FURTHER",
     "HELD",
     "HOBBIES",
     "LAST_NAMES",
@@ -182,7 +185,7 @@ QUESTIONS = {
 }
 PERSONAL = tuple(name for name in QUESTIONS if name not in {"deadline", "budget"})
 _LISTED = frozenset(QUESTIONS)
-QUESTIONS |= _FRESH_QUESTIONS | _UNSEEN_QUESTIONS
+QUESTIONS |= _FRESH_QUESTIONS | _UNSEEN_QUESTIONS | _FURTHER_QUESTIONS
 
 
 def is_listed(attribute: str) -> bool:
@@ -208,6 +211,9 @@ def _value(rng: Random, attribute: str, subject: str) -> str:
         "email": lambda: _email(rng, subject),
         "manager": lambda: f"{rng.choice(FIRST_NAMES)} {rng.choice(LAST_NAMES)}",
         "physio": lambda: f"{rng.choice(FIRST_NAMES)} {rng.choice(LAST_NAMES)}",
+        "landlord": lambda: f"{rng.choice(FIRST_NAMES)} {rng.choice(LAST_NAMES)}",
+        "piano teacher": lambda: f"{rng.choice(FIRST_NAMES)} {rng.choice(LAST_NAMES)}",
+        "gate code": lambda: f"{rng.randrange(1000, 10_000)}",
         "godmother": lambda: f"{rng.choice(FIRST_NAMES)} {rng.choice(LAST_NAMES)}",
         "parking bay": lambda: f"{rng.choice('ABCD')}{rng.randrange(1, 60)}",
         "bedtime": lambda: f"{rng.randrange(6, 12)}:{rng.randrange(10, 60)} pm",
