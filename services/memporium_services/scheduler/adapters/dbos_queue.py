@@ -9,10 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from concurrent.futures import CancelledError
+from itertools import count
 from typing import TYPE_CHECKING
 
+import structlog
 from dbos import DBOS, DBOSConfig, SetEnqueueOptions, SetWorkflowID
+from sqlalchemy.exc import OperationalError
+
+from memporium_platform.errors import PlatformError
+from memporium_services.scheduler.domain.jobs import retry_delay_s
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -21,6 +28,8 @@ if TYPE_CHECKING:
     from memporium_services.scheduler.settings import SchedulerSettings
 
     Attempt = Callable[[str, str], Awaitable[float | None]]
+
+_log = structlog.get_logger(__name__)
 
 _QUEUE = "memporium-jobs"
 _APP = "memporium"
@@ -37,6 +46,10 @@ def _one_line(record: logging.LogRecord) -> bool:
     return True
 
 
+class _StoppedError(BaseException):
+    """Leaves a workflow as it is, for the next start: DBOS takes any Exception for its outcome, and that is its end."""
+
+
 class _Current:
     """What the workflow function reaches: DBOS finds functions by name, not by object."""
 
@@ -48,9 +61,12 @@ def _run_job(org: str, job_id: str) -> None:
     """Attempt a job until it has ended; waits are durable."""
     queue = _Current.queue
     if queue is None:
-        raise RuntimeError("the scheduler is not running")
+        raise _StoppedError
     while (delay_s := queue.run(org, job_id)) is not None:
-        DBOS.sleep(delay_s)
+        try:
+            DBOS.sleep(delay_s)
+        except OperationalError:  # It cannot be written down when the wait is over: the disk is full.
+            queue.wait(delay_s)
 
 
 class DbosQueue:
@@ -62,6 +78,7 @@ class DbosQueue:
         self._attempt: Attempt | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._running: dict[tuple[str, str], asyncio.Task[float | None]] = {}
+        self._stopping = threading.Event()
 
     async def start(self, attempt: Attempt) -> None:
         """Begin to run jobs; those that a crash interrupted are resumed."""
@@ -95,6 +112,7 @@ class DbosQueue:
     async def stop(self) -> None:
         """Stop; jobs that run are left to be resumed at the next start."""
         _Current.queue = None
+        self._stopping.set()
         for task in list(self._running.values()):
             task.cancel()
         await asyncio.to_thread(DBOS.destroy)
@@ -116,15 +134,35 @@ class DbosQueue:
             task.cancel()
 
     def run(self, org: str, job_id: str) -> float | None:
-        """Run one attempt on the event loop and wait for it; called on a thread of DBOS."""
-        if self._loop is None or self._attempt is None:
-            raise RuntimeError("the scheduler is not running")
+        """Run one attempt on the event loop and wait for it; called on a thread of DBOS.
+
+        Where the store does not take what became of it, it is run again once the store does, as after a crash: to DBOS
+        an error is the end, while the job's row would say for ever that it runs.
+        """
+        for number in count(1):
+            try:
+                return self._once(org, job_id)
+            except PlatformError as error:
+                _log.warning("job.not_noted", job=f"orgs/{org}/jobs/{job_id}", reason=error.reason)
+                settings = self._settings
+                initial_s, maximum_s = settings.retry_initial_s, settings.retry_max_s
+                self.wait(retry_delay_s(number, initial_s=initial_s, maximum_s=maximum_s))
+        raise AssertionError  # There is always a next number.
+
+    def wait(self, delay_s: float) -> None:
+        """Wait on a thread of DBOS; a stop ends the wait and the thread's work."""
+        if self._stopping.wait(delay_s):
+            raise _StoppedError
+
+    def _once(self, org: str, job_id: str) -> float | None:
+        if self._loop is None or self._attempt is None or self._stopping.is_set():
+            raise _StoppedError
         try:
             return asyncio.run_coroutine_threadsafe(self._tracked(org, job_id), self._loop).result()
         except CancelledError:
+            if self._stopping.is_set():
+                raise _StoppedError from None
             # Cancelled by a caller: the job's row says so, and the next attempt sees that it has ended.
-            if _Current.queue is None:
-                raise
             return 0.0
 
     async def _tracked(self, org: str, job_id: str) -> float | None:
