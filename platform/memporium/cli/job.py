@@ -30,6 +30,7 @@ from memporium.cli._adapters import (
 from memporium.cli._context import session
 from memporium.cli._output import line, print_json_line, show, show_all
 from memporium.cli._pages import all_pages
+from memporium.cli._watching import states
 from memporium.inference.v1 import convert_pb2
 from memporium.scheduler.v1 import job_pb2
 
@@ -154,14 +155,20 @@ def get(context: typer.Context, name: Name) -> None:
 
 
 @app.command(epilog="Example: memporium job watch JOB")
-def watch(context: typer.Context, name: Name) -> None:
-    """Print each change of a job until it has ended."""
+def watch(
+    context: typer.Context,
+    name: Name,
+    patience: Annotated[
+        float, typer.Option(min=0, help="Seconds that the platform may be away, for instance to be started anew.")
+    ] = 60.0,
+) -> None:
+    """Print each change of a job until it has ended, also over a restart of the platform."""
     run = session(context)
-    for response in run.client.scheduler.watch_job(name=run.absolute(name, "jobs")):
+    job = run.absolute(name, "jobs")
+    for now in states(lambda: run.client.scheduler.watch_job(name=job), patience_s=patience):
         if run.as_json:
-            print_json_line(response.job)
+            print_json_line(now)
             continue
-        now = response.job
         done = f"{now.progress.completed}/{now.progress.total or '?'} {now.progress.message}"
         line(escape(f"{_plain.pick(now, 'state'):10} {done} {now.error_reason} {now.error}".rstrip()))
 
