@@ -9,8 +9,7 @@ import numpy as np
 from memporium.vault.v1 import search_pb2
 from memporium_platform.errors import invalid
 from memporium_services.vault import convert
-from memporium_services.vault.app.search_results import DEFAULT_LIMIT, MAX_LIMIT
-from memporium_services.vault.app.unit_search import UnitQuery, UnitsAsked
+from memporium_services.vault.app.search_results import DEFAULT_LIMIT, MAX_LIMIT, UnitQuery, UnitsAsked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

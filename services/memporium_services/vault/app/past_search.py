@@ -34,9 +34,8 @@ if TYPE_CHECKING:
     from memporium_services.vault.app.past_cubes import Key, PastCube
     from memporium_services.vault.app.ranking import Question, Ranked, Ranking
     from memporium_services.vault.app.runtime import Runtime
-    from memporium_services.vault.app.search_results import SearchAsked
+    from memporium_services.vault.app.search_results import SearchAsked, UnitsAsked
     from memporium_services.vault.app.search_sources import Source
-    from memporium_services.vault.app.unit_search import UnitsAsked
     from memporium_services.vault.domain.rows import CubeRow
     from memporium_services.vault.domain.selection import Selection
     from memporium_services.vault.ports import Store

@@ -43,6 +43,27 @@ class SearchAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class UnitQuery:
+    """One question; with `scores_only` what the units say is not wanted."""
+
+    query: str = ""
+    vector: NDArray[np.float32] | None = None
+    mode: int = HYBRID
+    scores_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class UnitsAsked:
+    """What to search the units for."""
+
+    queries: tuple[UnitQuery, ...]
+    selection: Selection = field(default_factory=Selection)
+    limit: int = DEFAULT_LIMIT
+    include_mounts: bool = True
+    moment: Moment = NOW
+
+
+@dataclass(frozen=True, slots=True)
 class LegPart:
     """One leg's part in a score."""
 

@@ -7,20 +7,18 @@ takes what was opened lately from memory, and writes scores as columns.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from memporium_platform.errors import invalid
-from memporium_services.vault.app.as_of import NOW, Moment
 from memporium_services.vault.app.past_search import at_moment
 from memporium_services.vault.app.ranking import HYBRID, SEMANTIC, TAGS, Candidates, Question, Ranked, Ranking, rank
 from memporium_services.vault.app.reading import reader_of
 from memporium_services.vault.app.search_hits import may_be_seen
-from memporium_services.vault.app.search_results import DEFAULT_LIMIT, Hit, SearchAsked, check_asked
+from memporium_services.vault.app.search_results import Hit, SearchAsked, UnitsAsked, check_asked
 from memporium_services.vault.app.search_sources import leg_weights, open_sources, release_sources, settle_licences
 from memporium_services.vault.app.unit_contents import open_units
 from memporium_services.vault.domain.rows import VaultRow
-from memporium_services.vault.domain.selection import Selection
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -43,27 +41,6 @@ if TYPE_CHECKING:
     from memporium_services.vault.ports import GrantedUse
 
 MAX_QUERIES = 8
-
-
-@dataclass(frozen=True, slots=True)
-class UnitQuery:
-    """One question; with `scores_only` what the units say is not wanted."""
-
-    query: str = ""
-    vector: NDArray[np.float32] | None = None
-    mode: int = HYBRID
-    scores_only: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class UnitsAsked:
-    """What to search for."""
-
-    queries: tuple[UnitQuery, ...]
-    selection: Selection = field(default_factory=Selection)
-    limit: int = DEFAULT_LIMIT
-    include_mounts: bool = True
-    moment: Moment = NOW
 
 
 class UnitHit(NamedTuple):
