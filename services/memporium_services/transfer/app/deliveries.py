@@ -7,7 +7,7 @@ import os
 from contextlib import aclosing
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 from weakref import WeakValueDictionary
 
 from memporium.transfer.v1.bundle_pb2 import PartKind
@@ -25,14 +25,14 @@ from memporium_services.transfer.app import records
 from memporium_services.transfer.ports.marking import Copy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
 
+    from memporium.transfer.v1.bundle_pb2 import Manifest
     from memporium.vault.v1.cubes_pb2 import PortableCube
     from memporium_platform.bundle.segments import SealedSegment
     from memporium_platform.clock import Clock
     from memporium_platform.crypto.keyring import Keyring
     from memporium_services.transfer.app.signers import SigningKeys
-    from memporium_services.transfer.app.verification import Opening
     from memporium_services.transfer.domain.bundles import Bundle
     from memporium_services.transfer.ports.marking import Marker, Marks
     from memporium_services.transfer.ports.services import Terms
@@ -48,6 +48,25 @@ class Delivered:
 
     envelope: bytes
     key: bytes
+
+
+class Opening(Protocol):
+    """A publisher's verification of its own bundle: documents, contents, then the streams that parts are made of."""
+
+    part_files: dict[int, str]
+
+    @property
+    def manifest(self) -> Manifest:
+        """The verified manifest."""
+
+    def documents(self) -> AsyncIterator[object]:
+        """Verify the documents."""
+
+    def contents(self) -> AsyncIterator[object]:
+        """Verify every segment."""
+
+    def part_stream(self, index: int) -> AsyncGenerator[bytes | memoryview]:
+        """Yield the content of the part's stream at an index."""
 
 
 class Deliveries:

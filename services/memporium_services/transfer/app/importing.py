@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import aclosing
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,7 @@ from memporium_platform.bundle.steps import VerificationStep, rejected
 from memporium_platform.call import current_call
 from memporium_platform.errors import PlatformError, Reason
 from memporium_services.transfer.app.events import Imported, Passed
-from memporium_services.transfer.app.intake import Intake
+from memporium_services.transfer.app.intake import Intake, Job
 from memporium_services.transfer.domain.bundles import Import
 from memporium_services.transfer.ports.services import Target
 
@@ -30,34 +29,12 @@ if TYPE_CHECKING:
     from memporium_platform.clock import Clock
     from memporium_platform.storage.sql.database import Database
     from memporium_services.transfer.app.verification import Opening
-    from memporium_services.transfer.domain.bundles import Bundle
-    from memporium_services.transfer.ports.services import PiiScanner, Terms, Vaults
+    from memporium_services.transfer.ports.services import PiiScanner, Vaults
     from memporium_services.transfer.ports.store import ImportRows
 
 
 # Below the calls in progress that a tenant may have, so that an import leaves room for others.
 _RELATIONS_AT_ONCE = 32
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """One import.
-
-    Attributes:
-        bundle: The bundle.
-        opening: Its verification, whose documents were verified.
-        vault: The vault to fill.
-        terms: The agreement; None for an own dump.
-        release: The release; "" for an own dump.
-        mount_into: Vault to mount the filled one into; "": none.
-    """
-
-    bundle: Bundle
-    opening: Opening
-    vault: str
-    terms: Terms | None = None
-    release: str = ""
-    mount_into: str = ""
 
 
 class Importing:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from memporium_platform.bundle.reading import read
@@ -14,12 +15,34 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from memporium.vault.v1.cubes_pb2 import PortableCube, Relation
-    from memporium_services.transfer.app.importing import Job
-    from memporium_services.transfer.ports.services import PiiScanner
+    from memporium_services.transfer.app.verification import Opening
+    from memporium_services.transfer.domain.bundles import Bundle
+    from memporium_services.transfer.ports.services import PiiScanner, Terms
 
 # Cubes of one message to the vault: at most so many, of at most so many bytes together.
 _BATCH_CUBES = 500
 _BATCH_BYTES = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One import.
+
+    Attributes:
+        bundle: The bundle.
+        opening: Its verification, whose documents were verified.
+        vault: The vault to fill.
+        terms: The agreement; None for an own dump.
+        release: The release; "" for an own dump.
+        mount_into: Vault to mount the filled one into; "": none.
+    """
+
+    bundle: Bundle
+    opening: Opening
+    vault: str
+    terms: Terms | None = None
+    release: str = ""
+    mount_into: str = ""
 
 
 class Intake:

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from memporium_platform.clock import Clock
     from memporium_services.transfer.app.catalogue import Catalogue
-    from memporium_services.transfer.app.importing import Job
+    from memporium_services.transfer.app.intake import Job
     from memporium_services.transfer.ports.peers import PeerMarket, PeerRelease
     from memporium_services.transfer.ports.services import Market, Terms
     from memporium_services.transfer.ports.store import BundleStore

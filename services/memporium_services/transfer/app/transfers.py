@@ -11,7 +11,7 @@ from memporium_platform.names import LISTING, VAULT, check_id
 from memporium_services.transfer.app.admission import pack_vault_id
 from memporium_services.transfer.app.drafts import Plan
 from memporium_services.transfer.app.events import Sealed
-from memporium_services.transfer.app.importing import Job
+from memporium_services.transfer.app.intake import Job
 from memporium_services.transfer.app.screening import PiiProfile, Screen
 from memporium_services.transfer.app.sealing import Selection
 from memporium_services.transfer.domain.bundles import BundleKind, BundleState, check_version, listing_of
