@@ -61,6 +61,19 @@ def test_traces_are_bounded_and_of_one_organisation():
     assert uses.count("a") == 0
 
 
+def test_a_clock_that_is_set_back_leaves_uses_in_their_order():
+    uses = TierUses(b"s" * 16)
+    for name, days in (("first", 400), ("second", 0), ("third", 0), ("fourth", 401)):
+        uses.record("a", "x", [kv(name)], model="m", now=NOW + timedelta(days=days))
+    found, _ = uses.read("a")
+    assert [one.cube for one in found] == [kv(name).name for name in ("first", "second", "third", "fourth")]
+    assert sorted({one.at for one in found}) == [one.at for one in found]
+    later = TierUses(b"s" * 16)
+    later.restore("a", found)
+    later.restore("a", found)
+    assert later.read("a") == (found, 0)
+
+
 def test_short_prompts_do_not_count_as_measurements():
     uses = TierUses(b"s" * 16)
     uses.measured("m", 3, 9.0)

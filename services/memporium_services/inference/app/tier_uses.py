@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict, deque
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from memporium_services.inference.domain.memory import Form
@@ -26,6 +27,8 @@ _BYTES_A_TOKEN = 23_040.0
 _CHARACTERS_A_TOKEN = 4
 # A prompt that is shorter says more of the call's fixed cost than of its tokens.
 _LEAST_TOKENS = 16
+# The least by which one use comes after another.
+_MOMENT = timedelta(microseconds=1)
 # How much the newest measurement counts.
 _NEWEST = 0.2
 
@@ -67,6 +70,9 @@ class TierUses:
         kept = self._uses.setdefault(tenant, deque(maxlen=self._most))
         self._uses.move_to_end(tenant)
         new = self._new.setdefault(tenant, deque(maxlen=self._most))
+        if kept and now < kept[-1].at:
+            # The clock was set back. Uses stay in the order in which they were, and no two at one time become one.
+            now = kept[-1].at + _MOMENT
         for memory in memories:
             use = self._use(agent, memory, model, now)
             kept.append(use)
