@@ -146,17 +146,24 @@ def _chosen(found: Iterable[Sample], given: dict[str, Any]) -> Iterable[Sample]:
 
     wanted = {one.strip() for one in given["category"]}
     seen: set[str] = set()
+    categories: set[str] = set()
+    asked = 0
     for number, sample in enumerate(found):
         if given["samples"] and number >= given["samples"]:
-            return
+            break
         # A journal knows them by their ids.
         for name in (f"sample {sample.id}", *(f"question {one.id}" for one in sample.questions)):
             if name in seen:
                 raise FormatError(f"{given['data']}: {name} is there twice")
             seen.add(name)
         questions = tuple(one for one in sample.questions if not wanted or one.category in wanted)
+        categories.update(one.category for one in sample.questions)
+        asked += len(questions)
         if questions:
             yield replace(sample, questions=questions)
+    if not asked:
+        kinds = f" of these kinds; it has {', '.join(sorted(categories))}" if categories else ""
+        raise FormatError(f"{given['data']}: holds no question{kinds}")
 
 
 def _model(run: Session, given: dict[str, Any], role: str) -> Model | None:

@@ -50,12 +50,12 @@ def load(path: Path, contexts: Path) -> Iterator[Sample]:
 
 
 def _contexts(path: Path) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    with path.open(encoding="utf-8") as file:
+    with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             if not line.strip():
                 continue
             try:
-                ((name, messages),) = json.loads(line).items()
+                ((name, messages),) = json.loads(line.decode("utf-8-sig")).items()
             except (ValueError, AttributeError, RecursionError) as error:
                 raise FormatError(f"{path}:{number}: is no JSON object with one chat") from error
             yield str(name), messages

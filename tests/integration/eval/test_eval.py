@@ -216,6 +216,7 @@ async def test_a_question_that_a_model_refuses_stays_open_and_the_others_are_ans
         (("--answer-url", "ftp://somewhere/v1", "--answer-model", "m"), "must begin with http://"),
         (("--answer-url", "http://[::1", "--answer-model", "m"), "--answer-url"),
         (("--no-llm", "--price", "answer=1"), "ROLE=IN,OUT"),
+        (("--no-llm", "--category", "temprol"), "no question of these kinds; it has"),
         (("--no-llm", "--price", "owner=1,1"), "answer and judge"),
     ],
 )

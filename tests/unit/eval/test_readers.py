@@ -90,3 +90,10 @@ def test_options_are_read_and_never_run(tmp_path):
     with pytest.raises(FormatError):
         list(personamem.load(questions, contexts))
     assert not made.exists()
+
+
+def test_chats_that_are_no_text_are_said(tmp_path):
+    questions, contexts = benchmarks.personamem(tmp_path)
+    contexts.write_bytes(b"\xff\xfe\n" + contexts.read_bytes())
+    with pytest.raises(FormatError, match="is no JSON object"):
+        list(personamem.load(questions, contexts))
