@@ -11,7 +11,8 @@ wins), the oldest (first write wins), and the best ranked one.
 A third of the pairs are in phrasings that the rules were not written for. They are in all figures, and apart. A second
 history is in phrasings of other styles, with attributes that no list names, poison that is said five times over, and
 poison that speaks before the truth and again after it; the reader was extended for those since. A third one, of the same kind, is all in phrasings that were
-written before the reader was last changed and that it was never shown: what is read of it is read at first sight.
+written before the reader was last changed and that it was never shown: what is read of it is read at first sight. A fourth one is in phrasings by
+another author, who had read none of the reader's rules.
 """
 
 from __future__ import annotations
