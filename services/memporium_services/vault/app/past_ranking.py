@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from memporium_platform.storage.index.bm25 import bm25, statistics
-from memporium_platform.storage.index.ranking import sorted_distinct, top_k
+from memporium_platform.storage.index.ranking import top_k
+from memporium_services.vault.app.ranking import aligned
 from memporium_services.vault.domain.fusion import DENSE, OWN
 
 if TYPE_CHECKING:
@@ -130,16 +131,7 @@ def search_then(
             of_here = index.term_statistics(terms, leg=leg, allowed=allowed)
             there = past.by_terms(lists, k=count, beside=of_here)
         hits[leg] = top_k(np.concatenate([here.ids, there.ids]), np.concatenate([here.scores, there.scores]), count)
-    if not hits:
-        return np.zeros(0, np.int64), {}, {}
-    ids = sorted_distinct(np.concatenate([found.ids for found in hits.values()]))
-    scores: dict[str, NDArray[np.float64]] = {}
-    ranks: dict[str, dict[int, int]] = {}
-    for leg, found in hits.items():
-        values = np.zeros(len(ids))
-        values[np.searchsorted(ids, found.ids)] = found.scores
-        ranks[leg] = {unit_id: rank for rank, unit_id in enumerate(found.ids.tolist(), 1)}
-        scores[leg] = values
+    ids, scores, ranks = aligned(hits)
     if DENSE in hits and vector is not None and len(ids):
         scores[DENSE] = _cosines(index, past, vector, ids)
     return ids, scores, ranks

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from memporium_platform.storage.index.vault_index import IndexStore, VaultIndex
+    from memporium_platform.storage.index.vault_index import Hits, IndexStore, VaultIndex
     from memporium_services.vault.app.cipher import VaultCipher
     from memporium_services.vault.domain.rows import VaultRow
     from memporium_services.vault.domain.selection import Selection
@@ -175,6 +175,21 @@ def search_legs(
             hits[leg] = index.search_dense(vector, k=count, allowed=allowed)
         else:
             hits[leg] = index.search_terms(terms, leg=leg, k=count, allowed=allowed)
+    ids, scores, ranks = aligned(hits)
+    if DENSE in hits and vector is not None and len(ids):
+        # Candidates that only the text found need their cosine too, or they would fuse as if they meant nothing.
+        scores[DENSE] = index.score_dense(vector, ids).astype(np.float64)
+    return ids, scores, ranks
+
+
+def aligned(
+    hits: Mapping[str, Hits],
+) -> tuple[NDArray[np.int64], dict[str, NDArray[np.float64]], dict[str, dict[int, int]]]:
+    """Lay what each leg found side by side, with a score of nothing where it did not find a candidate.
+
+    Returns:
+        Sorted ids (n,), scores (n,) by leg, ranks by leg.
+    """
     if not hits:
         return np.zeros(0, np.int64), {}, {}
     ids = sorted_distinct(np.concatenate([found.ids for found in hits.values()]))
@@ -185,9 +200,6 @@ def search_legs(
         values[np.searchsorted(ids, found.ids)] = found.scores
         ranks[leg] = {unit_id: rank for rank, unit_id in enumerate(found.ids.tolist(), 1)}
         scores[leg] = values
-    if DENSE in hits and vector is not None and len(ids):
-        # Candidates that only the text found need their cosine too, or they would fuse as if they meant nothing.
-        scores[DENSE] = index.score_dense(vector, ids).astype(np.float64)
     return ids, scores, ranks
 
 
