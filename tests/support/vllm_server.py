@@ -1,4 +1,4 @@
-"""A server that speaks vLLM's protocol over loopback, as its OpenAI-compatible server does (read from 0.10 to 0.26).
+"""A server that speaks vLLM's protocol over loopback, as its OpenAI-compatible server does (0.10 to 0.12; mid 2026).
 
 It holds a real model: prompts as text, messages or tokens; streams of server-sent events in chunked encoding over kept
 connections; usage in every event where asked; stop texts; LoRA adapters loaded from folders in peft's format while it
