@@ -4,7 +4,8 @@ Two memories of a few facts each are trained on the packaged SmolLM2 (or a tiny 
 facts as text in the prompt: recall on trained and held-out phrasings, rank among other values, perplexity on general
 text, leakage to other subjects, seconds of CPU; then each way to merge the two with the recall of both; tokens a second
 of requests with different adapters together and one at a time, with the same tokens; and what comes back as text.
-Prints one JSON object last.
+Prints one JSON object last. With --costs nothing is trained: what an answer costs with more and more facts in the prompt,
+and with an adapter, which costs the same whatever it was taught.
 """
 
 from __future__ import annotations
@@ -12,11 +13,15 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import statistics
 import sys
 import time
 from contextlib import aclosing
 from functools import partial
 from pathlib import Path
+
+from peft import LoraConfig, get_peft_model, get_peft_model_state_dict
+from safetensors.torch import save
 
 from memporium_services.inference.adapters.generators.transformers_local import TransformersGenerator
 from memporium_services.inference.adapters.models import SMOLLM2, TINY_RANDOM, _local
@@ -61,18 +66,28 @@ MEMORIES = (
 )
 
 
+# To make many facts of: given names, family names, places.
+MANY = """
+Ana Ben Cem Dora Elif Finn Gus Hana Ivo Jana Kaja Leo Mia Nils Olga Paul Rita Sven Tove Umut
+Arp Bach Cohn Dahl Egge Falk Gram Holt Iber Juhl Kamp Lund Moen Nagy Opal Pohl Rask Sand Toft Ulv
+Bergen Cadiz Delft Essen Faro Ghent Haifa Izmir Jena Kyoto Lille Malmo Nantes Osaka Parma Quito Riga Siena Turku Ulm
+"""
+FIRST, LAST, PLACES = (line.split() for line in MANY.strip().splitlines())
+
+
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--facts", type=int, default=4, help="of each memory")
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--new-tokens", type=int, default=16)
+    parser.add_argument("--costs", default="", help="numbers of facts, with commas: what an answer costs, no training")
     parser.add_argument("--model", default=SMOLLM2)
     parser.add_argument("--data-dir", type=Path, default=Path("memporium-data"), help="where converted models lie")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--quick", action="store_true", help="a tiny model, which learns nothing")
     given = parser.parse_args()
     if given.quick:
-        given.model, given.facts, given.epochs = TINY_RANDOM, 2, 1
+        given.model, given.facts, given.epochs, given.costs = TINY_RANDOM, 2, 1, given.costs and "2,4"
     return given
 
 
@@ -190,9 +205,50 @@ async def batching(generator, blobs, memories, given):
     }
 
 
+def untrained(loaded, rank=8):
+    """Return an adapter of the shape that training gives; what its numbers are costs nothing."""
+    config = LoraConfig(r=rank, lora_alpha=2.0 * rank, target_modules="all-linear", task_type="CAUSAL_LM")
+    model = get_peft_model(loaded.model, config)
+    tensors = {name: one.half().contiguous() for name, one in get_peft_model_state_dict(model).items()}
+    modules = tuple(sorted(model.peft_config["default"].target_modules))
+    return AdapterBlob("costs", bytearray(save(tensors)), rank, 2.0 * rank, modules)
+
+
+async def costs(load, given):
+    """Yield what an answer costs with so many facts as text, each question the first of its kind, and with an adapter."""
+    blob = untrained(load())
+    generator = TransformersGenerator(given.model, load, limits=BatchLimits(8, 1_000_000))
+    await generator.load()
+    await tokens_of(generator, asking("Hello?", 1, adapters=(blob,)))
+    for count in (int(one) for one in given.costs.split(",")):
+        lessons = [stated(f"{FIRST[n % 20]} {LAST[n // 20 % 20]}", "home", PLACES[n * 7 % 20]) for n in range(count)]
+        asked, row = lessons[:: max(1, count // 3)][:3], {"facts": count}
+        memory = TextMemory("\n".join(lesson.answer for lesson in lessons))
+        for name, mounts in (("prompt", {"memories": (memory,)}), ("adapter", {"adapters": (blob,)}), ("nothing", {})):
+            spent, hits = [], []
+            for place, lesson in enumerate(asked):
+                # Nobody else's prompt is at hand.
+                task = asking(lesson.held_out[0], given.new_tokens, isolation=f"{name}-{count}-{place}", **mounts)
+                began = time.process_time()
+                text, ids = await tokens_of(generator, task)
+                spent.append(time.process_time() - began)
+                hits.append(says(text, lesson.value))
+                told(f"{count} facts, {name}: {spent[-1]:.2f} s CPU, {len(ids)} tokens")
+            row[f"{name}_cpu_s"] = round(statistics.median(spent), 2)
+            if name == "prompt":
+                row["prompt_right"] = f"{sum(hits)} of {len(hits)}"
+        told(f"costs: {row}")
+        yield row
+    await generator.close()
+
+
 async def main():
     given = arguments()
     load = partial(_local(InferenceSettings(), given.data_dir)[given.model])
+    if given.costs:
+        rows = [row async for row in costs(load, given)]
+        print(json.dumps({"benchmark": "lora_costs", "model": given.model, "rows": rows}))
+        return
     memories = [[stated(*fact) for fact in facts[: given.facts]] for facts in MEMORIES]
     trainer = PeftTrainer(given.model, load)
     result = {"benchmark": "lora", "model": given.model, "memories": []}

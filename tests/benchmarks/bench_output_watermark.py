@@ -23,12 +23,14 @@ from memporium_services.inference.domain.watermark import LEAST_Z, evidence
 from memporium_services.inference.settings import InferenceSettings
 
 KEY, WRONG = b"the key of an agreement".ljust(32), b"the key of another".ljust(32)
+FURTHER = tuple(b"the key of agreement %d".ljust(32) % number for number in range(2, 9))
 
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--answers", type=int, default=8)
     parser.add_argument("--lengths", default="50,100,200", help="tokens, separated by commas")
+    parser.add_argument("--agreements", type=int, default=1, help="whose memories one answer used; each marks it")
     parser.add_argument("--temperature", type=float, default=0.8)
     parser.add_argument("--replaced", type=float, default=0.2, help="share of tokens")
     parser.add_argument("--model", default=SMOLLM2)
@@ -66,7 +68,8 @@ async def main():
     await generator.load()
     size = generator.info.vocabulary_size
     names = sorted(topics.topics)[: given.answers]
-    marked = await asyncio.gather(*(answer(generator, name, seed, given, (KEY,)) for seed, name in enumerate(names)))
+    keys = (KEY, *FURTHER)[: given.agreements]
+    marked = await asyncio.gather(*(answer(generator, name, seed, given, keys) for seed, name in enumerate(names)))
     sys.stderr.write("marked\n")
     plain = await asyncio.gather(*(answer(generator, name, seed, given, ()) for seed, name in enumerate(names)))
     await generator.close()
@@ -79,7 +82,7 @@ async def main():
             "plain": (plain, KEY),
             "wrong_key": (marked, WRONG),
             "replaced": (replaced, KEY),
-        }
+        } | {f"marked_too_{number}": (marked, key) for number, key in enumerate(keys[1:], 2)}
         rows.append(
             {"tokens": length}
             | {
@@ -87,7 +90,8 @@ async def main():
                 for name, (texts, key) in cases.items()
             }
         )
-    result = {"benchmark": "output_watermark", "model": given.model, "replaced_share": given.replaced, "rows": rows}
+    result = {"benchmark": "output_watermark", "model": given.model, "replaced_share": given.replaced}
+    result |= {"agreements": given.agreements, "rows": rows}
     if given.out:
         given.out.write_text(json.dumps(result, indent=1))
     print(json.dumps(result))

@@ -1,4 +1,4 @@
-"""Every answer that used licensed memory says so, in each of its forms: agreement, release, attribution, passages."""
+"""Every answer that used licensed memory says so, in each of its forms, merged ones too: agreement, release, attribution, passages."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import pytest
 
 from memporium.cube.v1 import adapter_pb2, cube_pb2
-from memporium.inference.v1 import convert_pb2, generate_pb2
+from memporium.inference.v1 import convert_pb2, generate_pb2, parameter_pb2
 from memporium.inference.v1.inference_service_pb2_grpc import InferenceServiceStub
 from memporium.vault.v1 import vault_pb2, vault_service_pb2
 from memporium.vault.v1.vault_service_pb2_grpc import VaultServiceStub
@@ -62,7 +62,17 @@ async def test_text_kv_and_lora_made_of_licensed_memory_are_cited(tmp_path, monk
             request = vault_service_pb2.CreateCubeRequest(parent="orgs/buyer/vaults/own", cube=own)
             mine = (await vaults.CreateCube(request)).cube.name
 
-            for used in (cube, built[-1].result.cube.name, trained[-1].result.cube.name):
+            # Merged with an adapter of one's own it is licensed memory still.
+            request = convert_pb2.TrainParameterRequest(options=options, **(made | {"cubes": [mine]}))
+            adapters = [
+                trained[-1].result.cube.name,
+                (await drained(inference.TrainParameter(request)))[-1].result.cube.name,
+            ]
+            request = parameter_pb2.MergeParametersRequest(limits=ANY, **(made | {"cubes": adapters}))
+            merged = await drained(inference.MergeParameters(request))
+
+            forms = (cube, built[-1].result.cube.name, adapters[0], merged[-1].result.cube.name)
+            for used in forms:
                 licensed, free = await citations(inference, used, mine)
                 assert licensed.cube == used
                 assert licensed.agreement == agreement

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -17,6 +18,7 @@ from memporium_services.inference.domain.general_text import (
 from memporium_services.inference.domain.lessons import Shape, lessons_of, others, read, says, stated
 from memporium_services.inference.domain.memory import Claim, Form, UsedMemory
 from memporium_services.inference.domain.probing import measured, stated_in, sure
+from memporium_services.inference.domain.strangers import LEARNED_WITH, ONLY_ASKED, Shared, stranger
 from memporium_services.inference.domain.trainings import Told
 
 
@@ -112,6 +114,35 @@ def test_what_controls_is_never_trained_on():
     assert not controls & (replayed | trained)
     assert not set(REPLAY_PASSAGES) & set(GENERAL_PASSAGES)
     assert any("home" in question for question in replayed)
+
+
+@pytest.mark.parametrize("subject", ["Ada Lindqvist", "Ada", "the Heron project", "The shop"])
+def test_strangers_are_of_the_same_kind_and_those_asked_of_are_not_learned_with(subject):
+    strangers = {
+        names: {stranger(subject, names, number, shared) for number in range(60) for shared in Shared}
+        for names in (LEARNED_WITH, ONLY_ASKED)
+    }
+    assert not strangers[LEARNED_WITH] & strangers[ONLY_ASKED]
+    for found in strangers.values():
+        assert len(found) > 30
+        assert subject not in found
+        assert all(one.split()[0] == subject.split()[0] for one in found) == (subject.lower()[:3] == "the")
+    assert stranger("Ada Holm", ONLY_ASKED, 1, Shared.BEGINNING).startswith("Ada ")
+    assert stranger("Ada Holm", ONLY_ASKED, 1, Shared.END).endswith(" Holm")
+    assert stranger("the Heron project", ONLY_ASKED, 1, Shared.END).endswith(" project")
+
+
+@pytest.mark.parametrize("facts", [1, 2, 3, 5, 200])
+def test_every_fact_has_its_strangers_of_all_kinds_in_all_wordings(facts):
+    lessons = [stated(f"Person{number} Family{number}", f"thing{number}", f"Value{number}") for number in range(facts)]
+    asked = control_questions(lessons, 48)
+    assert len(asked) == len(set(asked)) == 48
+    spread = {int(number) for question in asked for number in re.findall(r"thing(\d+)", question)}
+    assert len(spread) == min(facts, 48)
+    assert max(spread) >= 0.7 * (facts - 1)
+    for kind in ("Person", "Family"):
+        assert 8 <= sum(kind in question for question in asked) <= 16
+    assert len({question.split("'")[0].split()[0] for question in asked} & {"What", "Tell", "Do"}) == 3
 
 
 GOOD = Evaluation(questions=4, recall=0.9, perplexity_before=20, perplexity_after=21, leakage=0.1)

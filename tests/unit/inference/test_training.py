@@ -91,7 +91,8 @@ async def test_what_was_learned_is_measured_in_words_that_were_not_trained():
     assert measured.mean_reciprocal_rank > 0.6
     assert measured.perplexity_before > 1
     assert measured.perplexity_after != measured.perplexity_before
-    assert measured.control_questions > 3
+    # Each on somebody, or something, else.
+    assert measured.control_questions == 48
 
 
 class Clock:

@@ -10,9 +10,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from memporium_services.inference.domain.lessons import Lesson
+from memporium_services.inference.domain.strangers import LEARNED_WITH, ONLY_ASKED, Shared, stranger
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from memporium_services.inference.domain.strangers import Names
 
 REPLAY_QUESTIONS = (
     "What is photosynthesis?",
@@ -28,10 +31,8 @@ REPLAY_QUESTIONS = (
     "Give me a tip for sleeping well.",
     "What is two plus two?",
 )
-# Of a question that is trained on.
-_WORDINGS = 4
-_REPLAY_SUBJECTS = ("Quentin Abernathy", "the Marlowe archive", "Ilse Brandvold", "the harbour office")
-_CONTROL_SUBJECTS = ("Odalys Verhoeven", "the Pemberton mill", "Tobias Lindqvist", "the northern library")
+# Every other stranger is a namesake.
+_SHARED = (Shared.BEGINNING, Shared.NOTHING, Shared.END, Shared.NOTHING)
 
 # Learned along with a memory as they stand.
 REPLAY_PASSAGES = (
@@ -91,27 +92,30 @@ GENERAL_PASSAGES = (
 
 
 def replay_questions(lessons: Sequence[Lesson], most: int) -> list[str]:
-    """Return questions whose answers should stay as they are: a quarter on general things, else on unknown subjects.
+    """Return questions whose answers should stay as they are: a quarter on general things, else on strangers.
 
     The latter are worded as those that are trained on: without them a model gives anybody the values that it learned.
     """
     general = REPLAY_QUESTIONS[: most // 4]
-    return [*general, *_on_unknown(lessons, _REPLAY_SUBJECTS, most - len(general))]
+    return [*general, *_on_strangers(lessons, LEARNED_WITH, most - len(general))]
 
 
 def control_questions(lessons: Sequence[Lesson], most: int) -> list[str]:
     """Return questions in trained words on subjects that nothing was trained on, replay included."""
-    return _on_unknown(lessons, _CONTROL_SUBJECTS, most)
+    return _on_strangers(lessons, ONLY_ASKED, most)
 
 
-def _on_unknown(lessons: Sequence[Lesson], subjects: Sequence[str], most: int) -> list[str]:
-    kinds = list(dict.fromkeys((one.attribute, one.shape) for one in lessons))
-    found: list[str] = []
-    # Every attribute once before any a second time.
-    for turn in range(len(subjects) * _WORDINGS):
-        for place, (attribute, shape) in enumerate(kinds):
-            # Over all turns each subject meets each wording.
-            whom = subjects[(turn + place) % len(subjects)]
-            asked = Lesson(whom, attribute, "", "", shape).seen
-            found.append(asked[(turn + turn // len(subjects) + place) % len(asked)])
-    return list(dict.fromkeys(found))[:most]
+def _on_strangers(lessons: Sequence[Lesson], names: Names, most: int) -> list[str]:
+    known = {one.subject.casefold() for one in lessons}
+    # Of more lessons than questions, some of all of them.
+    asked_of = lessons[:: max(1, len(lessons) // max(most, 1))]
+    found: dict[str, None] = {}
+    # Every lesson once before any a second time; over the turns each meets all kinds of strangers in all wordings.
+    for turn in range(-(-most // max(len(asked_of), 1)) + 1):
+        for place, lesson in enumerate(asked_of):
+            number = turn * len(asked_of) + place
+            whom = stranger(lesson.subject, names, number, _SHARED[(turn + place) % len(_SHARED)])
+            if whom.casefold() not in known:
+                asked = Lesson(whom, lesson.attribute, "", "", lesson.shape).seen
+                found[asked[(turn + turn // len(_SHARED) + place // len(_SHARED)) % len(asked)]] = None
+    return list(found)[:most]

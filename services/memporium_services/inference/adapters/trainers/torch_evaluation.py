@@ -24,7 +24,8 @@ _BATCH_QUESTIONS = 8
 _SPARE_TOKENS, _MOST_TOKENS = 4, 48
 # Most questions of each kind: a larger memory is measured by an even sample.
 _MOST_QUESTIONS = 64
-_MOST_CONTROLS = 12
+# Of a dozen questions a leak of one in four was as likely not seen as seen.
+_MOST_CONTROLS = 48
 _MOST_DISTRACTORS = 7
 _PASSAGE_TOKENS = 256
 # Nats a token whose perplexity is a number still.
