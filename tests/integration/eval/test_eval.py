@@ -213,7 +213,6 @@ async def test_a_question_that_a_model_refuses_stays_open_and_the_others_are_ans
     [
         ((), "--no-llm"),
         (("--answer-url", "http://127.0.0.1:9/v1"), "name of its model"),
-        (("--answer-url", "ftp://somewhere/v1", "--answer-model", "m"), "must begin with http://"),
         (("--answer-url", "http://[::1", "--answer-model", "m"), "--answer-url"),
         (("--no-llm", "--price", "answer=1"), "ROLE=IN,OUT"),
         (("--no-llm", "--category", "temprol"), "no question of these kinds; it has"),
