@@ -29,7 +29,7 @@ def refused(error: MemporiumError, *, address: str, as_json: bool) -> int:
     if as_json:
         _print_json(error.code, error.reason, error.message, error.fields, error.metadata)
     elif error.code == "UNAVAILABLE" and not error.reason:
-        _line("not reached", f"nothing answers at {address}; start it (memporium serve), or name it (--address)")
+        _line("not reached", unreached(address, error.message))
     elif absent:
         _line("not reached", f"{address} gave no answer in time")
     else:
@@ -41,6 +41,17 @@ def refused(error: MemporiumError, *, address: str, as_json: bool) -> int:
         if error.reason in _ADVICE:
             errors.print(f"  {_ADVICE[error.reason]}", soft_wrap=True)
     return NOT_REACHED if absent else REFUSED
+
+
+def unreached(address: str, message: str) -> str:
+    """Return why nothing answers, by gRPC's own message: a platform that is not there, or TLS on one side alone."""
+    if "handshake" in message.lower():
+        return (
+            f"TLS with {address} fails: the certificate is not of --ca-file or names another host, or there is no TLS"
+        )
+    if "Socket closed" in message or "Connection reset" in message:
+        return f"{address} hung up; where it speaks TLS, name the authority of its certificate (--ca-file)"
+    return f"nothing answers at {address}; start it (memporium serve), or name it (--address)"
 
 
 def wrong_use(error: Exception, *, as_json: bool) -> int:

@@ -6,7 +6,9 @@ import os
 import subprocess
 import sys
 
-from memporium.cli import _output, _terminal
+import pytest
+
+from memporium.cli import _failure, _output, _terminal
 
 
 class Terminal:
@@ -54,3 +56,16 @@ def test_an_argument_of_other_bytes_is_wrong_use_in_one_line():
     ended = subprocess.run(command, capture_output=True, env=environment, check=False)
     assert ended.returncode == 2
     assert ended.stderr.splitlines() == [b"wrong use an argument is not UTF-8: b'caf\\xe9' (see memporium --help)"]
+
+
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        ("last error: UNKNOWN: ipv4:127.0.0.1:1: Failed to connect to remote host: Connection refused", "start it"),
+        ("last error: UNAVAILABLE: ipv4:127.0.0.1:1: Ssl handshake failed: CERTIFICATE_VERIFY_FAILED", "--ca-file"),
+        ("last error: UNAVAILABLE: ipv4:127.0.0.1:1: Socket closed", "where it speaks TLS"),
+        ("last error: UNAVAILABLE: recvmsg: Connection reset by peer", "where it speaks TLS"),
+    ],
+)
+def test_a_platform_that_is_there_but_speaks_tls_is_told_from_none(message, told):
+    assert told in _failure.unreached("127.0.0.1:1", message)
