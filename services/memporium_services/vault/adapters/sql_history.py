@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, exists, func, insert, literal_column, or_, select, update
 
-from memporium_platform.storage.sql.many import insert_many
+from memporium_platform.storage.sql.many import insert_many, update_many
 from memporium_services.vault.adapters.cube_rows import WITH_META, cube_of
 from memporium_services.vault.adapters.plain import tuples_of, values_of
 from memporium_services.vault.adapters.sql_vaults import in_chunks
@@ -164,6 +164,11 @@ class SqlHistory:
             of_cubes = (VERSIONS.c.vault_uid == vault_uid, VERSIONS.c.cube_id.in_(some), VERSIONS.c.revision == 0)
             self.conn.execute(update(VERSIONS).where(*of_cubes).values(revision=revision))
         return ids
+
+    def restate(self, vault_uid: str, rows: Sequence[tuple[str, int, bytes]]) -> None:
+        """Put other sealed metadata into versions that nobody has seen: (cube, version, metadata)."""
+        values = [(vault_uid, *row) for row in rows]
+        update_many(self.conn, VERSIONS, values, by=("vault_uid", "cube_id", "version"), change=("meta_sealed",))
 
     def unfinished_imports(self, before_us: int) -> list[tuple[str, list[str]]]:
         """Return the cubes of imports that have not been finished since a time, by vault."""

@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from memporium_platform import names
 from memporium_services.vault.app import content
 from memporium_services.vault.app.columns import content_token
 from memporium_services.vault.app.drafting import Wanted, matrix
 from memporium_services.vault.app.importing import same_words
+from memporium_services.vault.app.kept_names import asked_of
 from memporium_services.vault.domain import selection
 
 if TYPE_CHECKING:
@@ -74,8 +74,7 @@ def look_at(
         owner = (governed.owner if header.restore else "") or author
         own = owner if governed.access_scope == selection.PRIVATE else ""
         token = content_token(cipher, cube, form=content.form_of(cube.payload), own=own)
-        name = names.CUBE.match(cube.name)
-        found.append(Arrived(place, portable, field, stored, token, name["cube"] if name else ""))
+        found.append(Arrived(place, portable, field, stored, token, asked_of(cube)))
     return found
 
 
@@ -103,14 +102,14 @@ def choose(
     """
     wanted = []
     for one in arrived:
-        cube_id = "" if one.asked_id in work.ids or one.asked_id in found.taken else one.asked_id
-        if one.asked_id:
-            work.ids.add(one.asked_id)
+        cube_id = "" if one.asked_id in work.names.kept or one.asked_id in found.taken else one.asked_id
         same = found.by_token.get(one.token)
         if same is not None and (not work.replaces or same_words(vault, cipher, same, one.portable.cube)):
+            work.names.ask(one.asked_id, same.cube_id)
             work.kept.add(same.cube_id)
             work.deduplicated += 1
         else:
+            work.names.ask(one.asked_id, cube_id)
             wanted.append(_wanted(vault, header, one, cube_id))
     return wanted
 

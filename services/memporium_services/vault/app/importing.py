@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from memporium_platform.errors import PlatformError, Reason
 from memporium_services.vault.app import codec
 from memporium_services.vault.app.follower import Waiting
+from memporium_services.vault.app.kept_names import KeptNames
 from memporium_services.vault.app.writing import (
     CREATED,
     FORGOTTEN,
@@ -45,7 +46,7 @@ class Import:
     Attributes:
         staged: Ids of hidden cubes.
         changed: Cubes that take the place, and the id, of others: written with the publication.
-        ids: Ids that cubes of the import asked for.
+        names: Ids that cubes of the import asked for, and those that they have.
         kept: Ids of cubes that were there already, unchanged.
         resting: Ids of cubes that come archived or expired: they are stored, and not indexed.
         objects: Keys of objects that cubes of dead imports have left.
@@ -56,7 +57,7 @@ class Import:
     replaces: bool = False
     staged: set[str] = field(default_factory=set)
     changed: dict[str, Draft] = field(default_factory=dict)
-    ids: set[str] = field(default_factory=set)
+    names: KeptNames = field(default_factory=KeptNames)
     kept: set[str] = field(default_factory=set)
     resting: set[str] = field(default_factory=set)
     objects: tuple[str, ...] = ()
@@ -72,7 +73,7 @@ class Import:
             self,
             staged=set(self.staged),
             changed=dict(self.changed),
-            ids=set(self.ids),
+            names=self.names.copy(),
             kept=set(self.kept),
             resting=set(self.resting),
         )
@@ -108,6 +109,7 @@ def stage(
         same = known.get(draft.row.dedup)
         if same is not None and (not work.replaces or same_words(vault, cipher, same, draft.cube)):
             work.kept.add(same.cube_id)
+            work.names.folded(draft, same.cube_id)
             work.deduplicated += 1
         elif same is not None or (holder is not None and not holder.import_id):
             work.changed[draft.row.cube_id] = draft
@@ -184,11 +186,12 @@ class Published:
     gone: int
 
 
-def publish(store: Store, vault: VaultRow, work: Import, *, now_us: int) -> Published:
+def publish(store: Store, vault: VaultRow, cipher: VaultCipher, work: Import, *, now_us: int) -> Published:
     """Make an import visible in one transaction.
 
     Raises:
-        PlatformError: CONFLICT, where another import or write has taken the ids of cubes meanwhile.
+        PlatformError: CONFLICT, where another import or write has taken the ids of cubes meanwhile, or what cubes were
+            made of has gone.
     """
     dimensions = vault.dimensions
     vault, work = fresh_vault(store, vault), work.copy()
@@ -197,6 +200,7 @@ def publish(store: Store, vault: VaultRow, work: Import, *, now_us: int) -> Publ
     changed = [draft for cube_id, draft in work.changed.items() if cube_id not in work.kept]
     _demand_free(store, vault, [draft.row.cube_id for draft in changed], leaving)
     removed = _replace(store, vault, [row.cube_id for row in leaving], changed, work)
+    _name_parents(store, vault, cipher, work)
     if changed:
         work.size_bytes += sum(draft.row.size_bytes for draft in changed)
     gone = len([row for row in leaving if row.cube_id not in work.staged])
@@ -227,6 +231,14 @@ def publish(store: Store, vault: VaultRow, work: Import, *, now_us: int) -> Publ
         return Published(removed, revision, Waiting(-1, (), ()), cubes, gone)
     entries = [entry for batch in work.entries for entry in batch]
     return Published(removed, revision, Waiting(vault.index_revision, entries, removed.unit_ids), cubes, gone)
+
+
+def _name_parents(store: Store, vault: VaultRow, cipher: VaultCipher, work: Import) -> None:
+    held = sorted(work.names.parents(work.staged) & work.kept)
+    if len(store.cubes(vault.uid, held)) != len(held):
+        # Whoever forgot it could not see yet what was made of it.
+        raise _overtaken(vault)
+    work.names.put_right(store, vault, cipher, work.staged)
 
 
 def _demand_free(store: Store, vault: VaultRow, ids: Sequence[str], leaving: Sequence[CubeRow]) -> None:

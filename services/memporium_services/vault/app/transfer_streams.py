@@ -74,7 +74,7 @@ class TransferStreams:
             async for cubes in batches:
                 drafts = await self._draft(call, vault, cipher, header, cubes, work, counts, embeds)
                 vault, work = await self._stage(vault, cipher, drafts, work)
-            removed, waiting = await self._publish(call, vault, work, counts)
+            removed, waiting = await self._publish(call, vault, cipher, work, counts)
         except BaseException:
             await self._drop(vault, work)
             await embeds.lease.release()
@@ -98,6 +98,7 @@ class TransferStreams:
         self,
         call: Call,
         vault: VaultRow,
+        cipher: VaultCipher,
         work: Import,
         counts: Imported,
     ) -> tuple[Removed | None, Waiting | None]:
@@ -106,7 +107,7 @@ class TransferStreams:
 
         def run(conn: Connection) -> tuple[Removed | None, Waiting | None, str]:
             store = rt.store(conn)
-            done = publish(store, vault, work, now_us=now_us)
+            done = publish(store, vault, cipher, work, now_us=now_us)
             store.note_leaving(leaving_of(vault, work.import_id, done.removed, now_us, more=work.objects))
             details = {"cubes": str(done.cubes), "removed": str(done.gone)}
             audit.record_in(conn, call, resource=vault.name, details=details)
@@ -165,7 +166,9 @@ class TransferStreams:
             # A pack is read-only: nothing will ever be told as a duplicate of its cubes.
             compared=not vault.agreement,
         )
-        return await draft_cubes(rt, vault, cipher, wanted, origin)
+        drafts = await draft_cubes(rt, vault, cipher, wanted, origin)
+        work.names.drafted(vault, drafts)
+        return drafts
 
     async def _drop(self, vault: VaultRow, work: Import) -> None:
         """Remove what an import has staged."""

@@ -257,6 +257,10 @@ class CubeStore(Protocol):
         """Make the cubes of an import visible; return their ids."""
         ...
 
+    def restate(self, vault_uid: str, rows: Sequence[tuple[str, int, bytes]]) -> None:
+        """Put other sealed metadata into versions that nobody has seen: (cube, version, metadata)."""
+        ...
+
     def unfinished_imports(self, before_us: int) -> list[tuple[str, list[str]]]:
         """Return the cubes of imports that have not been finished since a time, by vault."""
         ...
