@@ -345,6 +345,7 @@ class VaultServicer(ChangeMethods, VaultServiceServicer):
             removed=done.removed,
             embedded=done.embedded,
             revision=done.revision,
+            kept_as=done.kept_as,
         )
 
     async def ExportCubes(

@@ -13,6 +13,7 @@ from memporium.transfer.v1.transfer_service_pb2_grpc import TransferServiceStub
 from memporium.vault.v1 import vault_service_pb2 as vault_pb
 from memporium.vault.v1.cubes_pb2 import CubeView, Relation
 from memporium.vault.v1.vault_service_pb2_grpc import VaultServiceStub
+from memporium_services.transfer.adapters import grpc_vaults
 from support.bundles import tensor_file
 from support.integration_transfer import STEPS, collect
 from support.platform import running_platform
@@ -102,3 +103,31 @@ async def test_dump_erase_load_equals(stubs):
     assert [(one.source, one.target, one.note) for one in relations if one.kind == 7] == [
         (f"{VAULT}/cubes/c0", f"{VAULT}/cubes/c1", "both true")
     ]
+
+
+async def test_what_a_load_finds_there_is_related_and_forgotten_under_its_own_name(stubs, monkeypatch):
+    vaults, transfer = stubs
+    await fill(vaults)
+    _, bundle = await collect(transfer.DumpVault(pb.DumpVaultRequest(vault=VAULT, request_id=str(uuid.uuid4()))))
+    copy = "orgs/acme/vaults/copy"
+    importing = grpc_vaults.GrpcVaults.import_cubes
+
+    async def then_import(self, target, batches):
+        # Somebody writes into the vault between its making and its filling: the same text, and another under an id.
+        for cube_id, text in (("mine", "the sky is blue"), ("c1", "ice is cold")):
+            cube = Cube()
+            cube.payload.plaintext.document.text = text
+            await vaults.CreateCube(vault_pb.CreateCubeRequest(parent=copy, cube_id=cube_id, cube=cube))
+        return await importing(self, target, batches)
+
+    monkeypatch.setattr(grpc_vaults.GrpcVaults, "import_cubes", then_import)
+    load = pb.LoadBundleRequest(parent="orgs/acme", bundle=bundle.name, vault_id="copy", request_id=str(uuid.uuid4()))
+    await collect(transfer.LoadBundle(load))
+    request = vault_pb.ListCubesRequest(parent=copy, page_size=100, view=CubeView.CUBE_VIEW_FULL)
+    held = {cube.payload.plaintext.document.text: cube for cube in (await vaults.ListCubes(request)).cubes}
+    assert set(held) == {"the sky is blue", "ice is cold", "water is wet", "fire is hot", ""}
+    related = (await vaults.ListRelations(vault_pb.ListRelationsRequest(parent=copy))).relations
+    mine = f"{copy}/cubes/mine"
+    assert (mine, held["water is wet"].name) in [(one.source, one.target) for one in related if one.kind == 7]
+    gone = await vaults.ForgetCubes(vault_pb.ForgetCubesRequest(parent=copy, names=[mine]))
+    assert (gone.receipt.cubes, gone.receipt.derived) == (2, 1)

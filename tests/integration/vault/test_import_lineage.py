@@ -142,10 +142,10 @@ async def test_a_parent_forgotten_during_the_import_is_not_survived(
     here = (await place.create(vault, cell("it rains"))).cube.name
     publishing = transfer_streams.TransferStreams._publish
 
-    async def then_published(self: transfer_streams.TransferStreams, *arguments: Any) -> Any:
+    async def then_published(self: transfer_streams.TransferStreams, *arguments: Any, **more: Any) -> Any:
         with acting_as(owner_of(place)):
             await place.internal("reader").ForgetCubes(api.ForgetCubesRequest(parent=vault, names=[here]))
-        return await publishing(self, *arguments)
+        return await publishing(self, *arguments, **more)
 
     bundle = [named(vault, "p", "it rains"), named(vault, "c", "wet", "p")]
     with monkeypatch.context() as racing:

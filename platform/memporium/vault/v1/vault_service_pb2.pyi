@@ -2563,11 +2563,32 @@ class ImportCubesResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class KeptAsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     IMPORTED_FIELD_NUMBER: _builtins.int
     DEDUPLICATED_FIELD_NUMBER: _builtins.int
     REMOVED_FIELD_NUMBER: _builtins.int
     EMBEDDED_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
+    KEPT_AS_FIELD_NUMBER: _builtins.int
     imported: _builtins.int
     """Cubes that were taken in."""
     deduplicated: _builtins.int
@@ -2578,6 +2599,10 @@ class ImportCubesResponse(_message.Message):
     """Units that had to be embedded anew."""
     revision: _builtins.int
     """The vault's revision after the call; a search that begins later sees the change."""
+    @_builtins.property
+    def kept_as(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Of a restore: ids that its cubes came under, and those that the vault keeps them under, where they differ."""
+
     def __init__(
         self,
         *,
@@ -2586,10 +2611,11 @@ class ImportCubesResponse(_message.Message):
         removed: _builtins.int = ...,
         embedded: _builtins.int = ...,
         revision: _builtins.int = ...,
+        kept_as: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["deduplicated", b"deduplicated", "embedded", b"embedded", "imported", b"imported", "removed", b"removed", "revision", b"revision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deduplicated", b"deduplicated", "embedded", b"embedded", "imported", b"imported", "kept_as", b"kept_as", "removed", b"removed", "revision", b"revision"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -12,6 +12,7 @@ from memporium.vault.v1.vault_service_pb2_grpc import VaultServiceStub
 from memporium_platform.errors import PlatformError, Reason
 from memporium_platform.names import ORG, VAULT
 from memporium_services.transfer.adapters.peers import peer_errors
+from memporium_services.transfer.ports.services import Filled
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Sequence
@@ -125,8 +126,8 @@ class GrpcVaults:
         with peer_errors():
             await self._stub.UploadBlob(messages())
 
-    async def import_cubes(self, target: Target, batches: AsyncIterable[list[PortableCube]]) -> int:
-        """Fill a vault, all at once at the end of `batches`; return how many cubes it took in."""
+    async def import_cubes(self, target: Target, batches: AsyncIterable[list[PortableCube]]) -> Filled:
+        """Fill a vault, all at once at the end of `batches`."""
         header = pb.ImportCubesHeader(
             parent=target.name,
             embedding_model=target.model,
@@ -167,7 +168,7 @@ class GrpcVaults:
             if failed:
                 raise failed[0] from None
             raise
-        return int(response.imported + response.deduplicated)
+        return Filled(int(response.imported + response.deduplicated), dict(response.kept_as))
 
     async def relate(self, vault: str, relation: Relation, *, request_id: str) -> None:
         """Relate two cubes; a relation that is there already is no error."""

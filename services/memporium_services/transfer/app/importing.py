@@ -21,7 +21,7 @@ from memporium_services.transfer.domain.bundles import Import
 from memporium_services.transfer.ports.services import Target
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 
     from sqlalchemy import Connection
 
@@ -83,8 +83,9 @@ class Importing:
             restore=job.terms is None,
             request_id=_request_id(job, "import"),
         )
-        count = await self._vaults.import_cubes(target, intake.batches())
-        await self._relate(job, intake.relations)
+        taken = await self._vaults.import_cubes(target, intake.batches())
+        count = taken.cubes
+        await self._relate(job, list(_as_kept(job, intake.relations, taken.kept_as)))
         detail = f"{intake.removed_characters} hidden characters removed"
         yield Passed(VerificationStep.CONTENT_SCAN, intake.scan_s, detail)
         mount = await self._mount(job)
@@ -176,6 +177,18 @@ class Importing:
 
         await self._database.write(commit)
         return done
+
+
+def _as_kept(job: Job, relations: Sequence[Relation], kept_as: Mapping[str, str]) -> Iterator[Relation]:
+    """Yield relations between cubes as the vault keeps them; of one cube with itself there is none."""
+    prefix = f"{job.vault}/cubes/"
+    for relation in relations:
+        for end in ("source", "target"):
+            asked_id = getattr(relation, end).removeprefix(prefix)
+            if asked_id in kept_as:
+                setattr(relation, end, prefix + kept_as[asked_id])
+        if relation.source != relation.target:
+            yield relation
 
 
 def _same(before: Import, job: Job) -> bool:

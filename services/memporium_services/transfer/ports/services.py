@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, AsyncIterator, Sequence
+    from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
     from datetime import datetime
 
     from memporium.common.v1.digest_pb2 import Digest
@@ -69,6 +69,19 @@ class Target:
     request_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """What a vault took in.
+
+    Attributes:
+        cubes: How many.
+        kept_as: Ids of an own dump's cubes, and those that the vault keeps them under, where they differ.
+    """
+
+    cubes: int
+    kept_as: Mapping[str, str]
+
+
 class Vaults(Protocol):
     """The vault service, called with the rights of the call in progress."""
 
@@ -113,8 +126,8 @@ class Vaults(Protocol):
         """Store a blob in a vault."""
         ...
 
-    async def import_cubes(self, target: Target, batches: AsyncIterable[list[PortableCube]]) -> int:
-        """Fill a vault, all at once at the end of `batches`; return how many cubes it took in."""
+    async def import_cubes(self, target: Target, batches: AsyncIterable[list[PortableCube]]) -> Filled:
+        """Fill a vault, all at once at the end of `batches`."""
         ...
 
     async def relate(self, vault: str, relation: Relation, *, request_id: str) -> None:

@@ -61,6 +61,10 @@ class KeptNames:
         if self.kept.get(asked_id) == draft.row.cube_id:
             self.kept[asked_id] = cube_id
 
+    def others(self) -> dict[str, str]:
+        """Return the vault's ids of cubes that came under others."""
+        return {asked_id: cube_id for asked_id, cube_id in self.kept.items() if asked_id != cube_id}
+
     def parents(self, among: Collection[str]) -> set[str]:
         """Return the vault's ids of what any of these cubes were made of."""
         return {

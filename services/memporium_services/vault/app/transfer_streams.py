@@ -8,7 +8,7 @@ by the sweep.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import orjson
@@ -38,13 +38,14 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Imported:
-    """What an import did."""
+    """What an import did; `kept_as` are the vault's ids of a restore's cubes where they came under others."""
 
     imported: int = 0
     deduplicated: int = 0
     removed: int = 0
     embedded: int = 0
     revision: int = 0
+    kept_as: dict[str, str] = field(default_factory=dict)
 
 
 class TransferStreams:
@@ -74,7 +75,7 @@ class TransferStreams:
             async for cubes in batches:
                 drafts = await self._draft(call, vault, cipher, header, cubes, work, counts, embeds)
                 vault, work = await self._stage(vault, cipher, drafts, work)
-            removed, waiting = await self._publish(call, vault, cipher, work, counts)
+            removed, waiting = await self._publish(call, vault, cipher, work, counts, restore=header.restore)
         except BaseException:
             await self._drop(vault, work)
             await embeds.lease.release()
@@ -101,6 +102,8 @@ class TransferStreams:
         cipher: VaultCipher,
         work: Import,
         counts: Imported,
+        *,
+        restore: bool,
     ) -> tuple[Removed | None, Waiting | None]:
         rt = self._rt
         now_us = rt.now_us()
@@ -117,6 +120,7 @@ class TransferStreams:
                 "removed": done.gone,
                 "embedded": counts.embedded,
                 "revision": done.revision,
+                "kept_as": work.names.others() if restore else {},
             }
             return replace(done.removed, receipt_id=work.import_id), done.waiting, orjson.dumps(kept).decode()
 
