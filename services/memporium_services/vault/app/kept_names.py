@@ -75,6 +75,7 @@ class KeptNames:
         """Let hidden cubes name what they were made of as the vault keeps it.
 
         Payloads stay as they came, since their digests are what duplicates are known by; lineage says it beside them.
+        Tensors whose payload names an id that is another cube's here go with that one, too: too much, not too little.
         """
         changed = [
             cube_id
