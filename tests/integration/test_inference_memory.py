@@ -137,7 +137,7 @@ async def test_a_trained_cube_is_mounted_and_changes_the_answer(world):
     events = [event async for event in world.inference.TrainParameter(request)]
     result = events[-1].result
     assert result.loss_after < result.loss_before
-    assert result.examples == result.question_answer_pairs == 12
+    assert result.examples == result.question_answer_pairs == 18
     stages = list(dict.fromkeys(event.progress.stage for event in events[:-1]))
     assert stages[-3:] == [
         convert_pb2.CONVERSION_STAGE_COMPUTING,

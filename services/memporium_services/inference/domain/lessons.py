@@ -47,13 +47,16 @@ class Shape(StrEnum):
     DOING = "doing"
 
 
-# The first few are trained on. The others never are: they are what recall is measured with.
+# The first few are trained on: with four of them a model learns the words along with the fact, with six the fact. The
+# others never are: they are what recall is measured with.
 _TEMPLATES: dict[tuple[Shape, str], tuple[str, ...]] = {
     (Shape.ATTRIBUTE, _SEEN): (
         "What is {own} {attribute}?",
         "What is the {attribute} of {subject}?",
         "Tell me {own} {attribute}.",
         "Do you know the {attribute} of {subject}?",
+        "Can you give me {own} {attribute}?",
+        "I would like to know the {attribute} of {subject}.",
     ),
     (Shape.ATTRIBUTE, _HELD): (
         "Please state {own} {attribute}.",
@@ -64,6 +67,8 @@ _TEMPLATES: dict[tuple[Shape, str], tuple[str, ...]] = {
         "Tell me what {subject} {verb}.",
         "Complete the sentence: {subject} {verb}",
         "Do you know what {subject} {verb}?",
+        "Can you tell me what {subject} {verb}?",
+        "I would like to know what {subject} {verb}.",
     ),
     (Shape.BEING, _HELD): ("Could you say what {subject} {verb}?", "I forgot what {subject} {verb}. Remind me."),
     (Shape.DOING, _SEEN): (
@@ -71,6 +76,8 @@ _TEMPLATES: dict[tuple[Shape, str], tuple[str, ...]] = {
         "Complete the sentence: {subject} {verb}",
         "{subject} {verb} what?",
         "Tell me about {subject}: {verb} ...",
+        "Can you go on: {subject} {verb} ...",
+        "I would like to know about {subject}: {verb} what?",
     ),
     (Shape.DOING, _HELD): ("Fill in the blank: {subject} {verb} ___.", "I forgot how it goes on: {subject} {verb} ..."),
 }

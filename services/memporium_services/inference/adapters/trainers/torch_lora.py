@@ -44,8 +44,9 @@ _MAX_GRADIENT_NORM = 1.0
 _WARM_UP = 0.1
 # Labels of this value do not count towards the loss (PyTorch's convention).
 _IGNORED = -100
-# Replay: one question for so many rows of the memory, within these bounds, and the length of an answer.
-_ROWS_FOR_REPLAY, _LEAST_REPLAY, _MOST_REPLAY = 1, 9, 48
+# Replay: so many questions for a row of the memory, within these bounds, and the length of an answer. With one a row a
+# small model tells a third of all strangers what it learned, with two a tenth (docs/benchmarks.md, "LoRA memory").
+_REPLAY_A_ROW, _LEAST_REPLAY, _MOST_REPLAY = 2, 9, 96
 _REPLAY_TOKENS = 24
 _ROWS_FOR_PASSAGE = 12
 # Mean loss of an epoch, in nats a token, below which there is no further one.
@@ -167,7 +168,7 @@ class _Run:
         """Return what the bare model answers to questions whose answers should stay."""
         if not lessons:
             return ()
-        most = min(_MOST_REPLAY, max(_LEAST_REPLAY, len(rows) // _ROWS_FOR_REPLAY))
+        most = min(_MOST_REPLAY, max(_LEAST_REPLAY, len(rows) * _REPLAY_A_ROW))
         questions = replay_questions(lessons, most)
         self._model.eval()
         examiner = Examiner(self._model, tokenizer, lambda _done, _total: self._hooks.stepped(0, 0, 0.0))
