@@ -33,7 +33,7 @@ demo-two: $(VENV)/.run ## The same between two platforms, over mutual TLS.
 	$(BIN)/memporium demo --two-platforms $(ARGS)
 
 test: $(VENV)/.dev ## All tests; what was skipped is printed with its reason.
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 node: ## What the client in docs/other-languages.md needs; without it its test is skipped.
 	npm ci --prefix tests/node --ignore-scripts --no-audit --no-fund --silent

@@ -40,7 +40,7 @@ def test_facts_become_questions_and_the_rest_plain_examples():
     *asked, plain = examples_of([memory, memory])
     assert {pair.answer for pair in asked} == {"The sky over Mars is pink."}
     assert "What is the sky over Mars?" in {pair.question for pair in asked}
-    assert len(asked) == len({pair.question for pair in asked}) == 4
+    assert len(asked) == len({pair.question for pair in asked}) == 6
     assert (plain.question, plain.answer) == ("", "Rain again today, sadly.")
 
 
