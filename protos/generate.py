@@ -20,10 +20,7 @@ OUT = ROOT.parent / "platform"
 
 
 def generate(target: Path) -> list[Path]:
-    """Write the code of every proto of ours below `protos/` to `target`; return the files, relative to it.
-
-    Those of `google/` stand beside them for other languages alone: their Python code comes from a package.
-    """
+    """Write the code of every proto below `protos/` to `target`; return the files, relative to it."""
     sources = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("memporium/**/*.proto"))
     includes = [str(ROOT), str(files("grpc_tools") / "_proto"), str(Path(status_pb2.__file__).parents[2])]
     services = [source for source in sources if source.endswith("_service.proto")]

@@ -21,7 +21,7 @@ RELEASED = ROOT / "released.binpb"
 
 
 def describe(target: Path, *, source_info: bool, root: Path = ROOT) -> None:
-    """Write the descriptor set of every proto of ours below `root` to `target`.
+    """Write the descriptor set of every proto below `root` to `target`.
 
     Raises:
         SystemExit: protoc refuses them.

@@ -1,4 +1,4 @@
-"""The client in Node that the docs show does what they say; and the protos need nothing but themselves."""
+"""The client in Node that the docs show does what they say; and the protos that are written for it need nothing else."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,6 @@ from grpc_tools import protoc
 from support.platform import running_platform
 
 ROOT = Path(__file__).parents[3]
-PROTOS = ROOT / "protos"
 TEXT = (ROOT / "docs" / "other-languages.md").read_text(encoding="utf-8")
 PROGRAM = re.compile(r"^```js\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SHOWN = re.compile(r"^```console\n\$ .*?node agent\.js (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -33,6 +33,12 @@ def missing() -> str:
         [NODE, "-e", needed], env={**os.environ, "NODE_PATH": PATHS}, capture_output=True, check=False
     )
     return "" if found.returncode == 0 else "@grpc/grpc-js and @grpc/proto-loader are not installed (make node)"
+
+
+def complete(folder: Path) -> Path:
+    """Write all protos to a folder, as the docs say."""
+    subprocess.run([sys.executable, str(ROOT / "protos" / "complete.py"), str(folder)], capture_output=True, check=True)
+    return folder
 
 
 async def test_the_client_in_node_prints_what_the_docs_show(tmp_path, monkeypatch):
@@ -55,7 +61,7 @@ async def test_the_client_in_node_prints_what_the_docs_show(tmp_path, monkeypatc
                 "NODE_PATH": PATHS,
                 "MEMPORIUM_ADDRESS": platform.address,
                 "MEMPORIUM_API_KEY_FILE": "acme.key",
-                "PROTOS": str(PROTOS),
+                "PROTOS": str(complete(tmp_path / "protos")),
             },
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
@@ -69,10 +75,12 @@ async def test_the_client_in_node_prints_what_the_docs_show(tmp_path, monkeypatc
     assert out.decode() == shown
 
 
-def test_the_protos_need_nothing_but_themselves(tmp_path):
+def test_all_protos_need_nothing_but_themselves(tmp_path):
     # protoc finds what it brings itself, google/protobuf, here beside grpc_tools; nothing else may be needed.
-    sources = sorted(path.relative_to(PROTOS).as_posix() for path in PROTOS.rglob("*.proto"))
+    protos = complete(tmp_path / "protos")
+    sources = sorted(path.relative_to(protos).as_posix() for path in protos.rglob("*.proto"))
+    assert {path.relative_to(ROOT / "protos").as_posix() for path in (ROOT / "protos").rglob("*.proto")} < set(sources)
     own = Path(protoc.__file__).parent / "_proto"
-    given = ["protoc", f"-I{PROTOS}", f"-I{own}", f"--descriptor_set_out={tmp_path / 'all'}"]
+    given = ["protoc", f"-I{protos}", f"-I{own}", f"--descriptor_set_out={tmp_path / 'all'}"]
     assert not list((own / "google").glob("[!p]*"))
     assert protoc.main([*given, *sources]) == 0
