@@ -2,8 +2,8 @@
 
     python protos/complete.py build/protos
 
-The latter come from the package that Python's own code for them comes from, so both are of one version. What every protoc
-brings, `google/protobuf`, is left out.
+The latter come from the package that Python's own code for them comes from, so both are of one version. What every
+protoc brings, `google/protobuf`, is left out.
 """
 
 from __future__ import annotations
