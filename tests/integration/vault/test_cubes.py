@@ -69,6 +69,14 @@ async def test_near_duplicates_are_linked(place: VaultPlace) -> None:
     assert [one.kind for one in relations.relations] == [cube_pb2.RELATION_KIND_NEAR_DUPLICATE]
 
 
+async def test_what_one_persona_remembers_is_not_there_for_another(place: VaultPlace) -> None:
+    parent = await place.vault()
+    made = [await place.create(parent, cell("the code is 4711", persona=one)) for one in ("", "home", "work", "home")]
+    assert [one.deduplicated for one in made] == [False, False, False, True]
+    found = await search(place.stub, parent, "code", filter=CubeFilter(personas=["work"]))
+    assert [hit.cube.name for hit in found.hits] == [made[2].cube.name]
+
+
 async def test_a_batch_is_all_or_none(place: VaultPlace) -> None:
     vault = await place.vault()
     await place.create(vault, cell("taken"), cube_id="taken")

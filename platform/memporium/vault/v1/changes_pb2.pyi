@@ -210,11 +210,13 @@ class Change(_message.Message):
 
     @_builtins.property
     def forget(self) -> Global___CubeForgetting:
-        """Forgets cubes."""
+        """Forgets cubes. A cube that says what a new one of the same call says is not forgotten by it: INVALID_FIELD."""
 
     @_builtins.property
     def relate(self) -> _cubes_pb2.Relation:
-        """Relates two cubes; either may be one that the same call makes, by the id that it chooses for it."""
+        """Relates two cubes; either may be one that the same call makes, by the id that it chooses for it. Where both turn
+        out to be one cube, no relation is made.
+        """
 
     def __init__(
         self,

@@ -19,6 +19,7 @@ from memporium_services.vault.app.applying_writes import Applied, write_all
 from memporium_services.vault.app.derivations import SUMMARIES
 from memporium_services.vault.app.plans import StaleError
 from memporium_services.vault.app.runtime import refuse_read_only
+from memporium_services.vault.app.siblings import StandInError, changes_name_each_other, renamed_changes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -61,15 +62,22 @@ class Applying:
         if require_parents and not call.principal.via:
             # Whether a cube is there is not told to who guesses names.
             raise invalid("require_parents", "is for services")
-        demanded = list(_with_text(changes)) if require_parents else []
+        stands: dict[str, str] | None = None
+        asked = changes
         for _ in range(_TRIES):
             vault = await rt.vault(parent, field="parent")
             refuse_read_only(vault)
-            prepared = await self._preparing.prepare(call, vault, changes, reason)
+            if stands is not None or changes_name_each_other(vault, changes):
+                stands = stands or {}
+                asked = renamed_changes(vault, changes, stands)
+            demanded = list(_with_text(asked)) if require_parents else []
+            prepared = await self._preparing.prepare(call, vault, asked, reason)
+            prepared.stands = stands
             try:
-                applied = await self._write(call, vault, changes, prepared, demanded)
-            except StaleError:
+                applied = await self._write(call, vault, asked, prepared, demanded)
+            except StaleError as error:
                 await prepared.release()
+                stands = error.stands if isinstance(error, StandInError) else stands
                 continue
             except BaseException:
                 await prepared.release()

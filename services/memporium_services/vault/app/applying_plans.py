@@ -75,6 +75,7 @@ class Prepared:
         archivals: Cubes to archive.
         removals: What forgets, of the vault and of its branches.
         leases: Uses of licensed parents that changes make something of, beside those of merges.
+        stands: Cubes that were thought to stand for new ones, by name; None: no cube of the call names a new one.
         failure: Why a plan could not be made; raised unless the request turns out to be done already.
     """
 
@@ -87,6 +88,7 @@ class Prepared:
     archivals: dict[int, str] = field(default_factory=dict)
     removals: dict[int, list[tuple[VaultRow, VaultCipher, Removal]]] = field(default_factory=dict)
     leases: list[Lease] = field(default_factory=list)
+    stands: dict[str, str] | None = None
     failure: PlatformError | None = None
 
     async def commit(self) -> None:

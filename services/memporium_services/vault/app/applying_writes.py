@@ -6,13 +6,14 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from memporium.vault.v1.changes_pb2 import ChangeResult
-from memporium_platform.errors import PlatformError, Reason, denied
+from memporium_platform.errors import PlatformError, Reason, denied, invalid
 from memporium_services.vault.app.follower import Waiting
 from memporium_services.vault.app.merging import write_merge
 from memporium_services.vault.app.parentage import demand_parents
 from memporium_services.vault.app.plans import apply_plan
 from memporium_services.vault.app.reading import condition_of, find_cubes, reader_of
 from memporium_services.vault.app.relations import write_relation
+from memporium_services.vault.app.siblings import StandInError, stand_ins
 from memporium_services.vault.app.writing import UPDATED, fresh_vault, write_drafts
 from memporium_services.vault.domain.lifecycle import State, Trigger, searchable, step
 from memporium_services.vault.domain.rows import ChangeRow, IndexTask, VersionRow
@@ -74,11 +75,14 @@ def write_all(
         raise prepared.failure
     writing = _Writing(rt, conn, call, vault, prepared)
     applied = Applied([ChangeResult() for _ in changes], fresh_vault(writing.store, vault).revision)
-    for step_ in (writing.create, writing.change, writing.merge):
+    writing.create(applied)
+    writing.check_siblings(applied, changes)
+    for step_ in (writing.change, writing.merge):
         step_(applied)
     writing.demand(demanded)
     for step_ in (writing.relate, writing.archive, writing.forget):
         step_(applied)
+    writing.refuse_lost(applied)
     return applied
 
 
@@ -103,6 +107,19 @@ class _Writing:
             self._stands[draft.row.cube_id] = written.row.cube_id
             applied.results[index].cube = self._prefix + written.row.cube_id
             applied.results[index].deduplicated = written.deduplicated
+
+    def check_siblings(self, applied: Applied, changes: Sequence[Change]) -> None:
+        """Refuse to write what names a new cube otherwise than it is kept.
+
+        Raises:
+            StandInError: How they are kept.
+        """
+        if self._prepared.stands is None:
+            return
+        kept = ((changes[index].create.cube_id, applied.results[index].cube) for index in self._prepared.drafts)
+        found = stand_ins(self._vault, ((asked, name.removeprefix(self._prefix)) for asked, name in kept))
+        if found != self._prepared.stands:
+            raise StandInError(found)
 
     def change(self, applied: Applied) -> None:
         for indices, plan in self._prepared.plans:
@@ -140,6 +157,9 @@ class _Writing:
         prepared = self._prepared
         for index, (relation, ends) in prepared.relations.items():
             source, target = (self._stands.get(one, one) for one in ends)
+            if source == target:
+                # Both turned out to be one cube, which says nothing new of itself.
+                continue
             made, revision = write_relation(
                 self._rt,
                 self.store,
@@ -171,6 +191,23 @@ class _Writing:
                 applied.removed.append((where, removed))
                 if told.receipt is not None:
                     applied.results[index].receipts.append(told.receipt)
+
+    def refuse_lost(self, applied: Applied) -> None:
+        """Refuse to let a cube stand for a new one that the same call forgets: what was to be kept would be lost.
+
+        Raises:
+            PlatformError: INVALID_FIELD.
+        """
+        if not self._prepared.removals:
+            return
+        ids = {index: one.cube.removeprefix(self._prefix) for index, one in enumerate(applied.results)}
+        stood = [index for index in self._prepared.drafts if applied.results[index].deduplicated]
+        there = self.store.cubes(self._vault.uid, [ids[index] for index in stood]) if stood else {}
+        for index in stood:
+            if ids[index] not in there:
+                raise invalid(
+                    f"changes[{index}]", f"says what {applied.results[index].cube} says, which the call forgets"
+                )
 
 
 def _archive(store: Store, call: Call, vault: VaultRow, prepared: Prepared, cube_id: str) -> tuple[int, Waiting | None]:

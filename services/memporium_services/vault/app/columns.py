@@ -76,9 +76,14 @@ def column_values(
 
 
 def content_token(cipher: VaultCipher, cube: Cube, *, form: int, own: str) -> str:
-    """Return the keyed digest of a cube that exact duplicates share; `own`: the owner of a private one, else ""."""
+    """Return the keyed digest of a cube that exact duplicates share; `own`: the owner of a private one, else "".
+
+    What one persona remembers is not there for another, which must keep it itself.
+    """
     agreements = sorted({licence.agreement for licence in cube.governance.licences})
-    return cipher.token("content", "\0".join((cube.content_digest, str(form), own, *agreements)))
+    # Before the agreements, which are names of resources: no persona can be taken for one.
+    persona = [f"persona {cube.descriptive.persona}"] if cube.descriptive.persona else []
+    return cipher.token("content", "\0".join((cube.content_digest, str(form), own, *persona, *agreements)))
 
 
 def words_of(cipher: VaultCipher, cube_id: str, cube: Cube, bands: Sequence[str], *, same: str) -> list[TermRow]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from memporium_platform import audit, idempotency, names
-from memporium_platform.errors import invalid
+from memporium_platform.errors import PlatformError, Reason, invalid
 from memporium_services.vault.app import codec, content
 from memporium_services.vault.app.drafting import Origin, Wanted, draft_cubes, matrix
 from memporium_services.vault.app.parentage import carry_licences, demand_parents
@@ -18,12 +18,13 @@ from memporium_services.vault.app.reading import (
 )
 from memporium_services.vault.app.retention import retention_of
 from memporium_services.vault.app.runtime import refuse_read_only
+from memporium_services.vault.app.siblings import TRIES, StandInError, name_each_other, renamed, stand_ins
 from memporium_services.vault.app.writing import WriteOutcome, Written, write_drafts
 from memporium_services.vault.domain.lifecycle import State
 from memporium_services.vault.domain.lifespan import purge_us
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from sqlalchemy import Connection
 
@@ -45,6 +46,19 @@ class Made:
     cube: Cube
     deduplicated: bool
     near: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Making:
+    """What a call asks beside its cubes; `fields` name these in errors."""
+
+    call: Call
+    vault: VaultRow
+    cipher: VaultCipher
+    reason: str
+    fields: Sequence[str]
+    expired: bool
+    require_parents: bool
 
 
 class Creating:
@@ -77,13 +91,37 @@ class Creating:
         rt = self._rt
         if len(news) > rt.settings.max_batch_cubes:
             raise invalid("cubes", f"at most {rt.settings.max_batch_cubes} in one batch")
-        demanded = self._demanded(call, news) if require_parents else []
+        if require_parents and not call.principal.via:
+            # Whether a cube is there is told to services, which have used it for the caller, not to who guesses names.
+            raise invalid("require_parents", "is for services")
         vault = await rt.vault(parent, field="parent")
         refuse_read_only(vault)
         cipher = await rt.cipher(vault)
         if expired and any(content.units_of(new.cube) for new in news):
             raise invalid("expired", "is for KV and LoRA memory")
         fields = [f"cubes[{i}].cube" if batch else "cube" for i in range(len(news))]
+        making = _Making(call, vault, cipher, reason, fields, expired, require_parents)
+        stands: dict[str, str] | None = {} if batch and name_each_other(vault, news) else None
+        for _ in range(TRIES):
+            try:
+                asked = news if stands is None else renamed(vault, news, stands)
+                outcome = await self._write(making, asked, stands)
+            except StandInError as error:
+                stands = error.stands
+                continue
+            if outcome.waiting is not None:
+                self._follower.offer(vault.uid, outcome.revision, outcome.waiting)
+                await self._follower.follow(outcome.vault, outcome.revision)
+            return [self._made(call, outcome.vault, cipher, one) for one in outcome.written], outcome.revision
+        raise PlatformError(Reason.CONFLICT, f"{parent} is changed too often", metadata={"resource": parent})
+
+    async def _write(self, making: _Making, news: Sequence[NewCube], stands: Mapping[str, str] | None) -> WriteOutcome:
+        """Make cubes that name each other as `stands` says; None: they do not name each other.
+
+        Raises:
+            StandInError: Other cubes stand for some of them.
+        """
+        rt, call, vault, cipher = self._rt, making.call, making.vault, making.cipher
         now_us = rt.now_us()
         lease = await self.lease(call, vault, news)
         ran = False
@@ -91,8 +129,14 @@ class Creating:
         def run(conn: Connection) -> WriteOutcome:
             nonlocal ran
             ran = True
-            demand_parents(rt.store(conn), demanded)
             outcome = write_drafts(rt, rt.store(conn), vault, cipher, drafts, now_us=now_us)
+            if stands is not None:
+                kept = zip(news, outcome.written, strict=True)
+                found = stand_ins(vault, ((new.cube_id, one.row.cube_id) for new, one in kept))
+                if found != stands:
+                    raise StandInError(found)
+            if making.require_parents:
+                demand_parents(rt.store(conn), [new.cube for new in news])
             made = [one.row.cube_id for one in outcome.written if not one.deduplicated]
             resource = f"{vault.name}/cubes/{made[0]}" if len(made) == 1 else vault.name
             audit.record_in(conn, call, resource=resource, details={"cubes": str(len(made))})
@@ -114,18 +158,15 @@ class Creating:
             return idempotency.once(conn, call, now=rt.clock.now(), run=run, remember=remember, recall=recall)
 
         try:
-            drafts = await self.drafts(call, vault, cipher, news, reason, fields=fields, now_us=now_us)
-            drafts = [_expired(vault, draft, now_us) for draft in drafts] if expired else drafts
+            drafts = await self.drafts(call, vault, cipher, news, making.reason, fields=making.fields, now_us=now_us)
+            drafts = [_expired(vault, draft, now_us) for draft in drafts] if making.expired else drafts
             outcome = await rt.db.write(write)
         except BaseException:
             await lease.release()
             raise
         # What an earlier call of the same request made was counted by that one.
         await (lease.commit() if ran else lease.release())
-        if outcome.waiting is not None:
-            self._follower.offer(vault.uid, outcome.revision, outcome.waiting)
-            await self._follower.follow(outcome.vault, outcome.revision)
-        return [self._made(call, outcome.vault, cipher, one) for one in outcome.written], outcome.revision
+        return outcome
 
     async def lease(self, call: Call, vault: VaultRow, news: Sequence[NewCube]) -> Lease:
         """Give new cubes the licences of their parents; whoever writes them commits the uses, or releases them.
@@ -172,16 +213,6 @@ class Creating:
             return
         if any(new.cube.governance.licences for new in news):
             raise invalid("cube.governance.licences", "is set by the platform alone")
-
-    @staticmethod
-    def _demanded(call: Call, news: Sequence[NewCube]) -> list[Cube]:
-        """Return the new cubes whose parents must be there.
-
-        Whether a cube is there is told to services, which have used it for the caller, not to who guesses names.
-        """
-        if not call.principal.via:
-            raise invalid("require_parents", "is for services")
-        return [new.cube for new in news]
 
     def _made(self, call: Call, vault: VaultRow, cipher: VaultCipher, one: Written) -> Made:
         refuse_private(call, vault, one.row)
