@@ -25,6 +25,7 @@ from memporium_services.scheduler.app.firing import Firing
 from memporium_services.scheduler.app.jobs import Jobs, Signals
 from memporium_services.scheduler.app.pipelines import Pipelines
 from memporium_services.scheduler.app.placement import Placements
+from memporium_services.scheduler.app.queueing import Queueing
 from memporium_services.scheduler.app.running import Running
 from memporium_services.scheduler.app.schedules import Schedules
 from memporium_services.scheduler.app.sealing import Sealer
@@ -59,7 +60,8 @@ class SchedulerModule:
         """Wire the parts."""
         self._clock: Clock = kernel.clock
         self._database, self._settings, self._rows = database, settings, SqlJobRows()
-        self._queue = DbosQueue(dbos_url(kernel.settings), settings=settings)
+        self._engine = DbosQueue(dbos_url(kernel.settings), settings=settings)
+        self._queue = Queueing(self._engine, settings=settings)
         signals, services = Signals(), GrpcServices(kernel.channels)
         placements, moves = Placements(services, clock=kernel.clock), GrpcMoves(kernel.channels)
         conversions = Conversions(moves, services, clock=kernel.clock)
@@ -103,9 +105,10 @@ class SchedulerModule:
 
     async def start(self) -> None:
         """Begin to run jobs, first those that a stop or crash left unfinished."""
-        await self._queue.start(self._execution.attempt)
+        await self._engine.start(self._execution.attempt)
         for job in await self._database.read(self._rows.unfinished):
             await self._queue.put(job)
+        self._tasks.append(asyncio.create_task(self._queue.run(), name="scheduler.queueing"))
         self._tasks.append(asyncio.create_task(self._firing.run(), name="scheduler.schedules"))
         if self._settings.sweep_interval_s:
             self._tasks.append(asyncio.create_task(self._sweep_for_ever(), name="scheduler.sweep"))
@@ -116,7 +119,7 @@ class SchedulerModule:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
-        await self._queue.stop()
+        await self._engine.stop()
 
     async def _sweep_for_ever(self) -> None:
         while True:

@@ -128,10 +128,12 @@ class DbosQueue:
 
     async def drop(self, job: Job) -> None:
         """Take a job out, or stop it where it runs."""
-        await asyncio.to_thread(DBOS.cancel_workflow, job.name)
-        task = self._running.get((job.org, job.job_id))
-        if task is not None:
-            task.cancel()
+        try:
+            await asyncio.to_thread(DBOS.cancel_workflow, job.name)
+        finally:
+            task = self._running.get((job.org, job.job_id))
+            if task is not None:
+                task.cancel()
 
     def run(self, org: str, job_id: str) -> float | None:
         """Run one attempt on the event loop and wait for it; called on a thread of DBOS.

@@ -93,17 +93,21 @@ class Jobs:
             create_time=now,
             priority=priority,
         )
+        # Not to be cut off between the two where the caller goes away; a crash there is mended at start-up: unfinished
+        # jobs are queued again.
+        return await asyncio.shield(self._make(call, job, add))
+
+    async def _make(self, call: Call, job: Job, add: Callable[[Connection, Job], None] | None) -> Job:
         made = await self._database.write(
             lambda conn: idempotency.once(
                 conn,
                 call,
-                now=now,
+                now=job.create_time,
                 run=lambda inner: self._insert(inner, call, job, add),
                 remember=lambda one: one.job_id,
-                recall=lambda inner, job_id: self._require(inner, org, job_id),
+                recall=lambda inner, job_id: self._require(inner, job.org, job_id),
             )
         )
-        # A crash before this line is mended at start-up: unfinished jobs are queued again.
         await self._queue.put(made)
         return made
 
