@@ -14,7 +14,9 @@ from rich.markup import escape
 from memporium.cli._context import session
 from memporium.cli._output import errors, line, print_json, show_rows
 from memporium.eval import locomo, longmemeval, personamem, prompts
+from memporium.eval.choosing import Selection
 from memporium.eval.journal import Journal, RunError
+from memporium.eval.memories import KINDS, Choice
 from memporium.eval.models import EndpointModel, ModelError, PlatformModel
 from memporium.eval.report import COLUMNS, result_of
 from memporium.eval.running import Plan, Running
@@ -22,7 +24,7 @@ from memporium.eval.samples import FormatError
 from memporium.sources.json_stream import JsonError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from memporium.cli._context import Session
     from memporium.eval.models import Model
@@ -48,8 +50,20 @@ Price = Annotated[
 ]
 Category = Annotated[list[str], typer.Option(help="Only this kind of question; may be repeated.")]
 Samples = Annotated[int, typer.Option(help="Only the first samples; 0: all.", min=0)]
+Questions = Annotated[
+    int, typer.Option(help="Only so many, drawn evenly from the kinds and samples, the same each time; 0: all.", min=0)
+]
+MemoryKind = Annotated[
+    str,
+    typer.Option(
+        "--memory",
+        help=f"What is answered from: {', '.join(KINDS)}. To compare with: nothing, the best turns by words or by "
+        "meaning at the same budget, all turns, the labelled ones.",
+    ),
+]
 Budget = Annotated[int, typer.Option(help="Tokens of the context that questions are answered from.", min=64)]
 Limit = Annotated[int, typer.Option(help="Most items recalled.", min=1, max=200)]
+Timeout = Annotated[float, typer.Option(help="Seconds that an endpoint has for one answer.", min=1)]
 Concurrency = Annotated[int, typer.Option(help="Most calls at once.", min=1, max=256)]
 Embedding = Annotated[str, typer.Option(help="Embedding model of the vaults; empty: the platform's default.")]
 Keep = Annotated[bool, typer.Option("--keep", help="Leave the vaults; else each is erased when it is done with.")]
@@ -60,11 +74,11 @@ def run_locomo(
     context: typer.Context, data: Data, run: Run, no_llm: NoLlm = False, answer_model: AnswerModel = "",
     answer_url: AnswerUrl = "", judge_model: JudgeModel = "", judge_url: JudgeUrl = "",
     key_variable: KeyVariable = "OPENAI_API_KEY", price: Price = [], category: Category = [], samples: Samples = 0,
-    budget: Budget = 2000, limit: Limit = 20, concurrency: Concurrency = 4, embedding_model: Embedding = "",
-    keep: Keep = False,
+    questions: Questions = 0, memory: MemoryKind = "recall", budget: Budget = 2000, limit: Limit = 20,
+    timeout: Timeout = 300, concurrency: Concurrency = 4, embedding_model: Embedding = "", keep: Keep = False,
 ) -> None:  # fmt: skip
     """LoCoMo: long conversations of two people; questions with labelled evidence."""
-    _run(context, "locomo", data, locomo.load(data), locals())
+    _run(context, "locomo", data, lambda: locomo.load(data), locals())
 
 
 @app.command(
@@ -74,11 +88,11 @@ def run_longmemeval(
     context: typer.Context, data: Data, run: Run, no_llm: NoLlm = False, answer_model: AnswerModel = "",
     answer_url: AnswerUrl = "", judge_model: JudgeModel = "", judge_url: JudgeUrl = "",
     key_variable: KeyVariable = "OPENAI_API_KEY", price: Price = [], category: Category = [], samples: Samples = 0,
-    budget: Budget = 2000, limit: Limit = 20, concurrency: Concurrency = 4, embedding_model: Embedding = "",
-    keep: Keep = False,
+    questions: Questions = 0, memory: MemoryKind = "recall", budget: Budget = 2000, limit: Limit = 20,
+    timeout: Timeout = 300, concurrency: Concurrency = 4, embedding_model: Embedding = "", keep: Keep = False,
 ) -> None:  # fmt: skip
     """LongMemEval: a history of chats with an assistant for each question; evidence by turn and session."""
-    _run(context, "longmemeval", data, longmemeval.load(data), locals())
+    _run(context, "longmemeval", data, lambda: longmemeval.load(data), locals())
 
 
 @app.command(
@@ -91,14 +105,23 @@ def run_personamem(
     contexts: Annotated[Path, typer.Option(help="File of the shared chats.", exists=True, dir_okay=False)],
     no_llm: NoLlm = False, answer_model: AnswerModel = "", answer_url: AnswerUrl = "",
     judge_model: JudgeModel = "", judge_url: JudgeUrl = "", key_variable: KeyVariable = "OPENAI_API_KEY",
-    price: Price = [], category: Category = [], samples: Samples = 0, budget: Budget = 2000, limit: Limit = 20,
+    price: Price = [], category: Category = [], samples: Samples = 0, questions: Questions = 0,
+    memory: MemoryKind = "recall", budget: Budget = 2000, limit: Limit = 20, timeout: Timeout = 300,
     concurrency: Concurrency = 4, embedding_model: Embedding = "", keep: Keep = False,
 ) -> None:  # fmt: skip
     """PersonaMem: chats of a user whose likes change; four replies to choose from."""
-    _run(context, "personamem", data, personamem.load(data, contexts), locals())
+    _run(context, "personamem", data, lambda: personamem.load(data, contexts), locals())
 
 
-def _run(context: typer.Context, benchmark: str, data: Path, found: Iterable[Sample], given: dict[str, Any]) -> None:
+def _run(
+    context: typer.Context,
+    benchmark: str,
+    data: Path,
+    load: Callable[[], Iterable[Sample]],
+    given: dict[str, Any],
+) -> None:
+    if given["memory"] not in KINDS:
+        raise typer.BadParameter(f"must be one of {', '.join(KINDS)}", param_hint="--memory")
     session_ = session(context)
     answerer = None if given["no_llm"] else _model(session_, given, "answer")
     judge = None if given["no_llm"] else _model(session_, given, "judge")
@@ -117,15 +140,15 @@ def _run(context: typer.Context, benchmark: str, data: Path, found: Iterable[Sam
                 prefix=f"eval-{key['id']}",
                 answerer=answerer,
                 judge=judge,
-                budget_tokens=given["budget"],
-                limit=given["limit"],
+                memory=Choice(given["memory"], budget_tokens=given["budget"], limit=given["limit"]),
                 concurrency=given["concurrency"],
                 embedding_model=given["embedding_model"],
                 keep=given["keep"],
                 progress=lambda text: errors.print(f"[dim]{escape(text)}[/dim]", soft_wrap=True),
             )
             running = Running(session_.client, journal, plan)
-            running.run(_chosen(found, given))
+            wanted = frozenset(one.strip() for one in given["category"])
+            running.run(Selection(wanted, samples=given["samples"], questions=given["questions"]).of(load))
             result = result_of(journal, benchmark=benchmark, prices=prices, complete=not running.refused)
             journal.finish(result)
     except (RunError, FormatError, JsonError) as error:
@@ -141,31 +164,6 @@ def _run(context: typer.Context, benchmark: str, data: Path, found: Iterable[Sam
         raise typer.Exit(1)
 
 
-def _chosen(found: Iterable[Sample], given: dict[str, Any]) -> Iterable[Sample]:
-    from dataclasses import replace
-
-    wanted = {one.strip() for one in given["category"]}
-    seen: set[str] = set()
-    categories: set[str] = set()
-    asked = 0
-    for number, sample in enumerate(found):
-        if given["samples"] and number >= given["samples"]:
-            break
-        # A journal knows them by their ids.
-        for name in (f"sample {sample.id}", *(f"question {one.id}" for one in sample.questions)):
-            if name in seen:
-                raise FormatError(f"{given['data']}: {name} is there twice")
-            seen.add(name)
-        questions = tuple(one for one in sample.questions if not wanted or one.category in wanted)
-        categories.update(one.category for one in sample.questions)
-        asked += len(questions)
-        if questions:
-            yield replace(sample, questions=questions)
-    if not asked:
-        kinds = f" of these kinds; it has {', '.join(sorted(categories))}" if categories else ""
-        raise FormatError(f"{given['data']}: holds no question{kinds}")
-
-
 def _model(run: Session, given: dict[str, Any], role: str) -> Model | None:
     name, url = given[f"{role}_model"], given[f"{role}_url"]
     if not url:
@@ -173,7 +171,7 @@ def _model(run: Session, given: dict[str, Any], role: str) -> Model | None:
     if not name:
         raise typer.BadParameter("an endpoint needs the name of its model", param_hint=f"--{role}-model")
     try:
-        return EndpointModel(url, name, api_key=os.environ.get(given["key_variable"], ""))
+        return EndpointModel(url, name, api_key=os.environ.get(given["key_variable"], ""), timeout_s=given["timeout"])
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint=f"--{role}-url") from None
 
@@ -191,6 +189,8 @@ def _settings(
         "judge_model": judge.name if judge else "",
         "categories": sorted(given["category"]),
         "samples": given["samples"],
+        "questions": given["questions"],
+        "memory": given["memory"],
         "budget_tokens": given["budget"],
         "limit": given["limit"],
         "embedding_model": given["embedding_model"],
@@ -232,12 +232,17 @@ def _show(run: Session, result: dict[str, Any], folder: Path) -> None:
     show_rows(["category", *shown], cells)
     seconds = result["recall_seconds"]
     if seconds:
-        line(f"[dim]recall p50 {seconds['p50'] * 1000:.1f} ms, p95 {seconds['p95'] * 1000:.1f} ms; "
+        kind = result["settings"]["memory"]
+        line(f"[dim]{kind} p50 {seconds['p50'] * 1000:.1f} ms, p95 {seconds['p95'] * 1000:.1f} ms; "
              f"{result['context_tokens']:.0f} tokens of context[/dim]")  # fmt: skip
     for role, tokens in result["tokens"].items():
         if tokens["in"]:
             cost = f", cost {result['cost'][role]:.4f}" if role in result["cost"] else ""
-            line(f"[dim]{role}: {tokens['in']} tokens in, {tokens['out']} out{cost}[/dim]")
+            spent = result[f"{role}_seconds"]["p50"]
+            line(f"[dim]{role}: {tokens['in']} tokens in, {tokens['out']} out{cost}; p50 {spent:.2f} s[/dim]")
+    for held, row in result["by_evidence"].items():
+        told = ", ".join(f"{name} {row[name]:.3f}" for name in ("accuracy", "f1") if name in row)
+        line(f"[dim]{held} of the evidence in the context: {row['questions']} questions, {told}[/dim]")
     line(f"[dim]{escape(str(folder / 'result.json'))}[/dim]")
 
 

@@ -16,6 +16,8 @@ _PLACES = (1, 5, 10, 20)
 # Measures in the order of a table.
 COLUMNS = ("questions", "accuracy", "f1", "exact", "bleu1", "recall@5", "recall@10", "recall@20", "session@1")
 
+_OF_ANSWERS = ("accuracy", "f1", "exact", "bleu1")
+
 
 def result_of(
     journal: Journal, *, benchmark: str, prices: Mapping[str, tuple[float, float]], complete: bool
@@ -41,16 +43,35 @@ def result_of(
             category: _mean([measured[key] for key, one in recalled.items() if one["category"] == category])
             for category in categories
         },
+        "by_evidence": _by_evidence(measured, recalled) if answers else {},
         "unjudged": sum(one["right"] is None for one in verdicts.values()),
         "sessions": len(sessions),
         "turns": sum(one["turns"] for one in sessions.values()),
         "remember_seconds": round(sum(one["seconds"] for one in sessions.values()), 2),
         "recall_seconds": _spread([one["seconds"] for one in recalled.values()]),
         "answer_seconds": _spread([one["seconds"] for one in answers.values()]),
+        "judge_seconds": _spread([one["seconds"] for one in verdicts.values()]),
         "context_tokens": round(fmean(one["context_tokens"] for one in recalled.values()), 1) if recalled else 0,
         "tokens": {role: _tokens(list(found.values())) for role, found in (("answer", answers), ("judge", verdicts))},
         "cost": _cost({"answer": list(answers.values()), "judge": list(verdicts.values())}, prices),
     }
+
+
+def _by_evidence(
+    measured: Mapping[str, Mapping[str, float]], recalled: Mapping[str, Mapping[str, Any]]
+) -> dict[str, dict[str, float]]:
+    """Return how good answers are where all, some or none of the evidence stood in the context.
+
+    Only for questions whose evidence is labelled and that have an answer.
+    """
+    rows: dict[str, list[dict[str, float]]] = {"all": [], "some": [], "none": []}
+    for key, one in recalled.items():
+        found = {name: measured[key][name] for name in _OF_ANSWERS if name in measured[key]}
+        if one["evidence"] and found:
+            places = [tuple(place) for place in one["found"]]
+            held = metrics.recall_at(places, [tuple(place) for place in one["evidence"]], len(places))
+            rows["all" if held == 1 else "some" if held else "none"].append(found)
+    return {held: _mean(some) for held, some in rows.items() if some}
 
 
 def _measured(

@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from google.protobuf.timestamp_pb2 import Timestamp
-
 from memporium.client import MemporiumError
 from memporium.eval import prompts, verdicts
+from memporium.eval.memories import Choice
 from memporium.eval.models import RefusedError
+from memporium.eval.patience import patiently
 from memporium.reader.v1 import remember_pb2
 from memporium.vault.v1 import vault_pb2
 
@@ -28,12 +28,10 @@ if TYPE_CHECKING:
 
     from memporium.client import Client
     from memporium.eval.journal import Journal
+    from memporium.eval.memories import Memory
     from memporium.eval.models import Model
     from memporium.eval.samples import Question, Sample, Talk
 
-_ATTEMPTS = 6
-_BACKOFF_S = 0.25
-_TRANSIENT = frozenset({"UNAVAILABLE", "RESOURCE_EXHAUSTED"})
 _ALREADY_EXISTS = "ALREADY_EXISTS"
 _TURNS = 5_000
 # Requests that a model refuses one after the other, before it is held to refuse all.
@@ -49,8 +47,7 @@ class Plan:
         prefix: Beginning of the vaults' ids; no other run may have it.
         answerer: Answers; None: only what is recalled is measured.
         judge: Judges answers; None: by their words alone.
-        budget_tokens: Tokens of the context that questions are answered from.
-        limit: Most items recalled.
+        memory: What questions are answered from.
         concurrency: Most calls at once.
         embedding_model: Of the vaults; "": the platform's default.
         keep: Vaults stay when all was asked of them; else they are erased.
@@ -60,8 +57,7 @@ class Plan:
     prefix: str
     answerer: Model | None = None
     judge: Model | None = None
-    budget_tokens: int = 2_000
-    limit: int = 20
+    memory: Choice = field(default_factory=Choice)
     concurrency: int = 4
     embedding_model: str = ""
     keep: bool = False
@@ -90,17 +86,20 @@ class Running:
             ModelError: A model gives no answer, or refuses several questions running; single ones are in `refused`.
         """
         count = 0
+        questions: list[Question] = []
         plan = self._plan
         with ThreadPoolExecutor(plan.concurrency) as pool, ThreadPoolExecutor(plan.concurrency) as asking:
             running: set[Future[None]] = set()
             try:
                 for number, sample in enumerate(samples):
                     count += 1
+                    questions += sample.questions
                     while len(running) >= plan.concurrency:
                         running = _settled(running)
                     running.add(pool.submit(self._sample, number, sample, asking))
                 while running:
                     running = _settled(running)
+                _all(asking.submit(self._judge, question) for question in questions)
             finally:
                 # On a failure, and on Ctrl-C: nothing new is begun.
                 self._stop.set()
@@ -109,23 +108,22 @@ class Running:
     def _sample(self, number: int, sample: Sample, asking: ThreadPoolExecutor) -> None:
         if self._stop.is_set() or self._journal.get("sample", sample.id) is not None:
             return
-        vault = self._vault(f"{self._plan.prefix}-{number}")
+        plan = self._plan
+        vault = self._vault(f"{plan.prefix}-{number}") if plan.memory.remembers else ""
+        memory = plan.memory.over(sample, vault, self._client)
         remembered = 0
         in_order = sorted(sample.questions, key=lambda one: _after(one, sample))
         for after, some in groupby(in_order, key=lambda one: _after(one, sample)):
-            for talk in sample.talks[remembered:after]:
+            for talk in sample.talks[remembered:after] if vault else ():
                 self._remember(vault, sample, talk)
             remembered = after
-            asked = [asking.submit(self._question, vault, question) for question in some]
-            wait(asked)
-            for one in asked:
-                one.result()
+            _all(asking.submit(self._answer, memory, question) for question in some)
         if self._stop.is_set() or any(one.id in self.refused for one in sample.questions):
             return
-        if not self._plan.keep:
+        if vault and not plan.keep:
             self._call(lambda: self._client.vault.delete_vault(name=vault, erase=True, timeout_s=600))
         self._journal.put("sample", sample.id, {"questions": len(sample.questions)})
-        self._plan.progress(f"{sample.id}: {len(sample.talks)} sessions, {len(sample.questions)} questions")
+        plan.progress(f"{sample.id}: {len(sample.talks)} sessions, {len(sample.questions)} questions")
 
     def _vault(self, vault_id: str) -> str:
         plan = self._plan
@@ -150,16 +148,17 @@ class Running:
         record = {"turns": len(talk.turns), "facts": facts, "seconds": round(time.perf_counter() - began, 4)}
         self._journal.put("session", key, record)
 
-    def _question(self, vault: str, question: Question) -> None:
-        recalled = self._step("recall", question, lambda: self._recalled(vault, question))
-        plan = self._plan
-        answerer, judge = plan.answerer, plan.judge
+    def _answer(self, memory: Memory, question: Question) -> None:
+        recalled = self._step("recall", question, lambda: self._found(memory, question))
+        plan, answerer = self._plan, self._plan.answerer
         if recalled is None or answerer is None:
             return
-        instructions, material = prompts.answering(question, recalled["context"])
-        answered = self._step(
-            "answer", question, lambda: _asked(answerer, instructions, material, max_tokens=plan.answer_tokens)
-        )
+        given = prompts.answering(question, recalled["context"])
+        self._step("answer", question, lambda: _asked(answerer, *given, max_tokens=plan.answer_tokens))
+
+    def _judge(self, question: Question) -> None:
+        plan, judge = self._plan, self._plan.judge
+        answered = self._journal.get("answer", question.id)
         if answered is None or judge is None or question.options:
             return
         given = prompts.judging(question, answered["text"])
@@ -190,20 +189,9 @@ class Running:
         self._journal.put(kind, question.id, found)
         return found
 
-    def _recalled(self, vault: str, question: Question) -> dict[str, Any]:
-        plan, began = self._plan, time.perf_counter()
-        fields: dict[str, Any] = {}
-        if question.now is not None:
-            fields["now"] = _timestamp(question.now)
-        answer = _patiently(
-            lambda: self._client.reader.recall(
-                parent=vault,
-                query=question.text[:4_096],
-                limit=plan.limit,
-                budget_tokens=plan.budget_tokens,
-                **fields,
-            )
-        )
+    def _found(self, memory: Memory, question: Question) -> dict[str, Any]:
+        began = time.perf_counter()
+        found = memory.find(question)
         return {
             "category": question.category,
             "answer": question.answer,
@@ -211,16 +199,16 @@ class Running:
             "options": [letter for letter, _text in question.options],
             "evidence": [list(one) for one in question.evidence],
             "sessions": list(question.sessions),
-            "found": [[item.source.source, item.source.locator] for item in answer.items],
+            "found": [list(one) for one in found.places],
             # Kept where a model answers from it, now or after an interruption.
-            "context": answer.context if plan.answerer is not None else "",
-            "context_tokens": answer.context_tokens,
+            "context": found.context if self._plan.answerer is not None else "",
+            "context_tokens": found.tokens,
             "seconds": round(time.perf_counter() - began, 5),
         }
 
     def _call(self, do: Callable[[], Any]) -> Any:
         with self._calls:
-            return _patiently(do)
+            return patiently(do)
 
 
 def _asked(model: Model, instructions: str, material: str, *, max_tokens: int) -> dict[str, Any]:
@@ -233,16 +221,12 @@ def _asked(model: Model, instructions: str, material: str, *, max_tokens: int) -
     }
 
 
-def _patiently(do: Callable[[], Any]) -> Any:
-    """Return what a call returns; one that is refused for now is made again."""
-    for attempt in range(_ATTEMPTS):
-        try:
-            return do()
-        except MemporiumError as error:
-            if error.code not in _TRANSIENT or attempt == _ATTEMPTS - 1:
-                raise
-            time.sleep(error.retry_after_s or _BACKOFF_S * 2**attempt)
-    raise AssertionError
+def _all(futures: Iterable[Future[None]]) -> None:
+    """Wait for all; what one of them raised is raised then."""
+    begun = list(futures)
+    wait(begun)
+    for one in begun:
+        one.result()
 
 
 def _settled(running: set[Future[None]]) -> set[Future[None]]:
@@ -265,9 +249,3 @@ def _requests(vault: str, talk: Talk, start: int) -> Iterator[remember_pb2.Remem
         turn.time.FromDatetime(talk.start)
         turn.time.seconds += index
         yield remember_pb2.RememberRequest(turn=turn)
-
-
-def _timestamp(moment: Any) -> Timestamp:
-    found = Timestamp()
-    found.FromDatetime(moment)
-    return found
