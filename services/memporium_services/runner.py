@@ -110,7 +110,7 @@ async def running(
         folder = tempfile.mkdtemp(prefix="memporium-")
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         await server.start(internal_target=f"unix:{folder}/rpc.sock")
-        engines.kernel.channels.set_own_address(f"unix:{folder}/rpc.sock")
+        engines.kernel.channels.set_own_address(f"unix:{folder}/rpc.sock", server.here)
         stack.push_async_callback(server.stop)
         await _begin(engines, built, stack, governed=governed)
         await server.serving()

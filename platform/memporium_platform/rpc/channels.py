@@ -1,6 +1,7 @@
 """Channels to other services: calls carry an internal token for the call in progress, its deadline and its trace.
 
-A service reaches every other one this way, also in its own process, so every check runs in both modes.
+A service reaches every other one this way, also in its own process, so every check runs in both modes; there, calls
+that are no open streams go straight to the gate (`in_process`).
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import grpc
@@ -21,9 +22,10 @@ from memporium_platform.rpc.method_table import is_mutation
 from memporium_platform.tokens import TokenIssuer, without_via
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
+    from memporium_platform.rpc.in_process import Handler, InProcess
     from memporium_platform.settings import PlatformSettings
 
 S = TypeVar("S")
@@ -45,6 +47,7 @@ class Channels:
         self._issuer = issuer
         self._service = service
         self._own_address = ""
+        self._here: InProcess | None = None
         self._raw: dict[str, grpc.aio.Channel] = {}
         self._stubs: dict[Callable[[grpc.aio.Channel], Any], Any] = {}
         self._root = self
@@ -55,9 +58,18 @@ class Channels:
         bound._root = self._root
         return bound
 
-    def set_own_address(self, target: str) -> None:
-        """Say where this process listens; before that, only services of other processes can be reached."""
-        self._root._own_address = target  # noqa: SLF001 - its own class
+    def set_own_address(self, target: str, here: InProcess | None = None) -> None:
+        """Say where this process listens; before that, only services of other processes can be reached.
+
+        Args:
+            target: The address.
+            here: What calls this process's services without a connection; None: nothing does.
+        """
+        self._root._own_address, self._root._here = target, here  # noqa: SLF001 - its own class
+
+    def here(self, service: str) -> InProcess | None:
+        """Return what calls a service of this process; None: it is another's, or the server has not begun."""
+        return None if self._settings.address_of(service) else self._root._here  # noqa: SLF001 - its own class
 
     def stub(self, stub_class: Callable[[grpc.aio.Channel], S]) -> S:
         """Return a stub, for instance of `VaultServiceStub`; the same one each time."""
@@ -169,6 +181,12 @@ class _Method:
             self._opened = (channel, getattr(channel, self._shape)(self._method, **self._options))
         return self._opened[1]
 
+    def _here(self) -> tuple[InProcess, Handler] | None:
+        """Return what answers the method in this process; None: it is called over the socket."""
+        here = self._channels.here(self._service)
+        handler = here.handler(self._method) if here is not None else None
+        return None if here is None or handler is None else (here, handler)
+
 
 class _Stream(_Method):
     """A streaming method: returns grpc's own call object."""
@@ -181,12 +199,18 @@ class _Stream(_Method):
         metadata: tuple[tuple[str, str], ...] = (),
     ) -> Any:
         call = maybe_call()
-        return self._callable()(
-            request,
-            timeout=self._channels.timeout(call, timeout, stream=True),
-            metadata=(*self._channels.metadata(self._service, call), *metadata),
-            wait_for_ready=True,
-        )
+        left = self._channels.timeout(call, timeout, stream=True)
+        pairs = (*self._channels.metadata(self._service, call), *metadata)
+        found = self._here()
+        if found is not None:
+            here, handler = found
+            return _each(partial(here.stream, handler, request, timeout=left, metadata=pairs))
+        return self._callable()(request, timeout=left, metadata=pairs, wait_for_ready=True)
+
+
+async def _each(call: Callable[[], Awaitable[list[Any]]]) -> AsyncIterator[Any]:
+    for message in await call():
+        yield message
 
 
 class _Unary(_Method):
@@ -207,10 +231,14 @@ class _Unary(_Method):
         channels = self._channels
         for attempt in range(1, _ATTEMPTS + 1):
             left = channels.timeout(call, timeout, stream=False)
+            pairs = (*channels.metadata(self._service, call), *metadata)
+            found = self._here()
             try:
-                return await self._callable()(
-                    request, timeout=left, metadata=(*channels.metadata(self._service, call), *metadata)
-                )
+                if found is not None:
+                    here, handler = found
+                    parse = self._options["response_deserializer"]
+                    return await here.unary(handler, request, parse, timeout=left, metadata=pairs)
+                return await self._callable()(request, timeout=left, metadata=pairs)
             except grpc.aio.AioRpcError as error:
                 if attempt == _ATTEMPTS or not _may_repeat(error, request, mutation=self._mutation):
                     raise

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from contextlib import aclosing, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import grpc
 
@@ -67,7 +67,12 @@ class KernelInterceptor(grpc.GenericRpcHandler):
         wrapped = self._wrapped.get(handler_call_details.method)
         return wrapped if wrapped is not None else self._find(handler_call_details)
 
-    def _find(self, details: grpc.HandlerCallDetails) -> _Handler | None:
+    def within(self, method: str) -> _Handler | None:
+        """Return the wrapped handler of a method, for calls from within the process; None: there is none."""
+        wrapped = self._wrapped.get(method)
+        return wrapped if wrapped is not None or method not in self._table else self._find(_Details(method))
+
+    def _find(self, details: grpc.HandlerCallDetails | _Details) -> _Handler | None:
         method = details.method
         found = (service.service(details) for service in self._services)
         handler: _Handler | None = next((one for one in found if one is not None), None)
@@ -78,6 +83,12 @@ class KernelInterceptor(grpc.GenericRpcHandler):
             return None
         wrapped = self._wrapped[method] = _wrap(self._gate, row, handler, self._deadlines)
         return wrapped
+
+
+class _Details(NamedTuple):
+    """What generated code reads of a call to find its handler."""
+
+    method: str
 
 
 def _wrap(gate: Gate, row: Row, handler: Any, deadlines: Deadlines) -> _Handler:

@@ -10,6 +10,7 @@ from grpc_health.v1._async import HealthServicer
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 from grpc_reflection.v1alpha._async import ReflectionServicer
 
+from memporium_platform.rpc.in_process import InProcess
 from memporium_platform.rpc.interceptor import KernelInterceptor
 from memporium_platform.rpc.method_table import Row, rows_of
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from memporium_platform.rpc.gate import Gate
+    from memporium_platform.rpc.in_process import Handler
     from memporium_platform.settings import PlatformSettings
 
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
@@ -39,6 +41,9 @@ class RpcServer:
         self._server = grpc.aio.server(options=_options(settings))
         self._server.add_generic_rpc_handlers((self._handlers,))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, cast("grpc.aio.Server", self._handlers))
+        self._serving = False
+        # What the process's own services call one another by.
+        self.here = InProcess(self._within, max_message_bytes=settings.max_message_bytes)
         self.port = 0
 
     @property
@@ -79,6 +84,7 @@ class RpcServer:
         if internal_target:
             self._server.add_insecure_port(internal_target)
         await self._server.start()
+        self._serving = True
 
     async def serving(self) -> None:
         """Tell health checks that all services are up."""
@@ -87,8 +93,13 @@ class RpcServer:
 
     async def stop(self) -> None:
         """Tell health checks that it is over, let running calls end, then close."""
+        # From now on gRPC refuses new calls: those from within, too.
+        self._serving = False
         await self._health.enter_graceful_shutdown()
         await self._server.stop(self._settings.grace_s)
+
+    def _within(self, method: str) -> Handler | None:
+        return self._handlers.within(method) if self._serving else None
 
     async def wait(self) -> None:
         """Return once the server has stopped."""
