@@ -153,6 +153,30 @@ def test_new_vectors_are_found_before_and_after_they_are_in_the_graph(
     assert index._opened.neighbours.late_count < 256
 
 
+@pytest.mark.parametrize(
+    ("k", "asked"), [(1, 64), (10, 64), (25, 100), (100, 400), (150, 400), (256, 512), (1000, 2000)]
+)
+def test_the_graph_is_asked_for_several_candidates_a_hit_and_for_fewer_of_many(k: int, asked: int) -> None:
+    assert neighbours_module.breadth(k) == asked
+
+
+def test_many_of_the_nearest_are_among_the_candidates(tmp_path: Path) -> None:
+    """As recall asks: some hundred hits of a vault that is large enough for a graph."""
+    store = EmbeddedIndexStore(tmp_path, graph_from=500)
+    index, rows = store.open("v", dimensions=D), _vectors(4000)
+    index.apply(upserts=[_entry(i + 1, "w", row) for i, row in enumerate(rows)], deletes=[], revision=1)
+    assert index.wait_for_graph(60)
+    assert index._opened is not None
+    graph, k = index._opened.neighbours.graph, 256
+    assert graph is not None
+    found = 0
+    for query in _vectors(20, seed=3):
+        best = np.argsort(-(rows @ query))[:k]
+        found += len(np.intersect1d(best, graph.candidates(query, neighbours_module.breadth(k))))
+    assert found >= 0.95 * 20 * k
+    store.close()
+
+
 def _filled(tmp_path: Path, revision: int = 7) -> EmbeddedIndexStore:
     store = EmbeddedIndexStore(tmp_path)
     entries = [_entry(i + 1, f"w{i}", row) for i, row in enumerate(_vectors(50))]

@@ -22,9 +22,12 @@ if TYPE_CHECKING:
 # So many new vectors may wait for their place in the graph, compared one by one meanwhile: 2 ms. To link one takes
 # 0.2 ms alone, and many times that beside busy threads: too long for whoever writes.
 LATE_MAX = 4096
-# Candidates of the graph for each hit wanted; the slab then ranks them exactly.
+# Candidates of the graph for each hit wanted; the slab then ranks them exactly. The graph is searched as broadly as it
+# is asked for candidates, and where many are wanted that is broad enough with half as many for each: of 23,576
+# sentences the 256 nearest are among 512 candidates at .997 and among 1,024 at .9995, in two fifths of the time.
 CANDIDATES = 4
-_LEAST_CANDIDATES = 64
+_CANDIDATES_OF_MANY = 2
+_LEAST_CANDIDATES, _FEW_CANDIDATES = 64, 400
 
 
 class Neighbours:
@@ -144,7 +147,7 @@ class Neighbours:
         """
         if self.graph is None:
             return np.empty(0, np.int64)
-        wanted = max(CANDIDATES * k, _LEAST_CANDIDATES)
+        wanted = breadth(k)
         late = np.fromiter(self._late, np.int64, len(self._late))
         if slots is None:
             near = self.graph.candidates(query, wanted)
@@ -160,3 +163,8 @@ class Neighbours:
         if self.graph is not None:
             self.graph.save(self._path)
             self.saved = self._whole
+
+
+def breadth(k: int) -> int:
+    """Return how many candidates the graph is asked for where `k` hits are wanted."""
+    return max(min(CANDIDATES * k, _FEW_CANDIDATES), _CANDIDATES_OF_MANY * k, _LEAST_CANDIDATES)
