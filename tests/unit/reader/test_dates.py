@@ -23,6 +23,9 @@ TABLE = [
     ("next Monday", "15 May 2023"),
     ("next Friday", "12 May 2023"),
     ("this Saturday", "13 May 2023"),
+    ("last Tues", "2 May 2023"),
+    ("Last Thurs.", "4 May 2023"),
+    ("next Sat", "13 May 2023"),
     ("last week", "1 to 7 May 2023"),
     ("next week", "15 to 21 May 2023"),
     ("this weekend", "13 to 14 May 2023"),
@@ -33,6 +36,7 @@ TABLE = [
     ("two weeks ago", "24 April 2023"),
     ("3 days ago", "5 May 2023"),
     ("a couple of days ago", "6 May 2023"),
+    ("few days ago", "5 May 2023"),
     ("a few years ago", "2020"),
     ("two months ago", "March 2023"),
     ("in two weeks", "22 May 2023"),
@@ -71,6 +75,10 @@ def test_words_for_times_mean_days(words, meaning):
 def test_what_is_uncertain_or_impossible_means_nothing_wrong(words):
     assert all(1900 <= one.start.year <= 2200 for one in resolve(words, MOMENT))
     assert not any("99999" in one.words or "999 y" in one.words for one in resolve(words, MOMENT))
+
+
+def test_the_sun_and_sitting_are_no_days():
+    assert resolve("We saw the last sun of this sun-kissed day; next sat a man, next wed a pair.", MOMENT) == []
 
 
 def test_the_longest_words_win():

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _DAY = timedelta(days=1)
 _WEEKDAYS = {name.lower(): number for number, name in enumerate(calendar.day_name)}
+_WEEKDAY_CHARS = 3
+_BY_BEGINNING = {name[:_WEEKDAY_CHARS]: number for name, number in _WEEKDAYS.items()}
 _MONTHS = {name.lower(): number for number, name in enumerate(calendar.month_name) if name}
 _MONTHS |= {name.lower(): number for number, name in enumerate(calendar.month_abbr) if name} | {"sept": 9}
 _NUMBERS = dict(
@@ -29,9 +31,10 @@ _NUMBERS = dict(
 ) | {"a": 1, "an": 1, "couple": 2, "few": 3, "several": 4}
 # Numbers above this make no sense before a unit of time, and would overflow the calendar.
 _MOST = 500
-_N = r"(?P<n>\d{1,3}|a couple(?: of)?|a few|several|an?|" + "|".join(list(_NUMBERS)[:12]) + ")"
+_N = r"(?P<n>\d{1,3}|a couple(?: of)?|(?:a )?few|several|an?|" + "|".join(list(_NUMBERS)[:12]) + ")"
 _UNIT = r"(?P<unit>day|week|month|year|weekend)s?"
-_WD = r"(?P<wd>" + "|".join(_WEEKDAYS) + ")"
+# Short ones with a capital only: the sun is no day, and who sat did not do so on one.
+_WD = r"(?P<wd>" + "|".join(_WEEKDAYS) + r"|(?-i:Mon|Tues?|Wed|Thu(?:rs?)?|Fri|Sat|Sun))"
 _MON = r"(?P<mon>" + "|".join(sorted(_MONTHS, key=len, reverse=True)) + r")\b\.?"
 _DOM = r"(?P<dom>[0-3]?\d)(?:st|nd|rd|th)?"
 _YEAR = r"(?:,?\s+(?P<year>(?:19|20)\d\d|2100))?"
@@ -126,7 +129,7 @@ def _away(match: re.Match[str], today: date, sign: int) -> tuple[date, date]:
 
 
 def _weekday(match: re.Match[str], today: date) -> tuple[date, date]:
-    number, which = _WEEKDAYS[match["wd"].lower()], match["which"].lower()
+    number, which = _BY_BEGINNING[match["wd"].lower()[:_WEEKDAY_CHARS]], match["which"].lower()
     ahead = (number - today.weekday()) % 7
     if which in {"last", "past", "previous"}:
         day = today - ((7 - ahead) if ahead else 7) * _DAY
