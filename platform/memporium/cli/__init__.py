@@ -17,7 +17,8 @@ from memporium.client import MemporiumError
 app = typer.Typer(
     name="memporium",
     help="Keep, govern, share and license the memories of language models.",
-    epilog="Exit status: 0 done; 1 refused, or not verified; 2 wrong use; 3 the platform was not reached.",
+    epilog="Exit status: 0 done; 1 refused, or not verified; 2 wrong use; 3 the platform was not reached; "
+    "4 a file or the output was not written.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
@@ -139,27 +140,39 @@ def add_commands() -> typer.Typer:
 
 def main() -> None:
     """Run the command line; a refusal is one line and exit status 1, never a stack trace."""
-    given = sys.argv[1:]
+    try:
+        status = _run(sys.argv[1:])
+    except OSError:
+        # Even why it failed cannot be said.
+        status = _failure.NOT_WRITTEN
+    raise SystemExit(status or 0)
+
+
+def _run(given: list[str]) -> int | None:
+    """Run a command; return its exit status."""
     as_json = _JSON in given
+    _terminal.open_closed()
     _terminal.fit_output(as_json=as_json)
     # People write these behind the command, where they think of them.
     arguments = sorted(given, key=lambda one: one not in {_JSON, _NAMES})
     try:
         arguments = _terminal.readable(arguments)
-        status = add_commands()(args=arguments, prog_name="memporium", standalone_mode=False)
+        status: int | None = add_commands()(args=arguments, prog_name="memporium", standalone_mode=False)
+        sys.stdout.flush()
     except MemporiumError as error:
         status = _failure.refused(error, address=_address(arguments), as_json=as_json)
     except _failure.UsageError as error:
         status = _failure.wrong_use(error, as_json=as_json)
     except BrokenPipeError:
-        # Whoever read the output has seen enough; nothing may be flushed into the closed pipe at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever read the output has seen enough.
+        _terminal.give_up_output()
         status = _failure.REFUSED
     except OSError as error:
+        _terminal.give_up_output()
         status = _failure.failed_locally(error, as_json=as_json)
     except (KeyboardInterrupt, typer.Abort):
         status = _failure.INTERRUPTED
-    raise SystemExit(status or 0)
+    return status
 
 
 def _address(arguments: list[str]) -> str:

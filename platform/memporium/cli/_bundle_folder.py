@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from memporium.cli._files import whole
 from memporium.cli._output import line, print_json
 from memporium.client import MemporiumError
 from memporium.transfer.v1 import bundle_pb2
@@ -106,7 +107,7 @@ def _copied(known: Path | None, name: str, *, to: Path) -> bool:
 
 def _download(run: Session, bundle: str, *, folder: Path, agreement: str, name: str) -> None:
     chunks = run.client.transfer.download_bundle_object(parent=run.org, bundle=bundle, agreement=agreement, object=name)
-    with (folder / name).open("wb") as file:
+    with whole(folder / name) as file:
         for chunk in chunks:
             file.write(chunk.data)
 

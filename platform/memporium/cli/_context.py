@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
+from rich.markup import escape
 
+from memporium.cli._output import errors
 from memporium.client import Client
 
 if TYPE_CHECKING:
@@ -90,17 +92,26 @@ def find_key(key: str, key_file: Path | None, environment: Mapping[str, str] = o
     return found
 
 
-def write_secret(path: Path, secret: str) -> None:
+def keep_secret(path: Path | None, secret: str) -> bool:
     """Write a key into a new file that only its owner can read.
 
-    Raises:
-        typer.BadParameter: The file exists, or cannot be written.
+    Return False where there is to be none, or where it cannot be written, which is told: then the key has to be shown,
+    since nobody can ask for it again.
     """
+    if path is None:
+        return False
     try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            file.write(secret + "\n")
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with os.fdopen(file, "w", encoding="utf-8") as opened:
+                opened.write(secret + "\n")
+        except OSError:
+            path.unlink(missing_ok=True)
+            raise
     except OSError as error:
-        raise typer.BadParameter(f"{path}: {_why(error)}", param_hint="--save-key") from None
+        errors.print(f"[red]not written[/red] {escape(f'{path}: {_why(error)}')}", soft_wrap=True)
+        return False
+    return True
 
 
 def check_new(path: Path | None) -> None:

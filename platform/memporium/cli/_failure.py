@@ -8,11 +8,12 @@ import sys
 import typer
 from rich.markup import escape
 
+from memporium.cli._files import STORE_ERRORS
 from memporium.cli._output import errors
 from memporium.client import MemporiumError
 
 # Exit statuses; they stand in `memporium --help`.
-REFUSED, WRONG_USE, NOT_REACHED, INTERRUPTED = 1, 2, 3, 130
+REFUSED, WRONG_USE, NOT_REACHED, NOT_WRITTEN, INTERRUPTED = 1, 2, 3, 4, 130
 _ADVICE = {
     "CREDENTIAL_MISSING": "give a key: --key-file FILE, MEMPORIUM_API_KEY_FILE or MEMPORIUM_API_KEY",
     "ETAG_MISMATCH": "somebody else changed it: read it again",
@@ -71,12 +72,15 @@ def wrong_use(error: Exception, *, as_json: bool) -> int:
 
 def failed_locally(error: OSError, *, as_json: bool) -> int:
     """Print what a file of this machine would not do; return the exit status."""
+    full = error.errno in STORE_ERRORS
     message = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    if full and not error.filename:
+        message = f"the output: {error.strerror}"
     if as_json:
-        _print_json("INVALID_ARGUMENT", "LOCAL_FILE", message, {}, {})
+        _print_json("RESOURCE_EXHAUSTED" if full else "INVALID_ARGUMENT", "LOCAL_FILE", message, {}, {})
     else:
-        _line("wrong use", message)
-    return WRONG_USE
+        _line("not written" if full else "wrong use", message)
+    return NOT_WRITTEN if full else WRONG_USE
 
 
 def _line(what: str, text: str) -> None:

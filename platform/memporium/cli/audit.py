@@ -10,6 +10,7 @@ import typer
 from rich.markup import escape
 
 from memporium.cli._context import session
+from memporium.cli._files import whole
 from memporium.cli._output import as_dict, console, errors, print_json, show, show_all
 from memporium.governance.v1 import audit_pb2
 
@@ -62,7 +63,7 @@ def export(
     """Export the log with its checkpoint."""
     run = session(context)
     chosen = audit_pb2.EXPORT_FORMAT_CSV if csv else audit_pb2.EXPORT_FORMAT_JSON_LINES
-    with path.open("wb") as out:
+    with whole(path) as out:
         for response in run.client.governance.export_log(parent=run.parent(org), format=chosen):
             out.write(response.data)
     if not run.as_json:
@@ -104,7 +105,8 @@ def compare(
     if evidence is not None:
         evidence.mkdir(parents=True, exist_ok=True)
         for number, said in enumerate(found.evidence, 1):
-            (evidence / f"{number}.json").write_text(json.dumps(as_dict(said), indent=1), encoding="utf-8")
+            with whole(evidence / f"{number}.json") as out:
+                out.write(json.dumps(as_dict(said), indent=1).encode())
     if run.as_json:
         print_json(as_dict(found))
     elif found.equal:

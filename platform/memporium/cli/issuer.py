@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from memporium.cli._context import session
+from memporium.cli._files import text_of
 from memporium.cli._output import show, show_all
 from memporium.cli._pages import all_pages
 from memporium.governance.v1 import issuer_pb2
@@ -32,7 +33,7 @@ def trust(
     issuer = issuer_pb2.Issuer(
         issuer=url,
         audience=audience,
-        jwks=jwks.read_text(encoding="utf-8"),
+        jwks=text_of(jwks, "--jwks"),
         algorithms=algorithm,
         principal_claim=claim,
     )

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from memporium.cli._context import check_new, session, write_secret
+from memporium.cli._context import check_new, keep_secret, session
+from memporium.cli._failure import NOT_WRITTEN
 from memporium.cli._output import as_dict, line, print_json, show, show_all, show_pairs
 from memporium.cli._pages import all_pages
 from memporium.governance.v1 import principal_pb2
@@ -35,14 +36,16 @@ def create(
     if days:
         key.expire_time.FromDatetime(datetime.now(UTC) + timedelta(days=days))
     response = run.client.governance.create_api_key(parent=run.absolute(principal, "principals"), api_key=key)
-    if save_key is not None:
-        write_secret(save_key, response.secret)
+    kept = keep_secret(save_key, response.secret)
+    if kept:
         response.ClearField("secret")
     if run.as_json:
         print_json(as_dict(response))
-        return
-    line(f"[green]created[/green] {response.api_key.name}")
-    show_pairs([("secret", f"in {save_key}") if save_key else ("secret, shown only now", response.secret)])
+    else:
+        line(f"[green]created[/green] {response.api_key.name}")
+        show_pairs([("secret", f"in {save_key}") if kept else ("secret, shown only now", response.secret)])
+    if save_key is not None and not kept:
+        raise typer.Exit(NOT_WRITTEN)
 
 
 @app.command(name="list", epilog="Example: memporium key list desk-agent")

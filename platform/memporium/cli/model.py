@@ -12,6 +12,7 @@ from rich.markup import escape
 
 from memporium.cli._adapters import Cube, Model, Title, Vault, follow, merge_lora, probe_lora, train_lora
 from memporium.cli._context import session
+from memporium.cli._files import text_of
 from memporium.cli._output import line, print_json, show_all
 from memporium.cli._pages import all_pages
 from memporium.inference.v1 import convert_pb2, generate_pb2, score_pb2
@@ -95,7 +96,7 @@ def detect(
 ) -> None:
     """Say under which of your agreements a text was written, where their terms ask for a watermark in answers."""
     run = session(context)
-    text = sys.stdin.read() if str(file) == "-" else file.read_text()
+    text = sys.stdin.read() if str(file) == "-" else text_of(file, "FILE")
     org = run.parent("")
     known = all_pages(run.client.memstore.list_agreements, "agreements", parent=org)
     provided = agreement or [one.name for one in known if one.provider == org]

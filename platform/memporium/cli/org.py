@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from memporium.cli._context import check_new, session, write_secret
+from memporium.cli._context import check_new, keep_secret, session
+from memporium.cli._failure import NOT_WRITTEN
 from memporium.cli._output import as_dict, line, print_json, show, show_all, show_pairs
 from memporium.cli._pages import all_pages
 from memporium.governance.v1 import policy_pb2, principal_pb2
@@ -33,15 +34,17 @@ def create(
     run = session(context)
     check_new(save_key)
     response = run.client.governance.create_organisation(organisation_id=org_id, display_name=display_name)
-    if save_key is not None:
-        write_secret(save_key, response.owner_secret)
+    kept = keep_secret(save_key, response.owner_secret)
+    if kept:
         response.ClearField("owner_secret")
     if run.as_json:
         print_json(as_dict(response))
-        return
-    line(f"[green]created[/green] {response.organisation.name}")
-    where = ("owner's key", f"in {save_key}") if save_key else ("owner's key, shown only now", response.owner_secret)
-    show_pairs([("owner", response.owner.name), where])
+    else:
+        line(f"[green]created[/green] {response.organisation.name}")
+        where = ("owner's key", f"in {save_key}") if kept else ("owner's key, shown only now", response.owner_secret)
+        show_pairs([("owner", response.owner.name), where])
+    if save_key is not None and not kept:
+        raise typer.Exit(NOT_WRITTEN)
 
 
 @app.command(name="list", epilog="Example: memporium org list")

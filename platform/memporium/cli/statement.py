@@ -12,6 +12,7 @@ from rich.markup import escape
 
 from memporium.cli import _plain
 from memporium.cli._context import session
+from memporium.cli._files import whole
 from memporium.cli._output import as_dict, line, print_json, show, show_all, show_pairs
 from memporium.cli._pages import all_pages
 from memporium.memstore.v1 import statement_calls_pb2
@@ -91,7 +92,9 @@ def bill(
     if out is None:
         sys.stdout.write(data.decode())
         return
-    out.write_bytes(data)
+    with whole(out) as file:
+        file.write(data)
     signature = out.with_name(f"{out.name}.sig.json")
-    signature.write_text(json.dumps(as_dict(last.signature), indent=2) + "\n", encoding="utf-8")
+    with whole(signature) as file:
+        file.write((json.dumps(as_dict(last.signature), indent=2) + "\n").encode())
     line(f"written {escape(str(out))}, signed in {escape(str(signature))}")

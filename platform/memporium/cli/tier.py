@@ -13,6 +13,7 @@ from rich.markup import escape
 
 from memporium.cli import _simulation
 from memporium.cli._context import Session, session
+from memporium.cli._files import whole
 from memporium.cli._output import line, show, show_all, show_rows
 from memporium.cli._pages import all_pages
 from memporium.scheduler.v1 import conversion_pb2, job_pb2
@@ -147,7 +148,8 @@ def trace(
     if out is None:
         sys.stdout.writelines(rows)
         return
-    out.write_text("".join(rows), encoding="utf-8")
+    with whole(out) as file:
+        file.writelines(row.encode() for row in rows)
     line(f"[green]written[/green] {len(rows)} uses to {escape(str(out))}")
 
 
