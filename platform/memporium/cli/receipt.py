@@ -24,6 +24,7 @@ app = typer.Typer(name="receipt", help="Receipts: signed proof of what was forgo
 # Of the statement and of the message's fields alike.
 _COUNTS = ("cubes", "versions", "units", "blobs", "derived", "exported", "training_states")
 _SAME = ("vault", "principal", "key_destroyed", *_COUNTS)
+_ELSEWHERE = ("vault", "cubes", "receipt", "refusal")
 Name = Annotated[str, typer.Argument(help="Full name of the receipt.")]
 
 
@@ -88,6 +89,9 @@ def problems_of(receipt: Receipt, public_key: bytes, cubes: list[str]) -> list[s
     problems += [f"{one} was signed otherwise" for one in _SAME if told.get(one, 0) != getattr(receipt, one)]
     if told.get("kept_derived", []) != sorted(receipt.kept_derived):
         problems.append("kept_derived was signed otherwise")
+    elsewhere = [{name: getattr(one, name) for name in _ELSEWHERE} for one in receipt.elsewhere]
+    if told.get("elsewhere", []) != elsewhere or told.get("part_of", "") != receipt.part_of:
+        problems.append("what became of other vaults was signed otherwise")
     gone = set(told["name_sha256"])
     problems += [f"{name} is not covered" for name in cubes if hashlib.sha256(name.encode()).hexdigest() not in gone]
     return problems

@@ -165,6 +165,8 @@ class VaultServicer(ChangeMethods, VaultServiceServicer):
             near_duplicates=gone.near_duplicates,
             more=gone.more,
             branch_receipts=gone.branch_receipts,
+            other_receipts=gone.other_receipts,
+            elsewhere=gone.elsewhere,
         )
 
     async def MergeCubes(self, request: _api.MergeCubesRequest, context: Any) -> _api.MergeCubesResponse:

@@ -20,7 +20,7 @@ from memporium.vault.v1 import vault_service_pb2 as api
 from memporium.vault.v1.cubes_pb2 import DERIVED_POLICY_KEEP, NewCube
 from memporium_platform.call import acting_as
 from memporium_platform.errors import Reason
-from memporium_services.vault.app import applying_plans, forgetting, forgetting_branches
+from memporium_services.vault.app import reach
 from support.licensed import owner_of
 from support.vaults import cell, reason
 
@@ -52,7 +52,8 @@ async def test_a_cube_is_not_stored_once_any_of_its_parents_is_forgotten(place: 
     here = (await place.create(vault, cell("it rains"))).cube.name
     there = (await place.create(other, cell("it snows"))).cube.name
     made = (await by_service(place, vault, made_of([here, there]))).cube.name
-    await place.stub.ForgetCubes(api.ForgetCubesRequest(parent=other, names=[there]))
+    keep = api.ForgetCubesRequest(parent=other, names=[there], derived=DERIVED_POLICY_KEEP)
+    await place.stub.ForgetCubes(keep)
     again = by_service(place, vault, made_of([here, there], fact="once more"), request_id="r-1")
     assert await reason(again) is Reason.NOT_FOUND
     assert await names(place, vault) == {here, made}
@@ -68,7 +69,8 @@ async def test_what_was_stored_is_told_again_though_its_parent_is_gone_since(pla
     vault, other = await place.vault(), await place.vault("other")
     parent = (await place.create(other, cell("it rains"))).cube.name
     first = await by_service(place, vault, made_of([parent]), request_id="r-2")
-    await place.stub.ForgetCubes(api.ForgetCubesRequest(parent=other, names=[parent]))
+    keep = api.ForgetCubesRequest(parent=other, names=[parent], derived=DERIVED_POLICY_KEEP)
+    await place.stub.ForgetCubes(keep)
     assert (await by_service(place, vault, made_of([parent]), request_id="r-2")).cube.name == first.cube.name
 
 
@@ -89,7 +91,7 @@ async def test_what_is_stored_while_its_parent_is_being_forgotten_goes_with_it(
 ) -> None:
     vault = await place.vault()
     parent = (await place.create(vault, cell("it rains"))).cube.name
-    read, made = forgetting.lineage_of, []
+    read, made = reach.lineage_of, []
 
     async def then_made(*of: object) -> dict[str, set[str]]:
         # Just after what was made of what has been read, and before the transaction.
@@ -98,7 +100,7 @@ async def test_what_is_stored_while_its_parent_is_being_forgotten_goes_with_it(
         made.extend([child, (await by_service(place, vault, made_of([child], fact="of that"))).cube.name])
         return lineage
 
-    monkeypatch.setattr(forgetting, "lineage_of", then_made)
+    monkeypatch.setattr(reach, "lineage_of", then_made)
     done = await place.stub.ForgetCubes(api.ForgetCubesRequest(parent=vault, names=[parent]))
     # What somebody wrote stays, whatever it names; what was made goes, and what was made of that.
     assert await names(place, vault) == (set(made) if left else set())
@@ -111,14 +113,14 @@ async def test_the_same_holds_in_branches(place: VaultPlace, monkeypatch: pytest
     request = api.CreateVaultRequest(parent=place.org.name, vault_id="branch", branch_of=vault)
     branch = (await place.stub.CreateVault(request)).vault.name
     copy = f"{branch}/cubes/{parent.rpartition('/')[2]}"
-    read = forgetting_branches.lineage_of
+    read = reach.lineage_of
 
     async def then_made(*of: object) -> dict[str, set[str]]:
         lineage = await read(*of)  # type: ignore[arg-type]
         await by_service(place, branch, made_of([copy]))
         return lineage
 
-    monkeypatch.setattr(forgetting_branches, "lineage_of", then_made)
+    monkeypatch.setattr(reach, "lineage_of", then_made)
     await place.stub.ForgetCubes(api.ForgetCubesRequest(parent=vault, names=[parent]))
     assert await names(place, branch) == set()
 
@@ -143,7 +145,7 @@ async def test_sets_of_changes_forget_what_is_stored_meanwhile(
 ) -> None:
     vault = await place.vault()
     parent = (await place.create(vault, cell("it rains"))).cube.name
-    read = applying_plans.lineage_of
+    read = reach.lineage_of
 
     async def then_made(*of: object) -> dict[str, set[str]]:
         lineage = await read(*of)  # type: ignore[arg-type]
@@ -151,7 +153,7 @@ async def test_sets_of_changes_forget_what_is_stored_meanwhile(
         await by_service(place, vault, made_of([child], fact="of that"))
         return lineage
 
-    monkeypatch.setattr(applying_plans, "lineage_of", then_made)
+    monkeypatch.setattr(reach, "lineage_of", then_made)
     done = await place.stub.ApplyChanges(changes.ApplyChangesRequest(parent=vault, changes=[forget(parent)]))
     assert await names(place, vault) == set()
     assert [receipt.cubes for receipt in done.results[0].receipts] == [3]

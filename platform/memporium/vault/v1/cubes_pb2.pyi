@@ -714,6 +714,8 @@ class Receipt(_message.Message):
     KEPT_DERIVED_FIELD_NUMBER: _builtins.int
     EXPORTED_FIELD_NUMBER: _builtins.int
     TRAINING_STATES_FIELD_NUMBER: _builtins.int
+    ELSEWHERE_FIELD_NUMBER: _builtins.int
+    PART_OF_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`orgs/{org}/receipts/{receipt}`."""
     kind: Global___ReceiptKind.ValueType
@@ -746,6 +748,8 @@ class Receipt(_message.Message):
     """Of the cubes, those that bundles had taken before. A sealed bundle does not change: revoke its release, delete it."""
     training_states: _builtins.int
     """Trainings that were cut off, or go on, and had used any of the cubes: their kept states can be read no more."""
+    part_of: _builtins.str
+    """The receipt of the forgetting that this was a part of; empty: it was asked for itself."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was done."""
@@ -753,6 +757,10 @@ class Receipt(_message.Message):
     @_builtins.property
     def kept_derived(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Names of cubes that were made from forgotten ones and stayed, as the request wished."""
+
+    @_builtins.property
+    def elsewhere(self) -> _containers.RepeatedCompositeFieldContainer[Global___ForgottenElsewhere]:
+        """What became of memories in other vaults of the organisation that were made from forgotten ones, or copied of them."""
 
     def __init__(
         self,
@@ -775,14 +783,52 @@ class Receipt(_message.Message):
         kept_derived: _abc.Iterable[_builtins.str] | None = ...,
         exported: _builtins.int = ...,
         training_states: _builtins.int = ...,
+        elsewhere: _abc.Iterable[Global___ForgottenElsewhere] | None = ...,
+        part_of: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["blobs", b"blobs", "create_time", b"create_time", "cubes", b"cubes", "derived", b"derived", "exported", b"exported", "kept_derived", b"kept_derived", "key_destroyed", b"key_destroyed", "key_id", b"key_id", "kind", b"kind", "name", b"name", "payload", b"payload", "payload_type", b"payload_type", "principal", b"principal", "signature", b"signature", "training_states", b"training_states", "units", b"units", "vault", b"vault", "versions", b"versions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blobs", b"blobs", "create_time", b"create_time", "cubes", b"cubes", "derived", b"derived", "elsewhere", b"elsewhere", "exported", b"exported", "kept_derived", b"kept_derived", "key_destroyed", b"key_destroyed", "key_id", b"key_id", "kind", b"kind", "name", b"name", "part_of", b"part_of", "payload", b"payload", "payload_type", b"payload_type", "principal", b"principal", "signature", b"signature", "training_states", b"training_states", "units", b"units", "vault", b"vault", "versions", b"versions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Receipt: _TypeAlias = Receipt  # noqa: Y015
+
+@_typing.final
+class ForgottenElsewhere(_message.Message):
+    """What forgetting came to in another vault than the one that it was asked of."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VAULT_FIELD_NUMBER: _builtins.int
+    CUBES_FIELD_NUMBER: _builtins.int
+    RECEIPT_FIELD_NUMBER: _builtins.int
+    REFUSAL_FIELD_NUMBER: _builtins.int
+    vault: _builtins.str
+    """The vault."""
+    cubes: _builtins.int
+    """Number of cubes."""
+    receipt: _builtins.str
+    """The receipt of that vault; empty where they stay."""
+    refusal: _builtins.str
+    """What forbade it, a name of `ErrorReason` without its prefix: `PERMISSION_DENIED`, `VAULT_READ_ONLY`, `LEGAL_HOLD`,
+    `CUBE_FROZEN`; empty: they are gone.
+    """
+    def __init__(
+        self,
+        *,
+        vault: _builtins.str = ...,
+        cubes: _builtins.int = ...,
+        receipt: _builtins.str = ...,
+        refusal: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cubes", b"cubes", "receipt", b"receipt", "refusal", b"refusal", "vault", b"vault"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ForgottenElsewhere: _TypeAlias = ForgottenElsewhere  # noqa: Y015
 
 @_typing.final
 class Subject(_message.Message):

@@ -976,6 +976,8 @@ class ForgetCubesResponse(_message.Message):
     NEAR_DUPLICATES_FIELD_NUMBER: _builtins.int
     MORE_FIELD_NUMBER: _builtins.int
     BRANCH_RECEIPTS_FIELD_NUMBER: _builtins.int
+    OTHER_RECEIPTS_FIELD_NUMBER: _builtins.int
+    ELSEWHERE_FIELD_NUMBER: _builtins.int
     revision: _builtins.int
     """The vault's revision after the call; a search that begins later sees the change."""
     more: _builtins.bool
@@ -996,6 +998,14 @@ class ForgetCubesResponse(_message.Message):
     def branch_receipts(self) -> _containers.RepeatedCompositeFieldContainer[_cubes_pb2.Receipt]:
         """Receipts of branches of the vault, from which the same cubes went."""
 
+    @_builtins.property
+    def other_receipts(self) -> _containers.RepeatedCompositeFieldContainer[_cubes_pb2.Receipt]:
+        """Receipts of other vaults of the organisation, from which went what was made from forgotten cubes, or copied of them."""
+
+    @_builtins.property
+    def elsewhere(self) -> _containers.RepeatedCompositeFieldContainer[_cubes_pb2.ForgottenElsewhere]:
+        """After a dry run: what would become of other vaults, as the receipt would say it; without receipts."""
+
     def __init__(
         self,
         *,
@@ -1005,10 +1015,12 @@ class ForgetCubesResponse(_message.Message):
         near_duplicates: _abc.Iterable[_builtins.str] | None = ...,
         more: _builtins.bool = ...,
         branch_receipts: _abc.Iterable[_cubes_pb2.Receipt] | None = ...,
+        other_receipts: _abc.Iterable[_cubes_pb2.Receipt] | None = ...,
+        elsewhere: _abc.Iterable[_cubes_pb2.ForgottenElsewhere] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["branch_receipts", b"branch_receipts", "candidates", b"candidates", "more", b"more", "near_duplicates", b"near_duplicates", "receipt", b"receipt", "revision", b"revision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["branch_receipts", b"branch_receipts", "candidates", b"candidates", "elsewhere", b"elsewhere", "more", b"more", "near_duplicates", b"near_duplicates", "other_receipts", b"other_receipts", "receipt", b"receipt", "revision", b"revision"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

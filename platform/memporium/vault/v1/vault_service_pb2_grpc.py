@@ -345,7 +345,8 @@ class VaultServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ForgetCubes(self, request, context):
-        """Removes cubes with versions, units, index entries and blobs for good.
+        """Removes cubes with versions, units, index entries and blobs for good, and what was made from them, or copied of them,
+        in this vault and in all others of the organisation where the caller may forget.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -63,7 +63,9 @@ class VaultServiceStub:
     UpdateCube: _grpc.UnaryUnaryMultiCallable[_vault_service_pb2.UpdateCubeRequest, _vault_service_pb2.UpdateCubeResponse]
     """Changes a cube; makes a new version."""
     ForgetCubes: _grpc.UnaryUnaryMultiCallable[_vault_service_pb2.ForgetCubesRequest, _vault_service_pb2.ForgetCubesResponse]
-    """Removes cubes with versions, units, index entries and blobs for good."""
+    """Removes cubes with versions, units, index entries and blobs for good, and what was made from them, or copied of them,
+    in this vault and in all others of the organisation where the caller may forget.
+    """
     ActivateCube: _grpc.UnaryUnaryMultiCallable[_vault_service_pb2.ActivateCubeRequest, _vault_service_pb2.ActivateCubeResponse]
     """Puts a cube in use; brings an archived one back."""
     ArchiveCube: _grpc.UnaryUnaryMultiCallable[_vault_service_pb2.ArchiveCubeRequest, _vault_service_pb2.ArchiveCubeResponse]
@@ -157,7 +159,9 @@ class VaultServiceAsyncStub(VaultServiceStub):
     UpdateCube: _aio.UnaryUnaryMultiCallable[_vault_service_pb2.UpdateCubeRequest, _vault_service_pb2.UpdateCubeResponse]  # type: ignore[assignment]
     """Changes a cube; makes a new version."""
     ForgetCubes: _aio.UnaryUnaryMultiCallable[_vault_service_pb2.ForgetCubesRequest, _vault_service_pb2.ForgetCubesResponse]  # type: ignore[assignment]
-    """Removes cubes with versions, units, index entries and blobs for good."""
+    """Removes cubes with versions, units, index entries and blobs for good, and what was made from them, or copied of them,
+    in this vault and in all others of the organisation where the caller may forget.
+    """
     ActivateCube: _aio.UnaryUnaryMultiCallable[_vault_service_pb2.ActivateCubeRequest, _vault_service_pb2.ActivateCubeResponse]  # type: ignore[assignment]
     """Puts a cube in use; brings an archived one back."""
     ArchiveCube: _aio.UnaryUnaryMultiCallable[_vault_service_pb2.ArchiveCubeRequest, _vault_service_pb2.ArchiveCubeResponse]  # type: ignore[assignment]
@@ -326,7 +330,9 @@ class VaultServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _vault_service_pb2.ForgetCubesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_vault_service_pb2.ForgetCubesResponse, _abc.Awaitable[_vault_service_pb2.ForgetCubesResponse]]:
-        """Removes cubes with versions, units, index entries and blobs for good."""
+        """Removes cubes with versions, units, index entries and blobs for good, and what was made from them, or copied of them,
+        in this vault and in all others of the organisation where the caller may forget.
+        """
 
     @_abc_1.abstractmethod
     def ActivateCube(

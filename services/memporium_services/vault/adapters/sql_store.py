@@ -9,6 +9,7 @@ from memporium_services.vault.adapters.sql_cubes import SqlCubes
 from memporium_services.vault.adapters.sql_history import SqlHistory
 from memporium_services.vault.adapters.sql_leavings import SqlLeavings
 from memporium_services.vault.adapters.sql_licences import SqlLicences
+from memporium_services.vault.adapters.sql_links import SqlLinks
 from memporium_services.vault.adapters.sql_past import SqlPast
 from memporium_services.vault.adapters.sql_units import SqlUnits
 from memporium_services.vault.adapters.sql_vaults import SqlVaults
@@ -24,7 +25,7 @@ def _no_tokens(kind: str, _word: str) -> str:
     raise LookupError(message)
 
 
-class SqlStore(SqlVaults, SqlCubes, SqlHistory, SqlPast, SqlUnits, SqlLicences, SqlBranches, SqlLeavings):
+class SqlStore(SqlVaults, SqlCubes, SqlHistory, SqlPast, SqlUnits, SqlLicences, SqlBranches, SqlLeavings, SqlLinks):
     """`memporium_services.vault.ports.Store` in SQL that SQLite and PostgreSQL share."""
 
     def __init__(self, conn: Connection, tokens: Callable[[str, str], str] | None = None) -> None:

@@ -300,8 +300,31 @@ LEAVINGS = Table(
     Column("create_us", BigInteger, nullable=False),
 )
 
+# Cubes that were made from, or copied of, cubes of other vaults of their organisation: what they are, and of what.
+LINKS = Table(
+    "links",
+    metadata,
+    _vault(),
+    Column("cube_id", Text, primary_key=True),
+    Column("parent_vault", Text, primary_key=True),
+    Column("parent_cube", Text, primary_key=True),
+    Column("org", Text, nullable=False),
+    Index("ix_links_parent", "org", "parent_vault", "parent_cube"),
+)
+
+# Vaults from before there were links, and how far they were looked through for them.
+UNLINKED = Table(
+    "unlinked",
+    metadata,
+    _vault(),
+    Column("org", Text, nullable=False),
+    Column("after_id", Text, nullable=False),
+    Index("ix_unlinked_org", "org"),
+)
+
 # All that is kept by cube, for forgetting: in this order.
-OF_CUBES = (BLOB_REFS, CUBE_TERMS, UNITS, PAYLOADS, VERSIONS, CUBES)
-OF_VAULTS = (*OF_CUBES, INDEX_TASKS, CHANGES, RELATIONS, MOUNTS, BLOBS, LICENSED_VAULTS, ENDED_MOUNTS, BRANCHES)
+OF_CUBES = (BLOB_REFS, CUBE_TERMS, LINKS, UNITS, PAYLOADS, VERSIONS, CUBES)
+_OF_WHOLE = (INDEX_TASKS, CHANGES, RELATIONS, MOUNTS, BLOBS, LICENSED_VAULTS, ENDED_MOUNTS, BRANCHES, UNLINKED)
+OF_VAULTS = (*OF_CUBES, *_OF_WHOLE)
 
 kernel_tables.attach(metadata)

@@ -16,8 +16,9 @@ from memporium_platform import audit, idempotency
 from memporium_platform.errors import PlatformError, Reason, invalid
 from memporium_services.vault.app.applying_plans import KIND_ACTIONS, Preparing
 from memporium_services.vault.app.applying_writes import Applied, write_all
-from memporium_services.vault.app.derivations import SUMMARIES
+from memporium_services.vault.app.made import SUMMARIES
 from memporium_services.vault.app.plans import StaleError
+from memporium_services.vault.app.removing import record_elsewhere
 from memporium_services.vault.app.runtime import refuse_read_only
 from memporium_services.vault.app.siblings import StandInError, changes_name_each_other, renamed_changes
 
@@ -74,7 +75,7 @@ class Applying:
             prepared = await self._preparing.prepare(call, vault, asked, reason)
             prepared.stands = stands
             try:
-                applied = await self._write(call, vault, asked, prepared, demanded)
+                applied = await self._write(call, vault, asked, prepared, demanded, reason)
             except StaleError as error:
                 await prepared.release()
                 stands = error.stands if isinstance(error, StandInError) else stands
@@ -102,7 +103,13 @@ class Applying:
             self._rt.authz.require(call, action, about)
 
     async def _write(
-        self, call: Call, vault: VaultRow, changes: Sequence[Change], prepared: Prepared, demanded: Sequence[Cube]
+        self,
+        call: Call,
+        vault: VaultRow,
+        changes: Sequence[Change],
+        prepared: Prepared,
+        demanded: Sequence[Cube],
+        reason: str,
     ) -> Applied:
         rt = self._rt
 
@@ -113,6 +120,8 @@ class Applying:
                 kind = one.WhichOneof("change") or ""
                 counts[kind] = counts.get(kind, 0) + 1
             audit.record_in(conn, call, resource=vault.name, details={kind: str(n) for kind, n in counts.items()})
+            receipts = [receipt for result in applied.results for receipt in result.receipts]
+            record_elsewhere(conn, call, receipts, reason=reason)
             return applied
 
         def remember(applied: Applied) -> str:

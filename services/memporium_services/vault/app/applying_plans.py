@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING
 from memporium.vault.v1.cubes_pb2 import DERIVED_POLICY_KEEP
 from memporium_platform.errors import PlatformError, invalid
 from memporium_services.vault.app.changing import Edit
-from memporium_services.vault.app.derivations import SUMMARIES, is_made, lineage_of, lineage_since, made_from
-from memporium_services.vault.app.forget_asked import Chosen
-from memporium_services.vault.app.forgetting_branches import branches_of, in_branches
+from memporium_services.vault.app.forgetting_branches import InBranch, branches_of, in_branches
+from memporium_services.vault.app.made import SUMMARIES, is_made
+from memporium_services.vault.app.reach import Reach
 from memporium_services.vault.app.reading import find_cubes
 from memporium_services.vault.app.relations import check_relation
+from memporium_services.vault.app.removing import Part, Why, parts_of
 from memporium_services.vault.app.runtime import cube_ids_in
 from memporium_services.vault.domain.lifecycle import Trigger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from memporium.cube.v1.cube_pb2 import Cube
     from memporium.vault.v1.changes_pb2 import Change, CubeTagging
@@ -27,18 +28,15 @@ if TYPE_CHECKING:
     from memporium_services.vault.app.cipher import VaultCipher
     from memporium_services.vault.app.creating import Creating
     from memporium_services.vault.app.drafting import Draft
-    from memporium_services.vault.app.follower import Waiting
-    from memporium_services.vault.app.forget_asked import Forgotten
+    from memporium_services.vault.app.forget_asked import Chosen
     from memporium_services.vault.app.forgetting import Forgetting
     from memporium_services.vault.app.licensing import Lease
     from memporium_services.vault.app.merging import Merging, PreparedMerge
     from memporium_services.vault.app.plans import Plan
     from memporium_services.vault.app.runtime import Runtime
     from memporium_services.vault.app.updating import Updating
-    from memporium_services.vault.domain.rows import Removed, VaultRow
+    from memporium_services.vault.domain.rows import VaultRow
     from memporium_services.vault.ports import Store
-
-    Removal = Callable[[Store], tuple[Forgotten, Removed, Waiting | None]]
 
 # The right that each kind of change needs beside that to make changes together.
 KIND_ACTIONS: Mapping[str, str] = {
@@ -73,7 +71,7 @@ class Prepared:
         merges: Merges.
         relations: Relations with the ids of their ends.
         archivals: Cubes to archive.
-        removals: What forgets, of the vault and of its branches.
+        removals: What forgets, of the vault, of its branches, and of the other vaults that each comes to.
         leases: Uses of licensed parents that changes make something of, beside those of merges.
         stands: Cubes that were thought to stand for new ones, by name; None: no cube of the call names a new one.
         failure: Why a plan could not be made; raised unless the request turns out to be done already.
@@ -86,7 +84,7 @@ class Prepared:
     merges: dict[int, PreparedMerge] = field(default_factory=dict)
     relations: dict[int, tuple[Relation, tuple[str, str]]] = field(default_factory=dict)
     archivals: dict[int, str] = field(default_factory=dict)
-    removals: dict[int, list[tuple[VaultRow, VaultCipher, Removal]]] = field(default_factory=dict)
+    removals: dict[int, list[Part]] = field(default_factory=dict)
     leases: list[Lease] = field(default_factory=list)
     stands: dict[str, str] | None = None
     failure: PlatformError | None = None
@@ -207,37 +205,26 @@ class Preparing:
 
     async def _removals(
         self, call: Call, vault: VaultRow, change: Change, reason: str, prepared: Prepared, index: int
-    ) -> list[tuple[VaultRow, VaultCipher, Removal]]:
+    ) -> list[Part]:
         rt, cipher = self._rt, prepared.cipher
         ids = list(dict.fromkeys(cube_ids_in(vault, list(change.forget.names), field=f"changes[{index}].forget.names")))
         keep = change.forget.derived == DERIVED_POLICY_KEEP
-        lineage = await lineage_of(rt, vault, cipher)
+        reach = Reach(rt, call)
 
         def choose(store: Store) -> Chosen:
-            rows = find_cubes(store, call, vault, ids)
-            parents = made_from(store, vault.uid, ids, lineage_since(store, vault, cipher, lineage))
-            derived = list(store.cubes(vault.uid, list(parents)).values())
-            return Chosen(rows, kept=[row.cube_id for row in derived]) if keep else Chosen(rows + derived, parents)
+            return reach.choose(store, vault, find_cubes(store, call, vault, ids), keep_derived=keep)
 
-        found = await rt.db.read(lambda conn: choose(rt.store(conn, cipher.token)))
+        found = await reach.settle(vault, cipher, choose)
         branches = await rt.db.read(lambda conn: branches_of(rt.store(conn), vault, rt.settings.max_vaults))
+        why = Why(reason, Trigger.FORGET, known=frozenset(branch.uid for branch in branches))
         gone = [row.cube_id for row in found.rows]
-        known = frozenset(branch.uid for branch in branches)
-        work = await in_branches(rt, branches, gone, keep_derived=keep, now_us=prepared.now_us)
-        removals = []
-        for where, its_cipher, chosen in [(vault, cipher, choose), *work]:
-            removal = await self._parts.forgetting.removal(
-                call,
-                where,
-                its_cipher,
-                chosen,
-                reason=reason,
-                trigger=Trigger.FORGET,
-                receipt_id=rt.new_id(),
-                known=known,
+        work = await in_branches(rt, branches, gone, reach, keep_derived=keep)
+        parts: list[Part] = []
+        for one in [InBranch(vault, cipher, choose, reach.of(found)), *work]:
+            parts += await parts_of(
+                rt, call, one.branch, one.cipher, one.choose, why, receipt_id=rt.new_id(), others=one.others
             )
-            removals.append((where, its_cipher, removal))
-        return removals
+        return parts
 
 
 def _tagging(asked: CubeTagging, reason: str) -> Edit:

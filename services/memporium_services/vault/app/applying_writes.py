@@ -182,8 +182,9 @@ class _Writing:
 
     def forget(self, applied: Applied) -> None:
         for index, removals in self._prepared.removals.items():
-            for where, cipher, removal in removals:
-                told, removed, waiting = removal(self._rt.store(self._conn, cipher.token))
+            for part in removals:
+                where = part.vault
+                told, removed, waiting = part.removal(self._rt.store(self._conn, part.cipher.token))
                 if where is self._vault:
                     applied.note(where, told.revision, waiting)
                 elif waiting is not None:

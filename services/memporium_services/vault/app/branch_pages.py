@@ -17,6 +17,7 @@ from memporium_platform.errors import PlatformError, Reason
 from memporium_services.vault.app import codec, content
 from memporium_services.vault.app.drafting import Origin, Wanted, draft_cubes
 from memporium_services.vault.app.follower import Waiting
+from memporium_services.vault.app.made import note_links
 from memporium_services.vault.app.reading import load_payloads
 from memporium_services.vault.app.writing import CREATED, demand_blobs, fresh_vault, keep_quota, note_licences
 from memporium_services.vault.domain.lifecycle import Condition, State, searchable
@@ -157,6 +158,7 @@ def _insert(store: Store, branch: VaultRow, drafts: Sequence[Draft], *, now_us: 
         terms=[term for draft in drafts for term in draft.terms],
     )
     note_licences(store, branch, [draft.cube for draft in drafts])
+    note_links(store, branch, [(draft.row.cube_id, draft.cube) for draft in drafts])
     for draft in drafts:
         store.refer(branch.uid, draft.row.cube_id, draft.blob_keys)
     store.add_changes(branch.uid, [ChangeRow(_FIRST_REVISION, draft.row.cube_id, CREATED, now_us) for draft in drafts])

@@ -15,6 +15,7 @@ from memporium_services.vault.app import codec, content
 from memporium_services.vault.app.columns import band_tokens, columns_of, same_token, unit_works, words_of
 from memporium_services.vault.app.drafting import vectors_for
 from memporium_services.vault.app.leavings import archive_key
+from memporium_services.vault.app.made import links_of
 from memporium_services.vault.app.plans import Plan, StaleError, apply_plan
 from memporium_services.vault.app.reading import (
     condition_of,
@@ -236,6 +237,7 @@ class Changer:
             terms=tuple(words_of(cipher, old.cube_id, cube, band_tokens(cipher, fingerprint), same=same)),
             units=units,
             blob_keys=blob_keys,
+            links=tuple(links_of(vault, old.cube_id, cube)),
         )
 
     async def _write(

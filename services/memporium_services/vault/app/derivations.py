@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from memporium.cube.v1 import cube_pb2
 from memporium_services.vault.app import codec
+from memporium_services.vault.app.made import MADE, SUMMARIES, TENSORS
 from memporium_services.vault.app.reading import open_payload
 from memporium_services.vault.app.runtime import bind
 from memporium_services.vault.app.subjects import ALL_STATES
@@ -21,20 +22,11 @@ if TYPE_CHECKING:
     from memporium_services.vault.ports import Store
 
 _PAGE = 500
-_TENSORS = (cube_pb2.MEMORY_FORM_ACTIVATION, cube_pb2.MEMORY_FORM_PARAMETER)
-SUMMARIES = (cube_pb2.SEMANTIC_TYPE_SCENE, cube_pb2.SEMANTIC_TYPE_PROFILE)
-_MADE = (
-    cube_pb2.ORIGIN_MERGE,
-    cube_pb2.ORIGIN_CONVERSION,
-    cube_pb2.ORIGIN_FINE_TUNING,
-    # What a pipeline or a model writes of what it has read.
-    cube_pb2.ORIGIN_INFERENCE_EXTRACTION,
-)
 # Any of these may be derived; all else is what somebody wrote.
 _KINDS = (
-    Selection(forms=_TENSORS, states=ALL_STATES),
+    Selection(forms=TENSORS, states=ALL_STATES),
     Selection(semantic_types=SUMMARIES, states=ALL_STATES),
-    Selection(origins=_MADE, states=ALL_STATES),
+    Selection(origins=MADE, states=ALL_STATES),
 )
 _DERIVED_FROM, _NEAR, _PART_OF = (
     cube_pb2.RELATION_KIND_DERIVED_FROM,
@@ -78,7 +70,7 @@ def lineage_since(
     while len(changes := store.changes(vault.uid, from_revision=start, limit=limit)) == limit:
         limit *= 4
     for row in store.cubes(vault.uid, sorted({change.cube_id for change in changes})).values():
-        if row.form not in _TENSORS and row.semantic_type not in SUMMARIES and row.origin not in _MADE:
+        if row.form not in TENSORS and row.semantic_type not in SUMMARIES and row.origin not in MADE:
             continue
         for name in codec.cube_of(vault, row, cipher).behavioural.lineage.parents:
             if name.startswith(prefix):
@@ -88,7 +80,7 @@ def lineage_since(
 
 async def _parents(rt: Runtime, vault: VaultRow, row: CubeRow, cipher: VaultCipher) -> set[str]:
     named = set(codec.cube_of(vault, row, cipher).behavioural.lineage.parents)
-    if row.form not in _TENSORS:
+    if row.form not in TENSORS:
         return named
     key = (row.cube_id, row.payload_version)
     stored = (await rt.db.read(lambda conn: rt.store(conn).payloads(vault.uid, [key]))).get(key)
@@ -123,11 +115,6 @@ def made_from(store: Store, vault_uid: str, ids: Iterable[str], lineage: Mapping
 
 def _is_summary(row: CubeRow | None) -> bool:
     return row is not None and row.semantic_type in SUMMARIES
-
-
-def is_made(cube: cube_pb2.Cube) -> bool:
-    """Say whether a cube was made of others, and so goes with them, by its origin."""
-    return cube.descriptive.origin in _MADE and bool(cube.behavioural.lineage.parents)
 
 
 def near_duplicates(store: Store, vault_uid: str, ids: Iterable[str]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from memporium.vault.v1.cubes_pb2 import ForgetCandidate, Receipt
+    from memporium.vault.v1.cubes_pb2 import ForgetCandidate, ForgottenElsewhere, Receipt
     from memporium_services.vault.app.subjects import Subject
     from memporium_services.vault.domain.rows import CubeRow
     from memporium_services.vault.domain.selection import Selection
@@ -28,19 +28,27 @@ class ForgetAsked:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """What goes.
+    """What goes of one vault, and for its sake of others.
 
     Attributes:
         rows: The cubes, derived ones included.
-        parents: A parent of each derived cube that goes, by id.
-        kept: Ids of derived cubes that stay.
+        parents: The name of a parent of each derived cube that goes, by id.
+        kept: Names of derived cubes that stay, as it was asked.
         more: Whether there are more than one call takes.
+        elsewhere: What goes of other vaults, by their uid.
+        stay: How many cubes of other vaults stay, by the vault's name and what forbids it.
+        named: Those of them whose names the caller may know, by name, with what forbids it.
+        hidden: Ids of cubes that nobody sees yet, since they are being imported.
     """
 
     rows: list[CubeRow]
     parents: Mapping[str, str] = field(default_factory=dict)
     kept: Sequence[str] = ()
     more: bool = False
+    elsewhere: Mapping[str, Chosen] = field(default_factory=dict)
+    stay: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    named: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    hidden: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +61,5 @@ class Forgotten:
     near_duplicates: Sequence[str] = ()
     more: bool = False
     branch_receipts: Sequence[Receipt] = ()
+    other_receipts: Sequence[Receipt] = ()
+    elsewhere: Sequence[ForgottenElsewhere] = ()

@@ -9,29 +9,29 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from itertools import chain
+from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
-from memporium.vault.v1.cubes_pb2 import FORGET_WHY_ASKED, FORGET_WHY_DERIVED, ForgetCandidate, Receipt
+from memporium.vault.v1.cubes_pb2 import Receipt
 from memporium_platform import audit, idempotency, names
 from memporium_platform.errors import PlatformError, Reason, invalid, not_found
-from memporium_services.vault.app import codec
-from memporium_services.vault.app.derivations import lineage_of, lineage_since, made_from, near_duplicates
+from memporium_services.vault.app.candidates import candidates_of, would_become
 from memporium_services.vault.app.forget_asked import Chosen, ForgetAsked, Forgotten
-from memporium_services.vault.app.forgetting_branches import forget_in_branches, take_out, take_out_of_filling
-from memporium_services.vault.app.leavings import Leavings, archived_keys, leaving_of
+from memporium_services.vault.app.forgetting_branches import forget_in_branches
+from memporium_services.vault.app.leavings import Leavings
 from memporium_services.vault.app.plans import StaleError
-from memporium_services.vault.app.reading import condition_of, find_cubes, reader_of
-from memporium_services.vault.app.receipts import FORGET, LICENCE_ENDED, receipt_of, sign
+from memporium_services.vault.app.reach import Reach
+from memporium_services.vault.app.reading import find_cubes, reader_of
+from memporium_services.vault.app.receipts import FORGET
+from memporium_services.vault.app.removing import Why, parts_of, record_elsewhere
 from memporium_services.vault.app.runtime import cube_ids_in, refuse_read_only
 from memporium_services.vault.app.subjects import ALL_STATES, find_subject
-from memporium_services.vault.app.uses import EXPORTED
-from memporium_services.vault.app.writing import fresh_vault
-from memporium_services.vault.domain.lifecycle import Trigger, step
+from memporium_services.vault.domain.lifecycle import Trigger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from sqlalchemy import Connection
 
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from memporium_services.vault.app.blobs import Blobs
     from memporium_services.vault.app.cipher import VaultCipher
     from memporium_services.vault.app.follower import IndexFollower, Waiting
+    from memporium_services.vault.app.reach import Place
     from memporium_services.vault.app.runtime import Runtime
     from memporium_services.vault.app.uses import UseRecorder
     from memporium_services.vault.domain.rows import Removed, VaultRow
@@ -47,6 +48,15 @@ if TYPE_CHECKING:
 MAX_FORGET_CUBES = 10_000
 # Looks at a vault's branches, where more become whole meanwhile.
 _TRIES = 5
+
+
+class _Done(NamedTuple):
+    """What the transaction did to one vault."""
+
+    vault: VaultRow
+    told: Forgotten
+    removed: Removed
+    waiting: Waiting | None
 
 
 class Forgetting:
@@ -82,7 +92,7 @@ class Forgetting:
         whys: dict[str, int] = {}
         if asked.subject is not None:
             whys = await find_subject(rt, call, vault, cipher, asked.subject, chosen)
-        lineage = await lineage_of(rt, vault, cipher)
+        reach = Reach(rt, call)
 
         def choose(store: Store) -> Chosen:
             if asked.subject is not None:
@@ -95,18 +105,14 @@ class Forgetting:
             else:
                 rows = find_cubes(store, call, vault, ids)
             more = len(rows) > MAX_FORGET_CUBES
-            rows = rows[:MAX_FORGET_CUBES]
-            whole = lineage_since(store, vault, cipher, lineage)
-            parents = made_from(store, vault.uid, [row.cube_id for row in rows], whole)
-            derived = list(store.cubes(vault.uid, list(parents)).values())
-            if asked.keep_derived:
-                return Chosen(rows, kept=[row.cube_id for row in derived], more=more)
-            return Chosen(rows + derived, parents, more=more)
+            found = reach.choose(store, vault, rows[:MAX_FORGET_CUBES], keep_derived=asked.keep_derived)
+            return replace(found, more=more)
 
         if asked.dry_run:
-            found = await rt.db.read(lambda conn: choose(rt.store(conn, cipher.token)))
-            return Forgotten(None, vault.revision, self._candidates(vault, found, whys), more=found.more)
-        return await self._forget_everywhere(call, vault, cipher, choose, asked)
+            found = await reach.settle(vault, cipher, choose)
+            candidates = candidates_of(vault, found, whys, reach, now_us=rt.now_us())
+            return Forgotten(None, vault.revision, candidates, more=found.more, elsewhere=would_become(found, reach))
+        return await self._forget_everywhere(call, vault, cipher, choose, asked, reach)
 
     async def _forget_everywhere(
         self,
@@ -115,13 +121,15 @@ class Forgetting:
         cipher: VaultCipher,
         choose: Callable[[Store], Chosen],
         asked: ForgetAsked,
+        reach: Reach,
     ) -> Forgotten:
-        """Forget in branches, then in the vault itself."""
-        receipts: list[Receipt] = []
+        """Forget in branches, then in the vault itself; with each, in the other vaults that it comes to."""
+        before: list[Forgotten] = []
         for _ in range(_TRIES):
             try:
-                more, known = await forget_in_branches(self._rt, self, call, vault, cipher, choose, asked)
-                receipts += more
+                others = await self._others(call, vault, cipher, choose, reach)
+                more, known = await forget_in_branches(self._rt, self, call, vault, cipher, choose, asked, reach)
+                before += more
                 return await self.remove(
                     call,
                     vault,
@@ -129,28 +137,23 @@ class Forgetting:
                     choose,
                     reason=asked.reason,
                     trigger=Trigger.FORGET,
-                    branch_receipts=receipts,
+                    before=before,
                     known=known,
+                    others=others,
                 )
             except StaleError:
-                continue  # A branch has become whole since its cubes were looked for.
+                continue  # A branch has become whole since its cubes were looked for, or lineage leads further.
         raise PlatformError(Reason.CONFLICT, f"{vault.name} is branched too often", metadata={"resource": vault.name})
 
-    def _candidates(self, vault: VaultRow, found: Chosen, whys: Mapping[str, int]) -> list[ForgetCandidate]:
-        now_us = self._rt.now_us()
-        candidates = []
-        for row in found.rows:
-            name = f"{vault.name}/cubes/{row.cube_id}"
-            candidate = ForgetCandidate(name=name, why=whys.get(row.cube_id, FORGET_WHY_ASKED))  # type: ignore[arg-type]
-            if row.cube_id in found.parents:
-                candidate.why = FORGET_WHY_DERIVED
-                candidate.parent = f"{vault.name}/cubes/{found.parents[row.cube_id]}"
-            try:
-                step(condition_of(row, now_us), Trigger.FORGET, resource=name)
-            except PlatformError as error:
-                candidate.refusal = error.reason.name
-            candidates.append(candidate)
-        return candidates
+    async def _others(
+        self, call: Call, vault: VaultRow, cipher: VaultCipher, choose: Callable[[Store], Chosen], reach: Reach
+    ) -> list[Place]:
+        try:
+            return reach.of(await reach.settle(vault, cipher, choose))
+        except PlatformError:
+            if call.request_id:
+                return []  # It may have been done already; if not, the removal says what is wrong.
+            raise
 
     async def remove(
         self,
@@ -161,111 +164,66 @@ class Forgetting:
         *,
         reason: str,
         trigger: Trigger,
-        branch_receipts: Sequence[Receipt] = (),
+        before: Sequence[Forgotten] = (),
         kind: int = FORGET,
         known: frozenset[str] | None = None,
+        others: Sequence[Place] = (),
     ) -> Forgotten:
-        """Remove the cubes that `choose(store)` returns within the transaction.
+        """Remove the cubes that `choose(store)` returns within the transaction; `before` is what went of branches.
 
         Raises:
-            StaleError: There is another branch than those `known`.
+            StaleError: There is another branch than those `known`, or more goes from other vaults than `others`.
         """
         rt = self._rt
-        receipt_id = rt.new_id()
-        removal = await self.removal(
-            call, vault, cipher, choose, reason=reason, trigger=trigger, receipt_id=receipt_id, kind=kind, known=known
-        )
+        receipt_id, why = rt.new_id(), Why(reason, trigger, kind, known)
+        parts = await parts_of(rt, call, vault, cipher, choose, why, receipt_id=receipt_id, others=others)
+        branches = [one.receipt for one in before if one.receipt is not None]
+        earlier = [receipt for one in before for receipt in one.other_receipts]
 
-        def run(conn: Connection) -> tuple[Forgotten, Removed | None, Waiting | None]:
-            told, removed, waiting = removal(rt.store(conn, cipher.token))
+        def run(conn: Connection) -> tuple[Forgotten, list[_Done]]:
+            done = [_Done(part.vault, *part.removal(rt.store(conn, part.cipher.token))) for part in parts]
+            told = done[0].told
             receipt = told.receipt or Receipt()
             details = {"receipt": receipt.name, "cubes": str(receipt.cubes), "reason": reason}
             audit.record_in(conn, call, resource=vault.name, details=details)
-            return replace(told, branch_receipts=branch_receipts), removed, waiting
+            more = [one.told.receipt for one in done[1:] if one.told.receipt is not None]
+            record_elsewhere(conn, call, [receipt, *more], reason=reason)
+            return replace(told, branch_receipts=branches, other_receipts=[*earlier, *more]), done
 
-        def remember(done: tuple[Forgotten, Removed | None, Waiting | None]) -> str:
+        def remember(done: tuple[Forgotten, list[_Done]]) -> str:
             told = done[0]
-            branched = [one.name.rpartition("/")[2] for one in told.branch_receipts]
-            return orjson.dumps([receipt_id, told.revision, told.near_duplicates, told.more, branched]).decode()
+            lists = [[_id(one) for one in some] for some in (told.branch_receipts, told.other_receipts)]
+            return orjson.dumps([receipt_id, told.revision, told.near_duplicates, told.more, *lists]).decode()
 
-        def recall(conn: Connection, kept: str) -> tuple[Forgotten, None, None]:
-            kept_id, revision, similar, more, branched = orjson.loads(kept)
-            receipt, *of_branches = [
-                Receipt.FromString(rt.store(conn).receipt(vault.org, one) or b"") for one in (kept_id, *branched)
-            ]
-            told = Forgotten(receipt, revision, near_duplicates=similar, more=more, branch_receipts=of_branches)
-            return told, None, None
+        def recall(conn: Connection, kept: str) -> tuple[Forgotten, list[_Done]]:
+            # What was kept before other vaults were reached has no list of theirs.
+            kept_id, revision, similar, more, branched, *rest = orjson.loads(kept)
+            others = list(chain.from_iterable(rest))
+            found = {one: rt.store(conn).receipt(vault.org, one) for one in (kept_id, *branched, *others)}
+            told = {one: Receipt.FromString(body or b"") for one, body in found.items()}
+            return Forgotten(
+                told[kept_id],
+                revision,
+                near_duplicates=similar,
+                more=more,
+                branch_receipts=[told[one] for one in branched],
+                other_receipts=[told[one] for one in others],
+            ), []
 
-        forgotten, removed, waiting = await rt.db.write(
+        forgotten, done = await rt.db.write(
             lambda conn: idempotency.once(conn, call, now=rt.clock.now(), run=run, remember=remember, recall=recall)
         )
-        if removed is not None:
-            await self.clean(vault, removed)
-        else:
-            await self.finish([one for one in (forgotten.receipt, *forgotten.branch_receipts) if one is not None])
-        if waiting is not None:
-            self._follower.offer(vault.uid, forgotten.revision, waiting)
-            await self._follower.follow(vault, forgotten.revision)
+        for one in done:
+            await self.clean(one.vault, one.removed)
+        if not done:
+            receipts = (forgotten.receipt, *forgotten.branch_receipts, *forgotten.other_receipts)
+            await self.finish([one for one in receipts if one is not None])
+        for one in done:
+            if one.waiting is not None:
+                self._follower.offer(one.vault.uid, one.told.revision, one.waiting)
+                await self._follower.follow(one.vault, one.told.revision)
         await self.scrub()
         return forgotten
-
-    async def removal(
-        self,
-        call: Call,
-        vault: VaultRow,
-        cipher: VaultCipher,
-        choose: Callable[[Store], Chosen],
-        *,
-        reason: str,
-        trigger: Trigger,
-        receipt_id: str,
-        kind: int = FORGET,
-        known: frozenset[str] | None = None,
-    ) -> Callable[[Store], tuple[Forgotten, Removed, Waiting | None]]:
-        """Return what removes, within a transaction, the cubes that `choose(store)` returns, and writes the receipt."""
-        key = await self._rt.keys.org_signing_key(vault.org)
-        now_us = self._rt.now_us()
-        trainings = await self._end_trainings(vault, cipher, choose)
-
-        def run(store: Store) -> tuple[Forgotten, Removed, Waiting | None]:
-            fresh = fresh_vault(store, vault)
-            chosen = choose(store)
-            rows, prefix = chosen.rows, f"{vault.name}/cubes/"
-            # Neither a freeze nor a hold of the licensee outlives the licence.
-            for row in rows if kind != LICENCE_ENDED else ():
-                step(condition_of(row, now_us), trigger, resource=prefix + row.cube_id)
-            digests = [codec.cube_of(vault, row, cipher).content_digest for row in rows]
-            similar = [prefix + one for one in near_duplicates(store, vault.uid, [row.cube_id for row in rows])]
-            ids = [row.cube_id for row in rows]
-            behind = take_out_of_filling(store, vault, ids, known, receipt_id=receipt_id, now_us=now_us)
-            archived = archived_keys(store, cipher, vault.uid, ids)
-            removed, revision, waiting = take_out(store, fresh, rows, now_us=now_us)
-            store.note_leaving(leaving_of(vault, receipt_id, removed, now_us, more=archived))
-            removed = replace(removed, branches=behind, receipt_id=receipt_id)
-            receipt = receipt_of(vault, kind, receipt_id, call, now_us, removed)
-            receipt.derived = len(chosen.parents)
-            receipt.training_states = trainings
-            receipt.kept_derived.extend(sorted(prefix + cube_id for cube_id in chosen.kept))
-            receipt.exported = sum(EXPORTED in orjson.loads(row.uses or "{}") for row in rows)
-            sign(receipt, [prefix + row.cube_id for row in rows], digests, reason, key)
-            store.insert_receipt(vault.org, receipt_id, receipt.SerializeToString(), now_us)
-            return Forgotten(receipt, revision, near_duplicates=similar, more=chosen.more), removed, waiting
-
-        return run
-
-    async def _end_trainings(self, vault: VaultRow, cipher: VaultCipher, choose: Callable[[Store], Chosen]) -> int:
-        """Make the states of trainings unreadable that use what is about to go; return how many there were.
-
-        This is done before the transaction, so that no crash comes between: at worst a training begins anew.
-        """
-        rt = self._rt
-        if not await rt.shares.any_of(vault.name):
-            return 0
-        try:
-            rows = (await rt.db.read(lambda conn: choose(rt.store(conn, cipher.token)))).rows
-        except PlatformError:
-            return 0  # It may have been done already; if not, the transaction says what is wrong.
-        return await rt.shares.destroy(vault.name, [f"{vault.name}/cubes/{row.cube_id}" for row in rows])
 
     async def clean(self, vault: VaultRow, removed: Removed) -> None:
         """Drop what is in memory of what was removed, and delete its objects."""
@@ -305,3 +263,7 @@ class Forgetting:
         scrub = getattr(self._rt.db, "scrub", None)
         if scrub is not None:
             await scrub()
+
+
+def _id(receipt: Receipt) -> str:
+    return receipt.name.rpartition("/")[2]

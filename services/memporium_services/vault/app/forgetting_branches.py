@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from memporium_platform.errors import PlatformError, Reason
-from memporium_services.vault.app.derivations import lineage_of, lineage_since, made_from
 from memporium_services.vault.app.follower import Waiting
-from memporium_services.vault.app.forget_asked import Chosen
 from memporium_services.vault.app.leavings import leaving_of
 from memporium_services.vault.app.plans import StaleError
 from memporium_services.vault.app.reading import condition_of
@@ -19,12 +17,12 @@ from memporium_services.vault.domain.rows import ChangeRow, IndexTask
 from memporium_services.vault.ports import VaultDelta
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
-    from memporium.vault.v1.cubes_pb2 import Receipt
     from memporium_platform.call import Call
     from memporium_services.vault.app.cipher import VaultCipher
-    from memporium_services.vault.app.forget_asked import ForgetAsked, Forgotten
+    from memporium_services.vault.app.forget_asked import Chosen, ForgetAsked, Forgotten
+    from memporium_services.vault.app.reach import Place, Reach
     from memporium_services.vault.app.runtime import Runtime
     from memporium_services.vault.domain.rows import CubeRow, Removed, VaultRow
     from memporium_services.vault.ports import Store
@@ -43,6 +41,7 @@ class Remover(Protocol):
         reason: str,
         trigger: Trigger,
         known: frozenset[str] | None,
+        others: Sequence[Place],
     ) -> Forgotten:
         """Remove the cubes that `choose(store)` returns within the transaction."""
         ...
@@ -101,20 +100,36 @@ def take_out(
     return removed, revision, Waiting(vault.index_revision, (), removed.unit_ids)
 
 
+def branches_by_source(store: Store, org: str, limit: int) -> dict[str, list[VaultRow]]:
+    """Return the branches of an organisation's vaults, by the name of the vault that they are of."""
+    found: dict[str, list[VaultRow]] = {}
+    for row in store.vaults(org, after="", limit=limit):
+        source = settings_of(row.settings).branch_of
+        if source:
+            found.setdefault(source, []).append(row)
+    return found
+
+
 def branches_of(store: Store, vault: VaultRow, limit: int) -> list[VaultRow]:
     """Return the branches of a vault, and theirs."""
-    parents: dict[str, list[VaultRow]] = {}
-    for row in store.vaults(vault.org, after="", limit=limit):
-        parent = settings_of(row.settings).branch_of
-        if parent:
-            parents.setdefault(parent, []).append(row)
+    sources = branches_by_source(store, vault.org, limit)
     found: list[VaultRow] = []
     level = [vault.name]
     while level:
-        nearer = [row for name in level for row in parents.pop(name, [])]
+        nearer = [row for name in level for row in sources.pop(name, [])]
         found += nearer
         level = [row.name for row in nearer]
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class InBranch:
+    """What goes from a branch: what finds it within the transaction, and the other vaults that it comes to."""
+
+    branch: VaultRow
+    cipher: VaultCipher
+    choose: Callable[[Store], Chosen]
+    others: Sequence[Place]
 
 
 async def forget_in_branches(
@@ -125,17 +140,17 @@ async def forget_in_branches(
     cipher: VaultCipher,
     choose: Callable[[Store], Chosen],
     asked: ForgetAsked,
-) -> tuple[list[Receipt], frozenset[str]]:
+    reach: Reach,
+) -> tuple[list[Forgotten], frozenset[str]]:
     """Forget in branches, and theirs, what `choose` finds, or, where anything forbids it, nothing.
 
     Returns:
-        The receipts, and the uids of all branches.
+        What went, and the uids of all branches.
 
     Raises:
         PlatformError: LEGAL_HOLD, CUBE_FROZEN.
-        StaleError: A branch has become whole meanwhile.
+        StaleError: A branch has become whole meanwhile, or lineage leads to another vault.
     """
-    now_us = rt.now_us()
     branches = await rt.db.read(lambda conn: branches_of(rt.store(conn), vault, rt.settings.max_vaults))
     known = frozenset(branch.uid for branch in branches)
     if not branches:
@@ -146,44 +161,45 @@ async def forget_in_branches(
         if call.request_id:
             return [], known  # It may have been done already; if not, the removal says what is wrong.
         raise
-    work = await in_branches(rt, branches, gone, keep_derived=asked.keep_derived, now_us=now_us)
+    work = await in_branches(rt, branches, gone, reach, keep_derived=asked.keep_derived)
     quiet = replace(call, request_id="")
     done = [
-        await remover.remove(quiet, branch, its, same, reason=asked.reason, trigger=Trigger.FORGET, known=known)
-        for branch, its, same in work
+        await remover.remove(
+            quiet,
+            one.branch,
+            one.cipher,
+            one.choose,
+            reason=asked.reason,
+            trigger=Trigger.FORGET,
+            known=known,
+            others=one.others,
+        )
+        for one in work
     ]
-    return [one.receipt for one in done if one.receipt is not None], known
+    return done, known
 
 
 async def in_branches(
-    rt: Runtime, branches: Sequence[VaultRow], gone: Sequence[str], *, keep_derived: bool, now_us: int
-) -> list[tuple[VaultRow, VaultCipher, Callable[[Store], Chosen]]]:
+    rt: Runtime, branches: Sequence[VaultRow], gone: Sequence[str], reach: Reach, *, keep_derived: bool
+) -> list[InBranch]:
     """Return the branches that hold any of these cubes, each with what finds them there.
 
     Raises:
         PlatformError: LEGAL_HOLD, CUBE_FROZEN.
     """
-    work: list[tuple[VaultRow, VaultCipher, Callable[[Store], Chosen]]] = []
+    work, now_us = [], rt.now_us()
     for branch in branches:
-        branch_cipher = await rt.cipher(branch)
-        lineage = {} if keep_derived else await lineage_of(rt, branch, branch_cipher)
+        cipher = await rt.cipher(branch)
 
-        def same(
-            store: Store,
-            branch: VaultRow = branch,
-            cipher: VaultCipher = branch_cipher,
-            lineage: Mapping[str, set[str]] = lineage,
-        ) -> Chosen:
+        def same(store: Store, branch: VaultRow = branch) -> Chosen:
             rows = list(store.cubes(branch.uid, gone).values())
-            whole = {} if keep_derived else lineage_since(store, branch, cipher, lineage)
-            parents = {} if keep_derived else made_from(store, branch.uid, [r.cube_id for r in rows], whole)
-            return Chosen(rows + list(store.cubes(branch.uid, list(parents)).values()), parents)
+            return reach.choose(store, branch, rows, keep_derived=keep_derived)
 
-        found = await rt.db.read(lambda conn, same=same: same(rt.store(conn)))  # type: ignore[misc]
+        found = await reach.settle(branch, cipher, same)
         for row in found.rows:
             step(condition_of(row, now_us), Trigger.FORGET, resource=f"{branch.name}/cubes/{row.cube_id}")
         if found.rows:
-            work.append((branch, branch_cipher, same))
+            work.append(InBranch(branch, cipher, same, reach.of(found)))
     return work
 
 

@@ -9,6 +9,7 @@ from memporium_platform.errors import PlatformError, Reason
 from memporium_services.vault.app import codec
 from memporium_services.vault.app.follower import Waiting
 from memporium_services.vault.app.kept_names import KeptNames
+from memporium_services.vault.app.made import note_links
 from memporium_services.vault.app.writing import (
     CREATED,
     FORGOTTEN,
@@ -157,6 +158,7 @@ def insert_staged(store: Store, vault: VaultRow, drafts: Sequence[Draft], work: 
         terms=[term for draft in drafts for term in draft.terms],
     )
     note_licences(store, vault, [draft.cube for draft in drafts])
+    note_links(store, vault, [(draft.row.cube_id, draft.cube) for draft in drafts])
     for draft in drafts:
         store.refer(vault.uid, draft.row.cube_id, draft.blob_keys)
     works = [unit for draft in drafts for unit in draft.units]

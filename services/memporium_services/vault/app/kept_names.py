@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from memporium.cube.v1.cube_pb2 import Cube
 from memporium_platform import names
-from memporium_services.vault.app.parentage import parents_of
+from memporium_services.vault.app.made import parents_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

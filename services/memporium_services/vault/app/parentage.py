@@ -22,6 +22,7 @@ from memporium_services.vault.app.licensing import (
     asked_for,
     reserve,
 )
+from memporium_services.vault.app.made import parents_of
 from memporium_services.vault.app.retention import settings_of
 
 if TYPE_CHECKING:
@@ -48,13 +49,6 @@ class _Parent:
     cube: Cube
     row: CubeRow
     licences: list[LicenceReference]
-
-
-def parents_of(cube: Cube) -> list[str]:
-    """Return the names of the cubes that a cube says it was made from."""
-    payload = cube.payload
-    named = [*cube.behavioural.lineage.parents, *payload.activation.source_cubes, *payload.parameter.source_cubes]
-    return list(dict.fromkeys(named))
 
 
 def demand_parents(store: Store, cubes: Iterable[Cube], *, but: Container[str] = ()) -> None:

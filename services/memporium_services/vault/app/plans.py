@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from memporium_platform.storage.index.vault_index import IndexEntry
     from memporium_services.vault.app.columns import UnitWork
     from memporium_services.vault.app.runtime import Runtime
+    from memporium_services.vault.domain.links import LinkRow
     from memporium_services.vault.domain.rows import CubeRow, PayloadRow, TermRow, VaultRow, VersionRow
     from memporium_services.vault.ports import Store
 
@@ -35,6 +36,7 @@ class Plan:
     units: tuple[UnitWork, ...] | None
     blob_keys: tuple[str, ...] | None
     drop_object: str = ""
+    links: tuple[LinkRow, ...] = ()
 
 
 class StaleError(Exception):
@@ -114,3 +116,6 @@ def _apply_content(store: Store, vault: VaultRow, plan: Plan) -> None:
         store.refer(vault.uid, plan.old.cube_id, plan.blob_keys)
     if plan.terms is not None:
         store.replace_terms(vault.uid, plan.old.cube_id, plan.terms)
+    if plan.links:
+        # Older versions were made of what they name, too: those links stay.
+        store.link(vault.org, plan.links)

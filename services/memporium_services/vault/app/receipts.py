@@ -59,6 +59,11 @@ def sign(
         "kept_derived": sorted(receipt.kept_derived),
         "exported": receipt.exported,
         "training_states": receipt.training_states,
+        "elsewhere": [
+            {"vault": one.vault, "cubes": one.cubes, "receipt": one.receipt, "refusal": one.refusal}
+            for one in receipt.elsewhere
+        ],
+        "part_of": receipt.part_of,
         "name_sha256": sorted(hashlib.sha256(name.encode()).hexdigest() for name in cube_names),
         # A digest of a digest: the receipt must not let anybody test a guess at the content.
         "reason_sha256": hashlib.sha256(reason.encode()).hexdigest() if reason else "",

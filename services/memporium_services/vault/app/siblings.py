@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from memporium.vault.v1.changes_pb2 import Change
 from memporium.vault.v1.cubes_pb2 import NewCube
-from memporium_services.vault.app.parentage import parents_of
+from memporium_services.vault.app.made import parents_of
 from memporium_services.vault.app.plans import StaleError
 
 if TYPE_CHECKING:

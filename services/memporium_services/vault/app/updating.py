@@ -9,8 +9,8 @@ from memporium.cube.v1.cube_pb2 import Cube
 from memporium_platform.errors import invalid, not_found
 from memporium_services.vault.app import codec, content, masks
 from memporium_services.vault.app.changing import Edit
-from memporium_services.vault.app.derivations import is_made
 from memporium_services.vault.app.drafting import matrix
+from memporium_services.vault.app.made import is_made
 from memporium_services.vault.app.parentage import add_licences, carry_licences
 from memporium_services.vault.app.reading import find_cubes, open_payload
 from memporium_services.vault.app.runtime import vault_name_of

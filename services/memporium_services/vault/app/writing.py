@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from memporium_platform.errors import PlatformError, Reason, already_exists
 from memporium_services.vault.app import near as near_duplicates
 from memporium_services.vault.app.follower import Waiting
+from memporium_services.vault.app.made import note_links
 from memporium_services.vault.app.retention import settings_of
 from memporium_services.vault.domain.rows import ChangeRow, IndexTask
 from memporium_services.vault.ports import VaultDelta
@@ -165,6 +166,7 @@ def insert_drafts(store: Store, vault: VaultRow, drafts: Sequence[Draft], *, now
         terms=[term for draft in drafts for term in draft.terms],
     )
     note_licences(store, vault, [draft.cube for draft in drafts])
+    note_links(store, vault, [(draft.row.cube_id, draft.cube) for draft in drafts])
     for draft in drafts:
         store.refer(vault.uid, draft.row.cube_id, draft.blob_keys)
     waiting = None

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from memporium_services.vault.ports.branch_store import BranchStore
 from memporium_services.vault.ports.leaving_store import LeavingStore
+from memporium_services.vault.ports.link_store import LinkStore
 from memporium_services.vault.ports.past_store import PastStore
 from memporium_services.vault.ports.unit_store import UnitStore
 
@@ -322,7 +323,7 @@ class LicenceStates(Protocol):
         ...
 
 
-class Store(VaultStore, CubeStore, PastStore, UnitStore, LicenceStates, BranchStore, LeavingStore, Protocol):
+class Store(VaultStore, CubeStore, PastStore, UnitStore, LicenceStates, BranchStore, LeavingStore, LinkStore, Protocol):
     """Everything, bound to one connection; `tokens` gives the keyed form of words for selections."""
 
     @property
