@@ -141,6 +141,7 @@ class VaultServicer(ChangeMethods, VaultServiceServicer):
             tags=request.tags_any,
             full=request.view == convert.FULL,
             progress_s=progress_s,
+            uid=request.vault_uid,
         ):
             yield _api.WatchCubesResponse(revision=revision, events=[convert.event(one) for one in events])
 

@@ -3,16 +3,18 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+import grpc
+import pytest
+
 from memporium.vault.v1 import vault_service_pb2 as api
 from memporium.vault.v1.cubes_pb2 import NewCube
 from memporium_platform.call import acting_as, service_principal
 from memporium_platform.errors import Reason
+from memporium_platform.rpc.errors_client import reason_of
 from support.vaults import VaultPlace, cell, reason, vault_place
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
 
 async def _take(stream: Any, count: int) -> list[tuple[int, int, str]]:
@@ -81,3 +83,36 @@ async def test_compacted_revisions_end_the_stream(tmp_path: Path, monkeypatch: p
         assert (
             len(await _take(place.stub.WatchCubes(api.WatchCubesRequest(parent=vault, start_revision=6)), 100)) == 100
         )
+
+
+async def test_a_revision_that_has_not_been_ends_the_stream(place: VaultPlace) -> None:
+    vault = await place.vault()
+    await place.create(vault, cell("one"))
+    newest = (await place.create(vault, cell("two"))).revision
+    assert await reason(_watched(place, vault, newest + 2)) is Reason.REVISION_COMPACTED
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await _watched(place, vault, 100).read()
+    assert reason_of(caught.value).metadata == {"smallest_revision": "1", "newest_revision": str(newest)}
+    stream = _watched(place, vault, newest + 1)
+    assert (await stream.read()).revision == newest
+    stream.cancel()
+
+
+async def test_a_vault_made_anew_is_not_the_one_that_was_watched(place: VaultPlace) -> None:
+    vault = await place.vault()
+    first = (await place.stub.GetVault(api.GetVaultRequest(name=vault))).vault
+    revision = (await place.create(vault, cell("one"))).revision
+    await place.stub.DeleteVault(api.DeleteVaultRequest(name=vault, erase=True))
+    await place.vault()
+    assert await reason(_watched(place, vault, revision + 1)) is Reason.REVISION_COMPACTED
+    for text in ("another", "and more"):
+        await place.create(vault, cell(text))
+    # The new one has come as far as the old one was.
+    assert await reason(_watched(place, vault, revision + 1, vault_uid=first.uid)) is Reason.REVISION_COMPACTED
+    now = (await place.stub.GetVault(api.GetVaultRequest(name=vault))).vault
+    [(number, *_)] = await _take(_watched(place, vault, revision + 1, vault_uid=now.uid), 1)
+    assert number == revision + 1
+
+
+def _watched(place: VaultPlace, vault: str, start: int, **asked: str) -> Any:
+    return place.stub.WatchCubes(api.WatchCubesRequest(parent=vault, start_revision=start, **asked))

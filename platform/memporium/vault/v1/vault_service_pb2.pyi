@@ -2277,12 +2277,19 @@ class WatchCubesRequest(_message.Message):
     TAGS_ANY_FIELD_NUMBER: _builtins.int
     VIEW_FIELD_NUMBER: _builtins.int
     PROGRESS_INTERVAL_FIELD_NUMBER: _builtins.int
+    VAULT_UID_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """The vault: `orgs/{org}/vaults/{vault}`."""
     start_revision: _builtins.int
-    """From this revision on, inclusive; 0: from now. One that was compacted ends the stream with REVISION_COMPACTED."""
+    """From this revision on, inclusive; 0: from now. One that was compacted ends the stream with REVISION_COMPACTED, and so
+    does one that is more than one beyond the newest: the vault was restored from a backup, or made anew.
+    """
     view: _cubes_pb2.CubeView.ValueType
     """How much is returned; default: without payloads. Memory under a licence comes without: a stream asks for no uses."""
+    vault_uid: _builtins.str
+    """The vault's uid, where the revision was seen under it: another vault of the same name, made after that one was erased,
+    ends the stream with REVISION_COMPACTED. Empty: whichever vault has the name.
+    """
     @_builtins.property
     def tags_any(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Only cubes with any of these tags."""
@@ -2299,10 +2306,11 @@ class WatchCubesRequest(_message.Message):
         tags_any: _abc.Iterable[_builtins.str] | None = ...,
         view: _cubes_pb2.CubeView.ValueType = ...,
         progress_interval: _duration_pb2.Duration | None = ...,
+        vault_uid: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["progress_interval", b"progress_interval"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["parent", b"parent", "progress_interval", b"progress_interval", "start_revision", b"start_revision", "tags_any", b"tags_any", "view", b"view"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["parent", b"parent", "progress_interval", b"progress_interval", "start_revision", b"start_revision", "tags_any", b"tags_any", "vault_uid", b"vault_uid", "view", b"view"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -70,9 +70,19 @@ class Watch:
         self._wakers = wakers
 
     async def watch(
-        self, call: Call, parent: str, *, start: int, tags: Sequence[str], full: bool, progress_s: float
+        self,
+        call: Call,
+        parent: str,
+        *,
+        start: int,
+        tags: Sequence[str],
+        full: bool,
+        progress_s: float,
+        uid: str = "",
     ) -> AsyncIterator[tuple[int, list[Event]]]:
         """Yield (complete through this revision, changes), until the caller goes.
+
+        With `uid`, of the vault that has it alone.
 
         Raises:
             PlatformError: INVALID_FIELD, NOT_FOUND, REVISION_COMPACTED, LICENCE_*.
@@ -83,8 +93,13 @@ class Watch:
         vault = await rt.vault(parent, field="parent")
         if full and vault.agreement:
             raise invalid("view", "a licensed vault is watched without payloads")
+        if uid and uid != vault.uid:
+            raise _list_anew(vault, f"{parent} is another vault than the one with this uid")
+        if start > vault.revision + 1:
+            # To wait for it would leave out all that comes till then, and what came in between.
+            raise _list_anew(vault, f"{parent} has had no revision {start - 1}: it was restored, or made anew")
         cursor = start or vault.revision + 1
-        yield min(cursor - 1, vault.revision), []
+        yield cursor - 1, []
         quiet_s = 0.0
         while True:
             vault, changes, more = await self._next(vault, cursor)
@@ -119,11 +134,7 @@ class Watch:
         if fresh is None:
             raise not_found(vault.name)
         if cursor <= fresh.changes_floor:
-            raise PlatformError(
-                Reason.REVISION_COMPACTED,
-                f"changes before revision {fresh.changes_floor + 1} are gone",
-                metadata={"smallest_revision": str(fresh.changes_floor + 1)},
-            )
+            raise _list_anew(fresh, f"changes before revision {fresh.changes_floor + 1} are gone")
         if fresh.agreement:
             refuse_dead(rt, fresh.agreement)
         return fresh, changes, more
@@ -156,6 +167,12 @@ class Watch:
                 continue
             events.append(Event(change, f"{vault.name}/cubes/{change.cube_id}", cube))
         return events
+
+
+def _list_anew(vault: VaultRow, message: str) -> PlatformError:
+    """Return why what came since cannot be told: the caller has to look at all there is, and to watch from there."""
+    metadata = {"smallest_revision": str(vault.changes_floor + 1), "newest_revision": str(vault.revision)}
+    return PlatformError(Reason.REVISION_COMPACTED, message, metadata=metadata)
 
 
 def _visible(row: CubeRow, reader: str) -> bool:
