@@ -46,7 +46,7 @@ JudgeModel = Annotated[str, typer.Option(help="Model that judges; without one, a
 JudgeUrl = Annotated[str, typer.Option(help="OpenAI-compatible endpoint that judges.")]
 KeyVariable = Annotated[str, typer.Option(help="Environment variable that holds the endpoints' API key.")]
 Price = Annotated[
-    list[str], typer.Option(help="Price of 1,000 tokens read and written: answer=0.15,0.60; may be repeated.")
+    list[str], typer.Option(help="Price of a million tokens read and written: answer=0.15,0.60; may be repeated.")
 ]
 Category = Annotated[list[str], typer.Option(help="Only this kind of question; may be repeated.")]
 Samples = Annotated[int, typer.Option(help="Only the first samples; 0: all.", min=0)]
@@ -237,7 +237,7 @@ def _show(run: Session, result: dict[str, Any], folder: Path) -> None:
              f"{result['context_tokens']:.0f} tokens of context[/dim]")  # fmt: skip
     for role, tokens in result["tokens"].items():
         if tokens["in"]:
-            cost = f", cost {result['cost'][role]:.4f}" if role in result["cost"] else ""
+            cost = f", cost {result['cost'][role]:.6g}" if role in result["cost"] else ""
             spent = result[f"{role}_seconds"]["p50"]
             line(f"[dim]{role}: {tokens['in']} tokens in, {tokens['out']} out{cost}; p50 {spent:.2f} s[/dim]")
     for held, row in result["by_evidence"].items():

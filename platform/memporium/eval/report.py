@@ -16,6 +16,8 @@ _PLACES = (1, 5, 10, 20)
 # Measures in the order of a table.
 COLUMNS = ("questions", "accuracy", "f1", "exact", "bleu1", "recall@5", "recall@10", "recall@20", "session@1")
 
+# Tokens that a price is for, as in everybody's price list.
+_PRICED = 1_000_000
 _OF_ANSWERS = ("accuracy", "f1", "exact", "bleu1")
 
 
@@ -27,7 +29,7 @@ def result_of(
     Args:
         journal: The run's.
         benchmark: Its name.
-        prices: By role (`answer`, `judge`) the price of 1,000 tokens read and written.
+        prices: By role (`answer`, `judge`) the price of a million tokens read and written.
         complete: All questions were asked.
     """
     recalled, answers = journal.all("recall"), journal.all("answer")
@@ -136,5 +138,5 @@ def _cost(records: Mapping[str, Sequence[Mapping[str, Any]]], prices: Mapping[st
     found = {}
     for role, (price_in, price_out) in prices.items():
         tokens = _tokens(records.get(role, []))
-        found[role] = round((tokens["in"] * price_in + tokens["out"] * price_out) / 1_000, 6)
-    return {**found, "total": round(sum(found.values()), 6)} if found else {}
+        found[role] = round((tokens["in"] * price_in + tokens["out"] * price_out) / _PRICED, 9)
+    return {**found, "total": round(sum(found.values()), 9)} if found else {}

@@ -35,7 +35,7 @@ async def test_locomo_is_remembered_recalled_answered_and_judged(world, tmp_path
     assert by["open-domain"]["questions"] == 2
     assert "recall@5" not in by["open-domain"]
     assert result["tokens"]["answer"]["in"] == 110
-    assert result["cost"]["judge"] == pytest.approx(sum(result["tokens"]["judge"].values()) / 1_000)
+    assert result["cost"]["judge"] == pytest.approx(sum(result["tokens"]["judge"].values()) / 1_000_000)
     # What was done is not done again: the second run asked nobody and shows the same table.
     assert len(here.server.asked) == 20
     assert status == 0

@@ -57,4 +57,4 @@ def test_seconds_tokens_and_cost_are_told_by_role(journal):
     told = result(journal, answer=(1.0, 2.0), judge=(0.5, 1.0))
     assert (told["answer_seconds"]["p50"], told["judge_seconds"]["p50"], told["unjudged"]) == (2.0, 1.5, 1)
     assert told["tokens"] == {"answer": {"in": 100, "out": 5}, "judge": {"in": 60, "out": 8}}
-    assert told["cost"] == {"answer": 0.11, "judge": 0.038, "total": 0.148}
+    assert told["cost"] == {"answer": 0.00011, "judge": 0.000038, "total": 0.000148}
