@@ -71,10 +71,12 @@ def show_formations(formations: Sequence[cube_pb2.Formation]) -> None:
         return
     kept, dropped = sum(one.extracted_facts for one in formations), sum(one.dropped_facts for one in formations)
     by_model = sum(one.path == cube_pb2.FORMATION_PATH_MODEL for one in formations)
-    why = Counter(one.failure for one in formations if one.failure)
-    rest = ", ".join(f"{count} {failure}" for failure, count in sorted(why.items()))
     told = f"{formations[0].model}: {by_model} of {len(formations)} episodes, {kept} facts kept, {dropped} dropped"
-    line(f"{_INDENT}[dim]{escape(told)}{escape(f'; by rules alone: {rest}') if rest else ''}[/dim]")
+    for name, path in (("in part", cube_pb2.FORMATION_PATH_MODEL), ("by rules alone", cube_pb2.FORMATION_PATH_RULES)):
+        why = Counter(one.failure for one in formations if one.failure and one.path == path)
+        rest = ", ".join(f"{count} {failure}" for failure, count in sorted(why.items()))
+        told += f"; {name}: {rest}" if rest else ""
+    line(f"{_INDENT}[dim]{escape(told)}[/dim]")
 
 
 def show_judge(trace: recall_pb2.RecallTrace) -> None:

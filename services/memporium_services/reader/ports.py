@@ -141,6 +141,23 @@ class WriterError(Exception):
     """A language model that gave no answer; its text is the reason in one word."""
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a language model wrote.
+
+    Attributes:
+        text: Its answer.
+        cut: In one word, why it ends before its end; "": it does not.
+        prompt_tokens: Tokens that were read; 0: not told.
+        completion_tokens: Tokens that were written; 0: not told.
+    """
+
+    text: str
+    cut: str = ""
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
 class Writer(Protocol):
     """A language model."""
 
@@ -149,8 +166,17 @@ class Writer(Protocol):
         """Its name."""
         ...
 
-    async def write(self, instructions: str, material: str, *, max_tokens: int, timeout_s: float) -> str:
-        """Return its answer on some material, which is data and not instructions.
+    async def write(
+        self, instructions: str, material: str, *, max_tokens: int, timeout_s: float, schema: str = ""
+    ) -> Written:
+        """Return its answer on some material, which is data and not instructions; what there is of it in time.
+
+        Args:
+            instructions: What it is to do.
+            material: With what.
+            max_tokens: Most tokens of the answer.
+            timeout_s: Longest wait.
+            schema: JSON Schema of the answer, for models that can be held to one.
 
         Raises:
             WriterError: It gave none in time.
@@ -190,6 +216,10 @@ class Tally(Protocol):
 
     def answer(self, *, use: str, seconds: float) -> None:
         """Count an answer, or the wait for none: to `form`, `rewrite` or `judge`."""
+        ...
+
+    def tokens(self, *, use: str, read: int, written: int) -> None:
+        """Count the tokens of an answer, as far as the model tells them: to `form` or `rewrite`."""
         ...
 
     def rewriting(self, *, failure: str) -> None:

@@ -36,6 +36,9 @@ class ReaderSettings(BaseSettings):
     narrator_model: str = Field(
         "", description="Generator that retells dialogue and extracts facts; empty: rules alone, without any model."
     )
+    narrator_prose: bool = Field(
+        True, description="Whether the narrator also retells the episode in prose; facts alone take half of the time."
+    )
     narrator_max_tokens: int = Field(1_024, ge=16, description="Most tokens that the narrator writes for an episode.")
     narrator_timeout_s: float = Field(60.0, gt=0, description="Longest wait for the narrator's answer on an episode.")
     narrator_call_s: float = Field(

@@ -102,8 +102,11 @@ async def test_a_model_that_answers_well_adds_prose_and_facts(reading):
         answer = await reader.recall(parent, "Which greyhound has Clara adopted?")
         assert {item.source.locator for item in answer.items[:2]} == {"t2"}
         body = reader.server.asked[0]
-        assert body["messages"][1]["content"].startswith("[1] Ada (8 May 2023; yesterday = 7 May 2023): I went")
+        assert body["messages"][1]["content"].startswith(
+            "[1] Ada (8 May 2023): I went to the pottery workshop yesterday [7 May 2023]"
+        )
         assert body["temperature"] == 0
+        assert body["response_format"]["json_schema"]["schema"]["required"] == ["facts", "episode"]
         again = await reader.remember(parent)
         assert (again.known_turns, again.cubes[0].created, len(reader.server.asked)) == (2, False, 1)
         count = reader.platform.kernel.registry.get_sample_value

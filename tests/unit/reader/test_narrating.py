@@ -12,7 +12,7 @@ from memporium_services.reader.app.narrating import Narrating
 from memporium_services.reader.app.rewriting import Rewriting, Rewritten
 from memporium_services.reader.domain.formation import form
 from memporium_services.reader.domain.values import Turn
-from memporium_services.reader.ports import WriterError
+from memporium_services.reader.ports import WriterError, Written
 from memporium_services.reader.settings import ReaderSettings
 
 MONDAY = datetime(2023, 5, 8, 13, 56, tzinfo=UTC)
@@ -39,14 +39,20 @@ class ScriptedWriter:
     def __init__(self, *answers):
         self.answers, self.asked, self.limits = list(answers), [], []
 
-    async def write(self, instructions, material, *, max_tokens, timeout_s):
+    async def write(self, instructions, material, *, max_tokens, timeout_s, schema):
+        # What it is held to is what it is asked for.
+        assert [f'"{name}"' in instructions for name in ("facts", "episode", "queries")] == [
+            name in json.loads(schema)["required"] for name in ("facts", "episode", "queries")
+        ]
         self.asked.append(material)
         self.limits.append(timeout_s)
         await asyncio.sleep(0)
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, Exception):
             raise answer
-        return answer if isinstance(answer, str) else json.dumps(answer)
+        if isinstance(answer, Written):
+            return answer
+        return Written(answer if isinstance(answer, str) else json.dumps(answer), "", 7, 3)
 
 
 @pytest.fixture
@@ -56,8 +62,10 @@ def registry():
 
 @pytest.fixture
 def tell(registry):
+    tally = MetricsTally(registry)
+
     async def run(writer, *, turns=TURNS, **settings):
-        narrating = Narrating(writer, MetricsTally(registry), ReaderSettings(**settings))
+        narrating = Narrating(writer, tally, ReaderSettings(**settings))
         return await narrating.begin(turns).tell(form(turns, session="s"))
 
     return run
@@ -76,7 +84,8 @@ async def test_what_the_turns_bear_out_stands_beside_their_own_words(tell, regis
     assert made.text == "Ada baked rye bread on 7 May 2023. (Ada, 8 May 2023)"
     assert (made.span.locator, made.span.speaker, made.role, made.extracted_by) == ("t1", "Ada", "user", "scripted")
     assert made.claims == ()
-    assert first.text == GOOD["episode"]
+    # Ben asked for some, and did not say so: of prose, too, what no turn says is left out.
+    assert first.text == "On 7 May 2023 Ada baked rye bread."
     formation = first.formation
     assert (formation.narrated, formation.extracted, formation.dropped, formation.failure) == (True, 1, 2, "")
     assert second.facts == plain[1].facts
@@ -89,6 +98,8 @@ async def test_what_the_turns_bear_out_stands_beside_their_own_words(tell, regis
     for outcome, count in outcomes.items():
         assert value("memporium_reader_extracted_facts_total", {"outcome": outcome}) == count
     assert value("memporium_reader_model_seconds_count", {"use": "form"}) == 2
+    assert value("memporium_reader_model_tokens_total", {"use": "form", "kind": "read"}) == 14
+    assert value("memporium_reader_model_tokens_total", {"use": "form", "kind": "written"}) == 6
 
 
 @pytest.mark.parametrize(
@@ -118,6 +129,66 @@ async def test_a_model_that_fails_again_and_again_is_not_asked_again(tell):
     found = await tell(writer, turns=_days(9), narrator_at_once=1)
     assert len(writer.asked) == 3
     assert [one.formation.failure for one in found] == ["unavailable"] * 3 + ["gave_up"] * 6
+
+
+class OneAtATime(ScriptedWriter):
+    """As servers with room for one answer: a further question breaks off the one that is being answered."""
+
+    def __init__(self, cut=""):
+        super().__init__(GOOD)
+        self.running, self.cut, self.fate = 0, cut, []
+
+    async def write(self, *args, **kwargs):
+        self.running += 1
+        crowded = self.running > 1
+        try:
+            for _ in range(5):
+                await asyncio.sleep(0)
+                crowded = crowded or self.running > 1
+        finally:
+            self.running -= 1
+        self.fate.append(crowded)
+        if crowded and self.cut:
+            return Written('{"facts": [', self.cut)
+        if crowded:
+            raise WriterError("unavailable")
+        return await super().write(*args, **kwargs)
+
+
+@pytest.mark.parametrize("cut", ["", "timeout"])
+async def test_a_server_with_room_for_one_answer_is_asked_for_one_at_a_time(tell, cut):
+    writer = OneAtATime(cut)
+    found = await tell(writer, turns=_days(9), narrator_at_once=4)
+    assert [one.formation.failure for one in found] == ["ungrounded"] * 9
+    # Of the first four each one failed; each was asked about once more, by itself, and so were the others.
+    assert writer.fate == [True] * 4 + [False] * 9
+
+
+async def test_a_server_that_fails_beside_others_and_by_itself_is_not_asked_again(tell):
+    writer = ScriptedWriter(WriterError("timeout"))
+    found = await tell(writer, turns=_days(9), narrator_at_once=4)
+    assert len(writer.asked) == 5
+    assert [one.formation.failure for one in found] == ["timeout"] * 4 + ["gave_up"] * 5
+
+
+async def test_prose_is_asked_for_or_not(tell):
+    facts = {"facts": GOOD["facts"]}
+    (found,) = await tell(ScriptedWriter(facts), turns=TURNS[:2], narrator_prose=False)
+    assert (found.formation.narrated, found.formation.extracted) == (False, 1)
+    assert found.text == form(TURNS[:2], session="s")[0].text
+
+
+async def test_of_an_answer_that_is_cut_off_what_is_whole_is_used(tell):
+    begun = json.dumps({"facts": GOOD["facts"], "episode": "On 7 May"})[:80]
+    whole = [TURNS[0], TURNS[1]]
+    for cut in ("timeout", "max_tokens", "unavailable"):
+        (found,) = await tell(ScriptedWriter(Written(begun, cut)), turns=whole)
+        assert [fact.text for fact in found.facts if fact.extracted_by] == [
+            "Ada baked rye bread on 7 May 2023. (Ada, 8 May 2023)"
+        ]
+        assert (found.formation.by_model, found.formation.failure) == (True, cut)
+        (found,) = await tell(ScriptedWriter(Written(begun[:30], cut)), turns=whole)
+        assert (found.formation.by_model, found.formation.failure) == (False, cut)
 
 
 async def test_an_answer_that_cannot_be_read_is_no_reason_to_give_up(tell):

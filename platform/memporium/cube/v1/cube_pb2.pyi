@@ -510,7 +510,9 @@ class Formation(_message.Message):
     dropped_facts: _builtins.int
     """Facts of the model that were dropped: the turns they name do not say so, or they are malformed."""
     failure: _builtins.str
-    """Why the model's answer was not used, in one word, for instance `timeout`; empty: it was."""
+    """Why the model's answer was not used, in one word, for instance `timeout`; with FORMATION_PATH_MODEL: why it was cut
+    off, and what of it was whole was used. Empty: all of it was.
+    """
     def __init__(
         self,
         *,

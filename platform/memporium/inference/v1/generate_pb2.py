@@ -27,7 +27,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from memporium.cube.v1 import cube_pb2 as memporium_dot_cube_dot_v1_dot_cube__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%memporium/inference/v1/generate.proto\x12\x16memporium.inference.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cmemporium/cube/v1/cube.proto\"R\n\x07Message\x12\x30\n\x04role\x18\x01 \x01(\x0e\x32\x1c.memporium.inference.v1.RoleB\x04\xe2\x41\x01\x02\x12\x15\n\x07\x63ontent\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\"!\n\x0bMemoryMount\x12\x12\n\x04\x63ube\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"\xc4\x02\n\x0fGenerateRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x31\n\x08messages\x18\x02 \x03(\x0b\x32\x1f.memporium.inference.v1.Message\x12\x0e\n\x06prompt\x18\x03 \x01(\t\x12\x33\n\x06mounts\x18\x04 \x03(\x0b\x32#.memporium.inference.v1.MemoryMount\x12\x12\n\nmax_tokens\x18\x05 \x01(\x05\x12\x13\n\x0btemperature\x18\x06 \x01(\x02\x12\r\n\x05top_p\x18\x07 \x01(\x02\x12\x0c\n\x04seed\x18\x08 \x01(\x04\x12\x0c\n\x04stop\x18\t \x03(\t\x12=\n\x0ekv_composition\x18\n \x01(\x0e\x32%.memporium.inference.v1.KvComposition\x12\x17\n\x0frecompute_share\x18\x0b \x01(\x02\"k\n\x11GenerationStarted\x12\r\n\x05model\x18\x01 \x01(\t\x12\x19\n\x11model_fingerprint\x18\x02 \x01(\t\x12\x15\n\rprompt_tokens\x18\x03 \x01(\x05\x12\x15\n\rcached_tokens\x18\x04 \x01(\x05\"2\n\x0fGenerationDelta\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x11\n\ttoken_ids\x18\x02 \x03(\x05\"9\n\x0c\x43itedPassage\x12\r\n\x05\x62\x65gin\x18\x01 \x01(\x05\x12\x0b\n\x03\x65nd\x18\x02 \x01(\x05\x12\r\n\x05share\x18\x03 \x01(\x02\"\xe6\x01\n\x08\x43itation\x12\x0c\n\x04\x63ube\x18\x01 \x01(\t\x12+\n\x04\x66orm\x18\x02 \x01(\x0e\x32\x1d.memporium.cube.v1.MemoryForm\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12\r\n\x05title\x18\x04 \x01(\t\x12\x0e\n\x06source\x18\x05 \x01(\t\x12\x11\n\tagreement\x18\x06 \x01(\t\x12\x13\n\x0b\x61ttribution\x18\x07 \x01(\t\x12\x0f\n\x07release\x18\x08 \x01(\t\x12\x36\n\x08passages\x18\t \x03(\x0b\x32$.memporium.inference.v1.CitedPassage\"P\n\x05Usage\x12\x15\n\rprompt_tokens\x18\x01 \x01(\x05\x12\x15\n\rcached_tokens\x18\x02 \x01(\x05\x12\x19\n\x11\x63ompletion_tokens\x18\x03 \x01(\x05\"\xeb\x01\n\x07Timings\x12(\n\x05queue\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12(\n\x05mount\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12*\n\x07prefill\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x36\n\x13time_to_first_token\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12(\n\x05total\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xdf\x01\n\x12GenerationFinished\x12\x34\n\x06reason\x18\x01 \x01(\x0e\x32$.memporium.inference.v1.FinishReason\x12,\n\x05usage\x18\x02 \x01(\x0b\x32\x1d.memporium.inference.v1.Usage\x12\x30\n\x07timings\x18\x03 \x01(\x0b\x32\x1f.memporium.inference.v1.Timings\x12\x33\n\tcitations\x18\x04 \x03(\x0b\x32 .memporium.inference.v1.Citation\"\xd3\x01\n\x10GenerateResponse\x12<\n\x07started\x18\x01 \x01(\x0b\x32).memporium.inference.v1.GenerationStartedH\x00\x12\x38\n\x05\x64\x65lta\x18\x02 \x01(\x0b\x32\'.memporium.inference.v1.GenerationDeltaH\x00\x12>\n\x08\x66inished\x18\x03 \x01(\x0b\x32*.memporium.inference.v1.GenerationFinishedH\x00\x42\x07\n\x05\x65vent*P\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_SYSTEM\x10\x01\x12\r\n\tROLE_USER\x10\x02\x12\x12\n\x0eROLE_ASSISTANT\x10\x03*v\n\x0c\x46inishReason\x12\x1d\n\x19\x46INISH_REASON_UNSPECIFIED\x10\x00\x12\x15\n\x11\x46INISH_REASON_END\x10\x01\x12\x16\n\x12\x46INISH_REASON_STOP\x10\x02\x12\x18\n\x14\x46INISH_REASON_LENGTH\x10\x03*\x86\x01\n\rKvComposition\x12\x1e\n\x1aKV_COMPOSITION_UNSPECIFIED\x10\x00\x12\x18\n\x14KV_COMPOSITION_EXACT\x10\x01\x12\x1d\n\x19KV_COMPOSITION_RE_ROTATED\x10\x02\x12\x1c\n\x18KV_COMPOSITION_SELECTIVE\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%memporium/inference/v1/generate.proto\x12\x16memporium.inference.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cmemporium/cube/v1/cube.proto\"R\n\x07Message\x12\x30\n\x04role\x18\x01 \x01(\x0e\x32\x1c.memporium.inference.v1.RoleB\x04\xe2\x41\x01\x02\x12\x15\n\x07\x63ontent\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\"!\n\x0bMemoryMount\x12\x12\n\x04\x63ube\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"\xd9\x02\n\x0fGenerateRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x31\n\x08messages\x18\x02 \x03(\x0b\x32\x1f.memporium.inference.v1.Message\x12\x0e\n\x06prompt\x18\x03 \x01(\t\x12\x33\n\x06mounts\x18\x04 \x03(\x0b\x32#.memporium.inference.v1.MemoryMount\x12\x12\n\nmax_tokens\x18\x05 \x01(\x05\x12\x13\n\x0btemperature\x18\x06 \x01(\x02\x12\r\n\x05top_p\x18\x07 \x01(\x02\x12\x0c\n\x04seed\x18\x08 \x01(\x04\x12\x0c\n\x04stop\x18\t \x03(\t\x12=\n\x0ekv_composition\x18\n \x01(\x0e\x32%.memporium.inference.v1.KvComposition\x12\x17\n\x0frecompute_share\x18\x0b \x01(\x02\x12\x13\n\x0bjson_schema\x18\x0c \x01(\t\"k\n\x11GenerationStarted\x12\r\n\x05model\x18\x01 \x01(\t\x12\x19\n\x11model_fingerprint\x18\x02 \x01(\t\x12\x15\n\rprompt_tokens\x18\x03 \x01(\x05\x12\x15\n\rcached_tokens\x18\x04 \x01(\x05\"2\n\x0fGenerationDelta\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x11\n\ttoken_ids\x18\x02 \x03(\x05\"9\n\x0c\x43itedPassage\x12\r\n\x05\x62\x65gin\x18\x01 \x01(\x05\x12\x0b\n\x03\x65nd\x18\x02 \x01(\x05\x12\r\n\x05share\x18\x03 \x01(\x02\"\xe6\x01\n\x08\x43itation\x12\x0c\n\x04\x63ube\x18\x01 \x01(\t\x12+\n\x04\x66orm\x18\x02 \x01(\x0e\x32\x1d.memporium.cube.v1.MemoryForm\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12\r\n\x05title\x18\x04 \x01(\t\x12\x0e\n\x06source\x18\x05 \x01(\t\x12\x11\n\tagreement\x18\x06 \x01(\t\x12\x13\n\x0b\x61ttribution\x18\x07 \x01(\t\x12\x0f\n\x07release\x18\x08 \x01(\t\x12\x36\n\x08passages\x18\t \x03(\x0b\x32$.memporium.inference.v1.CitedPassage\"P\n\x05Usage\x12\x15\n\rprompt_tokens\x18\x01 \x01(\x05\x12\x15\n\rcached_tokens\x18\x02 \x01(\x05\x12\x19\n\x11\x63ompletion_tokens\x18\x03 \x01(\x05\"\xeb\x01\n\x07Timings\x12(\n\x05queue\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12(\n\x05mount\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12*\n\x07prefill\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x36\n\x13time_to_first_token\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12(\n\x05total\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xdf\x01\n\x12GenerationFinished\x12\x34\n\x06reason\x18\x01 \x01(\x0e\x32$.memporium.inference.v1.FinishReason\x12,\n\x05usage\x18\x02 \x01(\x0b\x32\x1d.memporium.inference.v1.Usage\x12\x30\n\x07timings\x18\x03 \x01(\x0b\x32\x1f.memporium.inference.v1.Timings\x12\x33\n\tcitations\x18\x04 \x03(\x0b\x32 .memporium.inference.v1.Citation\"\xd3\x01\n\x10GenerateResponse\x12<\n\x07started\x18\x01 \x01(\x0b\x32).memporium.inference.v1.GenerationStartedH\x00\x12\x38\n\x05\x64\x65lta\x18\x02 \x01(\x0b\x32\'.memporium.inference.v1.GenerationDeltaH\x00\x12>\n\x08\x66inished\x18\x03 \x01(\x0b\x32*.memporium.inference.v1.GenerationFinishedH\x00\x42\x07\n\x05\x65vent*P\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_SYSTEM\x10\x01\x12\r\n\tROLE_USER\x10\x02\x12\x12\n\x0eROLE_ASSISTANT\x10\x03*v\n\x0c\x46inishReason\x12\x1d\n\x19\x46INISH_REASON_UNSPECIFIED\x10\x00\x12\x15\n\x11\x46INISH_REASON_END\x10\x01\x12\x16\n\x12\x46INISH_REASON_STOP\x10\x02\x12\x18\n\x14\x46INISH_REASON_LENGTH\x10\x03*\x86\x01\n\rKvComposition\x12\x1e\n\x1aKV_COMPOSITION_UNSPECIFIED\x10\x00\x12\x18\n\x14KV_COMPOSITION_EXACT\x10\x01\x12\x1d\n\x19KV_COMPOSITION_RE_ROTATED\x10\x02\x12\x1c\n\x18KV_COMPOSITION_SELECTIVE\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,32 +40,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MESSAGE'].fields_by_name['content']._serialized_options = b'\342A\001\002'
   _globals['_MEMORYMOUNT'].fields_by_name['cube']._loaded_options = None
   _globals['_MEMORYMOUNT'].fields_by_name['cube']._serialized_options = b'\342A\001\002'
-  _globals['_ROLE']._serialized_start=1819
-  _globals['_ROLE']._serialized_end=1899
-  _globals['_FINISHREASON']._serialized_start=1901
-  _globals['_FINISHREASON']._serialized_end=2019
-  _globals['_KVCOMPOSITION']._serialized_start=2022
-  _globals['_KVCOMPOSITION']._serialized_end=2156
+  _globals['_ROLE']._serialized_start=1840
+  _globals['_ROLE']._serialized_end=1920
+  _globals['_FINISHREASON']._serialized_start=1922
+  _globals['_FINISHREASON']._serialized_end=2040
+  _globals['_KVCOMPOSITION']._serialized_start=2043
+  _globals['_KVCOMPOSITION']._serialized_end=2177
   _globals['_MESSAGE']._serialized_start=160
   _globals['_MESSAGE']._serialized_end=242
   _globals['_MEMORYMOUNT']._serialized_start=244
   _globals['_MEMORYMOUNT']._serialized_end=277
   _globals['_GENERATEREQUEST']._serialized_start=280
-  _globals['_GENERATEREQUEST']._serialized_end=604
-  _globals['_GENERATIONSTARTED']._serialized_start=606
-  _globals['_GENERATIONSTARTED']._serialized_end=713
-  _globals['_GENERATIONDELTA']._serialized_start=715
-  _globals['_GENERATIONDELTA']._serialized_end=765
-  _globals['_CITEDPASSAGE']._serialized_start=767
-  _globals['_CITEDPASSAGE']._serialized_end=824
-  _globals['_CITATION']._serialized_start=827
-  _globals['_CITATION']._serialized_end=1057
-  _globals['_USAGE']._serialized_start=1059
-  _globals['_USAGE']._serialized_end=1139
-  _globals['_TIMINGS']._serialized_start=1142
-  _globals['_TIMINGS']._serialized_end=1377
-  _globals['_GENERATIONFINISHED']._serialized_start=1380
-  _globals['_GENERATIONFINISHED']._serialized_end=1603
-  _globals['_GENERATERESPONSE']._serialized_start=1606
-  _globals['_GENERATERESPONSE']._serialized_end=1817
+  _globals['_GENERATEREQUEST']._serialized_end=625
+  _globals['_GENERATIONSTARTED']._serialized_start=627
+  _globals['_GENERATIONSTARTED']._serialized_end=734
+  _globals['_GENERATIONDELTA']._serialized_start=736
+  _globals['_GENERATIONDELTA']._serialized_end=786
+  _globals['_CITEDPASSAGE']._serialized_start=788
+  _globals['_CITEDPASSAGE']._serialized_end=845
+  _globals['_CITATION']._serialized_start=848
+  _globals['_CITATION']._serialized_end=1078
+  _globals['_USAGE']._serialized_start=1080
+  _globals['_USAGE']._serialized_end=1160
+  _globals['_TIMINGS']._serialized_start=1163
+  _globals['_TIMINGS']._serialized_end=1398
+  _globals['_GENERATIONFINISHED']._serialized_start=1401
+  _globals['_GENERATIONFINISHED']._serialized_end=1624
+  _globals['_GENERATERESPONSE']._serialized_start=1627
+  _globals['_GENERATERESPONSE']._serialized_end=1838
 # @@protoc_insertion_point(module_scope)

@@ -172,6 +172,7 @@ class GenerateRequest(_message.Message):
     STOP_FIELD_NUMBER: _builtins.int
     KV_COMPOSITION_FIELD_NUMBER: _builtins.int
     RECOMPUTE_SHARE_FIELD_NUMBER: _builtins.int
+    JSON_SCHEMA_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """The generator; empty: the default one."""
     prompt: _builtins.str
@@ -188,6 +189,11 @@ class GenerateRequest(_message.Message):
     """How activation cubes behind the first are composed with those before."""
     recompute_share: _builtins.float
     """With KV_COMPOSITION_SELECTIVE: the share of tokens to compute again, above 0 to 1; 0: 0.15."""
+    json_schema: _builtins.str
+    """JSON Schema of the answer, which is then one JSON object; empty: any text. At most 16,384 characters. Endpoints are
+    held to it as far as they can be: one that refuses schemas is asked for JSON, and one that refuses that for text.
+    Models of this server and of vLLM take no notice of it.
+    """
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___Message]:
         """A dialogue, put into the model's own chat format."""
@@ -214,10 +220,11 @@ class GenerateRequest(_message.Message):
         stop: _abc.Iterable[_builtins.str] | None = ...,
         kv_composition: Global___KvComposition.ValueType = ...,
         recompute_share: _builtins.float = ...,
+        json_schema: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["kv_composition", b"kv_composition", "max_tokens", b"max_tokens", "messages", b"messages", "model", b"model", "mounts", b"mounts", "prompt", b"prompt", "recompute_share", b"recompute_share", "seed", b"seed", "stop", b"stop", "temperature", b"temperature", "top_p", b"top_p"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["json_schema", b"json_schema", "kv_composition", b"kv_composition", "max_tokens", b"max_tokens", "messages", b"messages", "model", b"model", "mounts", b"mounts", "prompt", b"prompt", "recompute_share", b"recompute_share", "seed", b"seed", "stop", b"stop", "temperature", b"temperature", "top_p", b"top_p"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,7 @@ _KV_FORMS: dict[int, KvForm] = {
 _MAX_STOPS = 8
 _MAX_STOP_CHARACTERS = 64
 _MAX_TEMPERATURE = 2.0
+_MAX_SCHEMA_CHARACTERS = 16_384
 _MAX_RANK = 64
 _MAX_EPOCHS = 50
 MAX_TITLE_CHARACTERS = 300
@@ -71,6 +73,7 @@ def generate_call(request: generate_pb2.GenerateRequest, settings: InferenceSett
         raise invalid("top_p", "must be 0 to 1")
     if len(request.stop) > _MAX_STOPS or any(not 0 < len(text) <= _MAX_STOP_CHARACTERS for text in request.stop):
         raise invalid("stop", f"at most {_MAX_STOPS} texts of 1 to {_MAX_STOP_CHARACTERS} characters")
+    _check_schema(request.json_schema)
     if any(message.role not in SPEAKERS for message in request.messages):
         raise invalid("messages", "each needs a role")
     cubes = _cubes([mount.cube for mount in request.mounts], "mounts", settings)
@@ -85,9 +88,24 @@ def generate_call(request: generate_pb2.GenerateRequest, settings: InferenceSett
             top_p=request.top_p,
             seed=request.seed,
             stop=tuple(request.stop),
+            json_schema=request.json_schema,
         ),
         compose=_compose(request),
     )
+
+
+def _check_schema(text: str) -> None:
+    """Refuse what is no JSON Schema of an object."""
+    if not text:
+        return
+    if len(text) > _MAX_SCHEMA_CHARACTERS:
+        raise invalid("json_schema", f"at most {_MAX_SCHEMA_CHARACTERS} characters")
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict) or found.get("type") != "object":
+        raise invalid("json_schema", "must be a JSON object whose type is object")
 
 
 def build_call(request: convert_pb2.BuildActivationRequest, settings: InferenceSettings) -> ConvertCall:

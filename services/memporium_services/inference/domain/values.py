@@ -91,6 +91,7 @@ class Sampling:
         top_p: Only tokens of the likeliest share of this much probability; 0: all.
         seed: Seed of the choice.
         stop: Texts that end the answer.
+        json_schema: What an endpoint that can is held to; "": nothing.
     """
 
     max_tokens: int
@@ -98,6 +99,7 @@ class Sampling:
     top_p: float = 0.0
     seed: int = 0
     stop: tuple[str, ...] = ()
+    json_schema: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,12 @@ class MetricsTally:
             ("failure",),
             registry=registry,
         )
+        self._tokens = Counter(
+            "memporium_reader_model_tokens",
+            "Tokens that language models read and wrote, as far as they tell.",
+            ("use", "kind"),
+            registry=registry,
+        )
         self._seconds = Histogram(
             "memporium_reader_model_seconds",
             "Time until a language model's answer, or until none was waited for any longer.",
@@ -61,6 +67,11 @@ class MetricsTally:
     def answer(self, *, use: str, seconds: float) -> None:
         """Count an answer, or the wait for none."""
         self._seconds.labels(use).observe(seconds)
+
+    def tokens(self, *, use: str, read: int, written: int) -> None:
+        """Count tokens."""
+        self._tokens.labels(use, "read").inc(read)
+        self._tokens.labels(use, "written").inc(written)
 
     def rewriting(self, *, failure: str) -> None:
         """Count a question that a model was to rewrite."""

@@ -2,6 +2,9 @@
 
 The turns' own words are kept whatever the model does: its facts stand beside them and its prose takes the place of the
 dialogue's text alone. Any failure leaves the episode as rules made it. One call's waiting for the model is bounded.
+
+Several episodes are asked about at once until one of them fails: servers with room for one answer break others off, or
+let them wait until their time is over. From then on the call asks for one at a time, for the failed one again.
 """
 
 from __future__ import annotations
@@ -12,12 +15,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from memporium_platform.call import maybe_call
-from memporium_services.reader.domain.answers import AnswerError, Telling, read_telling
+from memporium_services.reader.domain.answers import FACTS_SCHEMA, TELLING_SCHEMA, AnswerError, Telling, read_telling
 from memporium_services.reader.domain.dates import day_in_words
-from memporium_services.reader.domain.grounding import ground_of, retells
-from memporium_services.reader.domain.prompts import FORMING, dialogue_of
+from memporium_services.reader.domain.grounding import ground_of, retold
+from memporium_services.reader.domain.prompts import FORMING, FORMING_FACTS, dialogue_of
 from memporium_services.reader.domain.values import Fact, Formation, Span
-from memporium_services.reader.ports import WriterError
+from memporium_services.reader.ports import WriterError, Written
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
 _GIVE_UP = 3
 # Share of what is left of a call's time that may be waited for the model: the rest is for keeping what was said.
 _SHARE = 0.6
+# How an answer may end that has nothing to do with others that are asked for.
+_OF_ITSELF = frozenset({"", "max_tokens"})
 
 
 class Narrating:
@@ -71,8 +76,10 @@ class Narration:
     ) -> None:
         """Wait for the model `until` a time by `time.monotonic()`."""
         self._writer, self._tally, self._settings, self._turns, self._until = writer, tally, settings, turns, until
-        self._at_once = asyncio.Semaphore(settings.narrator_at_once)
-        self._failed = 0
+        self._at_once, self._by_itself = asyncio.Semaphore(settings.narrator_at_once), asyncio.Lock()
+        self._asking, self._alone, self._failed = 0, settings.narrator_at_once == 1, 0
+        self._quiet = asyncio.Event()
+        self._quiet.set()
 
     async def tell(self, episodes: Sequence[Episode]) -> list[Episode]:
         """Return episodes, in order, with what the model adds."""
@@ -84,33 +91,85 @@ class Narration:
         turns = [self._turns[span.locator] for span in episode.spans]
         async with self._at_once:
             try:
-                telling = await self._asked(writer, turns)
+                written = await self._asked(writer, turns)
+                telling = await asyncio.to_thread(_telling, written)
             except (WriterError, AnswerError) as error:
                 self._tally.episode(path="rules", failure=str(error))
                 return replace(episode, formation=Formation(writer.model, failure=str(error)))
-        told = await asyncio.to_thread(borne_out, episode, turns, telling, model=writer.model)
+        told = await asyncio.to_thread(borne_out, episode, turns, telling, model=writer.model, cut=written.cut)
         self._count(telling, told)
         return told
 
-    async def _asked(self, writer: Writer, turns: Sequence[Turn]) -> Telling:
+    async def _asked(self, writer: Writer, turns: Sequence[Turn]) -> Written:
+        """Return what the model writes of turns: asked beside others, and where that fails once more by itself."""
+        begun: Written | WriterError | None = None
+        if not self._alone:
+            begun, beside = await self._beside(writer, turns)
+            if isinstance(begun, WriterError) and not beside:
+                self._failed += 1
+                raise begun
+            if isinstance(begun, Written) and (begun.cut in _OF_ITSELF or not beside):
+                return begun
+            # If it fails by itself, too, the rest is not waited for.
+            if not self._alone:
+                self._alone, self._failed = True, _GIVE_UP - 1
+        async with self._by_itself:
+            await self._quiet.wait()
+            try:
+                left_s = self._left()
+            except WriterError as error:
+                begun = begun or error
+            else:
+                begun = await self._write(writer, turns, left_s)
+                self._failed += isinstance(begun, WriterError)
+        if isinstance(begun, WriterError):
+            raise begun
+        return begun
+
+    async def _beside(self, writer: Writer, turns: Sequence[Turn]) -> tuple[Written | WriterError, bool]:
+        """Return what the model writes of turns, or how it failed, and whether others were asked about meanwhile."""
+        left_s = self._left()
+        self._asking += 1
+        self._quiet.clear()
+        before = self._asking > 1
+        try:
+            found = await self._write(writer, turns, left_s)
+        finally:
+            self._asking -= 1
+            if not self._asking:
+                self._quiet.set()
+        return found, before or self._asking > 0 or self._alone
+
+    def _left(self) -> float:
+        """Return how many seconds there are for the model.
+
+        Raises:
+            WriterError: It is not to be asked any longer.
+        """
         if self._failed >= _GIVE_UP:
             raise WriterError("gave_up")
-        left = self._until - time.monotonic()
-        if left <= 0:
+        left_s = self._until - time.monotonic()
+        if left_s <= 0:
             raise WriterError("out_of_time")
+        return left_s
+
+    async def _write(self, writer: Writer, turns: Sequence[Turn], left_s: float) -> Written | WriterError:
         settings, began = self._settings, time.monotonic()
-        limit_s = min(settings.narrator_timeout_s, left)
         try:
-            answer = await writer.write(
-                FORMING, dialogue_of(turns), max_tokens=settings.narrator_max_tokens, timeout_s=limit_s
+            written = await writer.write(
+                FORMING if settings.narrator_prose else FORMING_FACTS,
+                dialogue_of(turns),
+                max_tokens=settings.narrator_max_tokens,
+                timeout_s=min(settings.narrator_timeout_s, left_s),
+                schema=TELLING_SCHEMA if settings.narrator_prose else FACTS_SCHEMA,
             )
-        except WriterError:
-            self._failed += 1
-            raise
+        except WriterError as error:
+            return error
         finally:
             self._tally.answer(use="form", seconds=time.monotonic() - began)
         self._failed = 0
-        return await asyncio.to_thread(read_telling, answer)
+        self._tally.tokens(use="form", read=written.prompt_tokens, written=written.completion_tokens)
+        return written
 
     def _count(self, telling: Telling, told: Episode) -> None:
         made = told.formation
@@ -122,8 +181,19 @@ class Narration:
         self._tally.facts(outcome="ungrounded", count=made.dropped - telling.malformed)
 
 
-def borne_out(episode: Episode, turns: Sequence[Turn], telling: Telling, *, model: str) -> Episode:
-    """Return an episode with the part of a model's telling that its turns bear out."""
+def _telling(written: Written) -> Telling:
+    """Return what an answer tells; of one that was cut off, what of it is whole."""
+    try:
+        return read_telling(written.text, cut=bool(written.cut))
+    except AnswerError:
+        # Why it ends before its end says more than what that leaves.
+        if written.cut:
+            raise WriterError(written.cut) from None
+        raise
+
+
+def borne_out(episode: Episode, turns: Sequence[Turn], telling: Telling, *, model: str, cut: str = "") -> Episode:
+    """Return an episode with the part of a model's telling that its turns bear out; `cut`: why there is no more."""
     facts, seen = [], {_bare(fact.text) for fact in episode.facts} | {_bare(turn.body) for turn in turns}
     dropped = telling.malformed
     for draft in telling.drafts:
@@ -136,13 +206,13 @@ def borne_out(episode: Episode, turns: Sequence[Turn], telling: Telling, *, mode
             dropped += 1
         else:
             facts.append(_fact(draft.text, turns[at], episode, model=model))
-    narrated = bool(telling.episode) and retells(telling.episode, turns)
-    failure = "" if narrated or facts else "ungrounded"
+    prose = retold(telling.episode, turns)
+    failure = cut if prose or facts else cut or "ungrounded"
     return replace(
         episode,
-        text=telling.episode if narrated else episode.text,
+        text=prose or episode.text,
         facts=(*episode.facts, *facts),
-        formation=Formation(model, narrated=narrated, extracted=len(facts), dropped=dropped, failure=failure),
+        formation=Formation(model, narrated=bool(prose), extracted=len(facts), dropped=dropped, failure=failure),
     )
 
 

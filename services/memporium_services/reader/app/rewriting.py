@@ -10,14 +10,14 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from memporium_services.reader.domain.answers import AnswerError, read_queries
+from memporium_services.reader.domain.answers import QUERIES_SCHEMA, AnswerError, read_queries
 from memporium_services.reader.domain.prompts import REWRITING, question_of
 from memporium_services.reader.ports import WriterError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from memporium_services.reader.ports import Tally, Writer
+    from memporium_services.reader.ports import Tally, Writer, Written
     from memporium_services.reader.settings import ReaderSettings
 
 
@@ -45,15 +45,27 @@ class Rewriting:
         began, failure = time.monotonic(), ""
         queries: tuple[str, ...] = ()
         try:
-            answer = await writer.write(
+            written = await writer.write(
                 REWRITING,
                 question_of(question, names),
                 max_tokens=settings.rewriter_max_tokens,
                 timeout_s=settings.rewriter_timeout_s,
+                schema=QUERIES_SCHEMA,
             )
-            queries = read_queries(answer, question)
+            self._tally.tokens(use="rewrite", read=written.prompt_tokens, written=written.completion_tokens)
+            queries = _queries(written, question)
         except (WriterError, AnswerError) as error:
             failure = str(error)
         self._tally.answer(use="rewrite", seconds=time.monotonic() - began)
         self._tally.rewriting(failure=failure)
         return Rewritten(queries, writer.model, failure)
+
+
+def _queries(written: Written, question: str) -> tuple[str, ...]:
+    try:
+        return read_queries(written.text, question)
+    except AnswerError:
+        # Why it ends before its end says more than what that leaves.
+        if written.cut:
+            raise WriterError(written.cut) from None
+        raise

@@ -1,14 +1,17 @@
-"""Reads what a language model answered: strict JSON, bounded, nothing guessed.
+"""Reads what a language model answered: JSON, bounded, nothing guessed.
 
 Rules:
     1. The first `{` begins the object; what stands before it (a greeting, a code fence) and after it does not count.
-    2. The object is JSON to the letter: no repeated keys, no NaN, no line ends inside strings, not cut off.
+    2. The object is JSON to the letter: no repeated keys, no NaN, no line ends inside strings.
     3. `episode` is text and `facts` a list, or the whole answer is refused; one malformed fact is only itself dropped.
+    4. Of an answer that was cut off (its time or its tokens were over) the facts that are whole are read.
+    5. The number of a turn may be a number or its digits as text, alone or in a list: small models write each.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +25,27 @@ _LEAST_FACT_CHARS = 8
 _MOST_CITED = 8
 _MOST_QUERIES = 3
 _MOST_QUERY_CHARS = 256
+# What models that can be held to a schema are held to; what they write is read as strictly as of all others.
+_TEXT = {"type": "string"}
+_FACT = {
+    "type": "object",
+    "properties": {"turn": {"type": "integer"}, "fact": _TEXT},
+    "required": ["turn", "fact"],
+    "additionalProperties": False,
+}
+
+
+def _object_of(**fields: dict[str, Any]) -> str:
+    found = {"type": "object", "properties": fields, "required": list(fields), "additionalProperties": False}
+    return json.dumps(found)
+
+
+FACTS_SCHEMA = _object_of(facts={"type": "array", "items": _FACT})
+TELLING_SCHEMA = _object_of(facts={"type": "array", "items": _FACT}, episode=_TEXT)
+QUERIES_SCHEMA = _object_of(queries={"type": "array", "items": _TEXT})
+_FACTS = re.compile(r'"facts"\s*:\s*\[')
+_NEXT = re.compile(r"\s*,?\s*(?=\{)")
+_DIGITS = re.compile(r"\[?([0-9]{1,6})\]?")
 
 
 class AnswerError(Exception):
@@ -45,13 +69,18 @@ class Telling:
     malformed: int = 0
 
 
-def read_telling(answer: str) -> Telling:
-    """Return the episode and facts of an answer.
+def read_telling(answer: str, *, cut: bool = False) -> Telling:
+    """Return the episode and facts of an answer; `cut`: it may end anywhere.
 
     Raises:
         AnswerError: There are none to be read.
     """
-    found = _object(answer)
+    try:
+        found = _object(answer)
+    except AnswerError:
+        if not cut or not (whole := _whole_facts(answer)):
+            raise
+        found = {"facts": whole}
     episode, facts = found.get("episode", ""), found.get("facts", [])
     if not isinstance(episode, str) or not isinstance(facts, list) or not (episode.strip() or facts):
         raise AnswerError("shape")
@@ -81,14 +110,29 @@ def _object(answer: str) -> dict[str, Any]:
     start = answer.find("{")
     if start < 0:
         raise AnswerError("no_json")
-    decoder = json.JSONDecoder(object_pairs_hook=_unrepeated, parse_constant=_no_constant)
     try:
-        found, _end = decoder.raw_decode(answer, start)
+        found, _end = _DECODER.raw_decode(answer, start)
     # Deeply nested arrays exhaust the stack of the reader, huge numbers its limit of digits (a ValueError).
     except (ValueError, RecursionError) as error:
         raise AnswerError("bad_json") from error
     if not isinstance(found, dict):
         raise AnswerError("shape")
+    return found
+
+
+def _whole_facts(answer: str) -> list[Any]:
+    """Return the facts of an answer that was cut off, as far as they are whole."""
+    begun = _FACTS.search(answer[:MOST_CHARS])
+    if begun is None:
+        return []
+    found: list[Any] = []
+    at = begun.end()
+    while len(found) < MOST_FACTS and (start := _NEXT.match(answer, at)):
+        try:
+            one, at = _DECODER.raw_decode(answer, start.end())
+        except (ValueError, RecursionError):
+            break
+        found.append(one)
     return found
 
 
@@ -103,14 +147,27 @@ def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON")
 
 
+_DECODER = json.JSONDecoder(object_pairs_hook=_unrepeated, parse_constant=_no_constant)
+
+
 def _draft(given: Any) -> Draft | None:
     if not isinstance(given, dict):
         return None
-    text, turns = given.get("fact"), given.get("turns")
-    if not isinstance(text, str) or not isinstance(turns, list) or not 1 <= len(turns) <= _MOST_CITED:
+    text, turns = given.get("fact"), given.get("turn", given.get("turns"))
+    turns = turns if isinstance(turns, list) else [turns]
+    if not isinstance(text, str) or not 1 <= len(turns) <= _MOST_CITED:
         return None
-    # True and False are integers in Python, and not in JSON.
-    if not all(isinstance(one, int) and not isinstance(one, bool) for one in turns):
-        return None
+    numbers = [_number(one) for one in turns]
     text = clean_line(text)
-    return Draft(text, tuple(dict.fromkeys(turns))) if _LEAST_FACT_CHARS <= len(text) <= MOST_FACT_CHARS else None
+    if None in numbers or not _LEAST_FACT_CHARS <= len(text) <= MOST_FACT_CHARS:
+        return None
+    return Draft(text, tuple(dict.fromkeys(one for one in numbers if one is not None)))
+
+
+def _number(given: Any) -> int | None:
+    """Return the number of a turn; None: it is none."""
+    # True and False are integers in Python, and not in JSON.
+    if isinstance(given, int) and not isinstance(given, bool):
+        return given
+    digits = _DIGITS.fullmatch(given) if isinstance(given, str) else None
+    return int(digits[1]) if digits else None

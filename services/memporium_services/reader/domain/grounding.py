@@ -7,9 +7,14 @@ Rules:
     1. Every number and every name in it stands in those turns, or is a speaker, or the date that words for times mean.
     2. Four of five of its other words stand there, half of them in the turns that it names.
     3. The sentence denies exactly where the fact denies, and it is neither a question nor less certain than the fact.
-    4. A sentence in the first person is told of its speaker, and of nobody else.
+    4. A sentence in the first person is told of its speaker, and of nobody else; so is one that names nobody and
+       speaks to nobody ("Had an audition yesterday"), where the fact is told of one who speaks at all.
     5. Names and numbers that the fact shares with the sentence stand in the same order in both: who gave whom how many.
-    6. No turn that speaks to the model ("ignore your instructions") grounds anything.
+    6. Where the sentence tells a time, a time in the fact is that one: of "yesterday" not the day of the turn.
+    7. No turn that speaks to the model ("ignore your instructions") grounds anything.
+
+Small models miscount: where the turns that they name say nothing of a fact, the two other turns that hold most of its
+words are held against it by the same rules.
 
 It errs on the side of dropping: the turns' own words are kept anyway.
 """
@@ -33,6 +38,8 @@ NEAR = 2
 _LEAST_SUPPORT, _LEAST_OWN, _LEAST_RETOLD = 0.8, 0.5, 0.7
 # Prose longer than the dialogue adds something; shorter than this share of it is no retelling.
 _LONGEST, _SHORTEST = 1.5, 0.05
+# Turns looked at beside those that are named.
+_MISCOUNTED = 2
 
 _WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*")
 _NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
@@ -50,6 +57,7 @@ _UNSURE = re.compile(
 )
 _ASKS = re.compile(r"\b(?:ask|asks|asked|wonder|wonders|wondered|question)\b", re.IGNORECASE)
 _FIRST_PERSON = re.compile(r"\b(?:I|me|my|mine|myself|we|us|our|ours)\b|\bI['\u2019]", re.IGNORECASE)
+_SECOND_PERSON = re.compile(r"\b(?:you|your|yours|yourself|u|ur)\b", re.IGNORECASE)
 _SPOKEN_TO_MODEL = re.compile(
     r"\b(?:ignore|disregard|forget|override)\s+(?:all\s+|any\s+|the\s+|your\s+|these\s+)*"
     r"(?:previous|prior|above|earlier|other|system|instructions?|rules?|prompts?)\b|\bsystem prompt\b|"
@@ -64,15 +72,27 @@ _TELLING = frozenset(
 
 
 def ground_of(text: str, named: Sequence[int], turns: Sequence[Turn]) -> int | None:
-    """Return the index of the turn that says a fact, of those that it names; None where none does.
+    """Return the index of the turn that says a fact: one that it names, or else another; None where none does.
 
     Args:
         text: The fact.
         named: Indices of the turns.
         turns: The turns of the episode.
     """
-    if not named or not all(0 <= index < len(turns) for index in named):
+    if not named:
         return None
+    within = [index for index in named if 0 <= index < len(turns)]
+    at = _ground(text, within, turns) if within else None
+    if at is not None:
+        return at
+    wanted = set(terms(text)) - _free(turns)
+    overlap = {index: len(wanted & _stems([turns[index]])) for index in range(len(turns)) if index not in within}
+    others = sorted((index for index in overlap if overlap[index]), key=lambda index: -overlap[index])[:_MISCOUNTED]
+    return next((index for index in others if _ground(text, [index], turns) is not None), None)
+
+
+def _ground(text: str, named: Sequence[int], turns: Sequence[Turn]) -> int | None:
+    """Return which of the named turns says a fact; None where none does."""
     near = sorted({at for index in named for at in range(max(0, index - NEAR), index + 1)})
     if any(_SPOKEN_TO_MODEL.search(turns[index].body) for index in near):
         return None
@@ -92,6 +112,20 @@ def ground_of(text: str, named: Sequence[int], turns: Sequence[Turn]) -> int | N
     if best is None or not _says(best[1], text, turns[best[0]], turns):
         return None
     return best[0]
+
+
+def retold(prose: str, turns: Sequence[Turn]) -> str:
+    """Return the sentences of some prose that the turns bear out, if most are; "": it is no retelling of them.
+
+    A whole that uses but the turns' words can still tell of one what another did, so each sentence is held against the
+    turns as a fact is.
+    """
+    if not prose or not retells(prose, turns):
+        return ""
+    told = [one for one in sentences(prose) if terms(one)]
+    kept = [one for one in told if _ground(one, range(len(turns)), turns) is not None]
+    found = " ".join(kept)
+    return found if len(kept) * 2 >= len(told) and retells(found, turns) else ""
 
 
 def retells(prose: str, turns: Sequence[Turn]) -> bool:
@@ -151,21 +185,38 @@ def _overlap(sentence: str, wanted: Sequence[str]) -> int:
 
 def _says(sentence: str, text: str, turn: Turn, turns: Sequence[Turn]) -> bool:
     """Say whether a sentence asserts what a fact tells, of whom it tells it."""
-    if bool(_DENIES.search(sentence)) != bool(_DENIES.search(text)):
-        return False
-    if is_question(sentence) and not _ASKS.search(text):
-        return False
-    if _UNSURE.search(sentence) and not _UNSURE.search(text):
-        return False
-    if not _same_order(sentence, text):
-        return False
-    if not _FIRST_PERSON.search(sentence):
-        return True
+    return (
+        bool(_DENIES.search(sentence)) == bool(_DENIES.search(text))
+        and not (is_question(sentence) and not _ASKS.search(text))
+        and not (_UNSURE.search(sentence) and not _UNSURE.search(text))
+        and _same_order(sentence, text)
+        and _same_time(sentence, text, turn)
+        and _of_the_same(sentence, text, turn, turns)
+    )
+
+
+def _of_the_same(sentence: str, text: str, turn: Turn, turns: Sequence[Turn]) -> bool:
+    """Say whether a fact is told of the one of whom the sentence is."""
+    first_person = bool(_FIRST_PERSON.search(sentence))
     words = {_bare(word): place for place, word in reversed(list(enumerate(_WORD.findall(text))))}
     named = [
         (words[name], speaker) for speaker in {one.speaker for one in turns} if (name := _called(speaker)) in words
     ]
-    return bool(named) and min(named)[1] == turn.speaker
+    if not named:
+        return not first_person
+    of = min(named)[1]
+    if of == turn.speaker:
+        return True
+    told = {_bare(word) for word in _WORD.findall(sentence)}
+    return not first_person and (_called(of) in told or bool(_SECOND_PERSON.search(sentence)))
+
+
+def _same_time(sentence: str, text: str, turn: Turn) -> bool:
+    """Say whether each time in a fact is one that the sentence tells; a sentence without any is of the turn's time."""
+    told = resolve(sentence, turn.time)
+    return not told or all(
+        any(one.start < other.end and other.start < one.end for other in told) for one in resolve(text, turn.time)
+    )
 
 
 def _same_order(sentence: str, text: str) -> bool:

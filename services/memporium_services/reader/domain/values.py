@@ -78,7 +78,7 @@ class Formation:
         narrated: The prose is the model's.
         extracted: Facts of the model that were kept.
         dropped: Facts of the model that were not.
-        failure: Why its answer was not used, in one word; "": it was.
+        failure: Why its answer, or the rest of it, was not used, in one word; "": it was.
     """
 
     model: str

@@ -14,6 +14,7 @@ import httpx
 
 from memporium_platform.errors import PlatformError, Reason
 from memporium_services.inference.adapters.generators import remote_likelihood
+from memporium_services.inference.adapters.generators.json_answers import JsonForms
 from memporium_services.inference.domain.prompt import frame
 from memporium_services.inference.domain.stream_text import StopWatcher
 from memporium_services.inference.domain.values import (
@@ -65,6 +66,7 @@ class OpenAiCompatibleGenerator:
         headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
         self._client = httpx.AsyncClient(base_url=base_url, headers=headers, timeout=timeout_s, trust_env=False)
         self._model = model
+        self._json = JsonForms()
         self.info = ModelInfo(
             name=name, kind=Kind.GENERATOR, engine="openai-compatible", context_tokens=context_tokens, loaded=True
         )
@@ -98,9 +100,20 @@ class OpenAiCompatibleGenerator:
         if task.kvs or task.adapters:
             raise PlatformError(Reason.MODEL_MISMATCH, f"model {self.info.name} takes memory as text only")
         path, body = self._request(task)
-        async with aclosing(self._stream(path, body, task.sampling)) as events:
-            async for event in events:
-                yield event
+        schema, begun = task.sampling.json_schema, False
+        for number, form in self._json.of(schema):
+            try:
+                async with aclosing(self._stream(path, {**body, **form}, task.sampling)) as events:
+                    async for event in events:
+                        if not begun:
+                            self._json.took(number, schema)
+                        begun = True
+                        yield event
+            except PlatformError as err:
+                if begun or not self._json.may_try(number, schema, err):
+                    raise
+            else:
+                return
 
     async def _stream(self, path: str, body: dict[str, Any], sampling: Sampling) -> AsyncGenerator[GenerationEvent]:
         """Ask, and yield PromptRead with the first text, TextPieces, and Ended."""
@@ -206,7 +219,10 @@ class OpenAiCompatibleGenerator:
                 metadata={"resource": self.info.name, "state": str(status)},
             )
         return PlatformError(
-            Reason.UNAVAILABLE, f"the endpoint of {self.info.name} fails", retry_after_s=retry_after_s or None
+            Reason.UNAVAILABLE,
+            f"the endpoint of {self.info.name} fails",
+            metadata={"state": str(status)},
+            retry_after_s=retry_after_s or None,
         )
 
     def _unavailable(self, why: str) -> PlatformError:
