@@ -283,4 +283,4 @@ def _opened(
             units[unit_id] = codec.open_message(unit.work.row, source.cipher)
         if row.cube_id not in cubes:
             cubes[row.cube_id] = codec.cube_of(source.vault, row, source.cipher)
-    return OpenedUnits(found, units, cubes)
+    return OpenedUnits(found, units, cubes, any(cube.governance.licences for cube in cubes.values()))

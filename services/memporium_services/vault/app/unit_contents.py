@@ -19,11 +19,15 @@ if TYPE_CHECKING:
 
 
 class OpenedUnits(NamedTuple):
-    """Units by id, what they say by id, and what describes their cubes by cube id: shared, not to be changed."""
+    """Units by id, what they say by id, and what describes their cubes by cube id: shared, not to be changed.
+
+    `licensed`: whether one of the cubes came under a licence.
+    """
 
     found: dict[int, FoundUnit]
     units: dict[int, Unit]
     cubes: dict[str, Cube]
+    licensed: bool
 
 
 def open_units(
@@ -54,12 +58,17 @@ def open_units(
             continue
         unit = units[unit_id] = codec.message_in(sealed, source.cipher, row.cube_id, row.ordinal)
         fresh[unit_id] = unit, unit.ByteSize()
+    # What came under a licence is never kept: its use is counted as it is now.
+    licensed = False
     unopened = [cube_id for cube_id in versions if cube_id not in cubes]
     for told in store.described_cubes(uid, unopened) if unopened else ():
         cube = cubes[told.cube_id] = codec.described(source.vault, told, source.cipher)
         # Of licensed memory the amount that is used is counted, by its bytes: it is read as it is now.
-        if not cube.governance.licences:
+        if cube.governance.licences:
+            licensed = True
+        else:
             fresh[told.cube_id, told.version] = cube, len(told.meta_sealed)
     if fresh:
         rt.opened.put(uid, fresh, state=state)
-    return OpenedUnits({unit_id: row for unit_id, row in found.items() if row.cube_id in cubes}, units, cubes)
+    there = found if len(cubes) == len(versions) else {key: row for key, row in found.items() if row.cube_id in cubes}
+    return OpenedUnits(there, units, cubes, licensed)

@@ -107,7 +107,8 @@ class UnitSearch:
             vectors, embed_us = await self._vectors(sources, asked)
             looked = await self._look(sources, asked, vectors)
             rankings = _rankings(looked, asked)
-            licensed, uses = await self._settle(call, sources, rankings, refusals)
+            plain = not any(one.licensed for one in looked.opened.values())
+            licensed, uses = await self._settle(call, sources, rankings, refusals, plain=plain)
         except BaseException:
             await release_sources(sources)
             raise
@@ -214,12 +215,23 @@ class UnitSearch:
         return _Looked(past.candidates, past.ranked, {source.vault.uid: past.opened}, past.past_units)
 
     async def _settle(
-        self, call: Call, sources: Sequence[Source], rankings: Sequence[Sequence[UnitHit]], refusals: list[Refusal]
+        self,
+        call: Call,
+        sources: Sequence[Source],
+        rankings: Sequence[Sequence[UnitHit]],
+        refusals: list[Refusal],
+        *,
+        plain: bool,
     ) -> tuple[dict[tuple[int, str], Hit] | None, list[GrantedUse]]:
-        """Return which cubes may be shown under which licence, by hits' places; None where no licence is in play."""
+        """Return which cubes may be shown under which licence, by hits' places; None where no licence is in play.
+
+        `plain`: no cube that was opened came under a licence.
+        """
+        leased = any(source.lease.held for source in sources)
+        if plain and not leased:
+            return None, []
         hits = [hit for some in rankings for hit in some]
-        cubes = {id(hit.cube): hit.cube for hit in hits}.values()
-        if not any(cube.governance.licences for cube in cubes) and not any(source.lease.held for source in sources):
+        if not leased and not any(hit.cube.governance.licences for hit in hits):
             return None, []
         # What several questions found is shown once.
         shown = [
@@ -231,9 +243,9 @@ class UnitSearch:
     def _note(self, rankings: Sequence[Sequence[UnitHit]]) -> None:
         used: dict[str, list[str]] = {}
         for hits in rankings:
-            for hit in hits:
-                if hit.unit is not None:
-                    used.setdefault(hit.ranked.candidates.vault.uid, []).append(hit.found.cube_id)
+            for found, ranked, _cube, unit in hits:
+                if unit is not None:
+                    used.setdefault(ranked.candidates.vault.uid, []).append(found.cube_id)
         for uid, cube_ids in used.items():
             self._uses.note(uid, cube_ids, "retrieve")
 
