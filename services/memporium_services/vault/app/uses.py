@@ -104,10 +104,10 @@ def _portions(taken: _Uses) -> Iterator[_Uses]:
     room = _PER_WRITE
     for vault_uid, uses in taken.items():
         # By id, so by when they were made: cubes of the same pages go together, and each page is written once.
-        items = sorted(uses.items())
+        cube_ids = sorted(uses)
         done = 0
-        while done < len(items):
-            portion[vault_uid] = dict(items[done : done + room])
+        while done < len(cube_ids):
+            portion[vault_uid] = {cube_id: uses[cube_id] for cube_id in cube_ids[done : done + room]}
             done += len(portion[vault_uid])
             room -= len(portion[vault_uid])
             if not room:
