@@ -39,12 +39,20 @@ class ReaderSettings(BaseSettings):
     narrator_prose: bool = Field(
         True, description="Whether the narrator also retells the episode in prose; facts alone take half of the time."
     )
-    narrator_max_tokens: int = Field(1_024, ge=16, description="Most tokens that the narrator writes for an episode.")
-    narrator_timeout_s: float = Field(60.0, gt=0, description="Longest wait for the narrator's answer on an episode.")
+    narrator_turns: int = Field(
+        10, ge=1, description="Most turns that the narrator is shown at once; small models lose count of more."
+    )
+    narrator_max_tokens: int = Field(1_024, ge=16, description="Most tokens that the narrator writes at once.")
+    narrator_timeout_s: float = Field(60.0, gt=0, description="Longest wait for one answer of the narrator.")
     narrator_call_s: float = Field(
         600.0, gt=0, description="Longest wait for the narrator in one Remember call; the rest is left to rules."
     )
-    narrator_at_once: int = Field(4, ge=1, le=64, description="Episodes of one call that the narrator works on.")
+    narrator_at_once: int = Field(
+        4,
+        ge=1,
+        le=64,
+        description="Episodes of one call that the narrator works on, until one fails beside others.",
+    )
     rewriter_model: str = Field(
         "", description="Generator that rewrites questions whose first search does not suffice; empty: rules alone."
     )

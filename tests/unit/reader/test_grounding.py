@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from memporium_services.reader.domain.grounding import ground_of, retells
+from memporium_services.reader.domain.grounding import ground_of, idle, retells, retold
 from memporium_services.reader.domain.values import Turn
 
 MONDAY = datetime(2023, 5, 8, 13, 56, tzinfo=UTC)
@@ -128,3 +128,35 @@ def test_prose_is_a_retelling_only_where_it_holds_nothing_new():
     assert not retells(
         "A long story of dragons, castles, knights, swords, princesses, wizards and treasure maps. " * 2, DIALOGUE
     )
+
+
+@pytest.mark.parametrize(
+    ("fact", "nothing"),
+    [
+        ("Ada greeted Ben on 8 May 2023.", True),
+        ("Ben asked Ada how she was doing.", True),
+        ("Ada thanked Ben for his kind words.", True),
+        ("Ada is vegan.", False),
+        ("Ben asked Ada about the glaze.", False),
+    ],
+)
+def test_that_people_spoke_is_no_fact(fact, nothing):
+    assert idle(fact, DIALOGUE) is nothing
+
+
+def test_of_prose_the_sentences_that_the_turns_bear_out_are_left():
+    true = "Ada went to a pottery workshop on 7 May 2023. Ben's sister Clara adopted two greyhounds."
+    assert retold(true, DIALOGUE) == true
+    # All words are the turns' own, and another one did it.
+    assert retold(f"{true} Ben is allergic to peanuts.", DIALOGUE) == true
+    assert retold("Ben made a blue bowl. Ben is allergic to peanuts. Ada may move to Oslo.", DIALOGUE) == ""
+    assert retold("", DIALOGUE) == ""
+
+
+def test_a_sentence_that_names_nobody_is_of_its_speaker():
+    said = turns(
+        ("Ada", "Hi Ben! Had an audition yesterday for a writing job."), ("Ben", "You won the tournament, Ada!")
+    )
+    assert ground_of("Ada had an audition for a writing job.", [0], said) == 0
+    assert ground_of("Ben had an audition for a writing job.", [0], said) is None
+    assert ground_of("Ada won the tournament.", [1], said) == 1

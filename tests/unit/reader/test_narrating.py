@@ -171,6 +171,33 @@ async def test_a_server_that_fails_beside_others_and_by_itself_is_not_asked_agai
     assert [one.formation.failure for one in found] == ["timeout"] * 4 + ["gave_up"] * 5
 
 
+async def test_a_long_episode_is_asked_about_in_parts(tell):
+    turns = [Turn(f"t{n}", "Ada", "", f"I visited town number {n}.", MONDAY) for n in range(1, 13)]
+    fact, prose = "Ada visited town number {}.", "Ada visited town number {}, and she visited town number {}."
+
+    def part(first, last):
+        return {
+            "facts": [{"turn": last - first + 1, "fact": fact.format(last)}],
+            "episode": prose.format(first, last),
+        }
+
+    answers = part(1, 4), part(5, 8), part(9, 12)
+    writer = ScriptedWriter(*answers)
+    (found,) = await tell(writer, turns=turns, narrator_turns=5)
+    assert [asked.splitlines()[-1] for asked in writer.asked] == [
+        f"[4] Ada (8 May 2023): I visited town number {n}." for n in (4, 8, 12)
+    ]
+    made = [one for one in found.facts if one.extracted_by]
+    assert [(one.span.locator, one.text.split(".")[0]) for one in made] == [
+        (f"t{n}", fact.format(n)[:-1]) for n in (4, 8, 12)
+    ]
+    assert found.formation.failure == ""
+    # A part that fails takes nothing from the others but their prose, which would leave out what it tells.
+    (found,) = await tell(ScriptedWriter(answers[0], "no", answers[2]), turns=turns, narrator_turns=5)
+    made = [one.span.locator for one in found.facts if one.extracted_by]
+    assert (made, found.formation.narrated, found.formation.failure) == (["t4", "t12"], False, "no_json")
+
+
 async def test_prose_is_asked_for_or_not(tell):
     facts = {"facts": GOOD["facts"]}
     (found,) = await tell(ScriptedWriter(facts), turns=TURNS[:2], narrator_prose=False)

@@ -15,15 +15,22 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from memporium_platform.call import maybe_call
-from memporium_services.reader.domain.answers import FACTS_SCHEMA, TELLING_SCHEMA, AnswerError, Telling, read_telling
-from memporium_services.reader.domain.dates import day_in_words
-from memporium_services.reader.domain.grounding import ground_of, retold
+from memporium_services.reader.domain.answers import (
+    FACTS_SCHEMA,
+    TELLING_SCHEMA,
+    AnswerError,
+    Telling,
+    read_telling,
+    together,
+)
+from memporium_services.reader.domain.facts import when_of
+from memporium_services.reader.domain.grounding import ground_of, idle, retold
 from memporium_services.reader.domain.prompts import FORMING, FORMING_FACTS, dialogue_of
 from memporium_services.reader.domain.values import Fact, Formation, Span
 from memporium_services.reader.ports import WriterError, Written
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from memporium_services.reader.domain.values import Episode, Turn
     from memporium_services.reader.ports import Tally, Writer
@@ -90,15 +97,27 @@ class Narration:
     async def _tell(self, writer: Writer, episode: Episode) -> Episode:
         turns = [self._turns[span.locator] for span in episode.spans]
         async with self._at_once:
-            try:
-                written = await self._asked(writer, turns)
-                telling = await asyncio.to_thread(_telling, written)
-            except (WriterError, AnswerError) as error:
-                self._tally.episode(path="rules", failure=str(error))
-                return replace(episode, formation=Formation(writer.model, failure=str(error)))
-        told = await asyncio.to_thread(borne_out, episode, turns, telling, model=writer.model, cut=written.cut)
+            telling, failure = await self._telling(writer, turns)
+        if telling is None:
+            self._tally.episode(path="rules", failure=failure)
+            return replace(episode, formation=Formation(writer.model, failure=failure))
+        told = await asyncio.to_thread(borne_out, episode, turns, telling, model=writer.model, cut=failure)
         self._count(telling, told)
         return told
+
+    async def _telling(self, writer: Writer, turns: Sequence[Turn]) -> tuple[Telling | None, str]:
+        """Return what the model tells of turns, a few at once, and why that is not all; None: it tells nothing."""
+        found: list[Telling] = []
+        failure = ""
+        for start, part in _parts(turns, self._settings.narrator_turns):
+            try:
+                written = await self._asked(writer, part)
+                found.append((await asyncio.to_thread(_read, written)).behind(start))
+            except (WriterError, AnswerError) as error:
+                failure = failure or str(error)
+            else:
+                failure = failure or written.cut
+        return (together(found, whole=not failure) if found else None), failure
 
     async def _asked(self, writer: Writer, turns: Sequence[Turn]) -> Written:
         """Return what the model writes of turns: asked beside others, and where that fails once more by itself."""
@@ -181,7 +200,15 @@ class Narration:
         self._tally.facts(outcome="ungrounded", count=made.dropped - telling.malformed)
 
 
-def _telling(written: Written) -> Telling:
+def _parts(turns: Sequence[Turn], most: int) -> Iterator[tuple[int, Sequence[Turn]]]:
+    """Yield as few and as equal parts as may be, each with where it starts."""
+    count = -(-len(turns) // most)
+    for number in range(count):
+        start = len(turns) * number // count
+        yield start, turns[start : len(turns) * (number + 1) // count]
+
+
+def _read(written: Written) -> Telling:
     """Return what an answer tells; of one that was cut off, what of it is whole."""
     try:
         return read_telling(written.text, cut=bool(written.cut))
@@ -201,7 +228,7 @@ def borne_out(episode: Episode, turns: Sequence[Turn], telling: Telling, *, mode
         if _bare(draft.text) in seen:
             continue
         seen.add(_bare(draft.text))
-        at = ground_of(draft.text, [number - 1 for number in draft.turns], turns)
+        at = None if idle(draft.text, turns) else ground_of(draft.text, [number - 1 for number in draft.turns], turns)
         if at is None:
             dropped += 1
         else:
@@ -221,7 +248,7 @@ def _fact(text: str, turn: Turn, episode: Episode, *, model: str) -> Fact:
     source = next((fact for fact in episode.facts if fact.span.locator == turn.id), None)
     span = Span(episode.spans[0].source, turn.id, turn.speaker, turn.time)
     return Fact(
-        text=f"{text} ({turn.speaker}, {day_in_words(turn.time)})",
+        text=f"{text} ({turn.speaker}, {when_of(text, turn)})",
         context=source.context if source else "",
         span=span,
         role=turn.role,

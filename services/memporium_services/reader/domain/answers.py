@@ -12,10 +12,13 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from memporium_services.reader.domain.cleaning import clean, clean_line
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 # Longer answers are not read: an episode's own text has some thousand characters.
 MOST_CHARS = 65_536
@@ -68,6 +71,11 @@ class Telling:
     drafts: tuple[Draft, ...]
     malformed: int = 0
 
+    def behind(self, turns: int) -> Telling:
+        """Return what it tells where so many turns stand before those that the model was shown."""
+        drafts = (replace(one, turns=tuple(number + turns for number in one.turns)) for one in self.drafts)
+        return replace(self, drafts=tuple(drafts))
+
 
 def read_telling(answer: str, *, cut: bool = False) -> Telling:
     """Return the episode and facts of an answer; `cut`: it may end anywhere.
@@ -86,6 +94,16 @@ def read_telling(answer: str, *, cut: bool = False) -> Telling:
         raise AnswerError("shape")
     drafts = [draft for one in facts[:MOST_FACTS] if (draft := _draft(one)) is not None]
     return Telling(clean(episode), tuple(dict.fromkeys(drafts)), len(facts) - len(drafts))
+
+
+def together(tellings: Sequence[Telling], *, whole: bool) -> Telling:
+    """Return what several tell as one; prose only where each has some and they are the `whole`."""
+    prose = [one.episode for one in tellings] if whole else [""]
+    return Telling(
+        " ".join(prose) if all(prose) else "",
+        tuple(dict.fromkeys(draft for one in tellings for draft in one.drafts)),
+        sum(one.malformed for one in tellings),
+    )
 
 
 def read_queries(answer: str, question: str) -> tuple[str, ...]:

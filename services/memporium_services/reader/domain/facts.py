@@ -66,7 +66,7 @@ def facts_of(turns: Sequence[Turn], index: int, *, source: str, people: People |
     before, after = _side(turns[max(0, index - WINDOW) : index]), _side(turns[index + 1 : index + 1 + WINDOW])
     found = []
     for number, part in enumerate(parts):
-        text = f"{turn.speaker}: {part} ({_when(part, turn)})"
+        text = f"{turn.speaker}: {part} ({when_of(part, turn)})"
         around = [*before, *parts[max(0, number - 1) : number], text, *parts[number + 1 : number + 2], *after]
         told = read(part, turn.time, speaker=turn.speaker, listener=people.listener(turn.speaker))
         claims, readings = people.named(told.claims), people.named(told.readings)
@@ -84,7 +84,8 @@ def _side(turns: Sequence[Turn]) -> list[str]:
     return [f"{turn.speaker}: {turn.body[:_NEIGHBOUR_CHARS]} ({day_in_words(turn.time)})" for turn in turns]
 
 
-def _when(text: str, turn: Turn) -> str:
+def when_of(text: str, turn: Turn) -> str:
+    """Return when something of a turn was said, and what its words for times mean."""
     return "; ".join([day_in_words(turn.time), *_meanings(text, turn)])
 
 

@@ -69,6 +69,14 @@ _SPOKEN_TO_MODEL = re.compile(
 _TELLING = frozenset(
     terms("said says told tells mentions mentioned asks asked explains explained shares shared talked whether user")
 )
+# Words of how people treat each other while they speak.
+_MANNERS = frozenset(
+    terms(
+        "greets greeted thanks thanked grateful gratitude appreciates appreciated appreciation agrees agreed "
+        "congratulates congratulated praises praised encourages encouraged wishes wished expresses expressed "
+        "compliments complimented glad good great kind nice words support doing going chat talk talked"
+    )
+)
 
 
 def ground_of(text: str, named: Sequence[int], turns: Sequence[Turn]) -> int | None:
@@ -89,6 +97,12 @@ def ground_of(text: str, named: Sequence[int], turns: Sequence[Turn]) -> int | N
     overlap = {index: len(wanted & _stems([turns[index]])) for index in range(len(turns)) if index not in within}
     others = sorted((index for index in overlap if overlap[index]), key=lambda index: -overlap[index])[:_MISCOUNTED]
     return next((index for index in others if _ground(text, [index], turns) is not None), None)
+
+
+def idle(text: str, turns: Sequence[Turn]) -> bool:
+    """Say whether a fact tells nothing but that people spoke: greeted, asked after each other, thanked, agreed."""
+    days = {stem for turn in turns for stem in terms(day_in_words(turn.time))}
+    return not set(terms(text)) - _free(turns) - _MANNERS - days
 
 
 def _ground(text: str, named: Sequence[int], turns: Sequence[Turn]) -> int | None:
