@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from memporium_platform.errors import PlatformError, Reason
+from memporium_platform.storage.index import impacts as impacts_module
 from memporium_platform.storage.index import neighbours as neighbours_module
 from memporium_platform.storage.index import opened as opened_module
 from memporium_platform.storage.index.embedded import EmbeddedIndexStore
@@ -174,6 +175,60 @@ def test_many_of_the_nearest_are_among_the_candidates(tmp_path: Path) -> None:
         best = np.argsort(-(rows @ query))[:k]
         found += len(np.intersect1d(best, graph.candidates(query, neighbours_module.breadth(k))))
     assert found >= 0.95 * 20 * k
+    store.close()
+
+
+def test_terms_that_come_again_score_as_they_did_until_the_index_changes(tmp_path: Path) -> None:
+    numbers, store = np.random.default_rng(11), EmbeddedIndexStore(tmp_path / "kept")
+    index, live = store.open("v", dimensions=D), dict[int, IndexEntry]()
+
+    def entry(unit_id: int) -> IndexEntry:
+        words = [f"w{number}" for number in numbers.zipf(1.6, 12).tolist() if number < 40]
+        return IndexEntry(unit_id=unit_id, vector=None, terms=words or ["w1"], context_terms=[*words, "w2"])
+
+    for step in range(1, 6):
+        added = {unit_id: entry(unit_id) for unit_id in range(100 * step, 100 * step + 90)}
+        gone = numbers.choice(sorted(live), 30, replace=False).tolist() if live else []
+        index.apply(upserts=list(added.values()), deletes=gone, revision=step)
+        live = {unit_id: one for unit_id, one in live.items() if unit_id not in gone} | added
+        fresh = EmbeddedIndexStore(tmp_path / f"fresh{step}")
+        anew = fresh.open("v", dimensions=D)
+        anew.apply(upserts=list(live.values()), deletes=[], revision=1)
+        for _ in range(12):
+            terms = [f"w{number}" for number in numbers.zipf(1.4, 4).tolist() if number < 40] * int(
+                numbers.integers(1, 3)
+            )
+            for leg in ("own", "context"):
+                # Twice: the second time nothing is read.
+                first, second, wanted = (one.search_terms(terms, leg=leg, k=50) for one in (index, index, anew))
+                for found in (first, second):
+                    assert found.ids.tolist() == wanted.ids.tolist()
+                    assert found.scores.tobytes() == wanted.scores.tobytes()
+        fresh.close()
+    store.close()
+
+
+def test_what_is_kept_of_terms_is_bounded_and_dropped_when_something_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(impacts_module, "_LEAST_BYTES", 8_000)
+    monkeypatch.setattr(impacts_module, "_BYTES_A_UNIT", 1)
+    store = EmbeddedIndexStore(tmp_path)
+    index = store.open("v", dimensions=D)
+    entries = [_entry(unit_id, f"common w{unit_id % 20}", None) for unit_id in range(1, 1001)]
+    index.apply(upserts=entries, deletes=[], revision=1)
+    assert index._opened is not None
+    kept = index._opened._impacts
+    before = index._opened.memory_bytes
+    for number in range(20):
+        assert len(index.search_terms(["common", f"w{number}"], leg="own", k=1000).ids) == 1000
+        assert kept.memory_bytes <= 8_000
+    # The last ones, but never the one that is larger than half of the room.
+    assert 0 < len(kept._kept) < 20
+    assert index._opened.memory_bytes == before + kept.memory_bytes
+    index.apply(upserts=[], deletes=[7], revision=2)
+    assert (len(kept._kept), kept.memory_bytes) == (0, 0)
+    assert 7 not in index.search_terms(["w7"], leg="own", k=1000).ids.tolist()
     store.close()
 
 

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import structlog
 
-from memporium_platform.storage.index.bm25 import bm25, statistics
+from memporium_platform.storage.index.bm25 import bm25, statistics, summed
 from memporium_platform.storage.index.columns import Columns
 from memporium_platform.storage.index.columns_file import MIN_UNITS, load_directory, save_directory
+from memporium_platform.storage.index.impacts import ImpactCache
 from memporium_platform.storage.index.neighbours import CANDIDATES, Neighbours
 from memporium_platform.storage.index.postings import FORMAT, Leg, Postings, term_number, unit_row
 from memporium_platform.storage.index.ranking import no_hits, top_k
@@ -76,6 +77,7 @@ class OpenedIndex:
             self._postings.close()
             raise
         self._marked = False
+        self._impacts = ImpactCache(self._postings, self._columns)
         if dirty:
             self._clear_unnamed()
         self._last_allowed: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
@@ -92,7 +94,7 @@ class OpenedIndex:
     @property
     def memory_bytes(self) -> int:
         """About how much memory it takes; vectors are pages of a file, which the system takes back where it must."""
-        return self._columns.memory_bytes + self.neighbours.memory_bytes + _OPEN_BYTES
+        return self._columns.memory_bytes + self.neighbours.memory_bytes + self._impacts.memory_bytes + _OPEN_BYTES
 
     @property
     def vector_slots(self) -> NDArray[np.int64]:
@@ -125,6 +127,7 @@ class OpenedIndex:
             if entry.vector is not None:
                 self._slab.rows[slot] = entry.vector
                 with_vector.append(slot)
+        self._impacts.clear()
         self._sequence += 1
         self.revision = max(self.revision, revision)
         self._postings.change(remove=remove, add=add, sequence=self._sequence, revision=self.revision)
@@ -165,6 +168,9 @@ class OpenedIndex:
     ) -> Hits:
         """Return the best units by BM25."""
         which = LEGS[leg]
+        if allowed is None and beside is None:
+            slots, scores = summed(self._impacts.of(which, terms), self._columns.used)
+            return top_k(self._columns.ids[slots], scores, k)
         slots, scores = bm25(
             self._lists(terms, which),
             lengths=self._columns.lengths(which),
