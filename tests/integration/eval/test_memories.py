@@ -10,7 +10,7 @@ from memporium.client import Client
 from memporium.eval import locomo
 from memporium.eval.journal import Journal
 from memporium.eval.memories import KINDS, Choice
-from memporium.eval.models import Reply
+from memporium.eval.models import ModelError, Reply
 from memporium.eval.running import Plan, Running
 from support import benchmarks
 from support.evaluation import knowing
@@ -88,3 +88,31 @@ async def test_a_draw_of_questions_is_answered_without_memory_and_with_the_best_
     assert (without["context_tokens"], without["sessions"]) == (0, 0)
     assert set(without["by_evidence"]) == {"none"}
     assert turns["by_evidence"]["all"] == {"questions": 6, "f1": 1, "exact": 1, "bleu1": 1}
+
+
+async def test_a_judge_that_failed_is_asked_again_and_nobody_else(world, tmp_path):
+    asked = []
+
+    class Failing(Reading):
+        def ask(self, instructions, material, *, max_tokens):
+            if "Verdict:" in material and len(asked) == 7:
+                raise ModelError("gone")
+            return super().ask(instructions, material, max_tokens=max_tokens)
+
+    async with world() as here:
+
+        def run(judge):
+            with (
+                Client(here.platform.address, api_key=here.org.owner_key) as client,
+                Journal(tmp_path / "run", {}) as journal,
+            ):
+                plan = Plan(here.org.name, "eval-x", Reading(asked), judge, memory=Choice("none"), concurrency=1)
+                Running(client, journal, plan).run(locomo.load(benchmarks.locomo(tmp_path, samples=1)))
+                return journal.all("verdict")
+
+        with pytest.raises(ModelError, match="gone"):
+            await asyncio.to_thread(run, Failing(asked))
+        assert ["Verdict:" in material for material in asked] == [False] * 5 + [True] * 2
+        verdicts = await asyncio.to_thread(run, Reading(asked))
+    assert [one["right"] for one in verdicts.values()] == [True] * 5
+    assert len(asked) == len(set(asked)) == 10
