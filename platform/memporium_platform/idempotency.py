@@ -6,9 +6,9 @@ The note of what was done commits together with it. Notes are kept for 24 hours 
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import and_, delete, insert, select
 
 from memporium_platform.errors import PlatformError, Reason
 from memporium_platform.storage.sql.kernel_tables import IDEMPOTENCY
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from sqlalchemy import Connection
+    from sqlalchemy import ColumnElement, Connection, Row
 
     from memporium_platform.call import Call
 
@@ -53,23 +53,13 @@ def once(
     """
     if not call.request_id:
         return run(conn)
-    table = IDEMPOTENCY.c
-    oldest_us = _to_us(now - RETENTION)
-    same = (
-        (table.principal == call.principal.name) & (table.method == call.method) & (table.request_id == call.request_id)
-    )
-    row = conn.execute(select(table.digest, table.remembered, table.create_us).where(same)).one_or_none()
-    if row is not None and row.create_us > oldest_us:
-        if row.digest != call.request_digest:
-            raise PlatformError(
-                Reason.REQUEST_ID_REUSED,
-                f"request_id: {call.request_id} was used for another request",
-                metadata={"request_id": call.request_id},
-            )
-        return recall(conn, row.remembered)
+    row = _note(conn, call)
+    remembered = _remembered(row, call, now=now)
+    if remembered is not None:
+        return recall(conn, remembered)
     result = run(conn)
     if row is not None:
-        conn.execute(delete(IDEMPOTENCY).where(same))
+        conn.execute(delete(IDEMPOTENCY).where(_same(call)))
     conn.execute(
         insert(IDEMPOTENCY).values(
             principal=call.principal.name,
@@ -81,6 +71,41 @@ def once(
         )
     )
     return result
+
+
+def noted(conn: Connection, call: Call, *, now: datetime) -> str | None:
+    """Return what was remembered of the request when it was done, or None.
+
+    For what has to be answered before anything is looked up that may have gone since.
+
+    Raises:
+        PlatformError: REQUEST_ID_REUSED.
+    """
+    return _remembered(_note(conn, call), call, now=now) if call.request_id else None
+
+
+def _note(conn: Connection, call: Call) -> Row[Any, Any, Any] | None:
+    table = IDEMPOTENCY.c
+    return conn.execute(select(table.digest, table.remembered, table.create_us).where(_same(call))).one_or_none()
+
+
+def _remembered(row: Row[Any, Any, Any] | None, call: Call, *, now: datetime) -> str | None:
+    if row is None or row.create_us <= _to_us(now - RETENTION):
+        return None
+    if row.digest != call.request_digest:
+        raise PlatformError(
+            Reason.REQUEST_ID_REUSED,
+            f"request_id: {call.request_id} was used for another request",
+            metadata={"request_id": call.request_id},
+        )
+    return str(row.remembered)
+
+
+def _same(call: Call) -> ColumnElement[bool]:
+    table = IDEMPOTENCY.c
+    return and_(
+        table.principal == call.principal.name, table.method == call.method, table.request_id == call.request_id
+    )
 
 
 def forget(conn: Connection, remembered: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from datetime import UTC, datetime
 
 import grpc
@@ -338,6 +339,30 @@ async def test_pipelines_are_kept_listed_and_deleted(place):
     assert await reason(place.jobs.GetPipeline(pb.GetPipelineRequest(name=made.name))) is Reason.NOT_FOUND
     shipped = pb.DeletePipelineRequest(name=f"{ORG}/pipelines/remember")
     assert await reason(place.jobs.DeletePipeline(shipped)) is Reason.FAILED_PRECONDITION
+
+
+async def test_a_repeat_is_answered_though_the_pipeline_has_changed_or_gone(place):
+    asked = job_pb2.RunPipeline(pipeline=f"{ORG}/pipelines/mine", vault=PARENT)
+    asked.inputs["word"] = "boat"
+    name, ids = asked.pipeline, (str(uuid.uuid4()), str(uuid.uuid4()))
+
+    def keep(text):
+        definition = ParseDict(yaml.safe_load(text), pipeline_pb2.Pipeline())
+        return place.jobs.CreatePipeline(pb.CreatePipelineRequest(parent=ORG, pipeline_id="mine", pipeline=definition))
+
+    async def runs():
+        spec = job_pb2.JobSpec(run_pipeline=asked)
+        job = await place.jobs.CreateJob(jobs_pb.CreateJobRequest(parent=ORG, spec=spec, request_id=ids[0]))
+        request = pb.RunPipelineRequest(parent=ORG, pipeline=name, vault=PARENT, request_id=ids[1])
+        request.inputs["word"].text = "boat"
+        return job.job.name, (await place.jobs.RunPipeline(request)).run.name
+
+    await keep("{inputs: [{name: word}], steps: [{id: a, retrieve: {query: '${inputs.word}'}}]}")
+    made = await runs()
+    await place.jobs.DeletePipeline(pb.DeletePipelineRequest(name=name))
+    assert await runs() == made
+    await keep("{inputs: [{name: other}], steps: [{id: a, retrieve: {query: '${inputs.other}'}}]}")
+    assert await runs() == made
 
 
 async def test_a_job_runs_a_pipeline_too_and_runs_are_listed(place):

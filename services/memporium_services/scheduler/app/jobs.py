@@ -120,6 +120,20 @@ class Jobs:
         audit.record_in(conn, call, resource=job.name, details={"kind": job.kind})
         return job
 
+    async def made(self, org: str) -> Job | None:
+        """Return the job that an earlier call with the same request id made, or None.
+
+        Raises:
+            PlatformError: REQUEST_ID_REUSED.
+        """
+        call, now = current_call(), self._clock.now()
+
+        def load(conn: Connection) -> Job | None:
+            job_id = idempotency.noted(conn, call, now=now)
+            return None if job_id is None else self._require(conn, org, job_id)
+
+        return await self._database.read(load) if call.request_id else None
+
     async def get(self, org: str, job_id: str) -> Job:
         """Return a job.
 

@@ -147,6 +147,10 @@ class Pipelines:
         Raises:
             PlatformError: INVALID_FIELD, NOT_FOUND, OVERLOADED.
         """
+        # First of all: the pipeline may have been changed or deleted since the run began.
+        job = await self._jobs.made(org)
+        if job is not None:
+            return await self.run(org, job.job_id)
         spec, add = await self.prepare(org, pipeline=pipeline, definition=definition, vault=vault, inputs=inputs)
         job = await self._jobs.create(org, JobKind.RUN_PIPELINE, spec, priority=priority, add=add)
         return await self.run(org, job.job_id)
