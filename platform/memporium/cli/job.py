@@ -162,15 +162,17 @@ def watch(
         float, typer.Option(min=0, help="Seconds that the platform may be away, for instance to be started anew.")
     ] = 60.0,
 ) -> None:
-    """Print each change of a job until it has ended, also over a restart of the platform."""
+    """Print each change of a job until it has ended, also over a restart of the platform; exit status 1: not done."""
     run = session(context)
-    job = run.absolute(name, "jobs")
+    job, now = run.absolute(name, "jobs"), None
     for now in states(lambda: run.client.scheduler.watch_job(name=job), patience_s=patience):
         if run.as_json:
             print_json_line(now)
             continue
         done = f"{now.progress.completed}/{now.progress.total or '?'} {now.progress.message}"
         line(escape(f"{_plain.pick(now, 'state'):10} {done} {now.error_reason} {now.error}".rstrip()))
+    if now is not None and now.state in (job_pb2.JOB_STATE_FAILED, job_pb2.JOB_STATE_CANCELLED):
+        raise typer.Exit(code=1)
 
 
 @app.command(epilog="Example: memporium job cancel JOB")

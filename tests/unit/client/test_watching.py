@@ -5,9 +5,12 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
+from typer.testing import CliRunner
 
+from memporium.cli import job as commands
 from memporium.cli._watching import states
 from memporium.client import MemporiumError
+from memporium.scheduler.v1 import job_pb2
 
 
 def job(revision):
@@ -32,6 +35,19 @@ class Platform:
     def watched(self, patience_s):
         found = states(self.watch, patience_s=patience_s, clock=lambda: self.now, sleep=self.sleep)
         return [one.revision for one in found]
+
+
+@pytest.mark.parametrize(("state", "status"), [("SUCCEEDED", 0), ("FAILED", 1), ("CANCELLED", 1), ("RUNNING", 0)])
+def test_the_exit_status_of_a_watch_is_what_became_of_the_job(monkeypatch, state, status):
+    ended = [job_pb2.Job(state=one, revision=at) for at, one in enumerate(("JOB_STATE_QUEUED", f"JOB_STATE_{state}"))]
+    client = SimpleNamespace(
+        scheduler=SimpleNamespace(watch_job=lambda **_: [SimpleNamespace(job=one) for one in ended])
+    )
+    run = SimpleNamespace(client=client, as_json=False, absolute=lambda name, _: name)
+    monkeypatch.setattr(commands, "session", lambda _: run)
+    told = CliRunner().invoke(commands.app, ["watch", "nightly"])
+    assert told.exit_code == status, told.output
+    assert state.lower() in told.output
 
 
 def test_each_state_is_told_once_over_a_restart():
