@@ -7,7 +7,8 @@ Callers give the vectors of facts; the time to embed a query is told by the serv
 on the same vectors: the bare index (opened by itself after the server ended), an exact scan by numpy, and, with the Python of
 an environment that has it, mem0 without inference; without, the figures say that it was not there. `--folder` keeps what was
 filled, and what that cost: a run that was stopped goes on, and a later one asks at once. Turns are remembered last, into a
-new vault and into the filled one; of a kept folder the first run's figures are told.
+new vault and into the filled one; of a kept folder the first run's figures are told. `--embedder minilm-l6-v2-int8` has
+turns remembered with a model that reads, too, and mem0 embed as many with the same.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import numpy as np
 import uvloop
 from scale_peers import aims, bare, growth, mem0, stored_bytes, summary
 
@@ -71,6 +73,7 @@ class Amounts:
     queries: int = 200
     mem0_python: str = ""
     mem0_s: float = 120.0
+    embedder: str = ""
 
 
 QUICK = Amounts(sizes=(400, 1_600), tenants=3, tenant_facts=200, queries=40, mem0_s=20.0)
@@ -109,7 +112,7 @@ async def _fill(stub: Any, org: str, corpus: Corpus, facts: int) -> tuple[float,
     return spent, added
 
 
-async def _remember(server: Server, org: str, vault: str) -> dict[str, float]:
+async def _remember(server: Server, org: str, vault: str, *, spoken: bool = False) -> dict[str, float]:
     """Return how many turns of a dialogue are remembered a second, formation and embedding included."""
     channel, plain = server.channel(org)
     # Other turns each time: what is said again is not kept again.
@@ -119,7 +122,8 @@ async def _remember(server: Server, org: str, vault: str) -> dict[str, float]:
     async def turns() -> AsyncIterator[RememberRequest]:
         yield RememberRequest(header=RememberHeader(parent=f"orgs/{org}/vaults/{vault}", session=str(moment)))
         for number in range(TURNS):
-            turn = Turn(id=str(number), speaker=("Ada", "Bo")[number % 2], text=corpus.text())
+            text = corpus.said() if spoken else corpus.text()
+            turn = Turn(id=str(number), speaker=("Ada", "Bo")[number % 2], text=text)
             turn.time.FromSeconds(1_700_000_000 + 60 * number)
             yield RememberRequest(turn=turn)
 
@@ -155,6 +159,24 @@ async def _remembered(server: Server, data: Path, org: str) -> dict[str, Any]:
         figures["remember_at_size"] = await _remember(server, org, "v")
         note.write_text(json.dumps(figures))
     return dict(json.loads(note.read_text()))
+
+
+async def _embedded(model: str, python: str, seconds: float) -> dict[str, Any]:
+    """Return how fast turns are remembered where a model reads them, and how fast mem0 adds as many with the same."""
+    with tempfile.TemporaryDirectory() as folder:
+        server = Server(Path(folder), 1, model=model)
+        async with server.running():
+            channel, plain = server.channel("t0")
+            for vault in ("warm", "turns"):
+                await VaultServiceStub(channel).CreateVault(api.CreateVaultRequest(parent="orgs/t0", vault_id=vault))
+            await plain.close()
+            # The first one loads the model.
+            await _remember(server, "t0", "warm", spoken=True)
+            ours = await _remember(server, "t0", "turns", spoken=True)
+    packages = str(Path(np.__file__).parents[1])
+    peer = mem0(python, facts=TURNS, seconds=seconds, queries=MEM0_QUERIES, packages=packages)
+    times = round(ours["turns_per_s"] / peer["ingest_facts_per_s"], 2) if isinstance(peer, dict) else None
+    return {"model": model, "remember": ours, "mem0": peer, "remember_times_mem0": times}
 
 
 async def _search(stub: Any, request: api.SearchCubesRequest) -> float:
@@ -294,6 +316,7 @@ async def measure(amounts: Amounts, kept: Path | None = None) -> dict[str, Any]:
     return {
         "one_vault": {str(size): figures for size, figures in by_size.items()},
         "many_tenants": tenants,
+        "embedded": await _embedded(amounts.embedder, amounts.mem0_python, amounts.mem0_s) if amounts.embedder else {},
         "growth_exponent_of_p50": growth(by_size),
     }
 
@@ -310,6 +333,7 @@ def main() -> None:
     parser.add_argument("--tenant-facts", type=int)
     parser.add_argument("--queries", type=int)
     parser.add_argument("--mem0-python", default="", help="Python of an environment with mem0ai")
+    parser.add_argument("--embedder", default="", help="model of both sides for turns that are embedded as they come")
     parser.add_argument("--folder", type=Path, help="where filled vaults are kept, to go on with another time")
     asked = parser.parse_args()
     amounts = replace(QUICK if asked.quick else Amounts(), mem0_python=asked.mem0_python)
@@ -320,6 +344,7 @@ def main() -> None:
         tenants=amounts.tenants if asked.tenants is None else asked.tenants,
         tenant_facts=asked.tenant_facts or amounts.tenant_facts,
         queries=asked.queries or amounts.queries,
+        embedder=asked.embedder,
     )
     figures = uvloop.run(measure(amounts, asked.folder))
     text = json.dumps({"benchmark": "scale", "quick": asked.quick, "cores": os.cpu_count(), **figures})

@@ -2,7 +2,8 @@
 
 Run by the Python of an environment that has mem0ai: `python scale_mem0.py FOLDER FACTS SECONDS QUERIES`. It adds facts one
 by one, as its callers do, until there are so many or the time is over, then searches; one JSON object on standard output.
-With no facts to add it opens what an earlier run left.
+With no facts to add it opens what an earlier run left. `--embedding PACKAGES` after that has each fact embedded by the
+packaged model of Memporium, whose packages are in that folder.
 """
 
 from __future__ import annotations
@@ -34,6 +35,24 @@ class _Given:
         return vector
 
 
+class _Packaged:
+    """Embeds with the model that comes with Memporium, one text at a time, as mem0 asks for it."""
+
+    def __init__(self, packages: str) -> None:
+        # Behind its own packages: what both have is mem0's.
+        sys.path.append(packages)
+        root = Path(__file__).resolve().parents[2]
+        sys.path.extend([str(root / "services"), str(root / "platform")])
+        from memporium_services.inference.adapters.embedders.minilm_onnx import MiniLmEmbedder
+
+        self._model = MiniLmEmbedder()
+        self._model.load()
+
+    def embed(self, text: str, _action: str | None = None, **_more: object) -> list[float]:
+        vector: list[float] = self._model.embed([text])[0].vector.tolist()
+        return vector
+
+
 def _percentiles(times_s: list[float]) -> dict[str, float]:
     return {f"p{share}": round(float(np.percentile(np.array(times_s) * 1000, share)), 2) for share in (50, 95, 99)}
 
@@ -61,13 +80,15 @@ def main() -> None:
         {"vector_store": {"provider": "qdrant", "config": store}, "history_db_path": f"{folder}/history.db"}
     )
     corpus = Corpus(0)
-    memory.embedding_model = _Given(corpus)
+    embedding = sys.argv[5:6] == ["--embedding"]
+    memory.embedding_model = _Packaged(sys.argv[6]) if embedding else _Given(corpus)
+    text = corpus.said if embedding else corpus.text
     # Its first search loads what it holds.
     memory.search("w00000", filters={"user_id": "one"}, top_k=10)
     opening_s = time.perf_counter() - began
     began, began_cpu, added = time.perf_counter(), time.process_time(), 0
     while added < facts and time.perf_counter() - began < seconds:
-        memory.add(corpus.text(), user_id="one", infer=False)
+        memory.add(text(), user_id="one", infer=False)
         added += 1
     adding_s, adding_cpu_s = time.perf_counter() - began, time.process_time() - began_cpu
     asked, times = Corpus(99), []

@@ -80,7 +80,7 @@ def bare(data: Path, *, queries: int, warm: int, results: int) -> dict[str, Any]
     }
 
 
-def mem0(python: str, *, facts: int, seconds: float, queries: int) -> dict[str, Any] | str:
+def mem0(python: str, *, facts: int, seconds: float, queries: int, packages: str = "") -> dict[str, Any] | str:
     """Return mem0's figures, or why there are none.
 
     Args:
@@ -88,6 +88,7 @@ def mem0(python: str, *, facts: int, seconds: float, queries: int) -> dict[str, 
         facts: How many it is to add.
         seconds: How long it may add.
         queries: How many searches are timed.
+        packages: Folder of the packages of Memporium's embedder, which then embeds each fact; "": vectors are given.
     """
     if not python:
         return "not measured: no --mem0-python"
@@ -95,6 +96,7 @@ def mem0(python: str, *, facts: int, seconds: float, queries: int) -> dict[str, 
 
         def run(*amounts: float) -> dict[str, Any] | str:
             command = [python, str(_MEM0), folder, *map(str, amounts)]
+            command += ["--embedding", packages] if packages else []
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
             return dict(json.loads(lines[-1])) if lines else f"failed: {done.stderr[-300:]}"

@@ -20,9 +20,9 @@ from support.vaults import MODEL
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+_MODELS = ("MEMPORIUM_VAULT_DEFAULT_EMBEDDING_MODEL", "MEMPORIUM_INFERENCE_DEFAULT_EMBEDDER")
 ENVIRONMENT = {
-    "MEMPORIUM_VAULT_DEFAULT_EMBEDDING_MODEL": MODEL,
-    "MEMPORIUM_INFERENCE_DEFAULT_EMBEDDER": MODEL,
+    **dict.fromkeys(_MODELS, MODEL),
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
 }
@@ -32,8 +32,8 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 class Server:
     """Vault, inference and reader with embedded engines, for organisations t0, t1 and so on."""
 
-    def __init__(self, data: Path, tenants: int) -> None:
-        self._data, self._tenants = data, tenants
+    def __init__(self, data: Path, tenants: int, *, model: str = MODEL) -> None:
+        self._data, self._tenants, self._model = data, tenants, model
         self.pid = 0
         self._address = ""
 
@@ -42,7 +42,8 @@ class Server:
         """Run it for the block."""
         command = [sys.executable, "-m", __spec__.name, str(self._data), str(self._tenants)]
         path = os.pathsep.join([str(Path(__file__).resolve().parents[1]), os.environ.get("PYTHONPATH", "")])
-        environment = {**os.environ, **ENVIRONMENT, "PYTHONPATH": path}
+        models = dict.fromkeys(_MODELS, self._model)
+        environment = {**os.environ, **ENVIRONMENT, **models, "PYTHONPATH": path}
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
         assert process.stdin is not None
         assert process.stdout is not None
