@@ -10,16 +10,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 # Of daily life, so that dialogue of them is as long in tokens as people's.
-_SAID = tuple(  # ruff: noqa: SIM905 - a list of words
-    "time year people way day man thing woman life child world school family student group country problem hand part "
-    "place case week company system program question work night point home water room mother area money story month "
-    "lot right study book eye job word business issue side kind head house service friend father power hour game line "
-    "end member law car city community name president team minute idea kid body information back parent face others "
-    "level office door health person art war history party result change morning reason research girl guy moment air "
-    "teacher force education foot boy age policy music market sense nation plan college interest death experience "
-    "garden summer winter train river bridge kitchen dinner coffee window letter doctor brother sister holiday weekend "
-    "picture painting piano guitar concert movie novel camera phone computer bicycle mountain beach island forest lake".split()
-)
+_SAID = (
+    "time year people way day man thing woman life child world school family student group country problem hand "
+    "part place case week company system program question work night point home water room mother area money "
+    "story month lot right study book eye job word business issue side kind head house service friend father "
+    "power hour game line end member law car city community name president team minute idea kid body information "
+    "back parent face others level office door health person art war history party result change morning reason "
+    "research girl guy moment air teacher force education foot boy age policy music market sense nation plan "
+    "college interest death experience garden summer winter train river bridge kitchen dinner coffee window "
+    "letter doctor brother sister holiday weekend picture painting piano guitar concert movie novel camera phone "
+    "computer bicycle mountain beach island forest lake"
+).split()  # noqa: SIM905 - a list of words
 WORDS, FACT_WORDS, CENTRES = 20_000, 14, 1_000
 DIMENSIONS = 384
 
