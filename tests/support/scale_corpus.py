@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 # Of daily life, so that dialogue of them is as long in tokens as people's.
-_SAID = (
+_DAILY = (
     "time year people way day man thing woman life child world school family student group country problem hand "
     "part place case week company system program question work night point home water room mother area money "
     "story month lot right study book eye job word business issue side kind head house service friend father "
@@ -20,7 +20,8 @@ _SAID = (
     "college interest death experience garden summer winter train river bridge kitchen dinner coffee window "
     "letter doctor brother sister holiday weekend picture painting piano guitar concert movie novel camera phone "
     "computer bicycle mountain beach island forest lake"
-).split()  # noqa: SIM905 - a list of words
+)
+_SAID = _DAILY.split()
 WORDS, FACT_WORDS, CENTRES = 20_000, 14, 1_000
 DIMENSIONS = 384
 
