@@ -102,6 +102,7 @@ def add_commands() -> typer.Typer:
         doctor,
         evaluate,
         exchange,
+        forget,
         issuer,
         job,
         key,
@@ -133,7 +134,7 @@ def add_commands() -> typer.Typer:
         )  # fmt: skip
         for module in groups:
             app.add_typer(module.app)
-        for single in (recall, exchange, ask, claims, scene, leak, serve, doctor, demo):
+        for single in (recall, exchange, ask, forget, claims, scene, leak, serve, doctor, demo):
             single.register(app)
     return app
 

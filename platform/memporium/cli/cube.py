@@ -11,6 +11,7 @@ from memporium.cli._context import session
 from memporium.cli._moment import moment
 from memporium.cli._output import line, show, show_all
 from memporium.cli._verbs import add_verbs
+from memporium.cli.forget import tell_what_stays
 from memporium.cube.v1 import cube_pb2
 from memporium.vault.v1 import cubes_pb2, vault_service_pb2
 
@@ -160,7 +161,7 @@ def forget(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Forget nothing; show what would go, and why.")] = False,
     reason: Reason = "",
 ) -> None:
-    """Forget memories for good: rows, versions, index, blobs, and what was made of them. Prints the signed receipt."""
+    """Forget memories for good, and what was made of them in whichever vault. Prints the signed receipt."""
     run = session(context)
     chosen = bool(subject or source or tag)
     vault = run.absolute(names[0], "vaults") if chosen else names[0].rsplit("/cubes/", 1)[0]
@@ -183,6 +184,7 @@ def forget(
         show(response.receipt, as_json=run.as_json, title="forgotten")
     if run.as_json:
         return
+    tell_what_stays(response.elsewhere if dry_run else response.receipt.elsewhere)
     if response.near_duplicates:
         line(f"nearly the same, and kept: {', '.join(response.near_duplicates)}")
     if response.more:

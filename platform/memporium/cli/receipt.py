@@ -74,6 +74,8 @@ def signing_key_of(receipt: Receipt, keys: OrganisationKeys) -> bytes:
 
 def problems_of(receipt: Receipt, public_key: bytes, cubes: list[str]) -> list[str]:
     """Return what is wrong with a receipt; nothing: the holder of the key signed just this."""
+    if receipt.pending_vaults:
+        return [f"nothing is signed yet: {receipt.pending_vaults} vaults are still to be seen to"]
     kind = receipt.payload_type.encode()
     # DSSE's pre-authentication encoding.
     signed = b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(receipt.payload), receipt.payload)

@@ -187,6 +187,22 @@ def forget_of(request: vault_service_pb2.ForgetCubesRequest) -> ForgetAsked:
     )
 
 
+def forget_everywhere_of(request: bytes) -> ForgetAsked:
+    """Return what the bytes of a request want to be forgotten in all vaults.
+
+    Raises:
+        PlatformError: INVALID_FIELD.
+    """
+    asked = vault_service_pb2.ForgetEverywhereRequest.FromString(request)
+    return ForgetAsked(
+        selection=selection_of(asked.filter) if asked.HasField("filter") else None,
+        subject=subject_of(asked.subject) if asked.HasField("subject") else None,
+        keep_derived=asked.derived == cubes_pb2.DERIVED_POLICY_KEEP,
+        dry_run=asked.dry_run,
+        reason=asked.reason,
+    )
+
+
 def used(uses: Iterable[GrantedUse], cubes: Sequence[object] = ()) -> list[cubes_pb2.UsedLicence]:
     """Return the licences that something was used under, with the cubes of the answer that carry each."""
     return [

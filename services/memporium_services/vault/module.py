@@ -12,6 +12,7 @@ from memporium_services.vault.adapters.sql_store import SqlStore
 from memporium_services.vault.app.opened_cache import OpenedCache
 from memporium_services.vault.app.runtime import Runtime
 from memporium_services.vault.app.service import VaultApp
+from memporium_services.vault.convert import forget_everywhere_of
 from memporium_services.vault.servicer import VaultServicer
 from memporium_services.vault.settings import VaultSettings
 
@@ -59,4 +60,4 @@ async def build(kernel: Kernel) -> VaultModule:
         shares=Shares(kernel.objects, kernel.keys),
         opened=OpenedCache(settings.opened_bytes),
     )
-    return VaultModule(VaultApp(runtime))
+    return VaultModule(VaultApp(runtime, forget_everywhere_of))

@@ -377,4 +377,4 @@ class VaultServicer(ChangeMethods, VaultServiceServicer):
         return _api.DeleteVaultResponse(receipt=receipt)
 
     async def GetReceipt(self, request: _api.GetReceiptRequest, context: Any) -> _api.GetReceiptResponse:
-        return _api.GetReceiptResponse(receipt=await self._app.forgetting.receipt(request.name))
+        return _api.GetReceiptResponse(receipt=await self._app.errands.receipt(request.name))

@@ -20,6 +20,8 @@ def receipt() -> Receipt:
     made = Receipt(name="orgs/acme/receipts/r", kind=1, vault="orgs/acme/vaults/v", principal="orgs/acme/principals/p")
     made.cubes, made.versions, made.derived, made.exported = 2, 5, 1, 1
     made.kept_derived.append("orgs/acme/vaults/v/cubes/kept")
+    made.elsewhere.add(vault="orgs/acme/vaults/w", cubes=3, receipt="orgs/acme/receipts/s")
+    made.elsewhere.add(vault="orgs/acme/vaults/x", cubes=1, refusal="LEGAL_HOLD")
     made.create_time.FromSeconds(1_700_000_000)
     sign(made, [CUBE], [hashlib.sha256(b"x").hexdigest()], "asked to", KEY)
     return made
@@ -61,3 +63,20 @@ def test_a_receipt_from_before_the_key_changed_verifies_with_the_older_one(recei
     assert problems_of(receipt, signing_key_of(receipt, keys), [CUBE]) == []
     receipt.key_id = "somebody's"
     assert signing_key_of(receipt, keys) == newer
+
+
+def test_what_became_of_other_vaults_is_signed(receipt: Receipt) -> None:
+    told = "what became of other vaults was signed otherwise"
+    for change in ({"cubes": 4}, {"receipt": ""}, {"refusal": "CUBE_FROZEN"}, {"vault": "orgs/acme/vaults/y"}):
+        other = Receipt.FromString(receipt.SerializeToString())
+        other.elsewhere[0].MergeFrom(type(other.elsewhere[0])(**change))
+        if change == {"receipt": ""}:
+            other.elsewhere[0].receipt = ""
+        assert problems_of(other, PUBLIC, [CUBE]) == [told]
+    receipt.part_of = "orgs/acme/receipts/t"
+    assert problems_of(receipt, PUBLIC, [CUBE]) == [told]
+
+
+def test_what_is_not_ended_is_not_proved() -> None:
+    so_far = Receipt(name="orgs/acme/receipts/r", kind=4, vault="orgs/acme", pending_vaults=2)
+    assert problems_of(so_far, PUBLIC, []) == ["nothing is signed yet: 2 vaults are still to be seen to"]

@@ -60,6 +60,8 @@ class _ReceiptKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ReceiptKi
     """A vault was erased and its key destroyed."""
     RECEIPT_KIND_LICENCE_ENDED: _ReceiptKind.ValueType  # 3
     """A licence ended with the duty to delete."""
+    RECEIPT_KIND_FORGET_EVERYWHERE: _ReceiptKind.ValueType  # 4
+    """All vaults of an organisation were seen to, one after the other; `elsewhere` names what became of each."""
 
 class ReceiptKind(_ReceiptKind, metaclass=_ReceiptKindEnumTypeWrapper):
     """Why memory was removed."""
@@ -72,6 +74,8 @@ RECEIPT_KIND_ERASE_VAULT: ReceiptKind.ValueType  # 2
 """A vault was erased and its key destroyed."""
 RECEIPT_KIND_LICENCE_ENDED: ReceiptKind.ValueType  # 3
 """A licence ended with the duty to delete."""
+RECEIPT_KIND_FORGET_EVERYWHERE: ReceiptKind.ValueType  # 4
+"""All vaults of an organisation were seen to, one after the other; `elsewhere` names what became of each."""
 Global___ReceiptKind: _TypeAlias = ReceiptKind  # noqa: Y015
 
 class _DerivedPolicy:
@@ -716,12 +720,13 @@ class Receipt(_message.Message):
     TRAINING_STATES_FIELD_NUMBER: _builtins.int
     ELSEWHERE_FIELD_NUMBER: _builtins.int
     PART_OF_FIELD_NUMBER: _builtins.int
+    PENDING_VAULTS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`orgs/{org}/receipts/{receipt}`."""
     kind: Global___ReceiptKind.ValueType
     """Why."""
     vault: _builtins.str
-    """The vault."""
+    """The vault; of RECEIPT_KIND_FORGET_EVERYWHERE the organisation."""
     principal: _builtins.str
     """Who asked for it."""
     cubes: _builtins.int
@@ -750,6 +755,8 @@ class Receipt(_message.Message):
     """Trainings that were cut off, or go on, and had used any of the cubes: their kept states can be read no more."""
     part_of: _builtins.str
     """The receipt of the forgetting that this was a part of; empty: it was asked for itself."""
+    pending_vaults: _builtins.int
+    """Of RECEIPT_KIND_FORGET_EVERYWHERE, vaults that are still to be seen to: until there are none, nothing is signed."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was done."""
@@ -785,10 +792,11 @@ class Receipt(_message.Message):
         training_states: _builtins.int = ...,
         elsewhere: _abc.Iterable[Global___ForgottenElsewhere] | None = ...,
         part_of: _builtins.str = ...,
+        pending_vaults: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["blobs", b"blobs", "create_time", b"create_time", "cubes", b"cubes", "derived", b"derived", "elsewhere", b"elsewhere", "exported", b"exported", "kept_derived", b"kept_derived", "key_destroyed", b"key_destroyed", "key_id", b"key_id", "kind", b"kind", "name", b"name", "part_of", b"part_of", "payload", b"payload", "payload_type", b"payload_type", "principal", b"principal", "signature", b"signature", "training_states", b"training_states", "units", b"units", "vault", b"vault", "versions", b"versions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blobs", b"blobs", "create_time", b"create_time", "cubes", b"cubes", "derived", b"derived", "elsewhere", b"elsewhere", "exported", b"exported", "kept_derived", b"kept_derived", "key_destroyed", b"key_destroyed", "key_id", b"key_id", "kind", b"kind", "name", b"name", "part_of", b"part_of", "payload", b"payload", "payload_type", b"payload_type", "pending_vaults", b"pending_vaults", "principal", b"principal", "signature", b"signature", "training_states", b"training_states", "units", b"units", "vault", b"vault", "versions", b"versions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -807,7 +815,7 @@ class ForgottenElsewhere(_message.Message):
     vault: _builtins.str
     """The vault."""
     cubes: _builtins.int
-    """Number of cubes."""
+    """Number of cubes; 0 with a refusal: the vault was not looked through."""
     receipt: _builtins.str
     """The receipt of that vault; empty where they stay."""
     refusal: _builtins.str

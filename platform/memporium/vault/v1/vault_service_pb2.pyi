@@ -1027,6 +1027,114 @@ class ForgetCubesResponse(_message.Message):
 Global___ForgetCubesResponse: _TypeAlias = ForgetCubesResponse  # noqa: Y015
 
 @_typing.final
+class ForgetEverywhereRequest(_message.Message):
+    """Request of ForgetEverywhere."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    DERIVED_FIELD_NUMBER: _builtins.int
+    DRY_RUN_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """The organisation: `orgs/{org}`."""
+    reason: _builtins.str
+    """Why; kept readable in the audit log: name nothing there that is to be forgotten."""
+    request_id: _builtins.str
+    """Idempotency: the same id with the same request goes on with what was begun, or returns its answer, for 24 hours."""
+    derived: _cubes_pb2.DerivedPolicy.ValueType
+    """What happens to cubes that were made from forgotten ones, in whichever vault."""
+    dry_run: _builtins.bool
+    """True: nothing is forgotten; the answer lists what would be, by vault."""
+    @_builtins.property
+    def subject(self) -> _cubes_pb2.Subject:
+        """Everything about one person."""
+
+    @_builtins.property
+    def filter(self) -> _cubes_pb2.CubeFilter:
+        """Or all that a filter admits, expired ones too; one condition at least. With a subject, it narrows it."""
+
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        subject: _cubes_pb2.Subject | None = ...,
+        filter: _cubes_pb2.CubeFilter | None = ...,
+        reason: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        derived: _cubes_pb2.DerivedPolicy.ValueType = ...,
+        dry_run: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "subject", b"subject"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["derived", b"derived", "dry_run", b"dry_run", "filter", b"filter", "parent", b"parent", "reason", b"reason", "request_id", b"request_id", "subject", b"subject"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ForgetEverywhereRequest: _TypeAlias = ForgetEverywhereRequest  # noqa: Y015
+
+@_typing.final
+class ForgetEverywhereResponse(_message.Message):
+    """Answer of ForgetEverywhere, one message a vault."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECEIPT_NAME_FIELD_NUMBER: _builtins.int
+    VAULT_FIELD_NUMBER: _builtins.int
+    OUTCOMES_FIELD_NUMBER: _builtins.int
+    CANDIDATES_FIELD_NUMBER: _builtins.int
+    NEAR_DUPLICATES_FIELD_NUMBER: _builtins.int
+    DONE_VAULTS_FIELD_NUMBER: _builtins.int
+    VAULTS_FIELD_NUMBER: _builtins.int
+    RECEIPT_FIELD_NUMBER: _builtins.int
+    receipt_name: _builtins.str
+    """The receipt that this will have, or has: until it is there, GetReceipt tells how far it is. Empty in a dry run."""
+    vault: _builtins.str
+    """The vault that was seen to; empty in the last message."""
+    done_vaults: _builtins.int
+    """How many vaults were seen to."""
+    vaults: _builtins.int
+    """How many vaults there are."""
+    @_builtins.property
+    def outcomes(self) -> _containers.RepeatedCompositeFieldContainer[_cubes_pb2.ForgottenElsewhere]:
+        """What became of it, or would: its own cubes, those of its branches, and those of other vaults that it led to."""
+
+    @_builtins.property
+    def candidates(self) -> _containers.RepeatedCompositeFieldContainer[_cubes_pb2.ForgetCandidate]:
+        """In a dry run: what would go."""
+
+    @_builtins.property
+    def near_duplicates(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of cubes that stay although they are nearly the same as forgotten ones."""
+
+    @_builtins.property
+    def receipt(self) -> _cubes_pb2.Receipt:
+        """In the last message, unless it was a dry run: the signed receipt of all."""
+
+    def __init__(
+        self,
+        *,
+        receipt_name: _builtins.str = ...,
+        vault: _builtins.str = ...,
+        outcomes: _abc.Iterable[_cubes_pb2.ForgottenElsewhere] | None = ...,
+        candidates: _abc.Iterable[_cubes_pb2.ForgetCandidate] | None = ...,
+        near_duplicates: _abc.Iterable[_builtins.str] | None = ...,
+        done_vaults: _builtins.int = ...,
+        vaults: _builtins.int = ...,
+        receipt: _cubes_pb2.Receipt | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates", b"candidates", "done_vaults", b"done_vaults", "near_duplicates", b"near_duplicates", "outcomes", b"outcomes", "receipt", b"receipt", "receipt_name", b"receipt_name", "vault", b"vault", "vaults", b"vaults"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ForgetEverywhereResponse: _TypeAlias = ForgetEverywhereResponse  # noqa: Y015
+
+@_typing.final
 class ActivateCubeRequest(_message.Message):
     """Request of ActivateCube."""
 

@@ -103,6 +103,11 @@ class VaultServiceStub:
                 request_serializer=memporium_dot_vault_dot_v1_dot_vault__service__pb2.ForgetCubesRequest.SerializeToString,
                 response_deserializer=memporium_dot_vault_dot_v1_dot_vault__service__pb2.ForgetCubesResponse.FromString,
                 _registered_method=True)
+        self.ForgetEverywhere = channel.unary_stream(
+                '/memporium.vault.v1.VaultService/ForgetEverywhere',
+                request_serializer=memporium_dot_vault_dot_v1_dot_vault__service__pb2.ForgetEverywhereRequest.SerializeToString,
+                response_deserializer=memporium_dot_vault_dot_v1_dot_vault__service__pb2.ForgetEverywhereResponse.FromString,
+                _registered_method=True)
         self.ActivateCube = channel.unary_unary(
                 '/memporium.vault.v1.VaultService/ActivateCube',
                 request_serializer=memporium_dot_vault_dot_v1_dot_vault__service__pb2.ActivateCubeRequest.SerializeToString,
@@ -347,6 +352,15 @@ class VaultServiceServicer:
     def ForgetCubes(self, request, context):
         """Removes cubes with versions, units, index entries and blobs for good, and what was made from them, or copied of them,
         in this vault and in all others of the organisation where the caller may forget.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ForgetEverywhere(self, request, context):
+        """Forgets everything about one person, or from sources, or by labels, in all vaults of an organisation, one after the
+        other. It is an errand that is kept: cut off, the same request id goes on with it, and so does the sweep. One message
+        a vault; the last one has the receipt of all.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -629,6 +643,11 @@ def add_VaultServiceServicer_to_server(servicer, server):
                     servicer.ForgetCubes,
                     request_deserializer=memporium_dot_vault_dot_v1_dot_vault__service__pb2.ForgetCubesRequest.FromString,
                     response_serializer=memporium_dot_vault_dot_v1_dot_vault__service__pb2.ForgetCubesResponse.SerializeToString,
+            ),
+            'ForgetEverywhere': grpc.unary_stream_rpc_method_handler(
+                    servicer.ForgetEverywhere,
+                    request_deserializer=memporium_dot_vault_dot_v1_dot_vault__service__pb2.ForgetEverywhereRequest.FromString,
+                    response_serializer=memporium_dot_vault_dot_v1_dot_vault__service__pb2.ForgetEverywhereResponse.SerializeToString,
             ),
             'ActivateCube': grpc.unary_unary_rpc_method_handler(
                     servicer.ActivateCube,
@@ -1133,6 +1152,33 @@ class VaultService:
             '/memporium.vault.v1.VaultService/ForgetCubes',
             memporium_dot_vault_dot_v1_dot_vault__service__pb2.ForgetCubesRequest.SerializeToString,
             memporium_dot_vault_dot_v1_dot_vault__service__pb2.ForgetCubesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ForgetEverywhere(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/memporium.vault.v1.VaultService/ForgetEverywhere',
+            memporium_dot_vault_dot_v1_dot_vault__service__pb2.ForgetEverywhereRequest.SerializeToString,
+            memporium_dot_vault_dot_v1_dot_vault__service__pb2.ForgetEverywhereResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -66,6 +66,11 @@ class VaultServiceStub:
     """Removes cubes with versions, units, index entries and blobs for good, and what was made from them, or copied of them,
     in this vault and in all others of the organisation where the caller may forget.
     """
+    ForgetEverywhere: _grpc.UnaryStreamMultiCallable[_vault_service_pb2.ForgetEverywhereRequest, _vault_service_pb2.ForgetEverywhereResponse]
+    """Forgets everything about one person, or from sources, or by labels, in all vaults of an organisation, one after the
+    other. It is an errand that is kept: cut off, the same request id goes on with it, and so does the sweep. One message
+    a vault; the last one has the receipt of all.
+    """
     ActivateCube: _grpc.UnaryUnaryMultiCallable[_vault_service_pb2.ActivateCubeRequest, _vault_service_pb2.ActivateCubeResponse]
     """Puts a cube in use; brings an archived one back."""
     ArchiveCube: _grpc.UnaryUnaryMultiCallable[_vault_service_pb2.ArchiveCubeRequest, _vault_service_pb2.ArchiveCubeResponse]
@@ -161,6 +166,11 @@ class VaultServiceAsyncStub(VaultServiceStub):
     ForgetCubes: _aio.UnaryUnaryMultiCallable[_vault_service_pb2.ForgetCubesRequest, _vault_service_pb2.ForgetCubesResponse]  # type: ignore[assignment]
     """Removes cubes with versions, units, index entries and blobs for good, and what was made from them, or copied of them,
     in this vault and in all others of the organisation where the caller may forget.
+    """
+    ForgetEverywhere: _aio.UnaryStreamMultiCallable[_vault_service_pb2.ForgetEverywhereRequest, _vault_service_pb2.ForgetEverywhereResponse]  # type: ignore[assignment]
+    """Forgets everything about one person, or from sources, or by labels, in all vaults of an organisation, one after the
+    other. It is an errand that is kept: cut off, the same request id goes on with it, and so does the sweep. One message
+    a vault; the last one has the receipt of all.
     """
     ActivateCube: _aio.UnaryUnaryMultiCallable[_vault_service_pb2.ActivateCubeRequest, _vault_service_pb2.ActivateCubeResponse]  # type: ignore[assignment]
     """Puts a cube in use; brings an archived one back."""
@@ -332,6 +342,17 @@ class VaultServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_vault_service_pb2.ForgetCubesResponse, _abc.Awaitable[_vault_service_pb2.ForgetCubesResponse]]:
         """Removes cubes with versions, units, index entries and blobs for good, and what was made from them, or copied of them,
         in this vault and in all others of the organisation where the caller may forget.
+        """
+
+    @_abc_1.abstractmethod
+    def ForgetEverywhere(
+        self,
+        request: _vault_service_pb2.ForgetEverywhereRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_vault_service_pb2.ForgetEverywhereResponse], _abc.AsyncIterator[_vault_service_pb2.ForgetEverywhereResponse]]:
+        """Forgets everything about one person, or from sources, or by labels, in all vaults of an organisation, one after the
+        other. It is an errand that is kept: cut off, the same request id goes on with it, and so does the sweep. One message
+        a vault; the last one has the receipt of all.
         """
 
     @_abc_1.abstractmethod

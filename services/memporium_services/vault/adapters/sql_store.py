@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from memporium_services.vault.adapters.sql_branches import SqlBranches
 from memporium_services.vault.adapters.sql_cubes import SqlCubes
+from memporium_services.vault.adapters.sql_errands import SqlErrands
 from memporium_services.vault.adapters.sql_history import SqlHistory
 from memporium_services.vault.adapters.sql_leavings import SqlLeavings
 from memporium_services.vault.adapters.sql_licences import SqlLicences
@@ -25,7 +26,9 @@ def _no_tokens(kind: str, _word: str) -> str:
     raise LookupError(message)
 
 
-class SqlStore(SqlVaults, SqlCubes, SqlHistory, SqlPast, SqlUnits, SqlLicences, SqlBranches, SqlLeavings, SqlLinks):
+class SqlStore(
+    SqlVaults, SqlCubes, SqlHistory, SqlPast, SqlUnits, SqlLicences, SqlBranches, SqlLeavings, SqlLinks, SqlErrands
+):
     """`memporium_services.vault.ports.Store` in SQL that SQLite and PostgreSQL share."""
 
     def __init__(self, conn: Connection, tokens: Callable[[str, str], str] | None = None) -> None:

@@ -322,6 +322,29 @@ UNLINKED = Table(
     Index("ix_unlinked_org", "org"),
 )
 
+# Forgetting in all vaults of an organisation, until all are seen to; what is asked for is sealed under its own key.
+ERRANDS = Table(
+    "errands",
+    metadata,
+    Column("errand_id", Text, primary_key=True),
+    Column("org", Text, nullable=False),
+    Column("asked_sealed", LargeBinary, nullable=False),
+    # The caller, and the call: names and digests.
+    Column("caller", Text, nullable=False),
+    Column("create_us", BigInteger, nullable=False),
+    Column("update_us", BigInteger, nullable=False),
+)
+
+# The vaults of an errand; `outcome` is empty until one was seen to.
+ERRAND_VAULTS = Table(
+    "errand_vaults",
+    metadata,
+    Column("errand_id", Text, primary_key=True),
+    Column("vault_uid", Text, primary_key=True),
+    Column("vault", Text, nullable=False),
+    Column("outcome", LargeBinary, nullable=False),
+)
+
 # All that is kept by cube, for forgetting: in this order.
 OF_CUBES = (BLOB_REFS, CUBE_TERMS, LINKS, UNITS, PAYLOADS, VERSIONS, CUBES)
 _OF_WHOLE = (INDEX_TASKS, CHANGES, RELATIONS, MOUNTS, BLOBS, LICENSED_VAULTS, ENDED_MOUNTS, BRANCHES, UNLINKED)

@@ -35,7 +35,12 @@ def candidates_of(
             candidate.refusal = error.reason.name
         candidates.append(candidate)
     more = [
-        ForgetCandidate(name=name, why=FORGET_WHY_DERIVED, parent=parent, refusal=refusal)
+        ForgetCandidate(
+            name=name,
+            why=FORGET_WHY_DERIVED if parent else whys.get(name.rpartition("/")[2], FORGET_WHY_ASKED),  # type: ignore[arg-type]
+            parent=parent,
+            refusal=refusal,
+        )
         for name, (parent, refusal) in found.named.items()
     ]
     for place in reach.of(found):

@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ForgetAsked:
-    """What to forget: names, or what a filter admits, or what is a subject's (narrowed by the filter)."""
+    """What to forget: names, or what a filter admits, or what is a subject's (narrowed by the filter).
+
+    Attributes:
+        lenient: What is frozen or held stays, and the rest goes; where nothing is found, nothing is written.
+    """
 
     cube_names: Sequence[str] = ()
     selection: Selection | None = None
@@ -24,6 +28,7 @@ class ForgetAsked:
     keep_derived: bool = False
     dry_run: bool = False
     reason: str = ""
+    lenient: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,10 @@ MAX_FORGET_CUBES = 10_000
 _TRIES = 5
 
 
+class NothingError(Exception):
+    """Nothing was found that is to be forgotten."""
+
+
 class _Done(NamedTuple):
     """What the transaction did to one vault."""
 
@@ -105,7 +109,9 @@ class Forgetting:
             else:
                 rows = find_cubes(store, call, vault, ids)
             more = len(rows) > MAX_FORGET_CUBES
-            found = reach.choose(store, vault, rows[:MAX_FORGET_CUBES], keep_derived=asked.keep_derived)
+            found = reach.choose(
+                store, vault, rows[:MAX_FORGET_CUBES], keep_derived=asked.keep_derived, lenient=asked.lenient
+            )
             return replace(found, more=more)
 
         if asked.dry_run:
@@ -140,7 +146,10 @@ class Forgetting:
                     before=before,
                     known=known,
                     others=others,
+                    lenient=asked.lenient,
                 )
+            except NothingError:
+                return Forgotten(None, vault.revision)
             except StaleError:
                 continue  # A branch has become whole since its cubes were looked for, or lineage leads further.
         raise PlatformError(Reason.CONFLICT, f"{vault.name} is branched too often", metadata={"resource": vault.name})
@@ -168,10 +177,12 @@ class Forgetting:
         kind: int = FORGET,
         known: frozenset[str] | None = None,
         others: Sequence[Place] = (),
+        lenient: bool = False,
     ) -> Forgotten:
         """Remove the cubes that `choose(store)` returns within the transaction; `before` is what went of branches.
 
         Raises:
+            NothingError: There is nothing to be removed, and that is to leave no trace, since `lenient`.
             StaleError: There is another branch than those `known`, or more goes from other vaults than `others`.
         """
         rt = self._rt
@@ -184,6 +195,8 @@ class Forgetting:
             done = [_Done(part.vault, *part.removal(rt.store(conn, part.cipher.token))) for part in parts]
             told = done[0].told
             receipt = told.receipt or Receipt()
+            if lenient and not (receipt.cubes or receipt.elsewhere or branches):
+                raise NothingError
             details = {"receipt": receipt.name, "cubes": str(receipt.cubes), "reason": reason}
             audit.record_in(conn, call, resource=vault.name, details=details)
             more = [one.told.receipt for one in done[1:] if one.told.receipt is not None]

@@ -161,7 +161,7 @@ async def forget_in_branches(
         if call.request_id:
             return [], known  # It may have been done already; if not, the removal says what is wrong.
         raise
-    work = await in_branches(rt, branches, gone, reach, keep_derived=asked.keep_derived)
+    work = await in_branches(rt, branches, gone, reach, keep_derived=asked.keep_derived, lenient=asked.lenient)
     quiet = replace(call, request_id="")
     done = [
         await remover.remove(
@@ -180,7 +180,13 @@ async def forget_in_branches(
 
 
 async def in_branches(
-    rt: Runtime, branches: Sequence[VaultRow], gone: Sequence[str], reach: Reach, *, keep_derived: bool
+    rt: Runtime,
+    branches: Sequence[VaultRow],
+    gone: Sequence[str],
+    reach: Reach,
+    *,
+    keep_derived: bool,
+    lenient: bool = False,
 ) -> list[InBranch]:
     """Return the branches that hold any of these cubes, each with what finds them there.
 
@@ -193,7 +199,7 @@ async def in_branches(
 
         def same(store: Store, branch: VaultRow = branch) -> Chosen:
             rows = list(store.cubes(branch.uid, gone).values())
-            return reach.choose(store, branch, rows, keep_derived=keep_derived)
+            return reach.choose(store, branch, rows, keep_derived=keep_derived, lenient=lenient)
 
         found = await reach.settle(branch, cipher, same)
         for row in found.rows:

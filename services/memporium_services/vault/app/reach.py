@@ -100,8 +100,12 @@ class Reach:
         """Return the other vaults from which something goes, always in the same order."""
         return [place for uid in sorted(chosen.elsewhere) if (place := self.places[uid]) is not None]
 
-    def choose(self, store: Store, vault: VaultRow, rows: Sequence[CubeRow], *, keep_derived: bool) -> Chosen:
+    def choose(
+        self, store: Store, vault: VaultRow, rows: Sequence[CubeRow], *, keep_derived: bool, lenient: bool = False
+    ) -> Chosen:
         """Return cubes of a vault with what was made from them there and elsewhere.
+
+        What may not be forgotten is left out where `lenient`; else the transaction will refuse it.
 
         Raises:
             UnknownVaultsError: A vault was not read.
@@ -112,15 +116,26 @@ class Reach:
         made = {cube_id: parent for cube_id, parent in walk.found[vault.uid].items() if cube_id not in asked}
         derived = list(store.cubes(vault.uid, list(made)).values())
         parents = {row.cube_id: made[row.cube_id] for row in derived}
+        now_us = self._rt.now_us()
+        stay: Counter[tuple[str, str]] = Counter()
+        named: dict[str, tuple[str, str]] = {}
+        going = []
+        for row in (*rows, *([] if keep_derived else derived)):
+            name = f"{vault.name}/cubes/{row.cube_id}"
+            if lenient and (refusal := forbids(row, name, now_us)):
+                stay[vault.name, refusal] += 1
+                named[name] = (parents.pop(row.cube_id, ""), refusal)
+            else:
+                going.append(row)
         if not keep_derived:
-            gone = _Elsewhere(store, self, walk, vault, now_us=self._rt.now_us())
-            return Chosen([*rows, *derived], parents, elsewhere=gone.chosen, stay=gone.stay, named=gone.named)
+            gone = _Elsewhere(store, self, walk, vault, now_us=now_us)
+            return Chosen(going, parents, elsewhere=gone.chosen, stay=stay + gone.stay, named=named | gone.named)
         kept = [f"{vault.name}/cubes/{row.cube_id}" for row in derived]
         for uid, found in walk.found.items():
             place = self.places[uid]
             if uid != vault.uid and place is not None and place.refusal != Reason.PERMISSION_DENIED.name:
                 kept += [f"{place.vault.name}/cubes/{cube_id}" for cube_id in store.cubes(uid, list(found))]
-        return Chosen(list(rows), kept=kept)
+        return Chosen(going, kept=kept, stay=stay, named=named)
 
 
 class _Walk:
@@ -184,7 +199,7 @@ class _Elsewhere:
         going = []
         there = store.cubes(vault.uid, sorted(found))
         for cube_id, row in there.items():
-            refusal = place.refusal or _forbids(row, prefix + cube_id, now_us)
+            refusal = place.refusal or forbids(row, prefix + cube_id, now_us)
             if not refusal:
                 going.append(row)
                 continue
@@ -198,7 +213,8 @@ class _Elsewhere:
             self.chosen[vault.uid] = Chosen(going, parents, hidden=hidden)
 
 
-def _forbids(row: CubeRow, name: str, now_us: int) -> str:
+def forbids(row: CubeRow, name: str, now_us: int) -> str:
+    """Return what forbids to forget a cube; "": nothing."""
     try:
         step(condition_of(row, now_us), Trigger.FORGET, resource=name)
     except PlatformError as error:

@@ -20,8 +20,13 @@ if TYPE_CHECKING:
     from memporium_services.vault.domain.rows import Removed, VaultRow
 
 PAYLOAD_TYPE = "application/vnd.memporium.receipt+json"
-FORGET, ERASE_VAULT, LICENCE_ENDED = 1, 2, 3
-_KINDS = {FORGET: "forget", ERASE_VAULT: "erase-vault", LICENCE_ENDED: "licence-ended"}
+FORGET, ERASE_VAULT, LICENCE_ENDED, FORGET_EVERYWHERE = 1, 2, 3, 4
+_KINDS = {
+    FORGET: "forget",
+    ERASE_VAULT: "erase-vault",
+    LICENCE_ENDED: "licence-ended",
+    FORGET_EVERYWHERE: "forget-everywhere",
+}
 
 
 def receipt_of(vault: VaultRow, kind: int, receipt_id: str, call: Call, now_us: int, removed: Removed) -> Receipt:

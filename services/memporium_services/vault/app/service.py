@@ -15,6 +15,7 @@ from memporium_services.vault.app.creating import Creating
 from memporium_services.vault.app.cubes import Cubes
 from memporium_services.vault.app.entitlements import Entitlements
 from memporium_services.vault.app.erasing import Erasing
+from memporium_services.vault.app.errands import Errands
 from memporium_services.vault.app.exporting import Exporting
 from memporium_services.vault.app.follower import IndexFollower
 from memporium_services.vault.app.forgetting import MAX_FORGET_CUBES, Forgetting
@@ -35,6 +36,9 @@ from memporium_services.vault.app.vaults import Vaults
 from memporium_services.vault.app.watch import Wakers, Watch
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from memporium_services.vault.app.forget_asked import ForgetAsked
     from memporium_services.vault.app.runtime import Runtime
 
 MAX_CHUNK_BYTES = 1 << 20
@@ -43,8 +47,8 @@ MAX_CHUNK_BYTES = 1 << 20
 class VaultApp:
     """Everything the vault does."""
 
-    def __init__(self, rt: Runtime) -> None:
-        """Work on these ports."""
+    def __init__(self, rt: Runtime, forget_asked: Callable[[bytes], ForgetAsked]) -> None:
+        """Work on these ports; `forget_asked` reads the bytes of a request to forget in all vaults."""
         self._rt = rt
         self.follower = IndexFollower(rt)
         self.uses = UseRecorder(rt)
@@ -66,13 +70,14 @@ class VaultApp:
         self.blobs = Blobs(rt)
         self.blob_check = BlobCheck(rt)
         self.forgetting = Forgetting(rt, self.follower, self.blobs, self.uses)
+        self.errands = Errands(rt, self.forgetting, forget_asked)
         parts = Parts(self.creating, self.changer, self.updating, self.merging, self.forgetting)
         self.applying = Applying(rt, self.follower, parts)
         self.exporting = Exporting(rt, self.uses)
         self.erasing = Erasing(rt, self.follower, self.forgetting)
         self.transfer = TransferStreams(rt, self.follower, self.forgetting)
         self.branching = Branching(rt, self.vaults, self.follower, self.erasing)
-        self.sweep = Sweep(rt, self.changer, self.forgetting, self.erasing, self.follower, self.blobs)
+        self.sweep = Sweep(rt, self.changer, self.forgetting, self.erasing, self.follower, self.blobs, self.errands)
         self.entitlements = Entitlements(rt, self.forgetting, self.erasing)
         self._tasks: list[asyncio.Task[None]] = []
 

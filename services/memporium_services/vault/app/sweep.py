@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from memporium_services.vault.app.blobs import Blobs
     from memporium_services.vault.app.changing import Changer
     from memporium_services.vault.app.erasing import Erasing
+    from memporium_services.vault.app.errands import Errands
     from memporium_services.vault.app.follower import IndexFollower
     from memporium_services.vault.app.forgetting import Forgetting
     from memporium_services.vault.app.runtime import Runtime
@@ -62,6 +63,7 @@ class Sweep:
         erasing: Erasing,
         follower: IndexFollower,
         blobs: Blobs,
+        errands: Errands,
     ) -> None:
         """Work on these ports."""
         self._rt = rt
@@ -70,6 +72,7 @@ class Sweep:
         self._erasing = erasing
         self._follower = follower
         self._blobs = blobs
+        self._errands = errands
 
     async def sweep(self, call: Call, parent: str, cursor: str, limit: int) -> Swept:
         """Do one page of work.
@@ -198,4 +201,5 @@ class Sweep:
         for branch in await rt.db.read(lambda conn: rt.store(conn).idle_branches(idle_us)):
             await self._erasing.drop_unfilled(branch, idle_since_us=idle_us)
         await self._forgetting.finish_old()
+        await self._errands.go_on_old()
         await rt.db.write(lambda conn: idempotency.sweep(conn, now=now))

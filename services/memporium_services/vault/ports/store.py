@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from memporium_services.vault.ports.branch_store import BranchStore
+from memporium_services.vault.ports.errand_store import ErrandStore
 from memporium_services.vault.ports.leaving_store import LeavingStore
 from memporium_services.vault.ports.link_store import LinkStore
 from memporium_services.vault.ports.past_store import PastStore
@@ -323,7 +324,18 @@ class LicenceStates(Protocol):
         ...
 
 
-class Store(VaultStore, CubeStore, PastStore, UnitStore, LicenceStates, BranchStore, LeavingStore, LinkStore, Protocol):
+class Store(
+    VaultStore,
+    CubeStore,
+    PastStore,
+    UnitStore,
+    LicenceStates,
+    BranchStore,
+    LeavingStore,
+    LinkStore,
+    ErrandStore,
+    Protocol,
+):
     """Everything, bound to one connection; `tokens` gives the keyed form of words for selections."""
 
     @property
