@@ -51,6 +51,7 @@ _LEVERS = (
     "speakers",
     "times",
     "form",
+    "assisted",
 )
 _FIRST_HEADER = "the first message must be the header"
 

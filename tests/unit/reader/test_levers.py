@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -83,6 +83,26 @@ def test_of_several_who_are_named_none_is_told_apart_where_that_is_off():
         for first in (True, False)
     ]
     assert single[0] == single[1]
+
+
+def test_among_an_assistants_answers_meaning_counts_more_and_what_stands_around_less():
+    question = analyse("Which breads did Ann bake for Bob?", NOW)
+    chat = [one._replace(role="assistant") if number % 2 else one for number, one in enumerate(_candidates())]
+    plain = {name: value for name, value in asdict(Weights()).items() if name in {"dense", "focus", "context"}}
+    weights = replace(Weights(), **{n: v * (0.5 if n == "context" else 1.5) for n, v in plain.items()})
+    on, off, by_hand = (
+        rank(chat, question, names=_NAMES, levers=levers, weights=given)
+        for levers, given in (
+            (Levers(), Weights()),
+            (Levers(assisted=False), Weights()),
+            (Levers(assisted=False), weights),
+        )
+    )
+    assert on.scores.tolist() == pytest.approx(by_hand.scores.tolist())
+    assert not np.array_equal(on.scores, off.scores)
+    # Where people talk with each other nothing is changed.
+    people = [rank(_candidates(), question, names=_NAMES, levers=Levers(assisted=given)) for given in (True, False)]
+    assert people[0].scores.tolist() == people[1].scores.tolist()
 
 
 def test_each_lever_can_be_switched_off_in_a_request():

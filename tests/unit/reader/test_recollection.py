@@ -203,6 +203,12 @@ def test_a_huge_number_of_candidates_is_ranked_in_bounded_time():
         ("Which restaurant did you recommend?", True),
         ("Can you remind me what you suggested for my trip?", True),
         ("What was your advice on sleep?", True),
+        ("What was your favourite name for my bike?", True),
+        ("How did you name the exercise that I do first?", True),
+        ("In our last conversation about my balcony, what was the plant called?", True),
+        ("In our conversation I told of a book: which was it?", False),
+        ("What would you suggest for my dinner?", False),
+        ("Can you recommend a film that I would like?", False),
         ("Can you tell me when I moved?", False),
         ("Do you remember my sister's name?", False),
         ("When did I buy the car?", False),
@@ -223,6 +229,25 @@ def test_who_is_asked_answers_for_itself():
         1,
     ]
     assert features.speaker_match(said, analyse("Where did I want to eat?", NOW), ()).tolist() == [1, 0]
+
+
+def test_what_an_assistant_said_stands_behind_where_nobody_is_named():
+    said = [
+        Candidate("a", 0, "User: We took the hotel by the sea.", speaker="User", role="user"),
+        Candidate("a", 1, "Assistant: The hotel by the station is cheap.", speaker="Assistant", role="assistant"),
+        Candidate("b", 0, "Hotels of the town, by price."),
+    ]
+    asked = analyse("Which hotel was it?", NOW)
+    assert features.speaker_match(said, asked, ()).tolist() == [0.75, 0.0, 0.75]
+    # Among people alone nobody stands behind.
+    assert features.speaker_match(said[::2], asked, ()).tolist() == [0.0, 0.0]
+
+
+@pytest.mark.parametrize(("answers", "others", "share"), [(0, 3, 0.0), (1, 7, 0.5), (1, 3, 1.0), (3, 1, 1.0)])
+def test_a_quarter_by_an_assistant_makes_a_chat_with_one(answers, others, share):
+    said = [Candidate("a", number, "Yes.", role="assistant") for number in range(answers)]
+    assert features.assisted(said + [Candidate("b", number, "No.") for number in range(others)]) == share
+    assert features.assisted([]) == 0.0
 
 
 def test_a_whole_name_does_not_mean_others_with_the_same_first_name():

@@ -171,6 +171,7 @@ class RecallOptions(_message.Message):
     SPEAKERS_FIELD_NUMBER: _builtins.int
     TIMES_FIELD_NUMBER: _builtins.int
     FORM_FIELD_NUMBER: _builtins.int
+    ASSISTED_FIELD_NUMBER: _builtins.int
     LIKELIHOOD_FIELD_NUMBER: _builtins.int
     SCENES_FIELD_NUMBER: _builtins.int
     PROFILES_FIELD_NUMBER: _builtins.int
@@ -222,6 +223,8 @@ class RecallOptions(_message.Message):
     """
     form: _builtins.bool
     """Who asks loses, who tells of themselves and who says much gains; part of `query_analysis`."""
+    assisted: _builtins.bool
+    """In chats with an assistant, its answers around a statement count less, and meaning more."""
     likelihood: _builtins.bool
     """A language model says of which of the best statements the question is likely to be asked, if one is configured."""
     scenes: _builtins.bool
@@ -253,16 +256,19 @@ class RecallOptions(_message.Message):
         speakers: _builtins.bool | None = ...,
         times: _builtins.bool | None = ...,
         form: _builtins.bool | None = ...,
+        assisted: _builtins.bool | None = ...,
         likelihood: _builtins.bool | None = ...,
         scenes: _builtins.bool | None = ...,
         profiles: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_adaptive_fusion", b"_adaptive_fusion", "_contradiction", b"_contradiction", "_covering", b"_covering", "_decomposition", b"_decomposition", "_diversity", b"_diversity", "_feedback", b"_feedback", "_first_named", b"_first_named", "_focus", b"_focus", "_foresight", b"_foresight", "_form", b"_form", "_lexical", b"_lexical", "_likelihood", b"_likelihood", "_neighbours", b"_neighbours", "_profiles", b"_profiles", "_query_analysis", b"_query_analysis", "_rewriting", b"_rewriting", "_scenes", b"_scenes", "_second_round", b"_second_round", "_semantic", b"_semantic", "_session_evidence", b"_session_evidence", "_session_scores", b"_session_scores", "_speakers", b"_speakers", "_spread", b"_spread", "_times", b"_times", "_windows", b"_windows", "adaptive_fusion", b"adaptive_fusion", "contradiction", b"contradiction", "covering", b"covering", "decomposition", b"decomposition", "diversity", b"diversity", "feedback", b"feedback", "first_named", b"first_named", "focus", b"focus", "foresight", b"foresight", "form", b"form", "lexical", b"lexical", "likelihood", b"likelihood", "neighbours", b"neighbours", "profiles", b"profiles", "query_analysis", b"query_analysis", "rewriting", b"rewriting", "scenes", b"scenes", "second_round", b"second_round", "semantic", b"semantic", "session_evidence", b"session_evidence", "session_scores", b"session_scores", "speakers", b"speakers", "spread", b"spread", "times", b"times", "windows", b"windows"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_adaptive_fusion", b"_adaptive_fusion", "_assisted", b"_assisted", "_contradiction", b"_contradiction", "_covering", b"_covering", "_decomposition", b"_decomposition", "_diversity", b"_diversity", "_feedback", b"_feedback", "_first_named", b"_first_named", "_focus", b"_focus", "_foresight", b"_foresight", "_form", b"_form", "_lexical", b"_lexical", "_likelihood", b"_likelihood", "_neighbours", b"_neighbours", "_profiles", b"_profiles", "_query_analysis", b"_query_analysis", "_rewriting", b"_rewriting", "_scenes", b"_scenes", "_second_round", b"_second_round", "_semantic", b"_semantic", "_session_evidence", b"_session_evidence", "_session_scores", b"_session_scores", "_speakers", b"_speakers", "_spread", b"_spread", "_times", b"_times", "_windows", b"_windows", "adaptive_fusion", b"adaptive_fusion", "assisted", b"assisted", "contradiction", b"contradiction", "covering", b"covering", "decomposition", b"decomposition", "diversity", b"diversity", "feedback", b"feedback", "first_named", b"first_named", "focus", b"focus", "foresight", b"foresight", "form", b"form", "lexical", b"lexical", "likelihood", b"likelihood", "neighbours", b"neighbours", "profiles", b"profiles", "query_analysis", b"query_analysis", "rewriting", b"rewriting", "scenes", b"scenes", "second_round", b"second_round", "semantic", b"semantic", "session_evidence", b"session_evidence", "session_scores", b"session_scores", "speakers", b"speakers", "spread", b"spread", "times", b"times", "windows", b"windows"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_adaptive_fusion", b"_adaptive_fusion", "_contradiction", b"_contradiction", "_covering", b"_covering", "_decomposition", b"_decomposition", "_diversity", b"_diversity", "_feedback", b"_feedback", "_first_named", b"_first_named", "_focus", b"_focus", "_foresight", b"_foresight", "_form", b"_form", "_lexical", b"_lexical", "_likelihood", b"_likelihood", "_neighbours", b"_neighbours", "_profiles", b"_profiles", "_query_analysis", b"_query_analysis", "_rewriting", b"_rewriting", "_scenes", b"_scenes", "_second_round", b"_second_round", "_semantic", b"_semantic", "_session_evidence", b"_session_evidence", "_session_scores", b"_session_scores", "_speakers", b"_speakers", "_spread", b"_spread", "_times", b"_times", "_windows", b"_windows", "adaptive_fusion", b"adaptive_fusion", "contradiction", b"contradiction", "covering", b"covering", "decomposition", b"decomposition", "diversity", b"diversity", "feedback", b"feedback", "first_named", b"first_named", "focus", b"focus", "foresight", b"foresight", "form", b"form", "lexical", b"lexical", "likelihood", b"likelihood", "neighbours", b"neighbours", "profiles", b"profiles", "query_analysis", b"query_analysis", "rewriting", b"rewriting", "scenes", b"scenes", "second_round", b"second_round", "semantic", b"semantic", "session_evidence", b"session_evidence", "session_scores", b"session_scores", "speakers", b"speakers", "spread", b"spread", "times", b"times", "windows", b"windows"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_adaptive_fusion", b"_adaptive_fusion", "_assisted", b"_assisted", "_contradiction", b"_contradiction", "_covering", b"_covering", "_decomposition", b"_decomposition", "_diversity", b"_diversity", "_feedback", b"_feedback", "_first_named", b"_first_named", "_focus", b"_focus", "_foresight", b"_foresight", "_form", b"_form", "_lexical", b"_lexical", "_likelihood", b"_likelihood", "_neighbours", b"_neighbours", "_profiles", b"_profiles", "_query_analysis", b"_query_analysis", "_rewriting", b"_rewriting", "_scenes", b"_scenes", "_second_round", b"_second_round", "_semantic", b"_semantic", "_session_evidence", b"_session_evidence", "_session_scores", b"_session_scores", "_speakers", b"_speakers", "_spread", b"_spread", "_times", b"_times", "_windows", b"_windows", "adaptive_fusion", b"adaptive_fusion", "assisted", b"assisted", "contradiction", b"contradiction", "covering", b"covering", "decomposition", b"decomposition", "diversity", b"diversity", "feedback", b"feedback", "first_named", b"first_named", "focus", b"focus", "foresight", b"foresight", "form", b"form", "lexical", b"lexical", "likelihood", b"likelihood", "neighbours", b"neighbours", "profiles", b"profiles", "query_analysis", b"query_analysis", "rewriting", b"rewriting", "scenes", b"scenes", "second_round", b"second_round", "semantic", b"semantic", "session_evidence", b"session_evidence", "session_scores", b"session_scores", "speakers", b"speakers", "spread", b"spread", "times", b"times", "windows", b"windows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__adaptive_fusion: _TypeAlias = _typing.Literal["adaptive_fusion"]  # noqa: Y015
     _WhichOneofArgType__adaptive_fusion: _TypeAlias = _typing.Literal["_adaptive_fusion", b"_adaptive_fusion"]  # noqa: Y015
+    _WhichOneofReturnType__assisted: _TypeAlias = _typing.Literal["assisted"]  # noqa: Y015
+    _WhichOneofArgType__assisted: _TypeAlias = _typing.Literal["_assisted", b"_assisted"]  # noqa: Y015
     _WhichOneofReturnType__contradiction: _TypeAlias = _typing.Literal["contradiction"]  # noqa: Y015
     _WhichOneofArgType__contradiction: _TypeAlias = _typing.Literal["_contradiction", b"_contradiction"]  # noqa: Y015
     _WhichOneofReturnType__covering: _TypeAlias = _typing.Literal["covering"]  # noqa: Y015
@@ -313,6 +319,8 @@ class RecallOptions(_message.Message):
     _WhichOneofArgType__windows: _TypeAlias = _typing.Literal["_windows", b"_windows"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__adaptive_fusion) -> _WhichOneofReturnType__adaptive_fusion | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__assisted) -> _WhichOneofReturnType__assisted | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__contradiction) -> _WhichOneofReturnType__contradiction | None: ...
     @_typing.overload

@@ -33,6 +33,10 @@ _ASKING_ROLES = frozenset({"user", "human"})
 _ANSWERING_ROLES = frozenset({"assistant", "ai", "bot", "agent", "model"})
 # How much less surely than the only one named the first of several is asked about.
 _FIRST_OF_SEVERAL = 1 / 3
+# How surely what nobody is named in is about what others than an assistant said.
+_NOT_ASSISTANTS = 0.75
+# The share of candidates that are an assistant's from which on its talk is all around.
+_ASSISTED = 1 / 4
 _FIRST_PERSON = re.compile(r"\b(?:I|my|we|our)\b")
 _TIME_WORDS = re.compile(
     r"\b(?:yesterday|today|tonight|tomorrow|last|next|ago|week|weekend|month|year|morning|recently|since|summer|winter|"
@@ -71,7 +75,8 @@ def speaker_match(
 ) -> NDArray[np.float64]:
     """Return 1 where the statement was made by the one that the question is about, or that it is put to.
 
-    Of several who are named the first is asked about, though not as surely: "What did Ann make for Bob?".
+    Of several who are named the first is asked about, though not as surely: "What did Ann make for Bob?". Where nobody
+    is named, what an assistant said stands behind what others said and wrote: it talks about all that it is asked.
 
     Args:
         candidates: The statements.
@@ -89,7 +94,19 @@ def speaker_match(
         return np.array([float(one.role.lower() in _ANSWERING_ROLES) for one in candidates])
     if not wanted and question.asker:
         return np.array([float(one.role.lower() in _ASKING_ROLES) for one in candidates])
+    answered = _answered(candidates)
+    if not wanted and answered.any():
+        return _NOT_ASSISTANTS * (1.0 - answered)
     return np.zeros(len(candidates))
+
+
+def assisted(candidates: Sequence[Candidate]) -> float:
+    """Return how much of chats with an assistant is in it: 0, nothing that one said, to 1, a quarter of all."""
+    return min(1.0, float(_answered(candidates).mean()) / _ASSISTED) if candidates else 0.0
+
+
+def _answered(candidates: Sequence[Candidate]) -> NDArray[np.float64]:
+    return np.array([float(one.role.lower() in _ANSWERING_ROLES) for one in candidates])
 
 
 def _named_first(text: str, names: Collection[str]) -> str:

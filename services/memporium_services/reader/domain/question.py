@@ -69,16 +69,20 @@ _FACT = re.compile(
     r"^\W*(?:who|whom|whose|what|which|where|how|why|did|does|do|is|are|was|were|has|have)\b", re.IGNORECASE
 )
 _ASKER = re.compile(r"\b(?:i|me|my|mine|myself)\b", re.IGNORECASE)
-# "Can you remind me" is but polite.
+# "Can you remind me" is but polite, and "what would you suggest" asks for something new.
 _POLITE = re.compile(
-    r"\b(?:can|could|would|will) you (?:please )?(?:remind|tell|help|list|give|show)\b|\bif you\b|"
-    r"\bdo you (?:remember|know|recall|think)\b",
+    r"\b(?:can|could|would|will) you (?:please |kindly )?\w+\b|\bif you\b|"
+    r"\bdo you (?:remember|know|recall|think|believe|have|recommend|suggest|advise)\b|\b(?:have|had) you an?\b",
     re.IGNORECASE,
 )
 _YOU = re.compile(r"\byou(?:rs?)?\b", re.IGNORECASE)
 _TOLD_BY_YOU = re.compile(
     r"\byou (?:\w+ly )?(?:recommend|suggest|told|tell|said|say|mention|gave|give|wrote|write|list|describ|explain|"
-    r"provid|shar|advis|propos)",
+    r"provid|shar|advis|propos)|\bdid you\b|"
+    r"\byour (?:\w+ ){0,2}(?:advice|answers?|choices?|examples?|explanations?|favou?rites?|ideas?|lists?|messages?|"
+    r"plans?|proposals?|recipes?|recommendations?|suggestions?|tips?)\b|"
+    # What was said between the two, unless it is what the asker told.
+    r"\bour (?:\w+ ){0,2}(?:chats?|conversations?|discussions?)\b(?!.*\bi (?:told|said|mentioned)\b)",
     re.IGNORECASE,
 )
 _SPLIT = re.compile(

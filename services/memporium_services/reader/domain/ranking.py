@@ -61,6 +61,7 @@ class Levers:
     speakers: bool = True
     times: bool = True
     form: bool = True
+    assisted: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +153,8 @@ def weigh(signals: Signals, question: Question, *, levers: Levers, weights: Weig
     """
     legs = signals.legs
     weights = _without(weights, levers)
+    if levers.assisted:
+        weights = _among_answers(weights, signals.assisted)
     leg_weights = _leg_weights(signals.clarity, weights, adaptive=levers.adaptive_fusion)
     zeros = np.zeros(len(signals.words))
     base = sum((leg_weights[name] * scores for name, scores in legs.items()), zeros)
@@ -172,6 +175,20 @@ def weigh(signals: Signals, question: Question, *, levers: Levers, weights: Weig
     order = np.argsort(-placed, kind="stable")
     return Ranked(
         order=order, scores=placed, parts=parts, weights=leg_weights, words=signals.words, spread=signals.spread
+    )
+
+
+def _among_answers(weights: Weights, assisted: float) -> Weights:
+    """Return the weights for chats with an assistant.
+
+    Around what somebody told stand an assistant's long answers, which hold the words of many questions: there that
+    counts for half, and meaning for half as much again.
+    """
+    if not assisted:
+        return weights
+    more = 1 + assisted / 2
+    return replace(
+        weights, context=weights.context * (1 - assisted / 2), dense=weights.dense * more, focus=weights.focus * more
     )
 
 

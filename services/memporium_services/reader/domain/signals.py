@@ -43,6 +43,7 @@ class Signals:
         sources: Its session, or its cube where it has none.
         cubes: Its episode.
         covering: How much of the question its session and its episode hold.
+        assisted: How much chats with an assistant are in it.
     """
 
     legs: Mapping[str, NDArray[np.float64]]
@@ -61,6 +62,7 @@ class Signals:
     sources: Sequence[Hashable]
     cubes: Sequence[Hashable]
     covering: NDArray[np.float64]
+    assisted: float = 0.0
 
 
 def read(
@@ -97,6 +99,7 @@ def read(
         sources=sources,
         cubes=cubes,
         covering=_covering(question, names, words, sources, cubes),
+        assisted=features.assisted(candidates),
     )
 
 
