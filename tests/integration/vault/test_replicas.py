@@ -120,3 +120,24 @@ async def test_a_request_that_reaches_both_is_done_once(two: tuple[VaultPlace, V
         assert len(names) == 1, made
     assert (await one.stub.GetVault(api.GetVaultRequest(name=vault))).vault.usage.cubes == 5
     assert await _texts(other, vault, "once") == {f"once {number}" for number in range(5)}
+
+
+async def test_the_same_facts_written_to_both_at_once_are_kept_once_each(two: tuple[VaultPlace, VaultPlace]) -> None:
+    vault = await two[0].vault()
+    facts = [f"the harbour number {number} is closed in winter" for number in range(4)]
+
+    async def write(writer: int) -> set[str]:
+        made = set()
+        for fact in facts[writer % 4 :] + facts[: writer % 4]:
+            done = await _outcome(two[writer % 2].create(vault, cell(fact)))
+            while isinstance(done, Reason):
+                assert done in LOST
+                done = await _outcome(two[writer % 2].create(vault, cell(fact)))
+            made.add(done.cube.name)
+        return made
+
+    first, *others = await asyncio.gather(*map(write, range(8)))
+    assert len(first) == 4
+    assert all(some == first for some in others)
+    for place in two:
+        assert await _texts(place, vault, "harbour") == set(facts)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from memporium.vault.v1 import vault_service_pb2 as api
+from memporium.vault.v1.cubes_pb2 import NewCube
 from memporium_platform.errors import Reason
 from support.vaults import VaultPlace, cell, reason, search, vault_place
 
@@ -43,6 +44,28 @@ async def test_each_caller_gets_its_own_cube(both: VaultPlace) -> None:
     assert await asyncio.gather(*(_read(both, name) for name in names)) == [
         f"fact number {number}" for number in range(40)
     ]
+
+
+@pytest.mark.parametrize("policy", ["NEAR_DUPLICATE_POLICY_LINK", "NEAR_DUPLICATE_POLICY_MERGE"])
+async def test_the_same_facts_from_eight_writers_are_kept_once_each(both: VaultPlace, policy: str) -> None:
+    vault = await both.vault("v", near_duplicates=policy)
+    facts = [f"the harbour number {number} is closed in winter" for number in range(6)]
+
+    async def write(writer: int) -> list[str]:
+        """Write all facts, each writer in another order; half of them in one call."""
+        order = facts[writer % 6 :] + facts[: writer % 6]
+        if writer % 2:
+            news = [NewCube(cube=cell(fact)) for fact in order]
+            made = await both.stub.BatchCreateCubes(api.BatchCreateCubesRequest(parent=vault, cubes=news))
+            return [one.cube.name for one in made.cubes]
+        return [(await both.create(vault, cell(fact))).cube.name for fact in order]
+
+    written = await asyncio.gather(*map(write, range(8)))
+    names = set(written[0])
+    assert len(names) == 6
+    assert all(set(some) == names for some in written)
+    found = await search(both.stub, vault, "harbour", limit=100)
+    assert sorted(hit.unit.text for hit in found.hits) == facts
 
 
 async def test_what_was_acknowledged_is_read_at_once(both: VaultPlace) -> None:
