@@ -7,14 +7,16 @@ from typing import Any
 import yaml
 from google.protobuf.json_format import ParseDict
 
+from memporium.cube.v1 import cube_pb2
+from memporium.inference.v1 import convert_pb2, generate_pb2
 from memporium.reader.v1 import memory_call_pb2, recall_pb2, remember_pb2, scenes_pb2
-from memporium.scheduler.v1 import pipeline_calls_pb2, pipeline_pb2
+from memporium.scheduler.v1 import job_pb2, pipeline_calls_pb2, pipeline_pb2, scheduler_service_pb2
 from memporium.vault.v1 import changes_pb2, search_pb2
 from memporium.vault.v1 import vault_service_pb2 as api
 from memporium.vault.v1.cubes_pb2 import NewCube
 from support.vaults import search
 
-NOTES, BRANCH, DIARY = (f"orgs/acme/vaults/{vault}" for vault in ("notes", "what-if", "diary"))
+NOTES, BRANCH, DIARY, SHELF = (f"orgs/acme/vaults/{vault}" for vault in ("notes", "what-if", "diary", "shelf"))
 _STEPS = """
 description: sums up
 inputs: [{name: question, type: VALUE_TYPE_TEXT}, {name: turns, type: VALUE_TYPE_TURNS}]
@@ -32,6 +34,7 @@ async def live_on(life: Any) -> None:
     await _gather(life)
     await _run(life)
     await _keep_diary(life)
+    await _keep_elsewhere(life)
     branch = api.CreateVaultRequest(parent="orgs/acme", vault_id="what-if", branch_of=NOTES)
     await life.vault.CreateVault(branch)
     await search(life.vault, BRANCH, f"who met {life.word('branch query')}")
@@ -104,3 +107,33 @@ async def _keep_diary(life: Any) -> None:
     changed.name = made.cube.name
     await life.vault.UpdateCube(api.UpdateCubeRequest(cube=changed, update_mask={"paths": ["payload"]}))
     await search(life.vault, DIARY, "by the sea", read_revision=2)
+
+
+async def _keep_elsewhere(life: Any) -> None:
+    """Keep in another vault what is copied and made of the notes: deliveries, text, a cache, an adapter, and a branch."""
+    await life.vault.CreateVault(api.CreateVaultRequest(parent="orgs/acme", vault_id="shelf"))
+    listed = await life.vault.ListCubes(api.ListCubesRequest(parent=NOTES, filter={"forms": [1], "states": [1, 2, 3]}))
+    cubes = [cube.name for cube in listed.cubes if cube.descriptive.title][:2]
+    deliver = job_pb2.JobSpec(deliver_cubes=job_pb2.DeliverCubes(vault=NOTES, cubes=cubes, target=SHELF))
+    request = scheduler_service_pb2.CreateJobRequest(parent="orgs/acme", spec=deliver, request_id="deliver")
+    job = (await life.jobs.CreateJob(request)).job
+    watch = scheduler_service_pb2.WatchJobRequest(name=job.name)
+    last = [response.job async for response in life.jobs.WatchJob(watch, timeout=300)][-1]
+    assert last.result["delivered"] == "2", last
+    build = convert_pb2.BuildActivationRequest(parent=SHELF, cubes=cubes, model="tiny-random", request_id="shelf-build")
+    cache = [event async for event in life.inference.BuildActivation(build)][-1].result.cube
+    train = convert_pb2.TrainParameterRequest(parent=SHELF, cubes=cubes, model="tiny-random", request_id="shelf-train")
+    train.options.epochs = 1
+    adapter = [event async for event in life.inference.TrainParameter(train)][-1].result.cube
+    for made in (cache, adapter):
+        message = generate_pb2.Message(role=generate_pb2.ROLE_USER, content=life.word("prompt elsewhere"))
+        generate = generate_pb2.GenerateRequest(model="tiny-random", messages=[message], max_tokens=2)
+        generate.mounts.append(generate_pb2.MemoryMount(cube=made.name))
+        async for _ in life.inference.Generate(generate):
+            pass
+    text = life.cube("shelf")
+    text.descriptive.origin = cube_pb2.ORIGIN_INFERENCE_EXTRACTION
+    text.behavioural.lineage.parents.extend(cubes)
+    await life.vault.CreateCube(api.CreateCubeRequest(parent=SHELF, cube=text))
+    await search(life.vault, SHELF, f"who met {life.word('query elsewhere')}")
+    await life.vault.CreateVault(api.CreateVaultRequest(parent="orgs/acme", vault_id="shelf-if", branch_of=SHELF))

@@ -131,3 +131,30 @@ async def test_what_a_load_finds_there_is_related_and_forgotten_under_its_own_na
     assert (mine, held["water is wet"].name) in [(one.source, one.target) for one in related if one.kind == 7]
     gone = await vaults.ForgetCubes(vault_pb.ForgetCubesRequest(parent=copy, names=[mine]))
     assert (gone.receipt.cubes, gone.receipt.derived) == (2, 1)
+
+
+async def test_what_was_loaded_into_another_vault_goes_with_what_was_dumped(stubs):
+    vaults, transfer = stubs
+    await fill(vaults)
+    _, bundle = await collect(transfer.DumpVault(pb.DumpVaultRequest(vault=VAULT, request_id=str(uuid.uuid4()))))
+    for vault_id, of in (("copy", bundle), ("copy-of-copy", None)):
+        if of is None:
+            request = pb.DumpVaultRequest(vault="orgs/acme/vaults/copy", request_id=str(uuid.uuid4()))
+            _, of = await collect(transfer.DumpVault(request))  # noqa: PLW2901 - of what was loaded just before
+        load = pb.LoadBundleRequest(parent="orgs/acme", bundle=of.name, vault_id=vault_id, request_id=vault_id)
+        await collect(transfer.LoadBundle(load))
+    gone = await vaults.ForgetCubes(vault_pb.ForgetCubesRequest(parent=VAULT, names=[f"{VAULT}/cubes/c0"]))
+    # The cache was made of it, and goes in each.
+    assert [(one.vault, one.cubes) for one in gone.receipt.elsewhere] == [
+        ("orgs/acme/vaults/copy", 2),
+        ("orgs/acme/vaults/copy-of-copy", 2),
+    ]
+    for vault_id in ("notes", "copy", "copy-of-copy"):
+        request = vault_pb.ListCubesRequest(parent=f"orgs/acme/vaults/{vault_id}", filter={"states": [1, 2, 3, 4]})
+        left = (await vaults.ListCubes(request)).cubes
+        assert {cube.name.rpartition("/")[2] for cube in left} == {"c1", "c2"}
+    # It leads from the original to its copies, not back.
+    copy = "orgs/acme/vaults/copy"
+    gone = await vaults.ForgetCubes(vault_pb.ForgetCubesRequest(parent=copy, names=[f"{copy}/cubes/c2"]))
+    assert [one.vault for one in gone.receipt.elsewhere] == ["orgs/acme/vaults/copy-of-copy"]
+    assert (await vaults.GetCube(vault_pb.GetCubeRequest(name=f"{VAULT}/cubes/c2"))).cube.name

@@ -40,7 +40,7 @@ from memporium_platform.storage.index import opened
 from memporium_platform.storage.index.embedded import EmbeddedIndexStore
 from support.canaries import Canaries, files_under
 from support.integration_transfer import collect
-from support.later_life import BRANCH, erase_diary, live_on
+from support.later_life import BRANCH, SHELF, erase_diary, live_on
 from support.market import Market
 from support.patience import eventually
 from support.platform import Platform, running_platform
@@ -230,6 +230,10 @@ class Life:
         done = await self.vault.ForgetCubes(api.ForgetCubesRequest(parent=NOTES, names=names))
         assert done.receipt.exported
         assert not await self._all()
+        # What was copied and made of them in another vault goes along, though nobody says so, and from its branch.
+        assert {one.vault for one in done.other_receipts} >= {SHELF, f"{SHELF}-if"}
+        for elsewhere in (SHELF, f"{SHELF}-if"):
+            assert not (await self.vault.ListCubes(api.ListCubesRequest(parent=elsewhere, page_size=1000))).cubes
         # What was forgotten goes from branches; what was only made there is theirs.
         left = await self.vault.ListCubes(api.ListCubesRequest(parent=BRANCH, page_size=1000))
         assert not left.cubes
@@ -324,7 +328,7 @@ async def _stored(platform: Platform, data: Path) -> dict[bytes, str]:
     uids = await database.read(
         lambda conn: conn.execute(sqlalchemy.text("SELECT uid FROM vaults ORDER BY vault_id")).scalars().all()
     )
-    assert len(uids) == 3
+    assert len(uids) == 5
     found: dict[bytes, str] = {}
     for uid in uids:
         found |= await _stored_of(database, uid, data)

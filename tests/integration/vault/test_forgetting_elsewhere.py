@@ -16,7 +16,10 @@ from memporium.vault.v1 import changes_pb2, cubes_pb2
 from memporium.vault.v1 import vault_service_pb2 as api
 from memporium.vault.v1.cubes_pb2 import CubeFilter, Subject
 from memporium.vault.v1.vault_service_pb2_grpc import VaultServiceStub
+from memporium_platform.call import acting_as
 from memporium_platform.errors import Reason, denied
+from memporium_services.vault.app import transfer_streams
+from support.licensed import owner_of
 from support.vaults import VaultPlace, cell, reason, search, vault_place
 
 if TYPE_CHECKING:
@@ -303,3 +306,31 @@ async def test_vaults_from_before_lineage_between_them_was_kept_are_looked_throu
     assert (await held(place, a), await held(place, b), await held(place, c)) == (["other"], ["own"], [])
     left = await database.read(lambda conn: conn.execute(sqlalchemy.text("SELECT count(*) FROM unlinked")).scalar())
     assert left == 0
+
+
+async def test_what_is_being_imported_and_was_made_of_it_does_not_come_to_be(
+    place: VaultPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b = await place.vault("a"), await place.vault("b")
+    root = await keep(place, a, "root", cell("the sea is blue"))
+    copy, other = cell("the sea is blue"), cell("the road is grey")
+    stage = transfer_streams.TransferStreams._stage
+
+    async def then_forget(self: Any, *of: Any) -> Any:
+        staged = await stage(self, *of)
+        # It is in the tables by now, hidden.
+        done = await forget(place, a, names=[root])
+        assert not done.receipt.elsewhere
+        return staged
+
+    monkeypatch.setattr(transfer_streams.TransferStreams, "_stage", then_forget)
+
+    async def messages() -> AsyncIterator[api.ImportCubesRequest]:
+        yield api.ImportCubesRequest(header=api.ImportCubesHeader(parent=b))
+        portable = [cubes_pb2.PortableCube(cube=copy, copied_from=root), cubes_pb2.PortableCube(cube=other)]
+        yield api.ImportCubesRequest(batch=api.ImportCubesBatch(cubes=portable))
+        yield api.ImportCubesRequest(end=api.ImportCubesEnd(cubes=2))
+
+    with acting_as(owner_of(place)):
+        assert await reason(place.internal("transfer").ImportCubes(messages())) is Reason.CONFLICT
+    assert (await held(place, a), await held(place, b)) == ([], [])

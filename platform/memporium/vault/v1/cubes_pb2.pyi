@@ -985,6 +985,11 @@ class PortableCube(_message.Message):
     CUBE_FIELD_NUMBER: _builtins.int
     UNITS_FIELD_NUMBER: _builtins.int
     UNIT_VECTORS_FIELD_NUMBER: _builtins.int
+    COPIED_FROM_FIELD_NUMBER: _builtins.int
+    copied_from: _builtins.str
+    """In an import: the cube of another vault of the same organisation that this is a copy of; it goes when that is
+    forgotten. Empty: none, as in all that comes from others.
+    """
     @_builtins.property
     def cube(self) -> _cube_pb2.Cube:
         """The cube with its payload."""
@@ -1003,10 +1008,11 @@ class PortableCube(_message.Message):
         cube: _cube_pb2.Cube | None = ...,
         units: _abc.Iterable[Global___Unit] | None = ...,
         unit_vectors: _abc.Iterable[Global___Vector] | None = ...,
+        copied_from: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cube", b"cube"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cube", b"cube", "unit_vectors", b"unit_vectors", "units", b"units"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["copied_from", b"copied_from", "cube", b"cube", "unit_vectors", b"unit_vectors", "units", b"units"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -101,6 +101,9 @@ class Intake:
         began = time.perf_counter()
         if self._job.terms is not None:
             self.removed_characters += records.strip_hidden(portable)
+        # What is loaded from a dump goes with its original; what others say of themselves counts for nothing.
+        own = self._job.terms is None and old not in {"", self._job.vault}
+        portable.copied_from = portable.cube.name if own else ""
         records.moved(portable.cube, old=old or portable.cube.name.rsplit("/cubes/", 1)[0], new=self._job.vault)
         self.scan_s += time.perf_counter() - began
 

@@ -122,7 +122,16 @@ def _wanted(vault: VaultRow, header: ImportCubesHeader, one: Arrived, cube_id: s
     if header.embedding_model == vault.embedding_model and len(one.portable.unit_vectors) == len(units):
         field = f"{one.field}.unit_vectors"
         vectors = matrix(one.portable.unit_vectors, count=len(units), dimensions=vault.dimensions, field=field)
-    wanted = Wanted(cube_id, cube, vectors, one.field, units=units, stored=one.stored, simhash=cube.behavioural.simhash)
+    wanted = Wanted(
+        cube_id,
+        cube,
+        vectors,
+        one.field,
+        units=units,
+        stored=one.stored,
+        simhash=cube.behavioural.simhash,
+        copied_from=one.portable.copied_from,
+    )
     return _restored(wanted, cube) if header.restore else wanted
 
 

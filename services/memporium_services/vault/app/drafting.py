@@ -45,6 +45,7 @@ class Draft:
     units: tuple[UnitWork, ...]
     blob_keys: tuple[str, ...]
     same: str = ""
+    copied_from: str = ""
 
     @property
     def dimensions(self) -> int:
@@ -81,6 +82,7 @@ class Wanted:
         units: Its units, where they are known.
         stored: Its payload's bytes, where they are known; the cube has the digest of them then.
         simhash: Told from the same text elsewhere; 0: to be told here.
+        copied_from: The name of a cube of another vault that it is a copy of.
     """
 
     cube_id: str
@@ -94,6 +96,7 @@ class Wanted:
     units: list[UnitDraft] | None = None
     stored: bytes = b""
     simhash: int = 0
+    copied_from: str = ""
 
 
 async def vectors_for(
@@ -241,4 +244,5 @@ def _draft(
         units=units,
         blob_keys=keys,
         same=same,
+        copied_from=one.copied_from,
     )

@@ -9,7 +9,7 @@ from memporium_platform.errors import PlatformError, Reason
 from memporium_services.vault.app import codec
 from memporium_services.vault.app.follower import Waiting
 from memporium_services.vault.app.kept_names import KeptNames
-from memporium_services.vault.app.made import note_links
+from memporium_services.vault.app.made import links_to, note_links
 from memporium_services.vault.app.writing import (
     CREATED,
     FORGOTTEN,
@@ -159,6 +159,8 @@ def insert_staged(store: Store, vault: VaultRow, drafts: Sequence[Draft], work: 
     )
     note_licences(store, vault, [draft.cube for draft in drafts])
     note_links(store, vault, [(draft.row.cube_id, draft.cube) for draft in drafts])
+    copies = [(draft.row.cube_id, draft.copied_from) for draft in drafts if draft.copied_from]
+    store.link(vault.org, [link for cube_id, name in copies for link in links_to(vault, cube_id, [name])])
     for draft in drafts:
         store.refer(vault.uid, draft.row.cube_id, draft.blob_keys)
     works = [unit for draft in drafts for unit in draft.units]

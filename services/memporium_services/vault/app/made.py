@@ -45,11 +45,18 @@ def links_of(vault: VaultRow, cube_id: str, cube: Cube) -> list[LinkRow]:
     """Return what a cube was made from, or copied of, that lies in other vaults of the organisation."""
     lineage, told = cube.behavioural.lineage, cube.descriptive
     made = told.origin in MADE or told.semantic_type in SUMMARIES or lineage.derivation in _COPIES
+    if not (made or form_of(cube.payload) in TENSORS):
+        return []
+    return links_to(vault, cube_id, parents_of(cube))
+
+
+def links_to(vault: VaultRow, cube_id: str, parents: Iterable[str]) -> list[LinkRow]:
+    """Return the links of a cube to those of its parents that lie in other vaults of the organisation."""
     # What a pack names is its publisher's.
-    if vault.agreement or not (made or form_of(cube.payload) in TENSORS):
+    if vault.agreement:
         return []
     found = []
-    for name in parents_of(cube):
+    for name in parents:
         ids = names.CUBE.match(name)
         if ids is not None and ids["org"] == vault.org and ids["vault"] != vault.vault_id:
             found.append(LinkRow(vault.uid, cube_id, ids["vault"], ids["cube"]))
