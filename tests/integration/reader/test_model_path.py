@@ -100,7 +100,9 @@ async def test_a_model_that_answers_well_adds_prose_and_facts(reading):
         assert cell.facts[3].source.locator == "t2"
         assert cell.facts[3].source.speaker == "Ben"
         answer = await reader.recall(parent, "Which greyhound has Clara adopted?")
-        assert {item.source.locator for item in answer.items[:2]} == {"t2"}
+        # Found by the fact, too, and told in the turn's own words.
+        assert [item.source.locator for item in answer.items] == ["t2", "t1"]
+        assert answer.items[0].text.startswith("Ben: My sister Clara adopted")
         body = reader.server.asked[0]
         assert body["messages"][1]["content"].startswith(
             "[1] Ada (8 May 2023): I went to the pottery workshop yesterday [7 May 2023]"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from memporium_services.reader.app.marking import marks_of
 from memporium_services.reader.domain.budget import Context, Entry, compose, distinct
 from memporium_services.reader.domain.dates import day_in_words
+from memporium_services.reader.domain.keys import spoken_for
 from memporium_services.reader.domain.ranking import Levers, Ranked, rank
 from memporium_services.reader.domain.sufficiency import ENOUGH, rewritten
 from memporium_services.reader.domain.terms import terms
@@ -53,7 +54,8 @@ def joined(candidates: Sequence[Candidate], found: Found) -> tuple[Candidate, ..
 
 
 def weigh(candidates: Sequence[Candidate], question: Question, names: tuple[str, ...], levers: Levers) -> Weighed:
-    """Return the candidates weighed."""
+    """Return the candidates weighed; what a model made of a turn speaks for the turn."""
+    candidates = spoken_for(candidates)
     return Weighed(tuple(candidates), rank(candidates, question, names=names, levers=levers), names)
 
 
