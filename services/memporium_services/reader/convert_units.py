@@ -69,8 +69,8 @@ def _candidates(ranking: search_pb2.UnitRanking, known: Sequence[_Cube]) -> Iter
             continue
         unit = hit.unit
         span, claims = unit.source, unit.claims
-        # By place, which takes half the time: in the order of `Candidate`.
-        yield Candidate(
+        # As a row, in the order of `Candidate`: by name takes three times as long.
+        row = (
             cube.name,
             hit.ordinal,
             unit.text,
@@ -87,13 +87,17 @@ def _candidates(ranking: search_pb2.UnitRanking, known: Sequence[_Cube]) -> Iter
             cube.agreement,
             cube.attribution,
             legs,
-            score=score,
-            claims=cubes.claims_in(claims) if claims else (),
-            trust=unit.trust if unit.HasField("trust") else None,
-            origin=cube.origin,
-            made=cube.made,
-            prospects=cube.prospects,
+            None,
+            score,
+            0.0,
+            1,
+            cubes.claims_in(claims) if claims else (),
+            unit.trust if unit.HasField("trust") else None,
+            cube.origin,
+            cube.made,
+            cube.prospects,
         )
+        yield Candidate._make(row)
 
 
 def _legs(ranking: search_pb2.UnitRanking) -> Iterator[dict[str, float]]:

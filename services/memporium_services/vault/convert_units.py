@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from memporium.vault.v1 import search_pb2
+from memporium.vault.v1.search_pb2 import UnitHit as _Hit
 from memporium_platform.errors import invalid
 from memporium_services.vault import convert
 from memporium_services.vault.app.search_results import DEFAULT_LIMIT, MAX_LIMIT, UnitQuery, UnitsAsked
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
     from memporium_services.vault.app.unit_search import UnitHit, UnitsFound
 
 _MESSAGE_BYTES = 1 << 20
+# How a hit is written on the wire: the numbers of its fields, each with what follows.
+_HIT = bytes([search_pb2.UnitRanking.HITS_FIELD_NUMBER << 3 | 2])
+_CUBE, _ORDINAL = (bytes([number << 3]) for number in (_Hit.CUBE_FIELD_NUMBER, _Hit.ORDINAL_FIELD_NUMBER))
+_UNIT = bytes([_Hit.UNIT_FIELD_NUMBER << 3 | 2])
+_SMALL = [bytes([number]) for number in range(128)]
 # What a hit takes beside its unit: numbers and scores.
 _HIT_BYTES = 64
 
@@ -63,27 +69,24 @@ def messages(found: UnitsFound) -> Iterator[search_pb2.SearchUnitsResponse]:
     places: dict[tuple[int, str], int] = {}
     size = 0
     for number, hits in enumerate(found.rankings):
-        written = 0
+        written: list[bytes] = []
+        begun = 0
         ranking = message.rankings.add(query=number)
         for place, hit in enumerate(hits):
             if size > _MESSAGE_BYTES:
-                _add_scores(ranking, hits[written:place])
+                _add_hits(ranking, written, hits[begun:place])
                 yield message
-                message, size, written = search_pb2.SearchUnitsResponse(), 0, place
+                message, size, begun, written = search_pb2.SearchUnitsResponse(), 0, place, []
                 ranking = message.rankings.add(query=number)
-            key, unit = hit.place, hit.unit
+            key = hit.place
             cube = places.get(key)
             if cube is None:
                 cube = places[key] = len(places)
                 size += _add_cube(message, hit, found)
-            # Field by field: in half the time that arguments by name take.
-            added = ranking.hits.add()
-            added.cube, added.ordinal = cube, hit.found.ordinal
-            size += _HIT_BYTES
-            if unit is not None:
-                added.unit.CopyFrom(unit)
-                size += unit.ByteSize()
-        _add_scores(ranking, hits[written:])
+            one = _hit(cube, hit.found.ordinal, hit.unit)
+            written.append(one)
+            size += _HIT_BYTES + len(one)
+        _add_hits(ranking, written, hits[begun:])
     summary = message.summary
     summary.revision, summary.candidates = found.revision, found.candidates
     summary.embed_us, summary.index_us, summary.total_us = found.embed_us, found.index_us, found.total_us
@@ -107,6 +110,26 @@ def _add_cube(message: search_pb2.SearchUnitsResponse, hit: UnitHit, found: Unit
     return added.ByteSize()
 
 
+def _hit(cube: int, ordinal: int, unit: bytes | None) -> bytes:
+    """Return a ranking's next hit on the wire. Units come as bytes: to read each and write it anew takes far longer."""
+    said = b"" if unit is None else _UNIT + _varint(len(unit)) + unit
+    fields = _CUBE + _varint(cube) + _ORDINAL + _varint(ordinal) + said
+    return _HIT + _varint(len(fields)) + fields
+
+
+def _varint(number: int) -> bytes:
+    """Return a number of at least 0 on the wire: seven bits a byte, the lowest first."""
+    if number < len(_SMALL):
+        return _SMALL[number]
+    return bytes([number & 0x7F | 0x80]) + _varint(number >> 7)
+
+
+def _add_hits(ranking: search_pb2.UnitRanking, written: Sequence[bytes], hits: Sequence[UnitHit]) -> None:
+    """Add hits as they were written, with their scores."""
+    ranking.MergeFromString(b"".join(written))
+    _add_scores(ranking, hits)
+
+
 def _add_scores(ranking: search_pb2.UnitRanking, hits: Sequence[UnitHit]) -> None:
     """Add the scores of hits as columns; hits of one vault at once."""
     ranking.scores.extend([hit.ranked.score for hit in hits])
@@ -123,6 +146,5 @@ def _add_scores(ranking: search_pb2.UnitRanking, hits: Sequence[UnitHit]) -> Non
                 of_hits = candidates.scores[leg][rows]
                 # Not a number: the unit has no vector.
                 scores[places] = np.where(np.isnan(of_hits), 0.0, of_hits)
-                of_leg = candidates.ranks[leg]
-                ranks[places] = [of_leg.get(unit_id, 0) for unit_id in candidates.unit_ids[rows].tolist()]
+                ranks[places] = candidates.ranks[leg][rows]
         ranking.legs.add(leg=leg, scores=scores.tolist(), ranks=ranks.tolist())

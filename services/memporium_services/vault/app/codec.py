@@ -145,17 +145,17 @@ def open_message(row: UnitRow, cipher: VaultCipher) -> Unit:
     Raises:
         PlatformError: INTEGRITY_FAILURE.
     """
-    return message_in(row.body_sealed, cipher, row.cube_id, row.ordinal)
+    return Unit.FromString(unit_in(row.body_sealed, cipher, row.cube_id, row.ordinal))
 
 
-def message_in(sealed: bytes, cipher: VaultCipher, cube_id: str, ordinal: int) -> Unit:
-    """Return what a unit says of which the cube and the place in it are known.
+def unit_in(sealed: bytes, cipher: VaultCipher, cube_id: str, ordinal: int) -> bytes:
+    """Return the message of a unit, as bytes, of which the cube and the place in it are known.
 
     Raises:
         PlatformError: INTEGRITY_FAILURE.
     """
     body = cipher.open(sealed, "unit", cube_id, ordinal)
-    return Unit.FromString(body[_LENGTHS.size : _LENGTHS.size + _LENGTHS.unpack_from(body)[0]])
+    return body[_LENGTHS.size : _LENGTHS.size + int(_LENGTHS.unpack_from(body)[0])]
 
 
 def vector_in(row: UnitRow, cipher: VaultCipher) -> NDArray[np.float32] | None:

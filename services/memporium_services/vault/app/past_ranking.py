@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from memporium_platform.storage.index.vault_index import Hits, TermStatistics, VaultIndex
     from memporium_services.vault.app.past_cubes import PastCube, PastUnit
 
-    Scored = tuple[NDArray[np.int64], dict[str, NDArray[np.float64]], dict[str, dict[int, int]]]
+    Scored = tuple[NDArray[np.int64], dict[str, NDArray[np.float64]], dict[str, NDArray[np.int64]]]
 
 
 class TermLists(NamedTuple):

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from memporium.cube.v1.cube_pb2 import Cube
-    from memporium.vault.v1.cubes_pb2 import Unit
     from memporium_services.vault.app.as_of import Moment
     from memporium_services.vault.app.follower import IndexFollower
     from memporium_services.vault.app.past_cubes import Key, PastCube
@@ -261,7 +260,7 @@ def _opened(
     present: OpenedUnits, source: Source, past: PastUnits, wanted: Collection[int], content: Collection[int]
 ) -> OpenedUnits:
     """Return what was opened of now, with the units of then."""
-    found, units, cubes = dict(present.found), dict[int, "Unit"](present.units), dict[str, "Cube"](present.cubes)
+    found, units, cubes = dict(present.found), dict(present.units), dict[str, "Cube"](present.cubes)
     for unit_id in wanted:
         if unit_id > 0:
             continue
@@ -280,7 +279,8 @@ def _opened(
             row.frozen,
         )
         if unit_id in content:
-            units[unit_id] = codec.open_message(unit.work.row, source.cipher)
+            work = unit.work.row
+            units[unit_id] = codec.unit_in(work.body_sealed, source.cipher, work.cube_id, work.ordinal)
         if row.cube_id not in cubes:
             cubes[row.cube_id] = codec.cube_of(source.vault, row, source.cipher)
     return OpenedUnits(found, units, cubes, any(cube.governance.licences for cube in cubes.values()))

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
+from itertools import repeat
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -56,7 +57,7 @@ class Candidates:
         mount: Name of the mount; "" for the vault itself.
         unit_ids: (n,) int64.
         scores: (n,) float64 by leg; NaN or 0 where the leg has none.
-        ranks: Rank from 1 by unit, by leg, among the leg's own candidates.
+        ranks: (n,) rank from 1 by leg among the leg's own candidates; 0: it is none of them.
         index_us: Time in the index, microseconds.
     """
 
@@ -64,7 +65,7 @@ class Candidates:
     mount: str
     unit_ids: NDArray[np.int64]
     scores: Mapping[str, NDArray[np.float64]]
-    ranks: Mapping[str, Mapping[int, int]]
+    ranks: Mapping[str, NDArray[np.int64]]
     index_us: int = 0
 
 
@@ -163,7 +164,7 @@ def search_legs(
     vector: NDArray[np.float32] | None,
     count: int,
     allowed: NDArray[np.int64] | None,
-) -> tuple[NDArray[np.int64], dict[str, NDArray[np.float64]], dict[str, dict[int, int]]]:
+) -> tuple[NDArray[np.int64], dict[str, NDArray[np.float64]], dict[str, NDArray[np.int64]]]:
     """Ask each leg for its best, and give every candidate a score in every leg.
 
     Returns:
@@ -184,7 +185,7 @@ def search_legs(
 
 def aligned(
     hits: Mapping[str, Hits],
-) -> tuple[NDArray[np.int64], dict[str, NDArray[np.float64]], dict[str, dict[int, int]]]:
+) -> tuple[NDArray[np.int64], dict[str, NDArray[np.float64]], dict[str, NDArray[np.int64]]]:
     """Lay what each leg found side by side, with a score of nothing where it did not find a candidate.
 
     Returns:
@@ -194,12 +195,13 @@ def aligned(
         return np.zeros(0, np.int64), {}, {}
     ids = sorted_distinct(np.concatenate([found.ids for found in hits.values()]))
     scores: dict[str, NDArray[np.float64]] = {}
-    ranks: dict[str, dict[int, int]] = {}
+    ranks: dict[str, NDArray[np.int64]] = {}
     for leg, found in hits.items():
-        values = np.zeros(len(ids))
-        values[np.searchsorted(ids, found.ids)] = found.scores
-        ranks[leg] = {unit_id: rank for rank, unit_id in enumerate(found.ids.tolist(), 1)}
-        scores[leg] = values
+        places = np.searchsorted(ids, found.ids)
+        values = scores[leg] = np.zeros(len(ids))
+        values[places] = found.scores
+        ranked = ranks[leg] = np.zeros(len(ids), np.int64)
+        ranked[places] = np.arange(1, len(places) + 1)
     return ids, scores, ranks
 
 
@@ -230,8 +232,6 @@ def rank(
     which = np.searchsorted(starts, best, side="right") - 1
     unit_ids = np.concatenate([one.unit_ids for one in found])[best]
     of_best = (which, best - starts[which], fused.scores[:limit], best, unit_ids)
-    ranked = [
-        Ranked(found[source], place, score, fused, joined, unit_id)
-        for source, place, score, joined, unit_id in zip(*[column.tolist() for column in of_best], strict=True)
-    ]
-    return ranked, weights
+    sources, places, scores, joined_at, ids = [column.tolist() for column in of_best]
+    rows = zip(map(found.__getitem__, sources), places, scores, repeat(fused), joined_at, ids)
+    return list(map(Ranked._make, rows)), weights

@@ -108,7 +108,7 @@ def _legs(one: Ranked, weights: Mapping[str, float]) -> tuple[LegPart, ...]:
                 score=0.0 if math.isnan(score) else score,
                 normalised=scaled.get(leg, 0.0),
                 weight=weights.get(leg, 0.0),
-                rank=candidates.ranks[leg].get(one.unit_id, 0),
+                rank=int(candidates.ranks[leg][one.place]),
             )
         )
     return tuple(parts)

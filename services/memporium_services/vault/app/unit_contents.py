@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from memporium.cube.v1.cube_pb2 import Cube
-    from memporium.vault.v1.cubes_pb2 import Unit
     from memporium_services.vault.app.runtime import Runtime
     from memporium_services.vault.app.search_sources import Source
     from memporium_services.vault.domain.rows import FoundUnit
@@ -21,11 +20,13 @@ if TYPE_CHECKING:
 class OpenedUnits(NamedTuple):
     """Units by id, what they say by id, and what describes their cubes by cube id: shared, not to be changed.
 
+    What units say stays in bytes, as messages of `Unit`: it is passed on, and to read it is for others.
+
     `licensed`: whether one of the cubes came under a licence.
     """
 
     found: dict[int, FoundUnit]
-    units: dict[int, Unit]
+    units: dict[int, bytes]
     cubes: dict[str, Cube]
     licensed: bool
 
@@ -45,7 +46,7 @@ def open_units(
     wanted = [unit_id for unit_id in found if unit_id in content]
     versions = {row.cube_id: row.version for row in found.values()}
     kept = rt.opened.get(uid, [*wanted, *versions.items()])
-    units: dict[int, Unit] = {unit_id: kept[unit_id] for unit_id in wanted if unit_id in kept}
+    units: dict[int, bytes] = {unit_id: kept[unit_id] for unit_id in wanted if unit_id in kept}
     cubes: dict[str, Cube] = {place[0]: kept[place] for place in versions.items() if place in kept}
     fresh: dict[Hashable, tuple[Any, int]] = {}
     missing = [unit_id for unit_id in wanted if unit_id not in units]
@@ -56,8 +57,8 @@ def open_units(
         sealed, row = bodies.get(unit_id), found[unit_id]
         if sealed is None:
             continue
-        unit = units[unit_id] = codec.message_in(sealed, source.cipher, row.cube_id, row.ordinal)
-        fresh[unit_id] = unit, unit.ByteSize()
+        unit = units[unit_id] = codec.unit_in(sealed, source.cipher, row.cube_id, row.ordinal)
+        fresh[unit_id] = unit, len(unit)
     # What came under a licence is never kept: its use is counted as it is now.
     licensed = False
     unopened = [cube_id for cube_id in versions if cube_id not in cubes]

@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from memporium.vault.v1.cubes_pb2 import Unit
 from memporium_platform.errors import invalid
 from memporium_services.vault.app.past_search import at_moment
 from memporium_services.vault.app.ranking import HYBRID, SEMANTIC, TAGS, Candidates, Question, Ranked, Ranking, rank
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from memporium.cube.v1.cube_pb2 import Cube
-    from memporium.vault.v1.cubes_pb2 import Unit
     from memporium_platform.call import Call
     from memporium_services.vault.app.follower import IndexFollower
     from memporium_services.vault.app.past_search import PastSearch
@@ -44,12 +44,12 @@ MAX_QUERIES = 8
 
 
 class UnitHit(NamedTuple):
-    """One result: `unit` is None where only scores are wanted."""
+    """One result: `unit` is the bytes of a `Unit`, None where only scores are wanted."""
 
     found: FoundUnit
     ranked: Ranked
     cube: Cube
-    unit: Unit | None
+    unit: bytes | None
 
     @property
     def place(self) -> tuple[int, str]:
@@ -251,9 +251,10 @@ class UnitSearch:
 
 
 def _shown(hit: UnitHit) -> Hit:
-    size = len(hit.unit.text.encode()) if hit.unit is not None else 0
+    unit = Unit.FromString(hit.unit) if hit.unit is not None else None
+    size = len(unit.text.encode()) if unit is not None else 0
     mount = hit.ranked.candidates.mount
-    return Hit(hit.cube, hit.unit, hit.ranked.score, mount=mount, form=hit.found.form, given_bytes=size)
+    return Hit(hit.cube, unit, hit.ranked.score, mount=mount, form=hit.found.form, given_bytes=size)
 
 
 def _check(asked: UnitsAsked) -> None:
