@@ -3,6 +3,7 @@
     with Client(key=...) as client:
         answer = ask(client, "orgs/acme/vaults/notes", "what did Ana say about Rome last week?")
 
+What is unclear ("forget everything except ...") is not done: `answer.call.unclear` says why.
 What forgets is never done at once: the answer names what would go, and `forget(client, answer)` lets go of just that.
 """
 
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from memporium.reader.v1 import memory_call_pb2 as pb
 from memporium.reader.v1 import recall_pb2, remember_pb2
-from memporium.vault.v1 import cubes_pb2, search_pb2
+from memporium.vault.v1 import cubes_pb2, search_pb2, vault_service_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,11 +69,13 @@ def ask(client: Client, vault: str, text: str, *, speaker: str = "user", **asked
 
 
 def execute(client: Client, call: pb.MemoryCall, *, speaker: str = "user") -> Answer:
-    """Do what a call says, unless it destroys: then say what would go.
+    """Do what a call says, unless it destroys: then say what would go. One that is unclear is not carried out at all.
 
     Raises:
         MemporiumError: What the services refuse.
     """
+    if call.unclear:
+        return Answer(call, to_confirm=call.kind == pb.MEMORY_CALL_KIND_FORGET)
     match call.kind:
         case pb.MEMORY_CALL_KIND_REMEMBER | pb.MEMORY_CALL_KIND_UPDATE:
             # A newer statement takes the place of an older one by the vault's rules of trust: nothing is overwritten.
@@ -143,7 +146,9 @@ def _found(client: Client, call: pb.MemoryCall, most: int) -> dict[str, str]:
         ):
             found |= {hit.cube.name: _title(hit.cube, hit.unit.text) for hit in response.hits}
         return found
-    page = client.vault.list_cubes(parent=call.parent, filter=_filter(call), page_size=most)
+    newest = call.output == pb.MEMORY_CALL_OUTPUT_LATEST
+    order = vault_service_pb2.CUBE_ORDER_CREATE_TIME if newest else vault_service_pb2.CUBE_ORDER_UNSPECIFIED
+    page = client.vault.list_cubes(parent=call.parent, filter=_filter(call), page_size=most, order=order)
     return {cube.name: _title(cube, "") for cube in page.cubes}
 
 

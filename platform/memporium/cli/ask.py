@@ -11,7 +11,7 @@ from memporium import ask as asking
 from memporium.cli import _recollection
 from memporium.cli._context import session
 from memporium.cli._moment import moment
-from memporium.cli._output import as_dict, line, print_json, show
+from memporium.cli._output import as_dict, errors, line, print_json, show
 from memporium.reader.v1 import memory_call_pb2 as pb
 
 
@@ -38,6 +38,11 @@ def ask(
     if plan:
         _show_plan(call, as_json=run.as_json)
         return
+    if call.unclear:
+        if run.as_json:
+            print_json({"call": as_dict(call)})
+        errors.print(f"[red]not clear[/red] {escape(call.unclear)}; nothing was done", soft_wrap=True)
+        raise typer.Exit(code=1)
     answer = asking.execute(run.client, call, speaker=speaker)
     if answer.to_confirm and answer.cubes and not run.as_json and not yes:
         _show_cubes(answer, "would be forgotten")

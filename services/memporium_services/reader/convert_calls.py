@@ -54,6 +54,7 @@ def call_out(call: MemoryCall, request: pb.ParseMemoryCallRequest) -> pb.MemoryC
         limit=call.limit,
         output=pb.MemoryCallOutput.Value(_OUTPUT + ("UNSPECIFIED" if call.output == "ITEMS" else call.output)),
         confidence=call.confidence,
+        unclear=call.unclear,
         needs_confirmation=call.kind is CallKind.FORGET,
         explanation=[
             pb.MemoryCallSpan(
@@ -90,6 +91,7 @@ def _call_in(call: pb.MemoryCall) -> MemoryCall:
             limit=call.limit,
             output=output or "ITEMS",
             confidence=min(1.0, max(0.0, call.confidence)),
+            unclear=call.unclear,
         )
     except (ValueError, OverflowError) as error:
         raise invalid("previous", "holds what is no time of the calendar") from error

@@ -66,11 +66,21 @@ async def test_keep_recall_change_list_forget(place):
         ask(client, PARENT, "Note that the spare key is under the blue pot.")
         found = ask(client, PARENT, "What is Ana's boat called?")
         assert "Heron" in found.recalled.items[0].text
-        ask(client, PARENT, "Actually, Ana's boat is called Kestrel now.")
+        [changed] = ask(client, PARENT, "Actually, Ana's boat is called Kestrel now.").cubes
         listed = ask(client, PARENT, "List all notes about the boat")
         assert len(listed.cubes) == 2
         nothing = ask(client, PARENT, "Forget it.")
         assert (nothing.to_confirm, nothing.cubes) == (True, ())
+        for text in ("Forget everything except Ana's boat.", "List all notes but those on the boat", "Vergiss alles."):
+            unclear = ask(client, PARENT, text)
+            assert unclear.call.unclear
+            assert (unclear.cubes, unclear.recalled) == ((), None)
+            assert not forget(client, unclear).forgotten
+        newest = ask(client, PARENT, "Forget the last note")
+        assert newest.to_confirm
+        assert [newest.titles[one] for one in newest.cubes] == [
+            client.vault.get_cube(name=changed).cube.descriptive.title
+        ]
         asked = ask(client, PARENT, "Forget everything about Ana.")
         assert asked.to_confirm
         assert len(asked.cubes) == 2

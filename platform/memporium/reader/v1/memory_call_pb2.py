@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from memporium.cube.v1 import cube_pb2 as memporium_dot_cube_dot_v1_dot_cube__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%memporium/reader/v1/memory_call.proto\x12\x13memporium.reader.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cmemporium/cube/v1/cube.proto\"Y\n\x0eMemoryCallSpan\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\r\n\x05start\x18\x02 \x01(\x05\x12\x0b\n\x03\x65nd\x18\x03 \x01(\x05\x12\x0c\n\x04text\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\t\"\xad\x04\n\nMemoryCall\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x31\n\x04kind\x18\x02 \x01(\x0e\x32#.memporium.reader.v1.MemoryCallKind\x12\r\n\x05query\x18\x03 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x04 \x01(\t\x12.\n\nstart_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x65ntities\x18\x07 \x03(\t\x12\x0f\n\x07speaker\x18\x08 \x01(\t\x12\x0f\n\x07persona\x18\t \x01(\t\x12\x33\n\x05scope\x18\n \x01(\x0e\x32$.memporium.reader.v1.MemoryCallScope\x12\x37\n\x0esemantic_types\x18\x0b \x03(\x0e\x32\x1f.memporium.cube.v1.SemanticType\x12\x0c\n\x04tags\x18\x0c \x03(\t\x12\r\n\x05limit\x18\r \x01(\x05\x12\x35\n\x06output\x18\x0e \x01(\x0e\x32%.memporium.reader.v1.MemoryCallOutput\x12\x12\n\nconfidence\x18\x0f \x01(\x01\x12\x38\n\x0b\x65xplanation\x18\x10 \x03(\x0b\x32#.memporium.reader.v1.MemoryCallSpan\x12\x1a\n\x12needs_confirmation\x18\x11 \x01(\x08\"\xb1\x01\n\x16ParseMemoryCallRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\x04text\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\'\n\x03now\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\ttime_zone\x18\x04 \x01(\t\x12\x31\n\x08previous\x18\x05 \x01(\x0b\x32\x1f.memporium.reader.v1.MemoryCall\"H\n\x17ParseMemoryCallResponse\x12-\n\x04\x63\x61ll\x18\x01 \x01(\x0b\x32\x1f.memporium.reader.v1.MemoryCall*\xc3\x01\n\x0eMemoryCallKind\x12 \n\x1cMEMORY_CALL_KIND_UNSPECIFIED\x10\x00\x12\x1b\n\x17MEMORY_CALL_KIND_RECALL\x10\x01\x12\x1d\n\x19MEMORY_CALL_KIND_REMEMBER\x10\x02\x12\x1b\n\x17MEMORY_CALL_KIND_UPDATE\x10\x03\x12\x1b\n\x17MEMORY_CALL_KIND_FORGET\x10\x04\x12\x19\n\x15MEMORY_CALL_KIND_LIST\x10\x05*\x89\x01\n\x0fMemoryCallScope\x12!\n\x1dMEMORY_CALL_SCOPE_UNSPECIFIED\x10\x00\x12\x19\n\x15MEMORY_CALL_SCOPE_OWN\x10\x01\x12\x1d\n\x19MEMORY_CALL_SCOPE_MOUNTED\x10\x02\x12\x19\n\x15MEMORY_CALL_SCOPE_ALL\x10\x03*\x93\x01\n\x10MemoryCallOutput\x12\"\n\x1eMEMORY_CALL_OUTPUT_UNSPECIFIED\x10\x00\x12\x1c\n\x18MEMORY_CALL_OUTPUT_COUNT\x10\x01\x12\x1d\n\x19MEMORY_CALL_OUTPUT_LATEST\x10\x02\x12\x1e\n\x1aMEMORY_CALL_OUTPUT_SUMMARY\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%memporium/reader/v1/memory_call.proto\x12\x13memporium.reader.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cmemporium/cube/v1/cube.proto\"Y\n\x0eMemoryCallSpan\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\r\n\x05start\x18\x02 \x01(\x05\x12\x0b\n\x03\x65nd\x18\x03 \x01(\x05\x12\x0c\n\x04text\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\t\"\xbe\x04\n\nMemoryCall\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x31\n\x04kind\x18\x02 \x01(\x0e\x32#.memporium.reader.v1.MemoryCallKind\x12\r\n\x05query\x18\x03 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x04 \x01(\t\x12.\n\nstart_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x65ntities\x18\x07 \x03(\t\x12\x0f\n\x07speaker\x18\x08 \x01(\t\x12\x0f\n\x07persona\x18\t \x01(\t\x12\x33\n\x05scope\x18\n \x01(\x0e\x32$.memporium.reader.v1.MemoryCallScope\x12\x37\n\x0esemantic_types\x18\x0b \x03(\x0e\x32\x1f.memporium.cube.v1.SemanticType\x12\x0c\n\x04tags\x18\x0c \x03(\t\x12\r\n\x05limit\x18\r \x01(\x05\x12\x35\n\x06output\x18\x0e \x01(\x0e\x32%.memporium.reader.v1.MemoryCallOutput\x12\x12\n\nconfidence\x18\x0f \x01(\x01\x12\x38\n\x0b\x65xplanation\x18\x10 \x03(\x0b\x32#.memporium.reader.v1.MemoryCallSpan\x12\x1a\n\x12needs_confirmation\x18\x11 \x01(\x08\x12\x0f\n\x07unclear\x18\x12 \x01(\t\"\xb1\x01\n\x16ParseMemoryCallRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\x04text\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\'\n\x03now\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\ttime_zone\x18\x04 \x01(\t\x12\x31\n\x08previous\x18\x05 \x01(\x0b\x32\x1f.memporium.reader.v1.MemoryCall\"H\n\x17ParseMemoryCallResponse\x12-\n\x04\x63\x61ll\x18\x01 \x01(\x0b\x32\x1f.memporium.reader.v1.MemoryCall*\xc3\x01\n\x0eMemoryCallKind\x12 \n\x1cMEMORY_CALL_KIND_UNSPECIFIED\x10\x00\x12\x1b\n\x17MEMORY_CALL_KIND_RECALL\x10\x01\x12\x1d\n\x19MEMORY_CALL_KIND_REMEMBER\x10\x02\x12\x1b\n\x17MEMORY_CALL_KIND_UPDATE\x10\x03\x12\x1b\n\x17MEMORY_CALL_KIND_FORGET\x10\x04\x12\x19\n\x15MEMORY_CALL_KIND_LIST\x10\x05*\x89\x01\n\x0fMemoryCallScope\x12!\n\x1dMEMORY_CALL_SCOPE_UNSPECIFIED\x10\x00\x12\x19\n\x15MEMORY_CALL_SCOPE_OWN\x10\x01\x12\x1d\n\x19MEMORY_CALL_SCOPE_MOUNTED\x10\x02\x12\x19\n\x15MEMORY_CALL_SCOPE_ALL\x10\x03*\x93\x01\n\x10MemoryCallOutput\x12\"\n\x1eMEMORY_CALL_OUTPUT_UNSPECIFIED\x10\x00\x12\x1c\n\x18MEMORY_CALL_OUTPUT_COUNT\x10\x01\x12\x1d\n\x19MEMORY_CALL_OUTPUT_LATEST\x10\x02\x12\x1e\n\x1aMEMORY_CALL_OUTPUT_SUMMARY\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,18 +38,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PARSEMEMORYCALLREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\002'
   _globals['_PARSEMEMORYCALLREQUEST'].fields_by_name['text']._loaded_options = None
   _globals['_PARSEMEMORYCALLREQUEST'].fields_by_name['text']._serialized_options = b'\342A\001\002'
-  _globals['_MEMORYCALLKIND']._serialized_start=1064
-  _globals['_MEMORYCALLKIND']._serialized_end=1259
-  _globals['_MEMORYCALLSCOPE']._serialized_start=1262
-  _globals['_MEMORYCALLSCOPE']._serialized_end=1399
-  _globals['_MEMORYCALLOUTPUT']._serialized_start=1402
-  _globals['_MEMORYCALLOUTPUT']._serialized_end=1549
+  _globals['_MEMORYCALLKIND']._serialized_start=1081
+  _globals['_MEMORYCALLKIND']._serialized_end=1276
+  _globals['_MEMORYCALLSCOPE']._serialized_start=1279
+  _globals['_MEMORYCALLSCOPE']._serialized_end=1416
+  _globals['_MEMORYCALLOUTPUT']._serialized_start=1419
+  _globals['_MEMORYCALLOUTPUT']._serialized_end=1566
   _globals['_MEMORYCALLSPAN']._serialized_start=158
   _globals['_MEMORYCALLSPAN']._serialized_end=247
   _globals['_MEMORYCALL']._serialized_start=250
-  _globals['_MEMORYCALL']._serialized_end=807
-  _globals['_PARSEMEMORYCALLREQUEST']._serialized_start=810
-  _globals['_PARSEMEMORYCALLREQUEST']._serialized_end=987
-  _globals['_PARSEMEMORYCALLRESPONSE']._serialized_start=989
-  _globals['_PARSEMEMORYCALLRESPONSE']._serialized_end=1061
+  _globals['_MEMORYCALL']._serialized_end=824
+  _globals['_PARSEMEMORYCALLREQUEST']._serialized_start=827
+  _globals['_PARSEMEMORYCALLREQUEST']._serialized_end=1004
+  _globals['_PARSEMEMORYCALLRESPONSE']._serialized_start=1006
+  _globals['_PARSEMEMORYCALLRESPONSE']._serialized_end=1078
 # @@protoc_insertion_point(module_scope)

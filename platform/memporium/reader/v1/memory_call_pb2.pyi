@@ -174,6 +174,7 @@ class MemoryCall(_message.Message):
     CONFIDENCE_FIELD_NUMBER: _builtins.int
     EXPLANATION_FIELD_NUMBER: _builtins.int
     NEEDS_CONFIRMATION_FIELD_NUMBER: _builtins.int
+    UNCLEAR_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """The vault, `orgs/{org}/vaults/{vault}`."""
     kind: Global___MemoryCallKind.ValueType
@@ -196,6 +197,10 @@ class MemoryCall(_message.Message):
     """How sure the reading is, 0 to 1: 0.95 for a command, 0.85 for a form of words, 0.6 for a statement, less for a guess."""
     needs_confirmation: _builtins.bool
     """True: it destroys, so show what would go, and ask, before it is done."""
+    unclear: _builtins.str
+    """Why it is not to be carried out: an exception ("everything but ..."), a negation or a time that is not understood, of
+    what would forget or list; a request to forget in another language than English. Empty: it may be carried out.
+    """
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """Only what happened at or after; absent: open."""
@@ -240,10 +245,11 @@ class MemoryCall(_message.Message):
         confidence: _builtins.float = ...,
         explanation: _abc.Iterable[Global___MemoryCallSpan] | None = ...,
         needs_confirmation: _builtins.bool = ...,
+        unclear: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["confidence", b"confidence", "content", b"content", "end_time", b"end_time", "entities", b"entities", "explanation", b"explanation", "kind", b"kind", "limit", b"limit", "needs_confirmation", b"needs_confirmation", "output", b"output", "parent", b"parent", "persona", b"persona", "query", b"query", "scope", b"scope", "semantic_types", b"semantic_types", "speaker", b"speaker", "start_time", b"start_time", "tags", b"tags"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confidence", b"confidence", "content", b"content", "end_time", b"end_time", "entities", b"entities", "explanation", b"explanation", "kind", b"kind", "limit", b"limit", "needs_confirmation", b"needs_confirmation", "output", b"output", "parent", b"parent", "persona", b"persona", "query", b"query", "scope", b"scope", "semantic_types", b"semantic_types", "speaker", b"speaker", "start_time", b"start_time", "tags", b"tags", "unclear", b"unclear"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -3,7 +3,9 @@
 Rules:
     1. `since X` begins with X and has no end; `after X` begins behind it; `before X` ends before it; `until X` and
        `by X` end with it. Times without such a word are the window themselves; several make one window around all.
-    2. `the last three days` ends with today and begins so many days before it; `lately` and `recently` mean 30 days.
+    2. A month or day without a year is the last one of its name, but where the request speaks of what is to come; of
+       two, the first comes before the second: "between October and March" in November begins a year ago.
+    3. `the last three days` ends with today and begins so many days before it; `lately` and `recently` mean 30 days.
 """
 
 from __future__ import annotations
@@ -12,8 +14,14 @@ import calendar
 import re
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from memporium_services.reader.domain.dates import resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from memporium_services.reader.domain.dates import Resolved
 
 _MONTHS = "|".join(name for names in (calendar.month_name, calendar.month_abbr) for name in names if name)
 _YEAR = r"(?:19|20)\d\d"
@@ -35,6 +43,13 @@ _LATELY_DAYS = 30
 _DAYS = {"day": 1, "week": 7, "month": 30, "year": 365}
 _BEFORE = re.compile(r"\b(since|after|before|until|till|by)\s*(?:the\s+)?$", re.IGNORECASE)
 _DAY = timedelta(days=1)
+_YEARLESS = re.compile(rf"\b(?:{_MONTHS})\b", re.IGNORECASE)
+_WITH_YEAR = re.compile(rf"\b{_YEAR}\b|\b(?:last|this|next|coming|previous)\b", re.IGNORECASE)
+_AHEAD = re.compile(
+    r"\b(?:will|shall|won't|going to|plan(?:s|ned|ning)?|upcoming|coming|next|tomorrow|expect(?:s|ed)?|due|future|"
+    r"scheduled|ahead|appointments?|deadlines?)\b|'ll\b",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +78,9 @@ def window_in(text: str, now: datetime) -> Window | None:
         return Window(start, start + _DAY, weekday.group(), weekday.start(), "a day of that week")
     plain = _AS_IN.sub(lambda match: "in".ljust(len(match.group())), text)
     windows = []
-    for one in resolve(plain, now):
+    for one, years in _as_meant(resolve(plain, now), text, today):
         words = text[one.position : one.position + len(one.words)]
-        windows.append(_bounded(text, one.position, words, one.start, one.end))
+        windows.append(_bounded(text, one.position, words, _earlier(one.start, years), _earlier(one.end, years)))
     if not windows:
         return None
     first = windows[0]
@@ -76,6 +91,31 @@ def window_in(text: str, now: datetime) -> Window | None:
     last = windows[-1]
     words = text[first.position : last.position + len(last.words)]
     return replace(first, start=min(starts, default=None), end=max(ends, default=None), words=words)
+
+
+def _as_meant(found: Sequence[Resolved], text: str, today: datetime) -> list[tuple[Resolved, int]]:
+    """Return times with the number of years by which each is meant earlier than it was read."""
+    if not found or _AHEAD.search(text):
+        return [(one, 0) for one in found]
+    back = [_years_back(one.words, one.start, today) for one in found]
+    years = [one or 0 for one in back]
+    if back[0] is not None and back[-1] is not None:
+        years[0] += _earlier(found[0].start, years[0]) > _earlier(found[-1].start, years[-1])
+    return list(zip(found, years, strict=True))
+
+
+def _years_back(words: str, start: datetime, today: datetime) -> int | None:
+    """Return by how many years a time is meant earlier than it was read; None: it is told for certain."""
+    if not _YEARLESS.search(words) or _WITH_YEAR.search(words):
+        return None
+    return int(start > today)
+
+
+def _earlier(moment: datetime, years: int) -> datetime:
+    if moment.year <= years:
+        return moment
+    day = min(moment.day, calendar.monthrange(moment.year - years, moment.month)[1])
+    return moment.replace(year=moment.year - years, day=day)
 
 
 def _past_days(found: re.Match[str]) -> int:

@@ -5,7 +5,8 @@ Rules:
     2. The kind is told by the first rule of `memory_call_kinds` that fits what is left.
     3. Times, whose words, and kinds of memory count for requests that look something up or forget, and are left alone
        in what is to be kept.
-    4. Every field has a span of the text that it was read from, and says why.
+    4. What cannot be said by the fields (`memory_call_doubts`) makes a call unclear: it is not to be carried out.
+    5. Every field has a span of the text that it was read from, and says why.
 """
 
 from __future__ import annotations
@@ -14,8 +15,14 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from memporium_services.reader.domain.memory_call_doubts import (
+    Doubt,
+    doubt_to_forget,
+    doubt_to_list,
+    forgets_elsewhere,
+)
 from memporium_services.reader.domain.memory_call_hints import Hint, hints_in
-from memporium_services.reader.domain.memory_call_kinds import CallKind, told_kind
+from memporium_services.reader.domain.memory_call_kinds import CallKind, Told, told_kind
 from memporium_services.reader.domain.memory_call_names import names_in_request, speaker_in
 from memporium_services.reader.domain.memory_call_times import window_in
 
@@ -41,6 +48,13 @@ _PREPOSITIONS = re.compile(
     re.IGNORECASE,
 )
 _DOUBTFUL = 0.3
+# From here on a kind was told by a command.
+_CERTAIN = 0.9
+_NEWEST = re.compile(r"\b(?:last|latest|newest|most recent)\b", re.IGNORECASE)
+_ONE = re.compile(
+    r"\b(?:last|latest|newest|most recent)\s+(?:thing|one|note|memory|fact|cube|document|item|entry|conversation)\b",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +86,7 @@ class MemoryCall:
         limit: Most results; 0: not told.
         output: ITEMS, COUNT, LATEST or SUMMARY.
         confidence: 0 to 1.
+        unclear: Why it is not to be carried out; "": it may be.
         spans: Where each field was read.
     """
 
@@ -89,6 +104,7 @@ class MemoryCall:
     limit: int = 0
     output: str = "ITEMS"
     confidence: float = 0.0
+    unclear: str = ""
     spans: tuple[Span, ...] = field(default=())
 
 
@@ -105,7 +121,8 @@ def parse(text: str, now: datetime, previous: MemoryCall | None = None) -> Memor
     names = names_in_request(rest, told.rest_start)
     spans += [Span("entities", start, end, f"a name: {name}") for name, start, end in names]
     entities = tuple(dict.fromkeys(name for name, _, _ in names))
-    if told.kind in _KEEPS:
+    elsewhere = forgets_elsewhere(rest) if told.kind in _KEEPS and told.confidence < _CERTAIN else None
+    if told.kind in _KEEPS and elsewhere is None:
         spans.append(Span("content", told.rest_start, len(text), "what is to be kept"))
         confidence = told.confidence if told.content else _DOUBTFUL
         return MemoryCall(
@@ -117,6 +134,9 @@ def parse(text: str, now: datetime, previous: MemoryCall | None = None) -> Memor
             confidence=confidence,
             spans=tuple(spans),
         )
+    if elsewhere is not None:
+        # No statement that is to be kept: it is looked up, if anything.
+        told = replace(told, kind=CallKind.RECALL, rest_start=0)
     window = window_in(text, now)
     if window is not None:
         spans.append(Span("time", window.position, window.position + len(window.words), window.reason))
@@ -124,6 +144,12 @@ def parse(text: str, now: datetime, previous: MemoryCall | None = None) -> Memor
     if speaker is not None:
         spans.append(Span("speaker", speaker.start, speaker.end, "whose words are sought"))
     query = _query(rest, told.kind, told.rest_start, window.words if window is not None else "")
+    limit, output = int(_last(hints, "limit") or 0), _last(hints, "output") or "ITEMS"
+    if told.kind is CallKind.FORGET and output == "LATEST":
+        query, limit = _tidy(_NEWEST.sub("", query)), limit or (1 if _ONE.search(text) else 0)
+    doubt = _doubt(rest, told, timed=window is not None, newest=output == "LATEST" and not (limit and not query))
+    if doubt is not None:
+        spans.append(Span("unclear", doubt.start, doubt.end, doubt.reason))
     return MemoryCall(
         told.kind,
         query=query,
@@ -135,11 +161,25 @@ def parse(text: str, now: datetime, previous: MemoryCall | None = None) -> Memor
         scope=_last(hints, "scope"),
         types=tuple(dict.fromkeys(one.value for one in hints if one.field == "types")),
         tags=tuple(one.value for one in hints if one.field == "tags"),
-        limit=int(_last(hints, "limit") or 0),
-        output=_last(hints, "output") or "ITEMS",
-        confidence=told.confidence,
+        limit=limit,
+        output=output,
+        confidence=told.confidence if doubt is None else min(told.confidence, _DOUBTFUL),
+        unclear=f"{rest[doubt.start : doubt.end].strip()!r}: {doubt.reason}" if doubt is not None else "",
         spans=tuple(spans),
     )
+
+
+def _doubt(rest: str, told: Told, *, timed: bool, newest: bool) -> Doubt | None:
+    """Return what stands in the way of doing what a request says, or None."""
+    match told.kind:
+        case CallKind.FORGET if newest:
+            return Doubt(told.rest_start, len(rest), "which are the newest of these is not told")
+        case CallKind.FORGET:
+            return doubt_to_forget(rest, told.rest_start, timed=timed)
+        case CallKind.LIST:
+            return doubt_to_list(rest, told.rest_start)
+        case _:
+            return forgets_elsewhere(rest) if told.confidence < _CERTAIN else None
 
 
 def _following(text: str, now: datetime, previous: MemoryCall, begins: int) -> MemoryCall:
@@ -169,6 +209,10 @@ def _following(text: str, now: datetime, previous: MemoryCall, begins: int) -> M
     limit = int(_last(hints, "limit") or 0)
     if limit:
         changed = replace(changed, limit=limit)
+    doubt = doubt_to_forget(text, begins, timed=True) if previous.kind is CallKind.FORGET else None
+    if doubt is not None:
+        spans.append(Span("unclear", doubt.start, doubt.end, doubt.reason))
+        changed = replace(changed, unclear=f"{text[doubt.start : doubt.end]!r}: {doubt.reason}")
     return replace(changed, confidence=previous.confidence * 0.8, spans=tuple(spans))
 
 
