@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"memporium/inference/v1/embed.proto\x12\x16memporium.inference.v1\x1a\x1fgoogle/api/field_behavior.proto\"2\n\x0c\x45mbedRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x13\n\x05texts\x18\x02 \x03(\tB\x04\xe2\x41\x01\x02\"C\n\tEmbedding\x12\x0e\n\x06values\x18\x01 \x03(\x02\x12\x13\n\x0btoken_count\x18\x02 \x01(\x05\x12\x11\n\ttruncated\x18\x03 \x01(\x08\"\x84\x01\n\rEmbedResponse\x12\r\n\x05model\x18\x01 \x01(\t\x12\x19\n\x11model_fingerprint\x18\x02 \x01(\t\x12\x12\n\ndimensions\x18\x03 \x01(\x05\x12\x35\n\nembeddings\x18\x04 \x03(\x0b\x32!.memporium.inference.v1.Embeddingb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"memporium/inference/v1/embed.proto\x12\x16memporium.inference.v1\x1a\x1fgoogle/api/field_behavior.proto\"n\n\x0c\x45mbedRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x13\n\x05texts\x18\x02 \x03(\tB\x04\xe2\x41\x01\x02\x12:\n\ninput_type\x18\x03 \x01(\x0e\x32&.memporium.inference.v1.EmbedInputType\"C\n\tEmbedding\x12\x0e\n\x06values\x18\x01 \x03(\x02\x12\x13\n\x0btoken_count\x18\x02 \x01(\x05\x12\x11\n\ttruncated\x18\x03 \x01(\x08\"\x84\x01\n\rEmbedResponse\x12\r\n\x05model\x18\x01 \x01(\t\x12\x19\n\x11model_fingerprint\x18\x02 \x01(\t\x12\x12\n\ndimensions\x18\x03 \x01(\x05\x12\x35\n\nembeddings\x18\x04 \x03(\x0b\x32!.memporium.inference.v1.Embedding*m\n\x0e\x45mbedInputType\x12 \n\x1c\x45MBED_INPUT_TYPE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x45MBED_INPUT_TYPE_QUERY\x10\x01\x12\x1d\n\x19\x45MBED_INPUT_TYPE_DOCUMENT\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,10 +34,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_EMBEDREQUEST'].fields_by_name['texts']._loaded_options = None
   _globals['_EMBEDREQUEST'].fields_by_name['texts']._serialized_options = b'\342A\001\002'
+  _globals['_EMBEDINPUTTYPE']._serialized_start=411
+  _globals['_EMBEDINPUTTYPE']._serialized_end=520
   _globals['_EMBEDREQUEST']._serialized_start=95
-  _globals['_EMBEDREQUEST']._serialized_end=145
-  _globals['_EMBEDDING']._serialized_start=147
-  _globals['_EMBEDDING']._serialized_end=214
-  _globals['_EMBEDRESPONSE']._serialized_start=217
-  _globals['_EMBEDRESPONSE']._serialized_end=349
+  _globals['_EMBEDREQUEST']._serialized_end=205
+  _globals['_EMBEDDING']._serialized_start=207
+  _globals['_EMBEDDING']._serialized_end=274
+  _globals['_EMBEDRESPONSE']._serialized_start=277
+  _globals['_EMBEDRESPONSE']._serialized_end=409
 # @@protoc_insertion_point(module_scope)

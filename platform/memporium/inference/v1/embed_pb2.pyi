@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -18,6 +19,32 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _EmbedInputType:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _EmbedInputTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EmbedInputType.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    EMBED_INPUT_TYPE_UNSPECIFIED: _EmbedInputType.ValueType  # 0
+    """As EMBED_INPUT_TYPE_DOCUMENT: such models want words before every text, and what is compared with its like is memory."""
+    EMBED_INPUT_TYPE_QUERY: _EmbedInputType.ValueType  # 1
+    """Questions that memory is searched with."""
+    EMBED_INPUT_TYPE_DOCUMENT: _EmbedInputType.ValueType  # 2
+    """Memory that is found."""
+
+class EmbedInputType(_EmbedInputType, metaclass=_EmbedInputTypeEnumTypeWrapper):
+    """What texts are to their vectors. Some models want questions and memory told apart, by words before the text
+    (`Model.query_prefix`, `Model.document_prefix`); to others all is the same.
+    """
+
+EMBED_INPUT_TYPE_UNSPECIFIED: EmbedInputType.ValueType  # 0
+"""As EMBED_INPUT_TYPE_DOCUMENT: such models want words before every text, and what is compared with its like is memory."""
+EMBED_INPUT_TYPE_QUERY: EmbedInputType.ValueType  # 1
+"""Questions that memory is searched with."""
+EMBED_INPUT_TYPE_DOCUMENT: EmbedInputType.ValueType  # 2
+"""Memory that is found."""
+Global___EmbedInputType: _TypeAlias = EmbedInputType  # noqa: Y015
+
 @_typing.final
 class EmbedRequest(_message.Message):
     """Asks for vectors."""
@@ -26,8 +53,11 @@ class EmbedRequest(_message.Message):
 
     MODEL_FIELD_NUMBER: _builtins.int
     TEXTS_FIELD_NUMBER: _builtins.int
+    INPUT_TYPE_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """The embedder; empty: the default one."""
+    input_type: Global___EmbedInputType.ValueType
+    """What the texts are."""
     @_builtins.property
     def texts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The texts, at most `Capabilities.max_embed_texts` with `Capabilities.max_embed_bytes` of UTF-8 together. An empty
@@ -39,10 +69,11 @@ class EmbedRequest(_message.Message):
         *,
         model: _builtins.str = ...,
         texts: _abc.Iterable[_builtins.str] | None = ...,
+        input_type: Global___EmbedInputType.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "texts", b"texts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["input_type", b"input_type", "model", b"model", "texts", b"texts"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -58,9 +89,9 @@ class Embedding(_message.Message):
     TOKEN_COUNT_FIELD_NUMBER: _builtins.int
     TRUNCATED_FIELD_NUMBER: _builtins.int
     token_count: _builtins.int
-    """Tokens (or features) of the text that were read."""
+    """Tokens (or features) of the text that were read; 0 of models behind an endpoint, which does not tell."""
     truncated: _builtins.bool
-    """True: the text was longer than the model's window and was cut there."""
+    """True: the text was longer than the model's window and was cut there; an endpoint may cut without telling."""
     @_builtins.property
     def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
         """The numbers; length one, but for texts without any word."""

@@ -24,15 +24,15 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"memporium/inference/v1/model.proto\x12\x16memporium.inference.v1\"\x90\x02\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12/\n\x04kind\x18\x02 \x01(\x0e\x32!.memporium.inference.v1.ModelKind\x12\x13\n\x0b\x66ingerprint\x18\x03 \x01(\t\x12\x1d\n\x15tokenizer_fingerprint\x18\x04 \x01(\t\x12\x16\n\x0e\x63ontext_tokens\x18\x05 \x01(\x05\x12\x12\n\ndimensions\x18\x06 \x01(\x05\x12\x0e\n\x06\x65ngine\x18\x07 \x01(\t\x12\x0f\n\x07\x64\x65\x66\x61ult\x18\x08 \x01(\x08\x12\x0e\n\x06loaded\x18\t \x01(\x08\x12\x1b\n\x13supports_activation\x18\n \x01(\x08\x12\x1a\n\x12supports_parameter\x18\x0b \x01(\x08*Z\n\tModelKind\x12\x1a\n\x16MODEL_KIND_UNSPECIFIED\x10\x00\x12\x17\n\x13MODEL_KIND_EMBEDDER\x10\x01\x12\x18\n\x14MODEL_KIND_GENERATOR\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"memporium/inference/v1/model.proto\x12\x16memporium.inference.v1\"\xbf\x02\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12/\n\x04kind\x18\x02 \x01(\x0e\x32!.memporium.inference.v1.ModelKind\x12\x13\n\x0b\x66ingerprint\x18\x03 \x01(\t\x12\x1d\n\x15tokenizer_fingerprint\x18\x04 \x01(\t\x12\x16\n\x0e\x63ontext_tokens\x18\x05 \x01(\x05\x12\x12\n\ndimensions\x18\x06 \x01(\x05\x12\x0e\n\x06\x65ngine\x18\x07 \x01(\t\x12\x0f\n\x07\x64\x65\x66\x61ult\x18\x08 \x01(\x08\x12\x0e\n\x06loaded\x18\t \x01(\x08\x12\x1b\n\x13supports_activation\x18\n \x01(\x08\x12\x1a\n\x12supports_parameter\x18\x0b \x01(\x08\x12\x14\n\x0cquery_prefix\x18\x0c \x01(\t\x12\x17\n\x0f\x64ocument_prefix\x18\r \x01(\t*Z\n\tModelKind\x12\x1a\n\x16MODEL_KIND_UNSPECIFIED\x10\x00\x12\x17\n\x13MODEL_KIND_EMBEDDER\x10\x01\x12\x18\n\x14MODEL_KIND_GENERATOR\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'memporium.inference.v1.model_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_MODELKIND']._serialized_start=337
-  _globals['_MODELKIND']._serialized_end=427
+  _globals['_MODELKIND']._serialized_start=384
+  _globals['_MODELKIND']._serialized_end=474
   _globals['_MODEL']._serialized_start=63
-  _globals['_MODEL']._serialized_end=335
+  _globals['_MODEL']._serialized_end=382
 # @@protoc_insertion_point(module_scope)

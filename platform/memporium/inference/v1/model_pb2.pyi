@@ -58,14 +58,17 @@ class Model(_message.Message):
     LOADED_FIELD_NUMBER: _builtins.int
     SUPPORTS_ACTIVATION_FIELD_NUMBER: _builtins.int
     SUPPORTS_PARAMETER_FIELD_NUMBER: _builtins.int
+    QUERY_PREFIX_FIELD_NUMBER: _builtins.int
+    DOCUMENT_PREFIX_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The name to ask for it by, for instance `minilm-l6-v2-int8`."""
     kind: Global___ModelKind.ValueType
     """What it is for."""
     fingerprint: _builtins.str
     """SHA-256 over the digests of weights, configuration and tokenizer and the type of the numbers, hexadecimal. Memory
-    made for one fingerprint mounts on no other. Empty: not known before the model is first loaded (see `loaded`), or a
-    remote endpoint, which has none.
+    made for one fingerprint mounts on no other. Of an embedder behind an endpoint: over the endpoint's name of the
+    model, the dimensions and the prefixes, since its weights are not seen. Empty: not known before the model is first
+    loaded (see `loaded`), or a generator behind an endpoint, which has none.
     """
     tokenizer_fingerprint: _builtins.str
     """Fingerprint of the tokenizer alone; empty as `fingerprint`."""
@@ -83,6 +86,10 @@ class Model(_message.Message):
     """True: activation cubes (KV caches) mount on it and can be built."""
     supports_parameter: _builtins.bool
     """True: parameter cubes (LoRA adapters) mount on it and can be trained."""
+    query_prefix: _builtins.str
+    """What an embedder reads before each question (EMBED_INPUT_TYPE_QUERY); the platform puts it there."""
+    document_prefix: _builtins.str
+    """What an embedder reads before each text of memory."""
     def __init__(
         self,
         *,
@@ -97,10 +104,12 @@ class Model(_message.Message):
         loaded: _builtins.bool = ...,
         supports_activation: _builtins.bool = ...,
         supports_parameter: _builtins.bool = ...,
+        query_prefix: _builtins.str = ...,
+        document_prefix: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["context_tokens", b"context_tokens", "default", b"default", "dimensions", b"dimensions", "engine", b"engine", "fingerprint", b"fingerprint", "kind", b"kind", "loaded", b"loaded", "name", b"name", "supports_activation", b"supports_activation", "supports_parameter", b"supports_parameter", "tokenizer_fingerprint", b"tokenizer_fingerprint"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["context_tokens", b"context_tokens", "default", b"default", "dimensions", b"dimensions", "document_prefix", b"document_prefix", "engine", b"engine", "fingerprint", b"fingerprint", "kind", b"kind", "loaded", b"loaded", "name", b"name", "query_prefix", b"query_prefix", "supports_activation", b"supports_activation", "supports_parameter", b"supports_parameter", "tokenizer_fingerprint", b"tokenizer_fingerprint"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
