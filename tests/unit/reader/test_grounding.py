@@ -58,6 +58,7 @@ def test_what_the_named_turns_say_is_grounded(fact, named, turn):
         ("Ada has been to Paris.", [4], "the denial lost"),
         ("Ada is not allergic to peanuts.", [4], "a denial added"),
         ("Ben visited Paris.", [3], "a question told as an answer"),
+        ("Ben asked Ada about his sister Clara's greyhounds.", [3], "an answer told as a question"),
         ("Ben moved to Oslo.", [5], "a maybe told as certain"),
         ("Ada is allergic to peanuts.", [], "no turn named"),
         ("The password of Ada's bank is 4711.", [4], "made up"),
@@ -136,6 +137,8 @@ def test_prose_is_a_retelling_only_where_it_holds_nothing_new():
         ("Ada greeted Ben on 8 May 2023.", True),
         ("Ben asked Ada how she was doing.", True),
         ("Ada thanked Ben for his kind words.", True),
+        ("Ada agrees with Ben that Clara should adopt a greyhound.", True),
+        ("Ada and Ben agreed on a price for the greyhound.", False),
         ("Ada is vegan.", False),
         ("Ben asked Ada about the glaze.", False),
     ],
@@ -160,3 +163,10 @@ def test_a_sentence_that_names_nobody_is_of_its_speaker():
     assert ground_of("Ada had an audition for a writing job.", [0], said) == 0
     assert ground_of("Ben had an audition for a writing job.", [0], said) is None
     assert ground_of("Ada won the tournament.", [1], said) == 1
+
+
+def test_a_short_form_of_a_name_names_the_same_one():
+    said = turns(("Caroline", "I've been looking into mental health work, Mel."), ("Melanie", "I ran a charity race."))
+    assert ground_of("Caroline is looking into mental health work.", [0], said) == 0
+    assert ground_of("Mel told Caroline that she was looking into mental health work.", [0], said) is None
+    assert ground_of("Mel ran a charity race.", [1], said) == 1

@@ -6,7 +6,7 @@ them for what their words refer to:
 Rules:
     1. Every number and every name in it stands in those turns, or is a speaker, or the date that words for times mean.
     2. Four of five of its other words stand there, half of them in the turns that it names.
-    3. The sentence denies exactly where the fact denies, and it is neither a question nor less certain than the fact.
+    3. The sentence denies and asks exactly where the fact does, and is no less certain than it.
     4. A sentence in the first person is told of its speaker, and of nobody else; so is one that names nobody and
        speaks to nobody ("Had an audition yesterday"), where the fact is told of one who speaks at all.
     5. Names and numbers that the fact shares with the sentence stand in the same order in both: who gave whom how many.
@@ -77,6 +77,12 @@ _MANNERS = frozenset(
         "compliments complimented glad good great kind nice words support doing going chat talk talked"
     )
 )
+# What a fact tells first where it tells of that: "Ada thanked Ben for".
+_MANNERLY = re.compile(
+    r"[^\W_]+ (?:greet|thank|agree|congratulate|praise|appreciate|encourage|compliment)(?:s|d|ed)?\b", re.IGNORECASE
+)
+# Letters that a short form of a name has.
+_SHORTENED = 3
 
 
 def ground_of(text: str, named: Sequence[int], turns: Sequence[Turn]) -> int | None:
@@ -101,6 +107,8 @@ def ground_of(text: str, named: Sequence[int], turns: Sequence[Turn]) -> int | N
 
 def idle(text: str, turns: Sequence[Turn]) -> bool:
     """Say whether a fact tells nothing but that people spoke: greeted, asked after each other, thanked, agreed."""
+    if _MANNERLY.match(text):
+        return True
     days = {stem for turn in turns for stem in terms(day_in_words(turn.time))}
     return not set(terms(text)) - _free(turns) - _MANNERS - days
 
@@ -201,7 +209,7 @@ def _says(sentence: str, text: str, turn: Turn, turns: Sequence[Turn]) -> bool:
     """Say whether a sentence asserts what a fact tells, of whom it tells it."""
     return (
         bool(_DENIES.search(sentence)) == bool(_DENIES.search(text))
-        and not (is_question(sentence) and not _ASKS.search(text))
+        and _asks(sentence, text)
         and not (_UNSURE.search(sentence) and not _UNSURE.search(text))
         and _same_order(sentence, text)
         and _same_time(sentence, text, turn)
@@ -209,12 +217,19 @@ def _says(sentence: str, text: str, turn: Turn, turns: Sequence[Turn]) -> bool:
     )
 
 
+def _asks(sentence: str, text: str) -> bool:
+    """Say whether a fact tells of a question where the sentence asks one, or tells of one, and nowhere else."""
+    return bool(_ASKS.search(text)) == is_question(sentence) or bool(_ASKS.search(sentence))
+
+
 def _of_the_same(sentence: str, text: str, turn: Turn, turns: Sequence[Turn]) -> bool:
     """Say whether a fact is told of the one of whom the sentence is."""
     first_person = bool(_FIRST_PERSON.search(sentence))
-    words = {_bare(word): place for place, word in reversed(list(enumerate(_WORD.findall(text))))}
     named = [
-        (words[name], speaker) for speaker in {one.speaker for one in turns} if (name := _called(speaker)) in words
+        (place, speaker)
+        for speaker in {one.speaker for one in turns}
+        for place, word in enumerate(_WORD.findall(text))
+        if _names_one(word, _called(speaker))
     ]
     if not named:
         return not first_person
@@ -242,6 +257,12 @@ def _same_order(sentence: str, text: str) -> bool:
     ]
     places = [told.index(one) for anchor in dict.fromkeys(anchors) if (one := _NUMBERS.get(anchor, anchor)) in told]
     return places == sorted(places)
+
+
+def _names_one(word: str, name: str) -> bool:
+    """Say whether a word is a name, or short for it: Mel for Melanie."""
+    short = _bare(word)
+    return short == name or (word[0].isupper() and len(short) >= _SHORTENED and name.startswith(short))
 
 
 def _called(speaker: str) -> str:
