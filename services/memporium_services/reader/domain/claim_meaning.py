@@ -1,21 +1,26 @@
-"""Tells by meaning what attribute a clause is about: by the prototypes that it is nearest to.
+"""Tells by meaning what attribute a clause is about: by what the prototypes teach.
 
 Rules:
     1. A clause is compared, with stand-ins for its subject and its value, to prototypes whose value has the same shape.
-    2. The nearest one decides; it must be near, and nearer than those that tell nothing lasting.
+    2. How likely it is about each attribute is learnt from all of them (kernel ridge regression); the likeliest one
+       decides, if it is likely enough, and likelier than that the clause tells nothing lasting.
     3. What belongs to the subject must be a noun for the attribute: "my adviser" tells nothing of the employer.
-    4. A name whose kind is known (a place, a company, a person, a car) must be of the attribute's kind.
-    5. Where a clause has two names, the reading that is nearer tells which of them is the subject.
+    4. What kind of thing a name rather stands for (a place, a company, a person, a car) counts for and against; where
+       it is plainly another one, the words must be clear.
+    5. Where a clause has two names, the likelier reading tells which of them is the subject.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memporium_services.reader.domain.claim_prototypes import KINDS, NAME, NOUNS, PROTOTYPES, STAND_INS
+from memporium_services.reader.domain.claim_kinds import KINDS
+from memporium_services.reader.domain.claim_prototypes import NAME, NOUNS, PROTOTYPES, STAND_INS
+from memporium_services.reader.domain.claim_words import attribute_of
 from memporium_services.reader.domain.claims import OF_PROJECTS, Claim
 
 if TYPE_CHECKING:
@@ -27,22 +32,24 @@ if TYPE_CHECKING:
 
 # The model that the thresholds are for.
 MODEL = "minilm-l6-v2-int8"
-# Cosines, to the nearest prototype and how much nearer than to those that tell nothing: (near, nearer), by shape. In
-# 3,576 turns of open dialogue three clauses passed, of which two wrongly.
-_NEAR, _NEARER = 0.82, 0.03
+# How steeply prototypes lose weight with distance, and how much they may contradict each other.
+_STEEP, _SMOOTH = 4.0, 0.08
+# So likely a claim must be, and so much likelier than that nothing lasting is told. Among 3,576 turns of open dialogue
+# three clauses passed, of which one wrongly.
+_LIKELY, _MORE = 0.5, 0.1
 # Where the shape of the value all but says what it is.
-_BY_SHAPE = {"email": (0.66, -0.05), "phone": (0.66, -0.05), "work": (0.82, 0.02), "taste": (0.8, 0.0)}
-_SURELY = 0.93
-# A name of the right kind makes up for words that are less clear.
-_EASED = 0.06
-# From so near, and so much nearer than to the next kind, the kind of a name is known.
-_KNOWN, _CLEARLY = 0.38, 0.08
+_BY_SHAPE = {"email": 0.25, "phone": 0.25, "work": 0.5, "taste": 0.35, "money": 0.4, "date": 0.4}
+_RATHER, _SURELY = 0.65, 0.85
+# How much the kind of a name makes up for words that are less clear, at most, and from where on it is known.
+_EASED, _AT_MOST = 0.8, 0.3
+_KNOWN, _CLEARLY = 0.3, 0.45
+_OF_CARS = re.compile(r"\b(?:cars?|driv\w+|vehicle|garage|wheels|ride|driveway|parked|automobile|leased)\b")
 _KIND_OF = {
     "home": "place", "birthplace": "place", "hometown": "place", "employer": "company", "bank": "company",
     "car": "car", "manager": "person", "spouse": "person", "partner": "person", "doctor": "person",
 }  # fmt: skip
 # Who comes first is rather the subject.
-_FIRST = 0.02
+_FIRST = 0.05
 _THINGS = frozenset({"place", "company", "car"})
 _NOUNS = r"[a-z-]+(?: [a-z-]+){0,2}?"
 _OWNED = re.compile(
@@ -77,72 +84,114 @@ def texts_of(reading: Reading) -> tuple[str, ...]:
 
 
 class Bank:
-    """The prototypes' embeddings."""
+    """What attributes clauses are about, learnt from the prototypes."""
 
     def __init__(self, rows: NDArray[np.float32]) -> None:
         """Take the embeddings of `prototypes()`, (n, d), rows of unit length."""
-        self._shapes: dict[str, tuple[list[str], NDArray[np.float32]]] = {}
-        self._kinds: dict[str, NDArray[np.float32]] = {}
+        self._shapes: dict[str, _Learnt] = {}
         start = 0
         for shape, attributes in PROTOTYPES.items():
             names = [name for name, some in attributes.items() for _ in some]
-            self._shapes[shape] = names, rows[start : start + len(names)]
+            self._shapes[shape] = _learnt(names, rows[start : start + len(names)])
             start += len(names)
-        for kind, some in KINDS.items():
-            self._kinds[kind] = rows[start : start + len(some)]
-            start += len(some)
+        self._kinds = _learnt([kind for kind, some in KINDS.items() for _ in some], rows[start:], steep=2.0)
 
     def claims(self, readings: Sequence[Reading], rows: Mapping[str, NDArray[np.float32]]) -> list[Claim]:
         """Return what the readings of one statement assert; `rows` are the embeddings of `texts_of` each."""
         best: dict[frozenset[str], tuple[float, Claim]] = {}
         for reading in readings:
-            attribute, near = self._nearest(reading, rows)
-            pair = frozenset({reading.subject, reading.value.casefold()})
+            attribute, near = self._likeliest(reading, rows)
+            value = f"favourite {reading.noun}" if reading.shape == "taste" else reading.value.casefold()
+            pair = frozenset({reading.subject, value})
             if attribute and near > best.get(pair, (0.0, None))[0]:
                 if reading.subject.startswith("project "):
                     attribute = OF_PROJECTS.get(attribute, attribute)
                 named = f"favourite {reading.noun}" if reading.noun else attribute
-                best[pair] = near, Claim(reading.subject, named, reading.value)
+                # Of something liked best that is not named there may be several.
+                bare = attribute == "favourite" and not reading.noun
+                best[pair] = near, Claim(reading.subject, attribute_of(named), reading.value, several=bare)
         return [claim for _, claim in best.values()]
 
-    def _nearest(self, reading: Reading, rows: Mapping[str, NDArray[np.float32]]) -> tuple[str, float]:
-        names, known = self._shapes[reading.shape]
-        near = known @ rows[reading.masked]
-        told = np.array([bool(name) for name in names])
-        nothing = near[~told].max()
-        kind = ""
-        if reading.shape == "proper":
-            kind = self._kind(rows[reading.value])
-            if self._kind(rows[reading.subject]) in _THINGS:
-                return "", 0.0
-            told &= np.array([_can_be(reading, name, kind) for name in names])
+    def _likeliest(self, reading: Reading, rows: Mapping[str, NDArray[np.float32]]) -> tuple[str, float]:
+        learnt = self._shapes[reading.shape]
+        told = np.array([bool(name) for name in learnt.names])
         if not told.any() or _OTHERS.search(reading.masked):
             return "", 0.0
-        best = int(np.argmax(np.where(told, near, -1)))
-        eased = _EASED if kind and kind == _KIND_OF.get(names[best]) else 0.0
-        enough, nearer = (limit - eased for limit in _BY_SHAPE.get(reading.shape, (_NEAR, _NEARER)))
+        likely = learnt.likely(rows[reading.masked])
+        nothing = likely[~told].max()
+        kinds: dict[str, float] = {}
+        if reading.shape == "proper":
+            if any(self._fit(rows[reading.subject])[kind] > _KNOWN for kind in _THINGS):
+                return "", 0.0
+            kinds = self._fit(rows[reading.value])
+            # Words that are clear enough tell of what kind an unknown name is.
+            clear = likely >= _RATHER
+            told &= np.array(
+                [_can_be(reading, name, kinds, clear=sure) for name, sure in zip(learnt.names, clear, strict=True)]
+            )
+            fits = [
+                float(np.clip(kinds.get(_KIND_OF.get(name, ""), 0.0), -_AT_MOST, _AT_MOST)) for name in learnt.names
+            ]
+            likely = likely + np.float32(_EASED) * np.array(fits, np.float32)
+        if not told.any():
+            return "", 0.0
+        best = int(np.argmax(np.where(told, likely, -1)))
+        name, score = learnt.names[best], float(likely[best])
+        known = kinds.get(_KIND_OF.get(name, ""), 0.0) > _KNOWN
         # Two words that are not known to be a place or a company are rather somebody's name.
-        person = " " in reading.value and _KIND_OF.get(names[best]) in _THINGS and not kind
-        enough = _SURELY if (reading.doubtful or person) and not eased else enough
-        if near[best] < enough or near[best] - nothing < nearer or not _owns(reading.masked, names[best]):
+        person = " " in reading.value and _KIND_OF.get(name) in _THINGS and not known
+        enough = _BY_SHAPE.get(reading.shape, _LIKELY)
+        if not known:
+            enough = _SURELY if person else _RATHER if reading.doubtful else enough
+        if score < enough or score - nothing < _MORE or not _owns(reading.masked, name):
             return "", 0.0
         first = reading.masked.find(NAME) < reading.masked.find(STAND_INS[reading.shape])
-        return names[best], float(near[best]) + _FIRST * first
+        return name, score + _FIRST * first
 
-    def _kind(self, row: NDArray[np.float32]) -> str:
-        """Return what kind of thing a name stands for; "" where its embedding does not tell."""
-        near = {kind: float(np.sort(known @ row)[-3:].mean()) for kind, known in self._kinds.items()}
-        first, second = sorted(near, key=lambda kind: -near[kind])[:2]
-        return first if near[first] >= _KNOWN and near[first] - near[second] >= _CLEARLY else ""
+    def _fit(self, row: NDArray[np.float32]) -> dict[str, float]:
+        """Return how much rather a name stands for each kind of thing than for any other."""
+        likely = self._kinds.likely(row)
+        most = np.sort(likely)[-2:]
+        return {
+            kind: float(one - (most[0] if one == most[1] else most[1]))
+            for kind, one in zip(self._kinds.names, likely, strict=True)
+        }
 
 
-def _can_be(reading: Reading, attribute: str, kind: str) -> bool:
+@dataclass(frozen=True, slots=True)
+class _Learnt:
+    """How likely a clause is about each attribute: kernel ridge regression over the prototypes of one shape."""
+
+    names: tuple[str, ...]
+    steep: float
+    known: NDArray[np.float32]
+    weights: NDArray[np.float32]
+
+    def likely(self, row: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return about 1 for what a clause is about, and 0 for all others, in the order of the names."""
+        found: NDArray[np.float32] = np.exp(-self.steep * (1 - self.known @ row)) @ self.weights
+        return found
+
+
+def _learnt(names: Sequence[str], known: NDArray[np.float32], *, steep: float = _STEEP) -> _Learnt:
+    distinct = tuple(dict.fromkeys(names))
+    wanted = np.array([[float(name == one) for one in distinct] for name in names])
+    kernel = np.exp(-steep * (1 - known.astype(np.float64) @ known.T.astype(np.float64)))
+    weights = np.linalg.solve(kernel + _SMOOTH * np.eye(len(names)), wanted)
+    return _Learnt(distinct, steep, known, weights.astype(np.float32))
+
+
+def _can_be(reading: Reading, attribute: str, kinds: Mapping[str, float], *, clear: bool) -> bool:
     """Say whether a name can be a value of an attribute, as far as its kind and form tell."""
     wanted = _KIND_OF.get(attribute, "")
-    if kind and wanted:
-        return kind == wanted
+    if wanted and kinds.get(wanted, 0.0) < -_CLEARLY and not (clear and (wanted in _THINGS or " " in reading.value)):
+        return False
+    if wanted == "place" and any(mark.isdigit() for mark in reading.value):
+        return False
     if wanted == "person":
         return " " in reading.value
+    if attribute == "car" and kinds.get("car", 0.0) < 0:
+        return _OF_CARS.search(reading.masked) is not None
     # Of a name of one word and one of two, the latter is rather the person.
     return wanted not in _THINGS or " " in reading.subject or " " not in reading.value or not reading.named
 

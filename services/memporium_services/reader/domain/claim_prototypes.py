@@ -6,6 +6,9 @@ What they say decides, not their words: a statement is compared with them by its
 
 from __future__ import annotations
 
+from memporium_services.reader.domain.claim_paraphrases import NAMED
+from memporium_services.reader.domain.claim_paraphrases_shaped import SHAPED
+
 NAME = "Ann"
 # What stands in for a value, by its shape; no statement is nearer to a prototype because of its value.
 STAND_INS = {
@@ -43,15 +46,7 @@ NOUNS = {
     "rent": "rent",
 }
 
-# Names that everybody knows, by the kind of thing that they stand for.
-KINDS = {
-    "place": ("Paris", "London", "Tokyo", "Chicago", "Madrid", "Lagos"),
-    "company": ("Microsoft", "Siemens", "Acme Corp", "Walmart", "Nestle", "Infosys"),
-    "person": ("John Smith", "Maria Garcia", "Ahmed Khan", "Anna Novak", "Tom Brown"),
-    "car": ("Toyota", "Ford", "BMW", "Honda", "Mercedes"),
-}
-
-PROTOTYPES: dict[str, dict[str, tuple[str, ...]]] = {
+_FIRST: dict[str, dict[str, tuple[str, ...]]] = {
     "proper": {
         "home": (
             "NAME lives in {v}.",
@@ -388,4 +383,13 @@ PROTOTYPES: dict[str, dict[str, tuple[str, ...]]] = {
             "It is hard to choose just {v} as NAME's favourite dish.",
         ),
     },
+}
+
+# By shape of the value and attribute.
+PROTOTYPES: dict[str, dict[str, tuple[str, ...]]] = {
+    shape: {
+        name: (*some.get(name, ()), *more.get(name, ())) for name in (*some, *(one for one in more if one not in some))
+    }
+    for shape, some in _FIRST.items()
+    for more in ((NAMED | SHAPED)[shape],)
 }

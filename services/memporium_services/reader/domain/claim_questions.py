@@ -12,6 +12,7 @@ _S = rf"(?P<subject>{SUBJECT})"
 _A = rf"(?P<attribute>favourite(?: [a-z-]+){{1,3}}?|(?:[a-z-]+ ){{0,2}}?(?:{HEADS})|[a-z-]+(?: [a-z-]+){{0,2}}?)"
 _NOW = r"(?: (?:now|currently|today|these days|at the moment))?"
 _LATE = r"(?: (?:now|currently|today|these days|at the moment))*"
+_HOLDS = r"(?:have|use|take|catch|see|visit|go to|order)"
 _FORMS = tuple(
     (re.compile(f"{pattern}{_LATE}$"), attribute)
     for pattern, attribute in (
@@ -23,7 +24,10 @@ _FORMS = tuple(
         (rf"(?:Who|Which company|What company) (?:does|is) {_S} (?:work|working|employed) (?:for|at|by)", "employer"),
         (rf"What does {_S} do(?: for a living)?", "job"),
         (rf"(?:Who|Whom) does {_S} report to", "manager"),
-        (rf"(?:What|Which) (?P<attribute>[a-z-]+(?: [a-z-]+)?) does {_S} (?:have|use)", ""),
+        (
+            rf"(?:What|Which) (?P<attribute>[a-z-]+(?: [a-z-]+)?) does {_S} {_HOLDS}",
+            "",
+        ),
         (rf"(?:What|Which) car does {_S} drive", "car"),
         (rf"How old is {_S}", "age"),
         (rf"Who is {_S} married to", "spouse"),
@@ -32,6 +36,7 @@ _FORMS = tuple(
         (rf"How much does {_S} cost", "price"),
     )
 )
+_COUNTING = frozenset({"number", "time", "choice", "feeling"})
 _COUNTED = re.compile(rf"How many (?P<attribute>[a-z]+) (?:does|do) {_S} have$")
 _SPELLED = (("favorite", "favourite"), ("color", "colour"), ("\u2019", "'"))
 
@@ -45,13 +50,23 @@ _HABIT = re.compile(
 def asked_keys(question: str) -> tuple[str, ...]:
     """Return the claims that a question may ask for: `asked_key`, and what somebody does at a time or by number."""
     key = asked_key(question)
+    wider = (_wider(key),) if key and _wider(key) else ()
     found = _HABIT.match(" ".join(question.split()).rstrip("?!. "))
     if not found:
-        return (key,) if key else ()
+        return (key, *wider) if key else ()
     words = habit_words(" ".join(part for part in (found["what"], found["much"], found["doing"]) if part))
     subject = subject_of(found["subject"])
     habits = (f"{subject}/{attribute_of(f'{kind} of {words}')}" for kind in ("time", "number"))
-    return (*((key,) if key else ()), *habits)
+    return (*((key,) if key else ()), *wider, *habits)
+
+
+def _wider(key: str) -> str:
+    """Return the key of what is told in fewer words: of a favourite dish as a favourite, of a parking bay as a bay."""
+    subject, _, attribute = key.partition("/")
+    if attribute.startswith("favourite "):
+        return f"{subject}/favourite"
+    first, _, rest = attribute.partition(" ")
+    return f"{subject}/{rest}" if rest and " " not in rest and first not in _COUNTING else ""
 
 
 def asked_key(question: str) -> str:

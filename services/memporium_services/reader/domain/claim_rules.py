@@ -35,7 +35,10 @@ _A = (
 )
 _V = r"(?P<value>.+)"
 # Words that stand before a verb and change nothing.
-ADVERBS = r"(?:(?:now|currently|still|also|just|recently|finally|actually|officially|always|really|mostly) )*"
+ADVERBS = (
+    r"(?:(?:now|currently|still|also|just|recently|finally|actually|officially|always|really|mostly|"
+    r"definitely|certainly|clearly|easily|simply) )*"
+)
 HAS = rf"(?:(?:has|have) )?{ADVERBS}"
 _IS = rf"(?:is|are) {ADVERBS}"
 _NOT = r"(?:no longer|does not|do not|is not|are not)"
@@ -114,6 +117,12 @@ RULES: tuple[Rule, ...] = (
     rule(rf"{_S} {HAS}moved (?:away from|out of) {_V}", "home", proper=True, ended=True),
     rule(rf"{_S} (?:{_IS}|has been )?{ADVERBS}(?!lived)(?!settled){_LIVE} (?:in|at|near|on) {_V}", "home", proper=True),
     rule(rf"{_S} (?:has|have) {ADVERBS}lived (?:in|at|near) {_V}", "home", proper=True),
+    rule(
+        rf"{_S} {HAS}(?:moved|switched|gone|went)(?: over)? to (?P<value>.+?) for (?:work|an? (?:new )?job)",
+        "employer",
+        proper=True,
+        event=True,
+    ),
     rule(rf"{_S} {ADVERBS}stays? in (?P<value>.+?) (?:permanently|for good)", "home", proper=True),
     rule(
         rf"{_S} {HAS}(?:traded|swapped|exchanged|left) [^,]*\b(?:town|city|home|village|hometown) for {_V}",
@@ -130,8 +139,15 @@ RULES: tuple[Rule, ...] = (
         event=True,
     ),
     rule(rf"{_S}'s (?:new |current )?(?:home|house|flat|apartment|place) {_IS}(?:in|at) {_V}", "home", proper=True),
+    rule(rf"{_S}'s (?:new |current )?home {BE}{_V}", "home", proper=True),
+    rule(
+        rf"{_S}'s (?:new |current )?(?:work|job|office|workplace|desk job) {_IS}(?:at|with|for) {_V}",
+        "employer",
+        proper=True,
+    ),
     rule(rf"{_S} (?:has|have|rents?|owns?) an? (?:flat|house|home|apartment|room|place) in {_V}", "home", proper=True),
     rule(rf"{_S} {_IS}(?:settled|at home) in {_V}", "home", proper=True),
+    rule(rf"(?P<value>{_NAME}) (?:is|has become|became) {ADVERBS}home", "home", proper=True),
     rule(rf"{_S} {ADVERBS}calls? (?P<value>.+?) home", "home", proper=True),
     rule(rf"{_S} {HAS}(?:makes?|made|found) (?:{_OWN}|a) (?:new )?home in {_V}", "home", proper=True, event=True),
     rule(rf"(?P<value>.+?) is {ADVERBS}where {_S} {ADVERBS}lives?", "home", proper=True),
@@ -148,6 +164,8 @@ RULES: tuple[Rule, ...] = (
         proper=True,
     ),
     rule(rf"{_S} {_IS}(?:on the (?:staff|payroll) of|with|an? employee of) {_V}", "employer", proper=True),
+    rule(rf"{_S} (?:has|have) {ADVERBS}worked (?:over )?(?:for|at|with) {_V}", "employer", proper=True),
+    rule(rf"{_S} (?:has|have) {ADVERBS}worked as (?:an?|the) {_V}", "job"),
     rule(rf"{_S} {ADVERBS}{_EARN} (?:at|with) {_V}", "employer", proper=True),
     rule(rf"(?P<value>.+?) is {ADVERBS}where {_S} {ADVERBS}works?", "employer", proper=True),
     rule(rf"(?P<value>.+?) {HAS}(?:hired|recruited|employed) {_S}", "employer", proper=True, event=True),

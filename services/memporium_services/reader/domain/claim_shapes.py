@@ -72,13 +72,13 @@ _WORD_BEFORE = re.compile(r"(?<!')\b([a-z-]+) $")
 _NOT_OF_WORK = frozenset(
     "a an the as is are was be been being become becomes became now working work works to of and or who by in for his "
     "her their also still just currently actually am me them at than not trained promoted appointed named employed "
-    "retrained".split()
+    "retrained qualified certified licensed professional full-time part-time".split()
 )
 # What is denied, past, to come, or somebody else's word asserts nothing that lasts.
 _DENIED = re.compile(
     r"\b(?:no longer|not|never|without|neither|nor|used to|formerly|previously|former|ex-\w+|back then|in the past|"
     r"as a (?:child|kid|boy|girl)|years ago|when \w+ (?:was|were)|lived|worked|drove|"
-    r"should(?! be (?:done|finished|ready|complete|delivered|sent|handed))|says?|said|told|asked|"
+    r"should(?! be (?:done|finished|ready|complete|delivered|sent|handed))|says?|said (?!goodbye|farewell)|told|asked|"
     r"asks?|thinks?|thought|heard|hears|knows?|claims?|claimed|almost|nearly)\b|"
     r"n't\b",
     re.IGNORECASE,
@@ -88,9 +88,24 @@ _TO_COME = re.compile(r"\b(?:will|shall|next (?:week|month|year))\b")
 
 
 _SMALL = r"[a-z\u00e0-\u00ff-]{3,}"
+# What is liked: "favourite dish", "no other dish", "best of all dishes", "the dish that Ann likes best".
 _FAVOURITE = re.compile(
-    rf"\b(?:[Ff]avourite|[Bb]est|any other|[Nn]o other|[Nn]o|other) (?P<noun>{_SMALL})\b|"
-    rf"\b[Tt]he (?P<liked>{_SMALL}) (?=.{{1,40}}\b(?:likes?|loves?|enjoys?|prefers?) (?:the )?(?:best|most)\b)"
+    rf"\b(?:(?:[Ff]avourite|[Bb]est|[Nn]o better|[Tt]op|[Pp]referred|[Nn]umber one|"
+    rf"[Aa]ny other|[Nn]o other|[Nn]o|other|(?:[Oo]f|[Aa]mong|[Aa]mongst) all(?: the)?) "
+    rf"(?P<noun>{_SMALL})\b|[Tt]he (?P<liked>{_SMALL}) (?=.{{1,40}}\b(?:likes?|"
+    rf"loves?|enjoys?|prefers?|picks?|orders?|eats?|chooses?)\b)|"
+    rf"[Ll]ist of (?P<listed>{_SMALL})\b)"
+)
+_LIKED_BARE = re.compile(
+    r"'s (?:absolute |all-time |new |old |big )*favourite\b(?= (?:is|has|now|these|"
+    r"of all)\b|[,.!:]|\W*$)|\b(?:most|best) of all\b|\b(?:likes?|loves?|enjoys?) "
+    r"(?!.*\bis\b).{2,40} (?:best|the most)\b|[Nn]othing beats|new favourite\b|\blikes? best\b|"
+    r"\b(?:likes?|loves?|enjoys?) .{2,40} more than anything\b"
+)
+_LIKING = re.compile(
+    r"\b(?:favourite|best|better|most|top|tops|preferred|prefers?|"
+    r"beats?|number one|more than|close to|above|every time|pleases)\b",
+    re.IGNORECASE,
 )
 _NOT_LIKED = frozenset(
     "a an the is are was be been has have had there of all for ever as to in at on by and or now no not any other "
@@ -98,9 +113,14 @@ _NOT_LIKED = frozenset(
     "picks pick choose chooses would always really still also just says say said likes like loves love enjoys enjoy "
     "prefers prefer adores pleases it its it's his her their my our that this which what i you he she they me "
     "nowadays lately recently currently these days anything else tastes taste changed found become becomes remains "
-    "stays with from".split()
+    "stays with from among above over comes come close tops top list beats beat overtaken others number one official "
+    "every time day discovered discover fell fallen gone off switched switch swapped order orders ordered eats eat "
+    "eating cook cooks cooking think thinks out single can could will must do does so but if when whenever asked "
+    "far life world live lives on adore favourites first choice place took taken over replaced became turned "
+    "holiday week month year last since before after who whom good great very much anymore again have having "
+    "turns preferred named called chosen chose know knows".split()
 )
-_MOST_TASTE_WORDS = 3
+_MOST_TASTE_WORDS, _MOST_TASTES = 3, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,28 +186,46 @@ def _reading(clause: str, subject: str, shape: str, value: str) -> Reading:
 
 
 def _tastes(clause: str, about: list[str]) -> Iterator[Reading]:
-    """Yield what may be somebody's favourite: the only words that are neither of the form nor the subject."""
-    found = _FAVOURITE.search(clause)
-    if found is None or len(about) != 1 or " of " in f" {found[0]} ":
+    """Yield what may be somebody's favourite: words that are neither of the form nor the subject."""
+    if not _LIKING.search(clause) or "One of " in clause or "one of " in clause:
         return
-    noun = found["noun"] or found["liked"]
-    rest = f"{clause[: found.start()]} , {clause[found.end() :]}".replace(about[0], " , ")
+    # A word at the beginning of a sentence may be what is liked: "Ramen is the dish I like best".
+    named = [one for one in about if " " in one or one[0] in {SPEAKER, LISTENER} or not clause.startswith(one)] or about
+    found = _FAVOURITE.search(clause)
+    if len(named) != 1:
+        return
+    if found and found["noun"] and found[0].lower().startswith("favourite") and _one_of(found["noun"]) != found["noun"]:
+        # Of several favourites none is the only one.
+        return
+    noun = _one_of(found["noun"] or found["liked"] or found["listed"]) if found else ""
+    if noun in COMMON or noun in _NOT_LIKED:
+        noun = ""
+    if not noun and not _LIKED_BARE.search(clause):
+        return
+    rest = re.sub(rf"{re.escape(named[0])}(?!\w)", " , ", clause)
+    rest = re.sub(r"'(?:s|d)\b", " , ", rest)
     runs = [
-        " ".join(run.split())
-        for run in re.split(r"[^\w' -]|'s\b", " ".join(_bare(word, noun) for word in rest.split()))
+        " ".join(run.split()) for run in re.split(r"[^\w' -]", " ".join(_bare(word, noun) for word in rest.split()))
     ]
-    values = list(dict.fromkeys(run for run in runs if run))
-    if len(values) == 1 and len(values[0].split()) <= _MOST_TASTE_WORDS and noun not in COMMON:
-        told = re.sub(rf"(?<!\w){re.escape(values[0])}(?!\w)", STAND_INS["taste"], clause)
-        told = re.sub(rf"\b{re.escape(noun)}\b", "dish", told)
-        told = re.sub(rf"{re.escape(about[0])}(?!\w)", NAME, told).replace(SPEAKER, NAME)
-        yield Reading(told, "taste", about[0], values[0], noun=noun)
+    values = list(dict.fromkeys(run for run in runs if run and len(run.split()) <= _MOST_TASTE_WORDS))
+    for value in values[:_MOST_TASTES]:
+        told = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", STAND_INS["taste"], clause)
+        told = re.sub(rf"\b{re.escape(noun)}(?=(?:e?s)?\b)", "dish", told) if noun else told
+        told = re.sub(rf"{re.escape(named[0])}(?!\w)", NAME, told).replace(SPEAKER, NAME)
+        yield Reading(told, "taste", named[0], value, noun=noun)
+
+
+def _one_of(noun: str) -> str:
+    """Return the noun for one: "dishes" are of one dish."""
+    if noun.endswith(("ches", "shes", "sses", "xes")):
+        return noun[:-2]
+    return noun[:-1] if noun.endswith("s") and not noun.endswith("ss") else noun
 
 
 def _bare(word: str, noun: str) -> str:
     """Return a word, or a border in place of one that no name of something liked has."""
     plain = word.strip('.,;:!?()"').lower()
-    border = plain in _NOT_LIKED or plain in COMMON or plain == noun or plain.endswith("s'")
+    border = plain in _NOT_LIKED or plain in COMMON or noun in {plain, _one_of(plain)} or plain.endswith("s'")
     return "," if border else word
 
 
@@ -214,7 +252,11 @@ def _mentions(clause: str) -> Iterator[re.Match[str]]:
         words = found[0]
         first = words.split(" ", 1)[0].split("'", 1)[0].lower()
         if words[0] not in {SPEAKER, LISTENER}:
-            if first in _NO_NAMES:
+            if first in _NO_NAMES and not (first == "new" and " " in words):
+                # "For Ann Lee": the name begins behind.
+                behind = _MENTION.match(clause, found.start() + len(first) + 1) if " " in words else None
+                if behind is not None and behind[0].split(" ", 1)[0].lower() not in _NO_NAMES:
+                    yield behind
                 continue
             if (
                 not found.start()

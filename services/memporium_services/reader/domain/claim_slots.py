@@ -41,8 +41,8 @@ _HOLDS = (
     r"goes with|went with|regards?)"
 )
 # Something of which there are several with numbers, and the number of one.
-_COUNTED = rf"(?P<attribute>{_SMALL}{{3,}}(?: {_SMALL}{{2,}})?)"
-_CODE = r"(?P<value>[A-Z]?\d+[A-Za-z]?)"
+_COUNTED = rf"(?P<attribute>(?!(?:got|been|to|in|at|the) ){_SMALL}{{3,}}(?: {_SMALL}{{2,}})?)"
+_CODE = r"(?P<value>[A-Za-z]*\d+[A-Za-z]?)"
 # What somebody writes about one topic.
 _WORKS = r"thesis|dissertation|term paper|essay"
 
@@ -64,9 +64,14 @@ SLOTS: tuple[Rule, ...] = (
     rule(rf"{_S} {HAS}{_HOLDS} (?P<value>.+?) as (?:{_OWN} )?(?:new |current )?(?P<attribute>favourite {_NOUN})"),
     rule(rf"{_S} {HAS}{_HOLDS} (?P<value>.+?) as (?:{_OWN} |an? )?(?:new |current )?{_N}", loose=True),
     rule(
-        rf"{_S} (?:[a-z]+ ){{1,3}}(?P<value>[A-Z]\w+ [A-Z]\w+), {_OWN} {_N}(?:, .+| (?:on|every|at|in) .+)?", loose=True
+        rf"{_S} (?:[\w'{SPEAKER}{LISTENER}]+ ){{1,6}}?(?P<value>[A-Z]\w+ "
+        rf"[A-Z]\w+), {_OWN} {_N}(?:, .+| (?:on|every|at|in) .+)?",
+        loose=True,
     ),
+    rule(rf"{_S} (?:[a-z]+ ){{1,3}}?the {_N} (?P<value>[A-Z]\w+ [A-Z]\w+)", loose=True),
     rule(rf"(?P<attribute>[A-Z][a-z]+(?: [a-z]+)?) (?:of|for) {_S}{_IS}{_V}", loose=True),
+    rule(rf"[Tt]he {_N} at home(?:{_IS}|(?: has)? {CHANGED} to ){_V}", loose=True),
+    rule(rf"(?P<value>[A-Z]\w+ [A-Z]\w+) is the {_N} (?:that )?{_S} (?:[a-z]+ ?){{1,3}}", loose=True),
     rule(rf"[Tt]he {_N} at {_S}'s (?:place|house|home|flat|apartment|office){_IS}{_V}", loose=True),
     rule(
         rf"{_S}'s (?P<attribute>{_WORKS}) {ADVERBS}(?:is|deals with|looks at) (?:on |about )?{_V}", "{attribute} topic"
@@ -85,16 +90,38 @@ SLOTS: tuple[Rule, ...] = (
     rule(rf"[Tt]he {_N} (?:of|for) {_S}{_IS}{_V}", loose=True),
     rule(rf"[Tt]he (?P<attribute>{_NOUN}) of {_S}'s (?P<whole>{_NOUN}){_IS}{_V}", loose=True),
     rule(rf"{_S}'s {_N}{_IS}{_V}", loose=True),
-    rule(rf"{_S} {HAS}(?:got )?a new {_N}(?::|,|, which is| called| named) {_V}", loose=True, event=True),
     rule(
-        rf"{_S} {HAS}(?:(?:is|was|sits|works|parks?) (?:in|at)|(?:keeps?|stores?) (?:[\w']+ ){{1,3}}in|"
-        rf"(?:moved|switched|swapped)(?: over)? to|given|was given|been given|was assigned|been assigned|"
-        rf"(?:is )?using|uses?|has|have|got|took|gets?) (?:an? |the )?"
+        rf"{_S} (?:[a-z]+ ){{1,3}}?(?:to )?(?:a|another) (?:(?:new|different|other) )*{_N}"
+        rf"(?: now| these days)?(?::|,|, who is|, which is|, and it is| called| named|, namely) {_V}",
+        loose=True,
+        event=True,
+    ),
+    rule(rf"[Tt]he {_N} (?:(?:that|which|who) )?{_S} (?:[a-z]+ ){{1,3}}?is {ADVERBS}{_V}", loose=True),
+    rule(
+        rf"{_S} {HAS}(?:switched|changed|swapped)(?: over)? (?P<attribute>{_SMALL}+?(?: "
+        rf"{_SMALL}+?)?)s?(?: and (?:now )?(?:has|have|uses?|goes to|go to|sees?)|"
+        rf"(?:,|:)? to) {_V}",
+        loose=True,
+        event=True,
+    ),
+    rule(rf"{_S} {HAS}(?:switched|changed) to {_V} as (?:{_OWN} |an? )?(?:new )?{_N}", loose=True, event=True),
+    rule(
+        rf"{_S} {ADVERBS}(?:sees?|is seeing|goes to|go to|is going to|visits?) "
+        rf"(?P<value>[A-Z]\w+ [A-Z]\w+), (?:{_OWN}|an?|the) {_N}(?:,? .*)?",
+        loose=True,
+    ),
+    rule(
+        rf"{_S} {HAS}(?:(?:is|was|(?:is )?sitting|sits?|works?|parks?|stands?) (?:in|at)|"
+        rf"(?:keeps?|stores?) (?:[\w'{SPEAKER}{LISTENER}]+ ){{1,3}}in|"
+        rf"(?:(?:was |been |got )?moved|switched|swapped)(?: over)? "
+        rf"to|given|was given|been given|was assigned|been assigned|"
+        rf"(?:is {ADVERBS})?using|uses?|has|have|got|took|gets?) (?:an? |the )?"
         rf"(?:new )?{_COUNTED},? (?:number |no\.? )?{_CODE}",
         loose=True,
     ),
     rule(
-        rf"They (?:gave|assigned|have given|have assigned) {_S} (?:the )?(?:new )?{_COUNTED},? (?:number )?{_CODE}",
+        rf"They (?:have )?(?:gave|given|assigned|moved|put) {_S} (?:(?:to|"
+        rf"into|in) )?(?:the )?(?:new )?{_COUNTED},? (?:number )?{_CODE}",
         loose=True,
     ),
     rule(
@@ -103,6 +130,10 @@ SLOTS: tuple[Rule, ...] = (
         loose=True,
     ),
     rule(rf"(?P<value>[A-Z\d].*?) (?:is|has become|became) {ADVERBS}{_S}'s {_N}", loose=True),
+    rule(
+        rf"(?P<value>[A-Z]\w+ [A-Z]\w+) (?:is|has become|became) {ADVERBS}(?:the )?(?:new )?{_N} (?:to|of|for) {_S}",
+        loose=True,
+    ),
 )
 
 _NO_SLOT = frozenset(
@@ -177,7 +208,7 @@ def is_slot(attribute: str) -> bool:
     """Say whether a noun stands for one thing that has a value."""
     words = attribute.split()
     last = words[-1] if words else ""
-    if not last or last in _NO_SLOT or (last.endswith("s") and not last.endswith("ss")):
+    if not last or last in _NO_SLOT or (last.endswith("s") and not last.endswith(("ss", "us", "is"))):
         return False
     return not any(word in _NOT_NOUNS for word in words if word not in {"new", "key"})
 
@@ -189,9 +220,10 @@ def is_value(value: str) -> bool:
         return False
     if _TYPED.match(value):
         return True
-    return not any(word in _NOT_NOUNS or _ADJECTIVE.match(word) for word in words if word != "and") and not words[
-        0
-    ].endswith("ing")
+    # "Iced latte" names something, "tired" tells how it is.
+    if any(word in _NOT_NOUNS for word in words if word != "and") or _ADJECTIVE.match(words[-1]):
+        return False
+    return not words[0].endswith(("ing", "ly"))
 
 
 def habit_of(clause: str) -> tuple[str, str, str] | None:

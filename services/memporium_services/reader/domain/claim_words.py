@@ -52,11 +52,18 @@ _OTHER_NAMES = {
     "college": "school", "university": "school",
     "cell": "phone", "cell phone": "phone", "mobile phone": "phone", "contact number": "phone",
     "cell number": "phone", "cell phone number": "phone", "mobile phone number": "phone",
+    "company": "employer", "firm": "employer", "workplace": "employer", "vehicle": "car", "household": "home",
+    "team leader": "manager", "team lead": "manager", "superior": "manager", "direct manager": "manager",
+    "address for email": "email", "address for mail": "email", "number for calls": "phone", "job now": "job",
+    "favourite food": "favourite dish", "favourite meal": "favourite dish", "favourite thing to eat": "favourite dish",
+    "day job": "job", "trade": "job", "line of work": "job", "calling": "job", "career": "job",
+    "contact email": "email", "best email": "email", "best number": "phone", "final date": "deadline",
     "e-mail": "email", "e-mail address": "email", "inbox": "email", "mailbox": "email",
     "time of bed go": "bedtime", "time of go sleep": "bedtime",
 }  # fmt: skip
 _NEW = re.compile(
-    r"^(?:(?:the|an?|his|her|their|new|current|latest|updated|present|actual|all-time|absolute|personal|own) )+|"
+    r"^(?:(?:the|got|an?|his|her|their|new|current|latest|updated|present|actual|all-time|absolute|personal|own|usual|normal|"
+    r"regular|total|overall|standard|typical) )+|"
     r" (?:these days|nowadays|now|currently|lately|of all)$"
 )
 _INNER_NEW = re.compile(r"(?<!about )\b(?:new|current|latest) (?!york|zealand|delhi|orleans|jersey|year)(?=[a-z]+$)")

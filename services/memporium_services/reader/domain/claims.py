@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from memporium_services.reader.domain.claim_rules import LISTENER, RULES, SPEAKER
 from memporium_services.reader.domain.claim_shapes import readings_of
 from memporium_services.reader.domain.claim_slots import SLOTS, habit_of, is_named
-from memporium_services.reader.domain.claim_words import attribute_of, normal, subject_of
+from memporium_services.reader.domain.claim_words import PROFESSIONS, attribute_of, normal, subject_of
 from memporium_services.reader.domain.clauses import clauses_of, shared_parts
 from memporium_services.reader.domain.dates import resolve
 
@@ -37,7 +37,8 @@ _LATE = (
     r"(?:[,.!;:\s]+(?:now|these days|nowadays|at the moment|right now|currently|today|any ?more|any longer|instead|"
     r"again|already|for now|as well|too|by the way|actually|though|as usual|from now on|from today(?: on)?|"
     r"until further notice|very much|so much|a lot|lately|for ages|for years|for good|at last|"
-    r"any ?time|all the time|the most|best|these past \w+|after all))"
+    r"any ?time|all the time|at the (?:very )?latest|all (?:[\ue000\ue001]'s|his|"
+    r"her|their) life|the most|best|these past \w+|after all|for [\ue000\ue001]))"
 )
 _LATE_ONLY = re.compile(rf"{_LATE}+$")
 _TAIL = re.compile(
@@ -52,7 +53,8 @@ _TIMELY = re.compile(r"(?:date|deadline|birthday|time|appointment|flight)$")
 _OPEN_TIME = re.compile(r" (?:on|in|at|by|since|from|as of|back in|early|late|earlier|around|of)$")
 # What begins so is no value but goes on about something else.
 _NO_VALUE = re.compile(
-    r"(?:at|in|on|with|for|to|from|by|as|than|about|of) |(?:it|who|which|that|this|he|she|they|these|those)$",
+    r"(?:not )?what (?:it|he|she) was\b|(?:named|called|chosen|discovered|overtaken|replaced|found|at|in|on|"
+    r"with|for|to|from|by|as|than|about|of) |(?:it|who|which|that|this|he|she|they|these|those)$",
     re.IGNORECASE,
 )
 _NAMED = re.compile(r"[a-z,] (?!I\b)[A-Z][a-z]+|[A-Z][a-z]+'s\b|[A-Z][a-z]+ [A-Z][a-z]+")
@@ -67,8 +69,27 @@ _DWELLING = re.compile(
 )
 _BEGINNING = re.compile(r"^(?:but|and|so|then|yet) ")
 # A value that holds a clause of its own was cut at the wrong place.
-_CLAUSE = re.compile(rf"[{SPEAKER}{LISTENER}] (?:is|has|was|will|can)\b")
+_CLAUSE = re.compile(rf"^[{SPEAKER}{LISTENER}] [a-z]|[{SPEAKER}{LISTENER}] (?:is|has|was|will|can)\b")
 _APPOSITION = re.compile(rf"(?:[{SPEAKER}{LISTENER}]|.+?)'s [a-z\u00e9 ]+ ([A-Z].*)$")
+
+
+# "I took up a post at Acme" has the form of a hobby, and tells more.
+_WORKING = re.compile(
+    r"\b(?:job|post|work|position|career|role|flat|house|apartment|company|place) ?(?:at|as|with|in|to|and|for|$)"
+)
+# What an address and a number look like; other words are none.
+_SHAPED = {"email": re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"), "phone": re.compile(r"\+?\d[\d ()/-]{2,}\d")}
+_PERSONS = frozenset({"manager", "spouse", "partner"})
+_PERSON = re.compile(r"(?:(?:[A-Z][\w.'-]*|de|van|von|der|la|le|bin|al|of|the|and|from [A-Z]\w+) ?)+$")
+# A name is where somebody works, and no profession, unless it holds one or is a title in capitals.
+_COMPANY = re.compile(rf"(?!.*\b(?i:{PROFESSIONS})\b)[A-Z][a-z]+\w*$")
+_UNSURELY = ("feeling about ", "hobby", "choice of ", "school")
+# What stands before a name, or before a number, and is no part of it: "an old Volvo", "number 18".
+_BEFORE = re.compile(r"^(?:(?:it|that) is |the (?=\d+$)|(?:number|no\.?) (?=\w*\d))", re.IGNORECASE)
+_ADJECTIVES = re.compile(
+    r"^(?:an? )?(?:(?:old|new|used|second-hand|brand-new|little|small|big|"
+    r"red|blue|green|black|white|grey|silver|trusty|shiny|bright) )+(?=[A-Z])"
+)
 
 
 # What is said of a project's date is said of its deadline, and what it costs is what there is for it.
@@ -140,9 +161,12 @@ def _told(clause: str, moment: datetime | None, persons: dict[str, str]) -> tupl
     """Return what a clause asserts by the rules, and whether that is all that it asserts."""
     named = _read(clause, RULES, moment, persons)
     # Who likes something "more than any other" says more than that.
-    if named is not None and not named.attribute.startswith("feeling about "):
+    if named is not None and not named.attribute.startswith(_UNSURELY):
         return [named], True
     other = _read(clause, SLOTS, moment, persons) or _habit(clause, persons)
+    if named is not None and other is not None and named.attribute == "school":
+        # Who goes to "Eva Klein, the vet" goes to no school of that name.
+        named = None
     return [claim for claim in (named, other) if claim is not None], False
 
 
@@ -168,6 +192,8 @@ def _claim(
 ) -> Claim | None:
     if any(_CLAUSE.search(match[name] or "") for name in ("value", "attribute") if name in match.groupdict()):
         return None
+    if rule.attribute == "hobby" and _WORKING.search(match["value"] or ""):
+        return None
     # Only the subject is resolved later; no mark of a person may stand in what is kept.
     groups = {
         name: words if name == "subject" else _with_names(words, persons) for name, words in match.groupdict().items()
@@ -182,8 +208,12 @@ def _claim(
     attribute = "email" if attribute == "address" and "@" in value else attribute
     if attribute == "job":
         value = _SKILLED.sub("", value)
-        attribute = "employer" if f" is at {value}" in clause or f" is with {value}" in clause else attribute
+        of_company = f" is at {value}" in clause or f" is with {value}" in clause or _COMPANY.match(value)
+        attribute = "employer" if of_company else attribute
     value = _DWELLING.sub("", value) if attribute == "home" else value
+    if attribute in _SHAPED:
+        shaped = _SHAPED[attribute].search(value)
+        value = shaped[0] if shaped else ""
     if not subject or not _fits(rule, attribute, value, clause):
         return None
     ended = rule.ended or (_ENDED.search(clause) is not None and " not " in f" {clause} ")
@@ -205,6 +235,8 @@ def _fits(rule: Rule, attribute: str, value: str, clause: str) -> bool:
     """Say whether words can be a value of an attribute."""
     if not normal(value) or _NO_VALUE.match(value) or (rule.value and attribute.startswith("feeling about 0")):
         return False
+    if attribute in _PERSONS and not _PERSON.match(value):
+        return False
     if (rule.loose and not is_named(attribute, value, clause)) or (rule.proper and not _PROPER.match(value)):
         return False
     return max(len(value), len(attribute)) <= _MOST_VALUE_CHARS and len(value.split()) <= _MOST_VALUE_WORDS
@@ -223,7 +255,8 @@ def _with_names(words: str, persons: dict[str, str]) -> str:
 
 
 def _trimmed(value: str) -> str:
-    return _BEGINNING.sub("", _TAIL.sub("", value).strip(" \"'.!,;:"))
+    plain = _BEGINNING.sub("", _TAIL.sub("", _BEFORE.sub("", value)).strip(" \"'.!,;:"))
+    return _ADJECTIVES.sub("", plain)
 
 
 def _without_time(value: str, clause: str, moment: datetime, *, event: bool) -> tuple[str, datetime | None]:
