@@ -22,11 +22,13 @@ if TYPE_CHECKING:
 
 # Keys of one statement, at most: below every engine's limit of parameters.
 _TOGETHER = 512
+_KEY = "key_"
 
 
 class _Compiled(NamedTuple):
     text: str
-    names: tuple[str, ...]
+    # Of the parameters before the keys, and behind them.
+    names: tuple[tuple[str, ...], tuple[str, ...]]
     # Parameters that the statement has the values of.
     fixed: dict[str, Any]
     # Columns that the driver gives in another form, and what makes the right one of it.
@@ -41,15 +43,18 @@ class Prepared:
         self._statement = statement
         self._compiled: _Compiled | None = None
 
-    def rows(self, conn: Connection, values: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
-        """Return the rows for values of the parameters."""
+    def rows(self, conn: Connection, values: Mapping[str, Any], keys: Sequence[Any] = ()) -> Sequence[Sequence[Any]]:
+        """Return the rows for values of the parameters; `keys`: of the parameters `key_0`, `key_1` and so on."""
         if conn.dialect.name != "sqlite":
-            return conn.execute(self._statement, values).all()
+            listed = {f"{_KEY}{slot}": key for slot, key in enumerate(keys)}
+            return conn.execute(self._statement, {**values, **listed}).all()
         compiled = self._compiled or self._compile(conn.dialect)
         given = {**compiled.fixed, **values}
+        before, after = compiled.names
         driver: Any = conn.connection.driver_connection
         try:
-            found: list[Any] = driver.execute(compiled.text, tuple([given[name] for name in compiled.names])).fetchall()
+            parameters = (*[given[name] for name in before], *keys, *[given[name] for name in after])
+            found: list[Any] = driver.execute(compiled.text, parameters).fetchall()
         except sqlite3.Error as error:
             # As SQLAlchemy would tell it, but without the values, which are someone's data.
             raise DBAPIError.instance(compiled.text, None, error, sqlite3.Error) from error
@@ -63,7 +68,7 @@ class Prepared:
         )
         converted = tuple((place, convert) for place, convert in converters if convert is not None)
         fixed = {name: value for name, value in compiled.params.items() if value is not None}
-        self._compiled = _Compiled(str(compiled), tuple(compiled.positiontup or ()), fixed, converted)
+        self._compiled = _Compiled(str(compiled), _around_keys(compiled.positiontup or ()), fixed, converted)
         return self._compiled
 
 
@@ -89,17 +94,24 @@ class RowsByKeys:
             some = keys[start : start + _TOGETHER]
             # The next power of two; the last key fills what is left.
             slots = 1 << (len(some) - 1).bit_length()
-            given = values | {f"key_{slot}": key for slot, key in enumerate(some)}
-            given.update((f"key_{slot}", some[-1]) for slot in range(len(some), slots))
-            yield from self._prepared(slots).rows(conn, given)
+            filled = [*some, *[some[-1]] * (slots - len(some))]
+            yield from self._prepared(slots).rows(conn, values, filled)
 
     def _prepared(self, slots: int) -> Prepared:
         with self._lock:
             known = self._by_slots.get(slots)
             if known is None:
-                statement = self._make([bindparam(f"key_{slot}") for slot in range(slots)])
+                statement = self._make([bindparam(f"{_KEY}{slot}") for slot in range(slots)])
                 known = self._by_slots[slots] = Prepared(statement)
         return known
+
+
+def _around_keys(names: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the names of the parameters before the keys and behind them; keys stand together, in order."""
+    at = [place for place, name in enumerate(names) if name.startswith(_KEY)]
+    first, end = (at[0], at[-1] + 1) if at else (0, 0)
+    assert list(names[first:end]) == [f"{_KEY}{slot}" for slot in range(len(at))]  # noqa: S101 - how SQLAlchemy writes it
+    return tuple(names[:first]), tuple(names[end:])
 
 
 def _converted(row: Sequence[Any], converted: Sequence[tuple[int, Callable[[Any], Any]]]) -> Sequence[Any]:
