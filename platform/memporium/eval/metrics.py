@@ -36,6 +36,12 @@ def exact(answer: str, right: str) -> bool:
     return words(answer) == words(right)
 
 
+def same_words(answer: str, right: str) -> bool:
+    """Say whether two answers are the same words in any order: `7 May 2023`, `May 7, 2023`; no words are not the same."""
+    given = sorted(words(answer))
+    return bool(given) and given == sorted(words(right))
+
+
 def f1(answer: str, right: str) -> float:
     """Return the harmonic mean of the shares of words that two answers have in common."""
     given, wanted = words(answer), words(right)

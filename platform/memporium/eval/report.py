@@ -52,7 +52,7 @@ def result_of(
         "remember_seconds": round(sum(one["seconds"] for one in sessions.values()), 2),
         "recall_seconds": _spread([one["seconds"] for one in recalled.values()]),
         "answer_seconds": _spread([one["seconds"] for one in answers.values()]),
-        "judge_seconds": _spread([one["seconds"] for one in verdicts.values()]),
+        "judge_seconds": _spread([one["seconds"] for one in verdicts.values() if one["tokens_in"]]),
         "context_tokens": round(fmean(one["context_tokens"] for one in recalled.values()), 1) if recalled else 0,
         "tokens": {role: _tokens(list(found.values())) for role, found in (("answer", answers), ("judge", verdicts))},
         "cost": _cost({"answer": list(answers.values()), "judge": list(verdicts.values())}, prices),

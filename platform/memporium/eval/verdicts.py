@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from memporium.eval.models import Model
 
 _ATTEMPTS = 2
+# An answer in the words of the right one, for which no model was asked.
+PLAINLY_RIGHT = {"right": True, "tokens_in": 0, "tokens_out": 0, "seconds": 0.0}
 
 
 def judged(model: Model, instructions: str, material: str, *, max_tokens: int) -> dict[str, Any]:

@@ -24,6 +24,22 @@ def test_answers_are_compared_by_their_words(answer, right, f1, exact, bleu1):
 
 
 @pytest.mark.parametrize(
+    ("answer", "right", "same"),
+    [
+        ("7 May 2023", "May 7, 2023", True),
+        ("the greyhounds", "Greyhound.", True),
+        ("7 May 2023", "8 May 2023", False),
+        ("7 May", "7 May 2023", False),
+        ("no, no", "no", False),
+        ("", "", False),
+        ("...", "the", False),
+    ],
+)
+def test_the_same_words_in_any_order_are_told(answer, right, same):
+    assert metrics.same_words(answer, right) is same
+
+
+@pytest.mark.parametrize(
     ("answer", "letter"),
     [("(b)", "b"), ("b", "b"), ("B.", "b"), ("I would choose (c), since", "c"), ("a) because", "a"), ("none", ""),
      ("(z) or (d)", "d"), ("", ""), ("A boat", "a"), ("a's", "")],
