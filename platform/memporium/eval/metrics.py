@@ -37,7 +37,7 @@ def exact(answer: str, right: str) -> bool:
 
 
 def same_words(answer: str, right: str) -> bool:
-    """Say whether two answers are the same words in any order: `7 May 2023`, `May 7, 2023`; no words are not the same."""
+    """Say whether two answers have the same words in any order, as `7 May 2023` and `May 7, 2023`, and any at all."""
     given = sorted(words(answer))
     return bool(given) and given == sorted(words(right))
 
