@@ -14,8 +14,8 @@ def question(**more):
 @pytest.mark.parametrize("options", [(), (("a", "in May"), ("b", "in June"))])
 def test_no_example_could_be_an_answer(options):
     instructions, _material = prompts.answering(question(options=options), "the context")
-    # Small models answer with the example where the memories tell nothing: dialogues of benchmarks are of these years.
-    assert not re.search(r"\b20[12]\d\b", instructions)
+    # Small models answer with an example of a time where the memories tell nothing.
+    assert not re.search(r"\d", instructions)
 
 
 def test_the_question_follows_the_context_with_the_day_of_asking():
