@@ -155,6 +155,7 @@ def forget(
     mentions: Annotated[bool, typer.Option("--mentions", help="What only mentions the subject goes, too.")] = False,
     source: Annotated[list[str], typer.Option(help="All from this source; may be repeated.")] = [],
     tag: Annotated[list[str], typer.Option(help="Only with all of these labels.")] = [],
+    persona: Annotated[list[str], typer.Option(help="All of this role stream; may be repeated.")] = [],
     keep_derived: Annotated[
         bool, typer.Option("--keep-derived", help="Keep what was made from forgotten memories; the receipt names it.")
     ] = False,
@@ -163,18 +164,19 @@ def forget(
 ) -> None:
     """Forget memories for good, and what was made of them in whichever vault. Prints the signed receipt."""
     run = session(context)
-    chosen = bool(subject or source or tag)
+    chosen = bool(subject or source or tag or persona)
     vault = run.absolute(names[0], "vaults") if chosen else names[0].rsplit("/cubes/", 1)[0]
     if chosen and (len(names) > 1 or "/cubes/" in names[0]):
-        raise typer.BadParameter("give one vault with --subject, --source or --tag", param_hint="NAMES")
+        raise typer.BadParameter("give one vault with --subject, --source, --tag or --persona", param_hint="NAMES")
     request = vault_service_pb2.ForgetCubesRequest(parent=vault, reason=reason, dry_run=dry_run)
     request.names.extend([] if chosen else names)
     if subject:
         request.subject.names.extend(subject)
         request.subject.mentions = mentions
-    if source or tag:
+    if source or tag or persona:
         request.filter.sources.extend(source)
         request.filter.tags_all.extend(tag)
+        request.filter.personas.extend(persona)
     if keep_derived:
         request.derived = cubes_pb2.DERIVED_POLICY_KEEP
     response = run.client.vault.forget_cubes(request)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,6 +10,7 @@ from google.protobuf import field_mask_pb2
 from rich.markup import escape
 
 from memporium.cli._context import session
+from memporium.cli._moment import moment
 from memporium.cli._output import as_dict, line, print_json, show_all, show_rows
 from memporium.cli._pages import all_pages
 from memporium.reader.v1 import profile_pb2
@@ -165,16 +166,15 @@ def list_foresights(
     vault: Vault,
     persona: Persona = "",
     now: Annotated[
-        datetime | None,
-        typer.Option(help="Time of asking, UTC; empty: now.", formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]),
-    ] = None,
+        str, typer.Option(help="Time of asking (ISO 8601), for instance 2026-03-01; without a zone UTC; empty: now.")
+    ] = "",
     everything: Annotated[bool, typer.Option("--all", help="List what is over or has not come, too.")] = False,
 ) -> None:
     """List what memory lets expect at a time."""
     run = session(context)
     request = {"parent": run.absolute(vault, "vaults"), "persona": persona, "include_all": everything}
-    if now is not None:
-        request["now"] = now.replace(tzinfo=UTC)
+    if now:
+        request["now"] = moment(now, "--now")
     found = all_pages(run.client.reader.list_foresights, "foresights", **request)
     columns = ["foresight.text", "status", "foresight.start_time", "foresight.end_time", "foresight.source.locator"]
     show_all(found, columns, as_json=run.as_json)

@@ -241,6 +241,8 @@ async def test_personas_are_streams_of_their_own(memory):
     assert len(scene.members) == 1
     assert [fact.value for fact in (await memory.profile("Ada", "home")).facts] == ["pottery"]
     assert await refusal(memory.profile("Ada")) is Reason.NOT_FOUND
+    with pytest.raises(grpc.aio.AioRpcError, match="no profile of Ada in what belongs to no role stream"):
+        await memory.profile("Ada")
 
 
 async def test_foresight_is_filtered_by_the_time_of_asking(memory):

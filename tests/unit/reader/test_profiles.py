@@ -113,6 +113,11 @@ def test_who_is_addressed_is_no_topic():
     assert [trait.topic for trait in traits_of(often, [told("Hi.", speaker="Benjamin")], START)] == ["orchestra"]
 
 
+def test_days_and_months_are_no_topics():
+    often = [told("The orchestra rehearsed on 3 October, a Saturday.", day=day) for day in range(3)]
+    assert [trait.topic for trait in traits_of(often, [], START)] == ["orchestra", "rehearsed"]
+
+
 def test_a_topic_needs_several_episodes_and_statements():
     often = [told("The orchestra rehearsed.", day=day) for day in range(3)]
     assert [trait.topic for trait in traits_of(often, [], START)] == ["orchestra", "rehearsed"]

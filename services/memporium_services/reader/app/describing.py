@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from memporium_platform.errors import invalid, not_found
+from memporium_platform.errors import PlatformError, Reason, invalid, not_found
 from memporium_services.reader.app.consolidating import PROFILE, SCENE, is_person, profile_id
 from memporium_services.reader.domain.profiles import facts_of, traits_of
 from memporium_services.reader.domain.scenes import representatives
@@ -110,13 +110,13 @@ class Describing:
         name = f"{parent}/cubes/{profile_id(persona, subject.strip())}"
         cube = await self._store.derived_named(name, PROFILE)
         if cube is None:
-            raise not_found(name)
+            raise _no_profile(name, subject.strip(), persona)
         cells = await self._store.cells(parent, [one.cube for one in cube.members])
         told = [told for cell in cells for told in cell.told if is_person(told.role)]
         wanted = subject.strip().casefold()
         own = [one for one in told if one.span.speaker.casefold() == wanted]
         if not own:
-            raise not_found(name)
+            raise _no_profile(name, subject.strip(), persona)
         others = [one for one in told if one.span.speaker.casefold() != wanted]
         facts = await asyncio.to_thread(facts_of, own)
         traits = await asyncio.to_thread(traits_of, own, others, now)
@@ -161,6 +161,13 @@ def _page_size(asked: int) -> int:
     if asked < 0:
         raise invalid("page_size", "must not be negative")
     return min(asked or DEFAULT_PAGE, MOST_PAGE)
+
+
+def _no_profile(name: str, subject: str, persona: str) -> PlatformError:
+    """Return that there is no profile: people know a stream by its role, not by the name of a cube."""
+    stream = f"the role stream {persona}" if persona else "what belongs to no role stream"
+    message = f"there is no profile of {subject} in {stream}; those of other streams are asked for by persona"
+    return PlatformError(Reason.NOT_FOUND, message, metadata={"resource": name})
 
 
 def _vault_of(name: str) -> str:

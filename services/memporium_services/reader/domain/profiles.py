@@ -6,11 +6,12 @@ Rules:
     2. Of facts that cannot both hold, the last one said supersedes the others where its source is trusted no less;
        else they stand in conflict.
     3. A topic is a word that the person uses in several episodes; recent ones count more, and those that everybody
-       uses count less.
+       uses count less. Days and months are none.
 """
 
 from __future__ import annotations
 
+import calendar
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from enum import StrEnum
@@ -32,6 +33,8 @@ LEAST_EPISODES = 3
 _HALF_LIFE_DAYS = 180.0
 # A topic has at least so many letters; shorter words are rarely one.
 _LEAST_LETTERS = 4
+# Days and months are when something was, and no topic.
+_CALENDAR = frozenset(name.lower() for names in (calendar.day_name, calendar.month_name) for name in names if name)
 
 
 class Standing(StrEnum):
@@ -191,7 +194,7 @@ def _uses(statements: Sequence[Told]) -> tuple[dict[str, dict[str, Told]], dict[
             if is_question(sentence):
                 continue
             for word, stem in words_and_stems(sentence):
-                if len(word) >= _LEAST_LETTERS and word not in COMMON:
+                if len(word) >= _LEAST_LETTERS and word not in COMMON and word not in _CALENDAR:
                     uses[stem].setdefault(told.cube, told)
                     forms[stem][word] += 1
     return uses, forms
