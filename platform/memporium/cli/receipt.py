@@ -89,8 +89,8 @@ def problems_of(receipt: Receipt, public_key: bytes, cubes: list[str]) -> list[s
         problems.append("create_time was signed otherwise")
     # Statements from before a field was added lack it.
     problems += [f"{one} was signed otherwise" for one in _SAME if told.get(one, 0) != getattr(receipt, one)]
-    if told.get("kept_derived", []) != sorted(receipt.kept_derived):
-        problems.append("kept_derived was signed otherwise")
+    lists = ("kept_derived", "exported_listings")
+    problems += [f"{one} was signed otherwise" for one in lists if told.get(one, []) != sorted(getattr(receipt, one))]
     elsewhere = [{name: getattr(one, name) for name in _ELSEWHERE} for one in receipt.elsewhere]
     if told.get("elsewhere", []) != elsewhere or told.get("part_of", "") != receipt.part_of:
         problems.append("what became of other vaults was signed otherwise")

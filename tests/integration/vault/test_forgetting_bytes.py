@@ -229,6 +229,7 @@ class Life:
         names = [cube.name for cube in await self._all()]
         done = await self.vault.ForgetCubes(api.ForgetCubesRequest(parent=NOTES, names=names))
         assert done.receipt.exported
+        assert list(done.receipt.exported_listings) == ["orgs/acme/listings/pack"]
         assert not await self._all()
         # What was copied and made of them in another vault goes along, though nobody says so, and from its branch.
         assert {one.vault for one in done.other_receipts} >= {SHELF, f"{SHELF}-if"}

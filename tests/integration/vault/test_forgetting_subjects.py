@@ -16,6 +16,7 @@ from memporium.vault.v1.cubes_pb2 import CubeFilter, Relation, Subject
 from memporium_platform.call import acting_as, service_principal
 from memporium_platform.errors import Reason
 from memporium_services.vault.app import forgetting
+from support.patience import eventually
 from support.vaults import cell, document, reason, search
 
 if TYPE_CHECKING:
@@ -181,11 +182,22 @@ async def test_the_receipt_says_what_bundles_had_taken(place: VaultPlace) -> Non
     heat = (await place.stub.GetCube(api.GetCubeRequest(name=taken, view=1))).cube.behavioural.heat
     stub = place.internal("transfer")
     with acting_as(service_principal("transfer")):
-        async for _ in stub.ExportCubes(api.ExportCubesRequest(parent=vault, names=[taken])):
-            pass
+        for listing in ("", "orgs/acme/listings/guide", "orgs/acme/listings/atlas"):
+            request = api.ExportCubesRequest(parent=vault, names=[taken], onward_listing=listing)
+            async for _ in stub.ExportCubes(request):
+                pass
+    assert heat == 0
+
+    async def counted() -> dict[str, int]:
+        used = (await place.stub.GetCube(api.GetCubeRequest(name=taken, view=1))).cube.behavioural
+        return dict(used.use_counts) if used.use_counts.get("export") == 3 else {}
+
+    # For whom is told by receipts alone.
+    assert (await eventually(counted)).keys() <= {"export", "read"}
     done = await _forget(place, vault, names=[taken, other])
     assert (done.receipt.cubes, done.receipt.exported) == (2, 1)
-    assert heat == 0
+    listings = ["orgs/acme/listings/atlas", "orgs/acme/listings/guide"]
+    assert list(done.receipt.exported_listings) == json.loads(done.receipt.payload)["exported_listings"] == listings
 
 
 async def test_a_subject_needs_names_and_goes_without_cube_names(place: VaultPlace) -> None:

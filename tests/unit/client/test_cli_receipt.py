@@ -20,6 +20,7 @@ def receipt() -> Receipt:
     made = Receipt(name="orgs/acme/receipts/r", kind=1, vault="orgs/acme/vaults/v", principal="orgs/acme/principals/p")
     made.cubes, made.versions, made.derived, made.exported = 2, 5, 1, 1
     made.kept_derived.append("orgs/acme/vaults/v/cubes/kept")
+    made.exported_listings.append("orgs/acme/listings/guide")
     made.elsewhere.add(vault="orgs/acme/vaults/w", cubes=3, receipt="orgs/acme/receipts/s")
     made.elsewhere.add(vault="orgs/acme/vaults/x", cubes=1, refusal="LEGAL_HOLD")
     made.create_time.FromSeconds(1_700_000_000)
@@ -73,6 +74,9 @@ def test_what_became_of_other_vaults_is_signed(receipt: Receipt) -> None:
         if change == {"receipt": ""}:
             other.elsewhere[0].receipt = ""
         assert problems_of(other, PUBLIC, [CUBE]) == [told]
+    receipt.exported_listings.append("orgs/acme/listings/other")
+    assert problems_of(receipt, PUBLIC, [CUBE]) == ["exported_listings was signed otherwise"]
+    del receipt.exported_listings[1]
     receipt.part_of = "orgs/acme/receipts/t"
     assert problems_of(receipt, PUBLIC, [CUBE]) == [told]
 

@@ -721,6 +721,7 @@ class Receipt(_message.Message):
     ELSEWHERE_FIELD_NUMBER: _builtins.int
     PART_OF_FIELD_NUMBER: _builtins.int
     PENDING_VAULTS_FIELD_NUMBER: _builtins.int
+    EXPORTED_LISTINGS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`orgs/{org}/receipts/{receipt}`."""
     kind: Global___ReceiptKind.ValueType
@@ -769,6 +770,10 @@ class Receipt(_message.Message):
     def elsewhere(self) -> _containers.RepeatedCompositeFieldContainer[Global___ForgottenElsewhere]:
         """What became of memories in other vaults of the organisation that were made from forgotten ones, or copied of them."""
 
+    @_builtins.property
+    def exported_listings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The listings whose releases or samples had taken any of the cubes: their publisher may revoke them, or release anew."""
+
     def __init__(
         self,
         *,
@@ -793,10 +798,11 @@ class Receipt(_message.Message):
         elsewhere: _abc.Iterable[Global___ForgottenElsewhere] | None = ...,
         part_of: _builtins.str = ...,
         pending_vaults: _builtins.int = ...,
+        exported_listings: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["blobs", b"blobs", "create_time", b"create_time", "cubes", b"cubes", "derived", b"derived", "elsewhere", b"elsewhere", "exported", b"exported", "kept_derived", b"kept_derived", "key_destroyed", b"key_destroyed", "key_id", b"key_id", "kind", b"kind", "name", b"name", "part_of", b"part_of", "payload", b"payload", "payload_type", b"payload_type", "pending_vaults", b"pending_vaults", "principal", b"principal", "signature", b"signature", "training_states", b"training_states", "units", b"units", "vault", b"vault", "versions", b"versions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blobs", b"blobs", "create_time", b"create_time", "cubes", b"cubes", "derived", b"derived", "elsewhere", b"elsewhere", "exported", b"exported", "exported_listings", b"exported_listings", "kept_derived", b"kept_derived", "key_destroyed", b"key_destroyed", "key_id", b"key_id", "kind", b"kind", "name", b"name", "part_of", b"part_of", "payload", b"payload", "payload_type", b"payload_type", "pending_vaults", b"pending_vaults", "principal", b"principal", "signature", b"signature", "training_states", b"training_states", "units", b"units", "vault", b"vault", "versions", b"versions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

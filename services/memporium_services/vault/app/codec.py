@@ -11,6 +11,7 @@ import orjson
 from memporium.cube.v1.cube_pb2 import Cube
 from memporium.vault.v1.cubes_pb2 import Unit
 from memporium_services.vault.app import masks
+from memporium_services.vault.domain.use_kinds import shown_uses
 from memporium_services.vault.domain.versions import etag
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def cube_of(vault: VaultRow, row: CubeRow, cipher: VaultCipher, *, payload: byte
     if row.last_use_us:
         set_time(used.last_use_time, row.last_use_us)
     if row.uses:
-        used.use_counts.update(orjson.loads(row.uses))
+        used.use_counts.update(shown_uses(orjson.loads(row.uses)))
     if payload is not None:
         cube.payload.MergeFromString(payload)
     return cube

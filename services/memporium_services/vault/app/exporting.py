@@ -11,8 +11,8 @@ from memporium_services.vault.app import codec
 from memporium_services.vault.app.licensing import EXPORT_BUNDLE, asked_for, reserve
 from memporium_services.vault.app.reading import assemble, demand_readable, find_cubes, reader_of
 from memporium_services.vault.app.runtime import bind, cube_ids_in
-from memporium_services.vault.app.uses import EXPORTED
 from memporium_services.vault.app.vaults import vault_of
+from memporium_services.vault.domain.use_kinds import EXPORTED, exported_for
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -104,6 +104,8 @@ class Exporting:
             for start in range(0, len(chosen.ids), _PAGE):
                 ids = chosen.ids[start : start + _PAGE]
                 self._uses.note(vault.uid, ids, EXPORTED)
+                if onward.listing:
+                    self._uses.note(vault.uid, ids, exported_for(onward.listing))
                 for portable in await self._portable(vault, cipher, ids, vectors=vectors):
                     length = portable.ByteSize()
                     if piece and size + length > _MESSAGE_BYTES:

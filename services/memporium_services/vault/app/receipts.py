@@ -69,6 +69,7 @@ def sign(
             for one in receipt.elsewhere
         ],
         "part_of": receipt.part_of,
+        "exported_listings": sorted(receipt.exported_listings),
         "name_sha256": sorted(hashlib.sha256(name.encode()).hexdigest() for name in cube_names),
         # A digest of a digest: the receipt must not let anybody test a guess at the content.
         "reason_sha256": hashlib.sha256(reason.encode()).hexdigest() if reason else "",

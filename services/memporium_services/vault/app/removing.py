@@ -19,10 +19,10 @@ from memporium_services.vault.app.plans import StaleError
 from memporium_services.vault.app.reach import UnknownVaultsError
 from memporium_services.vault.app.reading import condition_of
 from memporium_services.vault.app.receipts import FORGET, LICENCE_ENDED, receipt_of, sign
-from memporium_services.vault.app.uses import EXPORTED
 from memporium_services.vault.app.writing import fresh_vault
 from memporium_services.vault.domain.lifecycle import Trigger, step
 from memporium_services.vault.domain.rows import Removed
+from memporium_services.vault.domain.use_kinds import EXPORTED, listings_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -188,7 +188,9 @@ class _Removing:
         receipt.derived = len(chosen.parents)
         receipt.training_states = self.trainings
         receipt.kept_derived.extend(sorted(chosen.kept))
-        receipt.exported = sum(EXPORTED in orjson.loads(row.uses or "{}") for row in rows)
+        uses = [orjson.loads(row.uses or "{}") for row in rows]
+        receipt.exported = sum(EXPORTED in kinds for kinds in uses)
+        receipt.exported_listings.extend(sorted(set[str]().union(*map(listings_in, uses))))
         receipt.elsewhere.extend(became(chosen) if became is not None else ())
         receipt.part_of = self.part_of
         sign(receipt, [prefix + row.cube_id for row in rows], digests, why.reason, self._key)

@@ -55,13 +55,16 @@ def summary_of(
     for vault in vaults:
         receipt.elsewhere.extend(ForgetEverywhereResponse.FromString(vault.outcome).outcomes)
     kept: set[str] = set()
+    listings: set[str] = set()
     for one in receipt.elsewhere:
         part = Receipt.FromString(store.receipt(org, one.receipt.rpartition("/")[2]) or b"") if one.receipt else None
         if part is not None:
             kept.update(part.kept_derived)
+            listings.update(part.exported_listings)
             for field in _SUMS:
                 setattr(receipt, field, getattr(receipt, field) + getattr(part, field))
     receipt.kept_derived.extend(sorted(kept))
+    receipt.exported_listings.extend(sorted(listings))
     if key is not None:
         sign(receipt, [], [], "", key)
     return receipt

@@ -19,6 +19,7 @@ from memporium_platform.errors import PlatformError
 from memporium_services.vault.app.retention import retention_of
 from memporium_services.vault.domain.heat import used
 from memporium_services.vault.domain.lifecycle import State
+from memporium_services.vault.domain.use_kinds import is_export
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -36,9 +37,6 @@ _PER_WRITE = 500
 
 # Counts by kind of use, by cube, by vault.
 _Uses = dict[str, dict[str, dict[str, int]]]
-
-# Taken into a bundle: remembered, so that a receipt can say so, but no sign that anybody needs the memory.
-EXPORTED = "export"
 
 
 class UseRecorder:
@@ -122,7 +120,7 @@ def _after(row: UsedCube, counts: dict[str, int], half_life_s: float, now_us: in
     for kind, count in counts.items():
         totals[kind] = totals.get(kind, 0) + count
     uses = orjson.dumps(totals).decode()
-    wanted = sum(counts.values()) - counts.get(EXPORTED, 0)
+    wanted = sum(count for kind, count in counts.items() if not is_export(kind))
     if not wanted:
         return row._replace(uses=uses)
     heat = used(row.heat, since_us=row.last_use_us, now_us=now_us, half_life_s=half_life_s, uses=wanted)
