@@ -106,8 +106,11 @@ def ground_of(text: str, named: Sequence[int], turns: Sequence[Turn]) -> int | N
 
 
 def idle(text: str, turns: Sequence[Turn]) -> bool:
-    """Say whether a fact tells nothing but that people spoke: greeted, asked after each other, thanked, agreed."""
-    if _MANNERLY.match(text):
+    """Say whether a fact tells nothing but that people spoke: greeted, asked after each other, thanked, agreed.
+
+    So does one that repeats a turn as it was shown, and one whose `I` nobody can tell who it is.
+    """
+    if _MANNERLY.match(text) or _FIRST_PERSON.search(text) or text.startswith(tuple(_shown(turn) for turn in turns)):
         return True
     days = {stem for turn in turns for stem in terms(day_in_words(turn.time))}
     return not set(terms(text)) - _free(turns) - _MANNERS - days
@@ -234,8 +237,9 @@ def _of_the_same(sentence: str, text: str, turn: Turn, turns: Sequence[Turn]) ->
     if not named:
         return not first_person
     of = min(named)[1]
-    if of == turn.speaker:
-        return True
+    # Who asks is who speaks, whoever is spoken to.
+    if of == turn.speaker or (is_question(sentence) and _ASKS.search(text)):
+        return of == turn.speaker
     told = {_bare(word) for word in _WORD.findall(sentence)}
     return not first_person and (_called(of) in told or bool(_SECOND_PERSON.search(sentence)))
 
@@ -263,6 +267,11 @@ def _names_one(word: str, name: str) -> bool:
     """Say whether a word is a name, or short for it: Mel for Melanie."""
     short = _bare(word)
     return short == name or (word[0].isupper() and len(short) >= _SHORTENED and name.startswith(short))
+
+
+def _shown(turn: Turn) -> str:
+    """Return how the line of a turn begins before the model."""
+    return f"{turn.speaker} ({day_in_words(turn.time)}):"
 
 
 def _called(speaker: str) -> str:
