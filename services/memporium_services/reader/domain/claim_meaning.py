@@ -50,6 +50,7 @@ _KIND_OF = {
 }  # fmt: skip
 # Who comes first is rather the subject.
 _FIRST = 0.05
+_OF_PROJECTS, _PROJECTS = frozenset({"money", "date"}), frozenset({"budget", "deadline"})
 _THINGS = frozenset({"place", "company", "car"})
 _NOUNS = r"[a-z-]+(?: [a-z-]+){0,2}?"
 _OWNED = re.compile(
@@ -115,6 +116,9 @@ class Bank:
     def _likeliest(self, reading: Reading, rows: Mapping[str, NDArray[np.float32]]) -> tuple[str, float]:
         learnt = self._shapes[reading.shape]
         told = np.array([bool(name) for name in learnt.names])
+        if reading.shape in _OF_PROJECTS and not reading.named:
+            # "We have 5,000 euros" tells of the project that was named before, and not of the speaker.
+            told &= np.array([name not in _PROJECTS for name in learnt.names])
         if not told.any() or _OTHERS.search(reading.masked):
             return "", 0.0
         likely = learnt.likely(rows[reading.masked])

@@ -16,7 +16,7 @@ SPEAKER, LISTENER = "\ue000", "\ue001"
 
 _NO_NAME = (
     r"(?!(?:He|She|It|They|This|That|These|Those|There|Here|What|Who|Which|Where|When|Why|How|Everyone|Everybody|"
-    r"Someone|Somebody|Nobody|Anyone|Something|Nothing|Everything|One|Both|All|Some|Most|Many|Few|His|Her|Their|Its)\b)"
+    r"Someone|Somebody|Nobody|Anyone|Something|Nothing|Everything|One|Both|All|Some|Most|Many|Few|His|Her|Their|Its|The)\b)"
 )
 _NAME = _NO_NAME + r"[A-Z\d][\w&.-]*(?: (?:of |the |and |for )?[A-Z\d][\w&.-]*){0,4}"
 _NOUN = (

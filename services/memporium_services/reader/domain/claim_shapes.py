@@ -72,7 +72,7 @@ _WORD_BEFORE = re.compile(r"(?<!')\b([a-z-]+) $")
 _NOT_OF_WORK = frozenset(
     "a an the as is are was be been being become becomes became now working work works to of and or who by in for his "
     "her their also still just currently actually am me them at than not trained promoted appointed named employed "
-    "retrained qualified certified licensed professional full-time part-time".split()
+    "retrained only qualified certified licensed professional full-time part-time".split()
 )
 # What is denied, past, to come, or somebody else's word asserts nothing that lasts.
 _DENIED = re.compile(

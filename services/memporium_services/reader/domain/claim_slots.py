@@ -148,6 +148,7 @@ _NO_SLOT = frozenset(
     "view voice way week weekend whole wish word words work world worry year years".split()
 )
 _NOT_NOUNS = frozenset(
+    "are had has is was were "
     "a about again ago all almost already also always an and any as at away awesome bad beautiful because best better "
     "big bigger black both bright broken brand busy but by calm cheap clean clear clever close closed cold "
     "comfortable cool correct crazy cute dead deep different difficult dirty down dry due early easy empty enough "

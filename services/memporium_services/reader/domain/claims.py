@@ -237,6 +237,9 @@ def _fits(rule: Rule, attribute: str, value: str, clause: str) -> bool:
         return False
     if attribute in _PERSONS and not _PERSON.match(value):
         return False
+    if (attribute == "employer" and value.startswith("the ")) or (attribute == "job" and value.startswith("only ")):
+        # A club is no employer, and the only driver of a car no driver by profession.
+        return False
     if (rule.loose and not is_named(attribute, value, clause)) or (rule.proper and not _PROPER.match(value)):
         return False
     return max(len(value), len(attribute)) <= _MOST_VALUE_CHARS and len(value.split()) <= _MOST_VALUE_WORDS
