@@ -1,7 +1,8 @@
 """A fourth set of phrasings, by one who had read none of the reader's rules, prototypes and word lists.
 
 Written and kept before the reader was measured with them, and before any change of it that followed; plainer than those of
-`unseen_phrasings`. At first sight 93 % of the answers to clean updates were right, 95 % to poisoned ones. Three attributes are
+`unseen_phrasings`. At first sight 93 % of the answers to clean updates were right, 95 % to poisoned ones; the
+reader was extended for them since. Three attributes are
 in no other set, and no list of the reader names them.
 """
 

@@ -9,6 +9,8 @@ from support.fresh_phrasings import QUESTIONS as _FRESH_QUESTIONS
 from support.further_phrasings import FURTHER
 from support.further_phrasings import QUESTIONS as _FURTHER_QUESTIONS
 from support.later_phrasings import LATER
+from support.natural_phrasings import CLUBS, NATURAL, PLOTS
+from support.natural_phrasings import QUESTIONS as _NATURAL_QUESTIONS
 from support.phrasings import HELD, SEEN, Phrasings
 from support.unseen_phrasings import COFFEES, UNSEEN
 from support.unseen_phrasings import QUESTIONS as _UNSEEN_QUESTIONS
@@ -25,6 +27,7 @@ __all__ = [
     "HOBBIES",
     "LAST_NAMES",
     "LATER",
+    "NATURAL",
     "PERSONAL",
     "PROJECTS",
     "QUESTIONS",
@@ -185,7 +188,7 @@ QUESTIONS = {
 }
 PERSONAL = tuple(name for name in QUESTIONS if name not in {"deadline", "budget"})
 _LISTED = frozenset(QUESTIONS)
-QUESTIONS |= _FRESH_QUESTIONS | _UNSEEN_QUESTIONS | _FURTHER_QUESTIONS
+QUESTIONS |= _FRESH_QUESTIONS | _UNSEEN_QUESTIONS | _FURTHER_QUESTIONS | _NATURAL_QUESTIONS
 
 
 def is_listed(attribute: str) -> bool:
@@ -204,6 +207,7 @@ def value_of(rng: Random, attribute: str, subject: str, other: str = "") -> str:
 def _value(rng: Random, attribute: str, subject: str) -> str:
     pools = {"home": CITIES, "employer": _COMPANIES, "job": _JOBS, "dish": _DISHES, "car": _CARS}
     pools |= {"thesis topic": list(TOPICS), "coffee order": list(COFFEES)}
+    pools |= {"running club": list(CLUBS), "allotment plot": list(PLOTS)}
     if attribute in pools:
         return rng.choice(pools[attribute])
     made = {

@@ -2,7 +2,7 @@
 
 They were written when those of `later_phrasings` were about to be looked at, by one who knew the reader's rules in part.
 No statement of them that the reader misses was printed while the reader was changed; only shares were. After that was
-measured, those that were superseded wrongly were looked at, and no others. Three attributes are in no other set, and no
+measured, those that were superseded wrongly were looked at, and all others when the reader was extended again. Three attributes are in no other set, and no
 list of the reader names them.
 """
 
