@@ -9,17 +9,19 @@ What forgets is never done at once: the answer names what would go, and `forget(
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from memporium.client.errors import MemporiumError
 from memporium.reader.v1 import memory_call_pb2 as pb
 from memporium.reader.v1 import recall_pb2, remember_pb2
 from memporium.vault.v1 import cubes_pb2, search_pb2, vault_service_pb2
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from memporium.client import Client
     from memporium.cube.v1 import cube_pb2
@@ -182,7 +184,19 @@ def _would_go(client: Client, call: pb.MemoryCall) -> Answer:
         return Answer(call, to_confirm=True)
     found = client.vault.forget_cubes(parent=call.parent, dry_run=True, **asked)
     names = tuple(one.name for one in found.candidates if not one.refusal)
+    titles |= _titles(client, call.parent, [name for name in names if name not in titles])
     return Answer(call, cubes=names, titles=titles, count=len(names), to_confirm=True)
+
+
+def _titles(client: Client, parent: str, names: Sequence[str]) -> dict[str, str]:
+    """Return what cubes are called, as far as that can be read: who is to confirm must see what goes with a name."""
+    found: dict[str, str] = {}
+    for start in range(0, len(names), _MEANT):
+        some = names[start : start + _MEANT]
+        with contextlib.suppress(MemporiumError):
+            got = client.vault.batch_get_cubes(parent=parent, names=some, view=cubes_pb2.CUBE_VIEW_BASIC)
+            found |= {cube.name: cube.descriptive.title for cube in got.cubes if cube.descriptive.title}
+    return found
 
 
 def _title(cube: cube_pb2.Cube, text: str) -> str:

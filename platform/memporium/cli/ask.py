@@ -81,7 +81,7 @@ def _show(answer: asking.Answer, *, as_json: bool) -> None:
 
 def _show_cubes(answer: asking.Answer, word: str) -> None:
     for name in answer.cubes:
-        line(escape(answer.titles.get(name, "") or "(made from others)"))
+        line(escape(answer.titles.get(name, "") or "(no title)"))
         line(f"      [dim]{escape(name)}[/dim]")
     line(f"[dim]{len(answer.cubes)} {word}[/dim]")
 

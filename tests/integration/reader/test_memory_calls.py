@@ -84,6 +84,7 @@ async def test_keep_recall_change_list_forget(place):
         asked = ask(client, PARENT, "Forget everything about Ana.")
         assert asked.to_confirm
         assert len(asked.cubes) == 2
+        assert all(asked.titles[one] for one in asked.cubes)
         count = len(client.vault.list_cubes(parent=PARENT).cubes)
         assert count == 3  # nothing has gone yet
         assert forget(client, asked).forgotten == 2
