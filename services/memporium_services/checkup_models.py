@@ -42,12 +42,15 @@ def models() -> Iterator[Finding]:
     yield Finding(f"embedder {HASHING}", found=True, detail="built in")
     wanted = vault.default_embedding_model == MPNET
     yield _weights("embedder", MPNET, required=wanted, elsewhere=inference.mpnet_folder is not None)
-    if vault.default_embedding_model not in {MINILM, MPNET, HASHING}:
+    for name, remote in inference.remote_embedders.items():
+        yield Finding(f"embedder {name}", found=True, detail=f"{remote.model} at {remote.base_url}")
+    embedders = [MINILM, MPNET, HASHING, *inference.remote_embedders]
+    if vault.default_embedding_model not in embedders:
         yield Finding(
             f"embedder {vault.default_embedding_model}",
             found=False,
             detail="new vaults are to use it, and there is none of that name",
-            advice=f"set MEMPORIUM_VAULT_DEFAULT_EMBEDDING_MODEL to {MINILM}, {MPNET} or {HASHING}",
+            advice=f"set MEMPORIUM_VAULT_DEFAULT_EMBEDDING_MODEL to one of {', '.join(embedders)}",
             required=True,
         )
     for package, what in (("torch", "models in the process"), ("transformers", "generators"), ("peft", "LoRA memory")):

@@ -40,6 +40,9 @@ def create(
     near_duplicates: Annotated[
         str, typer.Option(help="link: link them; merge: keep only what says something new; ignore.")
     ] = "link",
+    embedding_model: Annotated[
+        str, typer.Option(help="Embedder of its memories, see `model list`; it stays. Default: the platform's.")
+    ] = "",
     org: Annotated[str, typer.Option(help="Organisation; default: your own.")] = "",
 ) -> None:
     """Create a vault."""
@@ -48,7 +51,12 @@ def create(
         raise typer.BadParameter(f"must be one of {', '.join(_KINDS)}", param_hint="--kind")
     if near_duplicates not in _NEAR:
         raise typer.BadParameter(f"must be one of {', '.join(_NEAR)}", param_hint="--near-duplicates")
-    vault = vault_pb2.Vault(kind=_KINDS[kind], description=description, near_duplicates=_NEAR[near_duplicates])
+    vault = vault_pb2.Vault(
+        kind=_KINDS[kind],
+        description=description,
+        near_duplicates=_NEAR[near_duplicates],
+        embedding_model=embedding_model,
+    )
     response = run.client.vault.create_vault(parent=run.parent(org), vault_id=vault_id, vault=vault)
     show(response.vault, as_json=run.as_json, title="created")
 

@@ -54,11 +54,23 @@ class Embedder(Protocol):
         ...
 
     def embed(self, texts: Sequence[str]) -> list[EmbeddedText]:
-        """Return the vectors in the order of the texts."""
+        """Return the vectors in the order of the texts.
+
+        Raises:
+            PlatformError: FAILED_PRECONDITION, where a text is to blame; other reasons, where the model is.
+        """
         ...
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
-        """Return the number of tokens of each text, uncut."""
+        """Return the number of tokens of each text, uncut.
+
+        Raises:
+            PlatformError: MODEL_UNAVAILABLE, where the tokenizer is not here.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release the model, from any thread; what waits for another process is broken off."""
         ...
 
 

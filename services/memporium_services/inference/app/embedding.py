@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from memporium_platform.errors import PlatformError, Reason
+from memporium_services.inference.domain.values import TextUse
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,15 +18,20 @@ if TYPE_CHECKING:
 
 # Texts of one run of the engine: large enough for full batches, small enough that a single query that arrives
 # meanwhile waits some tens of milliseconds and not for the whole of another caller's bulk load.
-_RUN_TEXTS = 64
+RUN_TEXTS = 64
 _RETRY_AFTER_S = 1.0
+# What a text of one caller may be to blame for: the others who share its batch are not to suffer from it.
+_OF_A_TEXT = frozenset({Reason.FAILED_PRECONDITION})
 
 
 class MicroBatcher:
     """Gathers the texts of concurrent calls for a moment and embeds them together, callers in turn."""
 
-    def __init__(self, embedder: Embedder, *, window_ms: float, max_waiting_texts: int) -> None:
+    def __init__(
+        self, embedder: Embedder, *, window_ms: float, max_waiting_texts: int, run_texts: int = RUN_TEXTS
+    ) -> None:
         """Wait `window_ms` for others while nothing runs; refuse texts beyond `max_waiting_texts`."""
+        self._run_texts = run_texts
         self._embedder = embedder
         self._window_s = window_ms / 1000
         self._max_waiting = max_waiting_texts
@@ -39,15 +45,16 @@ class MicroBatcher:
         """The model."""
         return self._embedder.info
 
-    async def embed(self, texts: Sequence[str]) -> list[EmbeddedText]:
-        """Return the vectors in the order of the texts.
+    async def embed(self, texts: Sequence[str], use: TextUse = TextUse.DOCUMENT) -> list[EmbeddedText]:
+        """Return the vectors in the order of the texts, each read with what the model wants before such texts.
 
         Raises:
-            PlatformError: OVERLOADED, where too many texts wait; MODEL_UNAVAILABLE.
+            PlatformError: OVERLOADED, where too many texts wait; MODEL_UNAVAILABLE; of endpoints UNAVAILABLE and
+                FAILED_PRECONDITION.
         """
         if self._waiting + len(texts) > self._max_waiting:
             raise PlatformError(Reason.OVERLOADED, "too many texts wait for the embedder", retry_after_s=_RETRY_AFTER_S)
-        job = _Job(texts)
+        job = _Job([self.info.prefixed(text, use) for text in texts])
         self._jobs.append(job)
         self._waiting += len(texts)
         if self._runner is None or self._runner.done():
@@ -67,7 +74,8 @@ class MicroBatcher:
         await asyncio.get_running_loop().run_in_executor(self._worker, self._embedder.load)
 
     async def close(self) -> None:
-        """End the worker."""
+        """End the worker; what it is at in another process is broken off."""
+        await asyncio.to_thread(self._embedder.close)
         if self._runner is not None:
             self._runner.cancel()
             await asyncio.gather(self._runner, return_exceptions=True)
@@ -77,12 +85,17 @@ class MicroBatcher:
         # Calls that came in the same turn of the loop share a batch; what comes while it runs makes the next one.
         await asyncio.sleep(self._window_s)
         loop = asyncio.get_running_loop()
-        while batch := self._take():
+        runs: deque[list[tuple[_Job, int]]] = deque()
+        while batch := runs.popleft() if runs else self._take():
             texts = [job.texts[index] for job, index in batch]
+            jobs = list({id(job): job for job, _ in batch}.values())
             try:
                 vectors = await loop.run_in_executor(self._worker, self._embedder.embed, texts)
             except Exception as err:  # noqa: BLE001 - every caller of the batch gets it
-                for job in {id(job): job for job, _ in batch}.values():
+                if len(jobs) > 1 and isinstance(err, PlatformError) and err.reason in _OF_A_TEXT:
+                    runs.extend([part for part in batch if part[0] is job] for job in jobs)
+                    continue
+                for job in jobs:
                     job.fail(err)
                 continue
             for (job, index), vector in zip(batch, vectors, strict=True):
@@ -92,12 +105,12 @@ class MicroBatcher:
         """Return the next texts: one caller's after the other, a large call giving way after its share."""
         batch: list[tuple[_Job, int]] = []
         for _ in range(len(self._jobs)):
-            if len(batch) >= _RUN_TEXTS:
+            if len(batch) >= self._run_texts:
                 break
             job = self._jobs.popleft()
             if job.dropped or job.result.done():
                 continue
-            share = _RUN_TEXTS - len(batch)
+            share = self._run_texts - len(batch)
             batch.extend((job, index) for index in job.take(share))
             if job.has_more:
                 self._jobs.append(job)

@@ -6,14 +6,23 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from memporium.inference.v1 import convert_pb2, generate_pb2, model_pb2
+from memporium.inference.v1 import convert_pb2, embed_pb2, generate_pb2, model_pb2
 from memporium_platform import names
 from memporium_platform.errors import invalid
 from memporium_services.inference.convert.reports import limits_of
 from memporium_services.inference.domain.admission import AdmissionLimits
 from memporium_services.inference.domain.requests import ConvertCall, GenerateCall
 from memporium_services.inference.domain.trainings import TrainingPlan
-from memporium_services.inference.domain.values import ComposePlan, Composition, Kind, KvForm, Sampling, Speaker, Turn
+from memporium_services.inference.domain.values import (
+    ComposePlan,
+    Composition,
+    Kind,
+    KvForm,
+    Sampling,
+    Speaker,
+    TextUse,
+    Turn,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,6 +58,8 @@ _MAX_EPOCHS = 50
 MAX_TITLE_CHARACTERS = 300
 _MAX_LEARNING_RATE = 0.1
 _ROUNDING = 1e-6
+# Numbers of all vectors of an Embed: 4 MB of floats, and little beside, is what one message takes.
+_ANSWER_NUMBERS = 1_000_000
 
 
 def texts_of(texts: Sequence[str], settings: InferenceSettings) -> list[str]:
@@ -59,6 +70,17 @@ def texts_of(texts: Sequence[str], settings: InferenceSettings) -> list[str]:
     if size > settings.max_embed_bytes:
         raise invalid("texts", f"have {size} bytes; at most {settings.max_embed_bytes} in one call")
     return list(texts)
+
+
+def embed_call(
+    request: embed_pb2.EmbedRequest, settings: InferenceSettings, *, dimensions: int
+) -> tuple[list[str], TextUse]:
+    """Return the texts of an Embed, as many as have their vectors in one answer, and what they are."""
+    texts, most = texts_of(request.texts, settings), _ANSWER_NUMBERS // max(1, dimensions)
+    if len(texts) > most:
+        raise invalid("texts", f"are {len(texts)}; of vectors of {dimensions} numbers at most {most} in one call")
+    # Not given is as memory: models with prefixes want one before every text.
+    return texts, TextUse.QUERY if request.input_type == embed_pb2.EMBED_INPUT_TYPE_QUERY else TextUse.DOCUMENT
 
 
 def generate_call(request: generate_pb2.GenerateRequest, settings: InferenceSettings) -> GenerateCall:

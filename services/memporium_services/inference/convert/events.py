@@ -193,6 +193,8 @@ def model_of(info: ModelInfo, *, default: bool) -> model_pb2.Model:
         loaded=info.loaded,
         supports_activation=info.supports_memory,
         supports_parameter=info.supports_memory,
+        query_prefix=info.query_prefix,
+        document_prefix=info.document_prefix,
     )
 
 

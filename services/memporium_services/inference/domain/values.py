@@ -20,6 +20,13 @@ class Kind(StrEnum):
     GENERATOR = "GENERATOR"
 
 
+class TextUse(StrEnum):
+    """What texts to embed are."""
+
+    QUERY = "QUERY"
+    DOCUMENT = "DOCUMENT"
+
+
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
     """What is known of a model.
@@ -36,6 +43,8 @@ class ModelInfo:
         loaded: Whether it is in memory.
         supports_memory: Whether KV caches and adapters mount on it.
         vocabulary_size: Tokens that it chooses from; 0: it cannot watermark what it writes.
+        query_prefix: What an embedder is to read before each question.
+        document_prefix: What it is to read before each text of memory.
     """
 
     name: str
@@ -48,6 +57,13 @@ class ModelInfo:
     loaded: bool = False
     supports_memory: bool = False
     vocabulary_size: int = 0
+    query_prefix: str = ""
+    document_prefix: str = ""
+
+    def prefixed(self, text: str, use: TextUse) -> str:
+        """Return a text as an embedder is to read it; one without any word stays without."""
+        prefix = self.query_prefix if use is TextUse.QUERY else self.document_prefix
+        return prefix + text if prefix and text.strip() else text
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +72,7 @@ class EmbeddedText:
 
     Attributes:
         vector: (d,) float32; length one, or zero for a text without any word.
-        token_count: Tokens that were read.
+        token_count: Tokens that were read; 0 where that is not known.
         truncated: Whether the text was cut at the model's window.
     """
 

@@ -10,7 +10,7 @@ import numpy as np
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from memporium.cube.v1 import cube_pb2
-from memporium.inference.v1.embed_pb2 import EmbedRequest
+from memporium.inference.v1.embed_pb2 import EMBED_INPUT_TYPE_DOCUMENT, EmbedRequest
 from memporium.inference.v1.inference_service_pb2_grpc import InferenceServiceStub
 from memporium.vault.v1 import cubes_pb2, vault_service_pb2
 from memporium.vault.v1.vault_service_pb2_grpc import VaultServiceStub
@@ -168,7 +168,9 @@ class GrpcCellStore:
         vault = (await _answer(self._vault.GetVault(vault_service_pb2.GetVaultRequest(name=parent)))).vault
         rows: list[Sequence[float]] = []
         for some in _parts(texts, _TEXTS):
-            answer = await _answer(self._inference.Embed(EmbedRequest(model=vault.embedding_model, texts=some)))
+            # Of episodes against one another: memory, all of it.
+            request = EmbedRequest(model=vault.embedding_model, texts=some, input_type=EMBED_INPUT_TYPE_DOCUMENT)
+            answer = await _answer(self._inference.Embed(request))
             rows += [one.values for one in answer.embeddings]
         return np.array(rows, np.float32)
 

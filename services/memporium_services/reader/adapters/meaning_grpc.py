@@ -52,6 +52,7 @@ class GrpcMeaning:
         """Return (n, d) float32, rows of unit length."""
         rows: list[Sequence[float]] = []
         for start in range(0, len(texts), _AT_ONCE):
+            # Clauses against prototypes, which are clauses, too: neither asks for the other, so all are as memory.
             request = EmbedRequest(model=model, texts=texts[start : start + _AT_ONCE])
             try:
                 answer = await self._inference.Embed(request)

@@ -164,7 +164,7 @@ class Search:
             if not asked.query:
                 continue
             started = time.perf_counter_ns()
-            vectors[model] = (await self._rt.embedder.embed(model, [asked.query]))[0]
+            vectors[model] = (await self._rt.embedder.embed(model, [asked.query], questions=True))[0]
             spent_us += (time.perf_counter_ns() - started) // 1000
         return vectors, spent_us
 

@@ -147,7 +147,8 @@ class UnitSearch:
             ]
             texts = list(dict.fromkeys(asked.queries[place].query for place in missing))
             if texts:
-                rows = dict(zip(texts, await self._rt.embedder.embed(model, texts), strict=True))
+                found = await self._rt.embedder.embed(model, texts, questions=True)
+                rows = dict(zip(texts, found, strict=True))
                 for place in missing:
                     vectors[place][model] = rows[asked.queries[place].query]
         return vectors, (time.perf_counter_ns() - started) // 1000

@@ -16,8 +16,13 @@ if TYPE_CHECKING:
 class Embedder(Protocol):
     """Turns texts into vectors."""
 
-    async def embed(self, model: str, texts: Sequence[str]) -> NDArray[np.float32]:
+    async def embed(self, model: str, texts: Sequence[str], *, questions: bool = False) -> NDArray[np.float32]:
         """Return (n, d) float32, rows of unit length.
+
+        Args:
+            model: The embedding model.
+            texts: What memory says; or, with `questions`, what it is searched with.
+            questions: Some models want the two told apart.
 
         Raises:
             PlatformError: MODEL_UNAVAILABLE, UNAVAILABLE.

@@ -61,6 +61,9 @@ class HashingEmbedder:
         """Return the number of words of each text."""
         return [len(_words(text)) for text in texts]
 
+    def close(self) -> None:
+        """Do nothing: there is no model."""
+
 
 def _words(text: str) -> list[str]:
     return _WORD.findall(unicodedata.normalize("NFKC", text).lower())

@@ -117,6 +117,9 @@ class MiniLmEmbedder:
         self.load()
         return [len(encoding.ids) for encoding in self._encoder.encode_batch(list(texts), add_special_tokens=False)]
 
+    def close(self) -> None:
+        """Do nothing: the session goes with the process."""
+
     def _run(self, batch: list[list[int]]) -> npt.NDArray[np.float32]:
         """Return (n, 384) float32, rows unit length."""
         width = max(len(ids) for ids in batch)

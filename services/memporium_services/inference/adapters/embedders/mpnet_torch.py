@@ -117,6 +117,9 @@ class MpnetEmbedder:
         self.load()
         return [len(encoding.ids) for encoding in self._encoder.encode_batch(list(texts), add_special_tokens=False)]
 
+    def close(self) -> None:
+        """Do nothing: the weights go with the process."""
+
     def _files(self) -> Path:
         if self._folder is not None:
             return self._folder
