@@ -334,3 +334,16 @@ async def test_what_is_being_imported_and_was_made_of_it_does_not_come_to_be(
     with acting_as(owner_of(place)):
         assert await reason(place.internal("transfer").ImportCubes(messages())) is Reason.CONFLICT
     assert (await held(place, a), await held(place, b)) == ([], [])
+
+
+@pytest.mark.parametrize("request_id", ["", "once"])
+async def test_what_is_refused_leaves_branches_and_other_vaults_as_they_are(place: VaultPlace, request_id: str) -> None:
+    a, b, c = await chain(place)
+    branch = api.CreateVaultRequest(parent=place.org.name, vault_id="a-if", branch_of=a)
+    copy = (await place.stub.CreateVault(branch)).vault.name
+    await keep(place, b, "of-branch", made_of("it would be blue, the sea", f"{copy}/cubes/root"))
+    await place.stub.FreezeCube(api.FreezeCubeRequest(name=f"{a}/cubes/root"))
+    request = api.ForgetCubesRequest(parent=a, names=[f"{a}/cubes/root"], request_id=request_id)
+    assert await reason(place.stub.ForgetCubes(request)) is Reason.CUBE_FROZEN
+    assert await held(place, copy) == await held(place, a) == ["back", "other", "root"]
+    assert (await held(place, b), await held(place, c)) == (["of-branch", "own", "text"], ["cache"])

@@ -156,11 +156,15 @@ async def forget_in_branches(
     if not branches:
         return [], known
     try:
-        gone = [row.cube_id for row in (await rt.db.read(lambda c: choose(rt.store(c, cipher.token)))).rows]
+        rows = (await rt.db.read(lambda c: choose(rt.store(c, cipher.token)))).rows
+        # What the vault itself must keep, its branches keep, too.
+        for row in rows:
+            step(condition_of(row, rt.now_us()), Trigger.FORGET, resource=f"{vault.name}/cubes/{row.cube_id}")
     except PlatformError:
         if call.request_id:
             return [], known  # It may have been done already; if not, the removal says what is wrong.
         raise
+    gone = [row.cube_id for row in rows]
     work = await in_branches(rt, branches, gone, reach, keep_derived=asked.keep_derived, lenient=asked.lenient)
     quiet = replace(call, request_id="")
     done = [
