@@ -32,7 +32,13 @@ class ImpactCache:
         """Read from these."""
         self._postings, self._columns = postings, columns
         self._kept: OrderedDict[tuple[Leg, int], Impacts] = OrderedDict()
-        self.memory_bytes = 0
+        self.kept_bytes = 0
+        self._begun = False
+
+    @property
+    def memory_bytes(self) -> int:
+        """What may be kept, from the first search on: a number that changes with each would be added up with each."""
+        return self._room() if self._begun else 0
 
     def of(self, leg: Leg, terms: Mapping[str, int]) -> list[Impacts]:
         """Return the impacts of terms, which are there so many times in the question."""
@@ -41,7 +47,7 @@ class ImpactCache:
     def clear(self) -> None:
         """Drop all: the index changes, and with it every score."""
         self._kept.clear()
-        self.memory_bytes = 0
+        self.kept_bytes = 0
 
     def _of(self, leg: Leg, term: int, weight: int) -> Impacts:
         key = leg, term
@@ -56,17 +62,20 @@ class ImpactCache:
             self._keep(key, found)
         return found
 
+    def _room(self) -> int:
+        return min(max(_BYTES_A_UNIT * self._columns.used, _LEAST_BYTES), _MOST_BYTES)
+
     def _keep(self, key: tuple[Leg, int], found: Impacts) -> None:
-        room = min(max(_BYTES_A_UNIT * self._columns.used, _LEAST_BYTES), _MOST_BYTES)
-        size = _size(found)
+        self._begun = True
+        room, size = self._room(), _size(found)
         # One list must not push out all others.
         if 2 * size > room:
             return
         self._kept[key] = found
-        self.memory_bytes += size
-        while self.memory_bytes > room:
+        self.kept_bytes += size
+        while self.kept_bytes > room:
             _, oldest = self._kept.popitem(last=False)
-            self.memory_bytes -= _size(oldest)
+            self.kept_bytes -= _size(oldest)
 
 
 def _size(found: Impacts) -> int:
