@@ -58,6 +58,7 @@ def test_what_the_named_turns_say_is_grounded(fact, named, turn):
         ("Ada has been to Paris.", [4], "the denial lost"),
         ("Ada is not allergic to peanuts.", [4], "a denial added"),
         ("Ben visited Paris.", [3], "a question told as an answer"),
+        ("Ben adopted two greyhounds.", [3], "of the speaker what his sister did"),
         ("Ada asked Ben what colour the glaze was.", [1], "of another one than who asked"),
         ("Ben asked Ada about his sister Clara's greyhounds.", [3], "an answer told as a question"),
         ("Ben moved to Oslo.", [5], "a maybe told as certain"),
@@ -166,6 +167,10 @@ def test_a_sentence_that_names_nobody_is_of_its_speaker():
     assert ground_of("Ada had an audition for a writing job.", [0], said) == 0
     assert ground_of("Ben had an audition for a writing job.", [0], said) is None
     assert ground_of("Ada won the tournament.", [1], said) == 1
+    said = turns(("Ben", "Clara adopted a greyhound."), ("Ada", "Wow! Just adopted a greyhound, too."))
+    assert ground_of("Ben adopted a greyhound.", [0], said) is None
+    assert ground_of("Clara adopted a greyhound.", [0], said) == 0
+    assert ground_of("Ada adopted a greyhound.", [1], said) == 1
 
 
 def test_a_short_form_of_a_name_names_the_same_one():

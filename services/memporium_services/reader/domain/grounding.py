@@ -81,6 +81,10 @@ _MANNERS = frozenset(
 _MANNERLY = re.compile(
     r"[^\W_]+ (?:greet|thank|agree|congratulate|praise|appreciate|encourage|compliment)(?:s|d|ed)?\b", re.IGNORECASE
 )
+_SAYS_I = re.compile(r"\b(?:I|we)\b", re.IGNORECASE)
+_EXCLAIMED = frozenset(
+    terms("yeah yes yep yup no wow hey hi hello oh well sure thanks cool great nice just finally also")
+)
 # Letters that a short form of a name has.
 _SHORTENED = 3
 
@@ -238,8 +242,10 @@ def _of_the_same(sentence: str, text: str, turn: Turn, turns: Sequence[Turn]) ->
         return not first_person
     of = min(named)[1]
     # Who asks is who speaks, whoever is spoken to.
-    if of == turn.speaker or (is_question(sentence) and _ASKS.search(text)):
+    if is_question(sentence) and _ASKS.search(text):
         return of == turn.speaker
+    if of == turn.speaker:
+        return _keeps_subject(sentence, text, turns)
     told = {_bare(word) for word in _WORD.findall(sentence)}
     return not first_person and (_called(of) in told or bool(_SECOND_PERSON.search(sentence)))
 
@@ -261,6 +267,15 @@ def _same_order(sentence: str, text: str) -> bool:
     ]
     places = [told.index(one) for anchor in dict.fromkeys(anchors) if (one := _NUMBERS.get(anchor, anchor)) in told]
     return places == sorted(places)
+
+
+def _keeps_subject(sentence: str, text: str, turns: Sequence[Turn]) -> bool:
+    """Say whether a fact told of the speaker leaves out no other one of whom the sentence is: "My sister adopted"."""
+    if _SAYS_I.search(sentence):
+        return True
+    aside = _EXCLAIMED.union(*(terms(turn.speaker) for turn in turns))
+    first = next((stem for stem in terms(sentence) if stem not in aside), None)
+    return first is None or first in terms(text)
 
 
 def _names_one(word: str, name: str) -> bool:
