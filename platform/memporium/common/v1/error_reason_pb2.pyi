@@ -89,9 +89,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_INTEGRITY_FAILURE: _ErrorReason.ValueType  # 32
     """DATA_LOSS: stored bytes fail their integrity check. Keys: resource."""
     ERROR_REASON_REVISION_COMPACTED: _ErrorReason.ValueType  # 33
-    """OUT_OF_RANGE: the revision to start from was compacted, or is not this vault's: list, then watch from the newest.
-    Keys: smallest_revision, newest_revision.
-    """
+    """OUT_OF_RANGE: the revision was compacted, or has not been. Keys: smallest_revision, newest_revision."""
     ERROR_REASON_UNAVAILABLE: _ErrorReason.ValueType  # 34
     """UNAVAILABLE: another service, database or store does not answer; retry."""
     ERROR_REASON_POLICY_STALE: _ErrorReason.ValueType  # 35
@@ -177,9 +175,7 @@ ERROR_REASON_BUNDLE_REJECTED: ErrorReason.ValueType  # 31
 ERROR_REASON_INTEGRITY_FAILURE: ErrorReason.ValueType  # 32
 """DATA_LOSS: stored bytes fail their integrity check. Keys: resource."""
 ERROR_REASON_REVISION_COMPACTED: ErrorReason.ValueType  # 33
-"""OUT_OF_RANGE: the revision to start from was compacted, or is not this vault's: list, then watch from the newest.
-Keys: smallest_revision, newest_revision.
-"""
+"""OUT_OF_RANGE: the revision was compacted, or has not been. Keys: smallest_revision, newest_revision."""
 ERROR_REASON_UNAVAILABLE: ErrorReason.ValueType  # 34
 """UNAVAILABLE: another service, database or store does not answer; retry."""
 ERROR_REASON_POLICY_STALE: ErrorReason.ValueType  # 35
