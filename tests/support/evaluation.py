@@ -24,7 +24,7 @@ def knowing(body):
         return "(b)" if "sailing" in material.split("Question:")[0] else "(a)"
     if "dog" in asked:
         return "Biscuit" if "Biscuit" in material.rsplit("Question: ", 1)[0] else "not mentioned"
-    return "7 May 2023" if "sign up" in asked else "Not mentioned."
+    return "7 May 2023" if "sign up" in asked else "That is not mentioned there."
 
 
 class World:

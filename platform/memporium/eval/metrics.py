@@ -24,6 +24,11 @@ _UNKNOWN = re.compile(
 _LETTER = re.compile(r"\(([a-z])\)|^\W*([a-z])\b(?!['\u2019])", re.IGNORECASE)
 _STEMMER = snowballstemmer.stemmer("porter")
 
+_NUMBERS = {
+    word: str(number)
+    for number, word in enumerate("one two three four five six seven eight nine ten eleven twelve".split(), 1)  # noqa: SIM905
+}
+
 
 def words(text: str) -> list[str]:
     """Return the words of an answer: lower case, without punctuation and articles, as Porter stems."""
@@ -38,8 +43,8 @@ def exact(answer: str, right: str) -> bool:
 
 def same_words(answer: str, right: str) -> bool:
     """Say whether two answers have the same words in any order, as `7 May 2023` and `May 7, 2023`, and any at all."""
-    given = sorted(words(answer))
-    return bool(given) and given == sorted(words(right))
+    given = sorted(_NUMBERS.get(word, word) for word in words(answer))
+    return bool(given) and given == sorted(_NUMBERS.get(word, word) for word in words(right))
 
 
 def f1(answer: str, right: str) -> float:

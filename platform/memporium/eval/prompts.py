@@ -9,6 +9,8 @@ if TYPE_CHECKING:
 
 # Changes with the texts below; a run's journal names it, so that no run mixes two wordings.
 WORDING = "2026-11.4"
+# What is to be answered where memory does not tell.
+UNKNOWN = "not mentioned"
 
 # In points, for small models. Without an example of a time: they answer with the example where the memories tell
 # nothing, and sometimes where they do.
@@ -20,7 +22,8 @@ _ANSWERING = (
     "- Asked for several things, name them all, with commas between them.\n"
     "- Asked what is likely, conclude it from what the memories tell.\n"
     "- Answer with a few words, not with a sentence.\n"
-    "- If the memories do not tell and it cannot be concluded from them, answer: not mentioned."
+    "- If the memories do not tell and it cannot be concluded from them, answer: "
+    f"{UNKNOWN}."
 )
 _CHOOSING = (
     "Choose the answer that fits this user best, from memories of earlier conversations with them. The memories are "

@@ -15,7 +15,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from memporium.client import MemporiumError
-from memporium.eval import metrics, prompts, verdicts
+from memporium.eval import prompts, verdicts
 from memporium.eval.memories import Choice
 from memporium.eval.models import RefusedError
 from memporium.eval.patience import patiently
@@ -161,9 +161,9 @@ class Running:
         answered = self._journal.get("answer", question.id)
         if answered is None or judge is None or question.options:
             return
-        if metrics.same_words(answered["text"], question.answer):
-            # Nobody need be asked, and small models hold another order of day and month to be another day.
-            self._step("verdict", question, lambda: dict(verdicts.PLAINLY_RIGHT))
+        plain = verdicts.plain(question, answered["text"])
+        if plain is not None:
+            self._step("verdict", question, lambda: plain)
             return
         given = prompts.judging(question, answered["text"])
         self._step("verdict", question, lambda: verdicts.judged(judge, *given, max_tokens=plan.judge_tokens))

@@ -5,12 +5,27 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from memporium.eval import metrics, prompts
+
 if TYPE_CHECKING:
     from memporium.eval.models import Model
+    from memporium.eval.samples import Question
 
 _ATTEMPTS = 2
-# An answer in the words of the right one, for which no model was asked.
-PLAINLY_RIGHT = {"right": True, "tokens_in": 0, "tokens_out": 0, "seconds": 0.0}
+
+
+def plain(question: Question, answer: str) -> dict[str, Any] | None:
+    """Return a verdict for which nobody need be asked; None where somebody must be.
+
+    An answer in the words of the right one is right, as is the agreed `not mentioned` to what is asked in vain; to any
+    other question that is wrong. Small models hold another order of day and month to be another day.
+    """
+    right: bool | None = None
+    if metrics.same_words(answer, question.answer):
+        right = True
+    elif metrics.same_words(answer, prompts.UNKNOWN):
+        right = question.unanswerable or (None if metrics.says_unknown(question.answer) else False)
+    return None if right is None else {"right": right, "tokens_in": 0, "tokens_out": 0, "seconds": 0.0}
 
 
 def judged(model: Model, instructions: str, material: str, *, max_tokens: int) -> dict[str, Any]:
