@@ -72,7 +72,7 @@ def test_a_result_adds_up(tmp_path):
             journal.put("answer", key, {"text": text, "tokens_in": 1_000, "tokens_out": 500, "seconds": 2.0})
         journal.put("verdict", "q1", {"right": True, "tokens_in": 10, "tokens_out": 1, "seconds": 1.0})
         journal.put("verdict", "q2", {"right": None, "tokens_in": 10, "tokens_out": 1, "seconds": 1.0})
-        result = result_of(journal, benchmark="x", prices={"answer": (0.1, 0.4)}, complete=True)
+        result = result_of(journal, benchmark="x", prices={"answer": (100.0, 400.0)}, complete=True)
         journal.finish(result)
     assert json.loads((tmp_path / "result.json").read_text()) == result
     c, d = result["categories"]["c"], result["categories"]["d"]
