@@ -28,6 +28,7 @@ _FORMS = tuple(
             rf"(?:What|Which) (?P<attribute>[a-z-]+(?: [a-z-]+)?) does {_S} {_HOLDS}",
             "",
         ),
+        (rf"(?:What|Which) (?P<attribute>[a-z-]+(?: [a-z-]+)?) is {_S} (?:in|with|at|a member of)", ""),
         (rf"(?:What|Which) car does {_S} drive", "car"),
         (rf"How old is {_S}", "age"),
         (rf"Who is {_S} married to", "spouse"),

@@ -165,7 +165,7 @@ _NOT_NOUNS = frozenset(
 )
 _ADJECTIVE = re.compile(r".{2,}(?:ful|less|ous|able|ible|ive|ed|ical|ish|est|ly|en't|n't)$")
 _RELATIVES = frozenset(RELATIVES.split("|"))
-_TYPED = re.compile(r"(?:[A-Z\d]|\S*\d|[$\u20ac\u00a3+#])")
+_TYPED = re.compile(r"(?:(?:the )?[A-Z]|\d|\S*\d|[$\u20ac\u00a3+#])")
 _MOST_WORDS = 5
 
 # Somebody does something at a time, or with a number: the verb and what goes with it are the attribute.

@@ -21,7 +21,7 @@ from memporium_services.reader.domain.claim_rules import LISTENER, RULES, SPEAKE
 from memporium_services.reader.domain.claim_shapes import readings_of
 from memporium_services.reader.domain.claim_slots import SLOTS, habit_of, is_named
 from memporium_services.reader.domain.claim_words import PROFESSIONS, attribute_of, normal, subject_of
-from memporium_services.reader.domain.clauses import clauses_of, shared_parts
+from memporium_services.reader.domain.clauses import sentences_of, shared_parts
 from memporium_services.reader.domain.dates import resolve
 
 if TYPE_CHECKING:
@@ -144,17 +144,36 @@ def read(text: str, moment: datetime | None, *, speaker: str = "", listener: str
     persons = {SPEAKER: speaker, LISTENER: listener}
     # Where somebody else is named, "call 555-0101" may mean to call them.
     alone = bool(speaker) and not _NAMED.search(text)
-    for clause in clauses_of(text, speaker=bool(speaker), listener=bool(listener)):
-        told = [_told(part, moment, persons) for part in shared_parts(clause)]
-        found.update(dict.fromkeys(claim for claims, _sure in told for claim in claims))
-        if any(sure for _claims, sure in told):
-            continue
-        # Meaning may know a name for the attribute.
-        for one in readings_of(clause, speaker=alone):
-            subject, value = _subject(one.subject, persons), one.value
-            if subject and value not in persons.values():
-                readings[replace(one, subject=subject)] = None
+    for whole, cut in sentences_of(text, speaker=bool(speaker), listener=bool(listener)):
+        told = _all_told(whole, moment, persons)
+        found.update(dict.fromkeys(claim for claims, _ in told.values() for claim in claims))
+        some = [clause for clause, (_, sure) in told.items() if not sure]
+        if len(some) == len(told):
+            # Nothing was read for sure of the sentence as it stands.
+            spoken = _all_told(cut, moment, persons)
+            more = [claim for claims, _ in spoken.values() for claim in claims]
+            found.update(
+                dict.fromkeys(claim for claim in more if not claim.attribute.startswith((*_UNSURELY, "number of ")))
+            )
+            some += [clause for clause, (_, sure) in spoken.items() if not sure]
+        for clause in some:
+            # Meaning may know a name for the attribute.
+            for one in readings_of(clause, speaker=alone):
+                subject, value = _subject(one.subject, persons), one.value
+                if subject and value not in persons.values():
+                    readings[replace(one, subject=subject)] = None
     return Read(tuple(found)[:MOST], tuple(readings)[:MOST])
+
+
+def _all_told(
+    clauses: Sequence[str], moment: datetime | None, persons: dict[str, str]
+) -> dict[str, tuple[list[Claim], bool]]:
+    """Return what each clause asserts by the rules, and whether one of them is sure to be all."""
+    found = {}
+    for clause in clauses:
+        told = [_told(part, moment, persons) for part in shared_parts(clause)]
+        found[clause] = [claim for claims, _ in told for claim in claims], any(sure for _, sure in told)
+    return found
 
 
 def _told(clause: str, moment: datetime | None, persons: dict[str, str]) -> tuple[list[Claim], bool]:
@@ -258,7 +277,7 @@ def _with_names(words: str, persons: dict[str, str]) -> str:
 
 
 def _trimmed(value: str) -> str:
-    plain = _BEGINNING.sub("", _TAIL.sub("", _BEFORE.sub("", value)).strip(" \"'.!,;:"))
+    plain = _BEFORE.sub("", _BEGINNING.sub("", _TAIL.sub("", _BEFORE.sub("", value)).strip(" \"'.!,;:")))
     return _ADJECTIVES.sub("", plain)
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from memporium_services.reader.domain.claim_rules import LISTENER, NAMED, SPEAKER, SUBJECT
 from memporium_services.reader.domain.rewording import answered, plainly
 from memporium_services.reader.domain.sentences import is_question, sentences
+from memporium_services.reader.domain.spoken import parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 _MOST_CHARS = 300
 _QUOTES = str.maketrans({"\u2019": "'", "\u2018": "'", "\u201c": '"', "\u201d": '"'})
 _UNSURE = re.compile(
-    r"\b(?:if|unless|maybe|perhaps|might|could|would|wish(?:es)?|hopes?|hoping|wants? to|planning|plans? to|going to|"
+    r"\b(?:if|unless|maybe|perhaps|might|could|would|wish(?:es)?|hopes?|hoping|wants? to|planning|plans? to|"
+    r"going to(?! (?:bed|work|school|church)\b)|"
     r"gonna|thinking (?:of|about)|considering|probably|possibly|(?:i|we) (?:think|guess|believe|suppose|heard)|"
     r"not sure|allegedly|supposedly|apparently|rumou?r)\b",
     re.IGNORECASE,
@@ -163,8 +165,8 @@ _NAMED = re.compile(
 )
 
 
-def clauses_of(text: str, *, speaker: bool, listener: bool) -> Iterator[str]:
-    """Yield the clauses of a text, in order.
+def sentences_of(text: str, *, speaker: bool, listener: bool) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
+    """Yield of each sentence its clauses, and those that it has when it is cut as it is spoken; see `spoken`.
 
     Args:
         text: Any text.
@@ -173,22 +175,35 @@ def clauses_of(text: str, *, speaker: bool, listener: bool) -> Iterator[str]:
     """
     before = ""
     for sentence in answered(sentences(text.translate(_QUOTES))):
+        whole: tuple[str, ...] = ()
+        earlier = before
         if len(sentence) > _MOST_CHARS or is_question(sentence):
             before = ""
-            continue
-        bare = plainly(_MARKUP.sub("", sentence).strip(), speaker=speaker)
-        plain = _LEAD.sub("", _IN_CASE.sub("", bare))
-        if speaker and _NO_SUBJECT.match(plain):
-            plain = f"I {plain[:1].lower()}{plain[1:]}"
-        plain = _OPENING.sub("", plain)
-        if before:
-            plain = _PRONOUN.sub(lambda found: f"{before}'s" if found["whose"] else before, plain)  # noqa: B023
-        plain = plain[:1].upper() + plain[1:]
-        named = _NAMED.match(plain)
-        before = named["name"] if named else ""
-        if not _UNSURE.search(_IN_CASE.sub("", bare)):
-            border = _BORDER if named or _NAME_INSIDE.search(plain) else _OWN_BORDER
-            yield from _parts(plain, border, speaker=speaker, listener=listener)
+        else:
+            whole, before = _clauses(sentence, before, speaker=speaker, listener=listener)
+        cut: list[str] = []
+        for part in parts_of(_MARKUP.sub("", sentence).strip(), speaker=speaker):
+            some, earlier = _clauses(part, earlier, speaker=speaker, listener=listener)
+            cut += some
+        yield whole, tuple(dict.fromkeys(one for one in cut if one not in whole))
+
+
+def _clauses(sentence: str, before: str, *, speaker: bool, listener: bool) -> tuple[tuple[str, ...], str]:
+    """Return the clauses of a sentence, and who it begins with."""
+    bare = plainly(_MARKUP.sub("", sentence).strip(), speaker=speaker)
+    plain = _LEAD.sub("", _IN_CASE.sub("", bare))
+    if speaker and _NO_SUBJECT.match(plain):
+        plain = f"I {plain[:1].lower()}{plain[1:]}"
+    plain = _OPENING.sub("", plain)
+    if before:
+        plain = _PRONOUN.sub(lambda found: f"{before}'s" if found["whose"] else before, plain)
+    plain = plain[:1].upper() + plain[1:]
+    named = _NAMED.match(plain)
+    begins = named["name"] if named else ""
+    if _UNSURE.search(_IN_CASE.sub("", bare)):
+        return (), begins
+    border = _BORDER if named or _NAME_INSIDE.search(plain) else _OWN_BORDER
+    return tuple(_parts(plain, border, speaker=speaker, listener=listener)), begins
 
 
 def _parts(plain: str, border: re.Pattern[str], *, speaker: bool, listener: bool) -> Iterator[str]:
