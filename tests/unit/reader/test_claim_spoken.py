@@ -88,6 +88,15 @@ def test_words_about_a_value_that_is_over_leave_the_one_that_holds():
     assert told("I had locker 18, now I have locker 20.") == [("ada", "locker", "20")]
 
 
+def test_words_that_are_no_names_are_no_subjects():
+    assert told("the courier wants a phone number, mine is 555-0101, and tell them the bell is broken") == []
+    assert told("turns out Kim Lee changed jobs and works at Globex now, lol") == [("kim lee", "employer", "Globex")]
+    subjects = {
+        one.subject for one in read("Total budget is 72,000 euros, travel is apart", NOW, speaker="Ada").readings
+    }
+    assert "total" not in subjects
+
+
 def test_what_is_read_as_a_whole_is_not_cut():
     assert told("I live in Oslo, so my tutor, Eva Klein, comes by train.") == [("ada", "home", "Oslo")]
 

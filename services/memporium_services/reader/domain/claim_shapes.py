@@ -30,7 +30,8 @@ _NO_NAMES = frozenset(
     "their its you the a an my our your in on at for to from by as if and but so or not no yes please call email mail "
     "write reach send use drop ring dial text contact after before with since until hey hi ok tv i we me us just then "
     "yep yup plus anyways let lets sounds looks seems moments "
-    "also too very more new old monday tuesday wednesday thursday friday saturday sunday mon tue wed thu fri sat sun "
+    "also too very more new old total overall final turns mine hers theirs "
+    "monday tuesday wednesday thursday friday saturday sunday mon tue wed thu fri sat sun "
     f"christmas easter thanksgiving halloween {_MONTH.lower().replace('|', ' ')}".split()
 )
 _KIN = (

@@ -69,7 +69,9 @@ _DWELLING = re.compile(
 )
 _BEGINNING = re.compile(r"^(?:but|and|so|then|yet) ")
 # A value that holds a clause of its own was cut at the wrong place.
-_CLAUSE = re.compile(rf"^[{SPEAKER}{LISTENER}] [a-z]|[{SPEAKER}{LISTENER}] (?:is|has|was|will|can)\b")
+_CLAUSE = re.compile(
+    rf"^[{SPEAKER}{LISTENER}] [a-z]|[{SPEAKER}{LISTENER}] (?:is|has|was|will|can)\b|\b(?:mine|his|hers|theirs) is\b"
+)
 _APPOSITION = re.compile(rf"(?:[{SPEAKER}{LISTENER}]|.+?)'s [a-z\u00e9 ]+ ([A-Z].*)$")
 
 

@@ -44,7 +44,7 @@ _LEAD = re.compile(
     r"(?:scratch|forget|ignore|never mind) (?:that|what i (?:just )?said(?: before| earlier| about [a-z ]+)?)|"
     r"(?:last|this) (?:week|month|year|spring|summer|autumn|fall|winter|monday|tuesday|wednesday|thursday|friday|"
     r"saturday|sunday)|(?:in|on|since) [^,]{3,30}(?=,))(?:[,:!.;]+| -+| \u2014)?|"
-    r"(?:please )?(?:note|remember|be aware|keep in mind|know) that|it turns out(?: that)?|as it happens,?|"
+    r"(?:please )?(?:note|remember|be aware|keep in mind|know) that|(?:it )?turns out(?: that)?|as it happens,?|"
     r"(?:i|we) (?:just )?(?:want(?:ed)? to|can|should|must|have to|need to)(?: just)? (?:tell you|say|confirm|mention|"
     r"note|add|let you know)(?: that)?|let me (?:tell you|add|note)(?: that)?)\s+)+",
     re.IGNORECASE,
