@@ -12,7 +12,8 @@ A third of the pairs are in phrasings that the rules were not written for. They 
 history is in phrasings of other styles, with attributes that no list names, poison that is said five times over, and
 poison that speaks before the truth and again after it. A third and a fourth one, the latter by another author, are of the
 same kind. The reader was extended for all of these since. A fifth one, by a third author, is in phrasings as people write
-them in chats, which nobody who changed the reader had seen before it was measured with them.
+them in chats, which nobody who changed the reader had seen before it was measured with them. Neither
+had they those of a sixth one, by a fourth author, of which half are short and half go on to something else.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ from memporium.vault.v1 import vault_pb2, vault_service_pb2
 from memporium.vault.v1.vault_service_pb2_grpc import VaultServiceStub
 from support.contradictions import CLEAN, EARLY, LEFT, POISONED, REPEATED, UPDATED_THEN_POISONED, history
 from support.platform import running_platform
-from support.statements import FURTHER, NATURAL, UNSEEN
+from support.statements import CHATTED, FURTHER, NATURAL, UNSEEN
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -292,6 +293,7 @@ def main() -> None:
         figures["never_shown"] = uvloop.run(measure(asked.seed, styles, asked.model, unseen=UNSEEN))
         figures["by_another"] = uvloop.run(measure(asked.seed, styles, asked.model, unseen=FURTHER))
         figures["as_in_chats"] = uvloop.run(measure(asked.seed, styles, asked.model, unseen=NATURAL))
+        figures["written_plainly"] = uvloop.run(measure(asked.seed, styles, asked.model, unseen=CHATTED))
     settings = {"seed": asked.seed, "subjects": subjects, "model": asked.model}
     text = json.dumps({"benchmark": "contradiction", "quick": asked.quick, **settings, **figures})
     if asked.out:

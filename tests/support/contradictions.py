@@ -171,7 +171,9 @@ def _say(
     speaker = {"tool": "search", "assistant": "Assistant"}.get(
         role, f"Lead of {pair.subject}" if project else pair.subject
     )
-    held = any(phrasings is one for one in (words.HELD, words.LATER, words.UNSEEN, words.FURTHER, words.NATURAL))
+    held = any(
+        phrasings is one for one in (words.HELD, words.LATER, words.UNSEEN, words.FURTHER, words.NATURAL, words.CHATTED)
+    )
     pair.said.append(Said(pair, value, text, role, speaker, day, held))
 
 

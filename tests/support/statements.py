@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from support.chatted_phrasings import CHATTED
 from support.fresh_phrasings import FRESH, TOPICS, UNLISTED
 from support.fresh_phrasings import QUESTIONS as _FRESH_QUESTIONS
 from support.further_phrasings import FURTHER
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from random import Random
 
 __all__ = [
+    "CHATTED",
     "CITIES",
     "FIRST_NAMES",
     "FRESH",
