@@ -83,13 +83,18 @@ class RpcServer:
             raise InsecureListenError(message)
         if internal_target:
             self._server.add_insecure_port(internal_target)
+        # Of itself the servicer says from the first that all is well; what begins has yet to be up.
+        await self._tell(health_pb2.HealthCheckResponse.NOT_SERVING)
         await self._server.start()
         self._serving = True
 
     async def serving(self) -> None:
         """Tell health checks that all services are up."""
+        await self._tell(health_pb2.HealthCheckResponse.SERVING)
+
+    async def _tell(self, status: Any) -> None:
         for name in ("", *self._services):
-            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+            await self._health.set(name, status)
 
     async def stop(self) -> None:
         """Tell health checks that it is over, let running calls end, then close."""

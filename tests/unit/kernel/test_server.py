@@ -19,6 +19,7 @@ from support.certificates import Authority
 from support.echo import SERVICE, EchoModule, EchoRequest, EchoStub, EmptyRequest
 from support.patience import LIMIT_S
 from support.platform import running_platform
+from support.processes import free_port
 from support.rpc import refused
 
 if TYPE_CHECKING:
@@ -34,6 +35,33 @@ async def test_health_needs_no_credential(echo: Echo) -> None:
     for service in ("", SERVICE):
         answer = await health.Check(health_pb2.HealthCheckRequest(service=service))
         assert answer.status == health_pb2.HealthCheckResponse.SERVING
+
+
+class _Beginning(EchoModule):
+    """Asks how the platform is while it begins."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__()
+        self._address = address
+        self.told: list[int] = []
+
+    async def start(self) -> None:
+        await super().start()
+        async with grpc.aio.insecure_channel(self._address) as channel:
+            health = health_pb2_grpc.HealthStub(channel)
+            for service in ("", SERVICE):
+                request = health_pb2.HealthCheckRequest(service=service)
+                self.told.append((await health.Check(request, wait_for_ready=True, timeout=LIMIT_S)).status)
+
+
+async def test_health_says_that_all_is_well_only_when_everything_has_begun(tmp_path: Path) -> None:
+    address = f"127.0.0.1:{free_port()}"
+    module = _Beginning(address)
+    async with running_platform(data_dir=tmp_path, modules=[module], listen=address) as platform:
+        health = health_pb2_grpc.HealthStub(platform.channel())
+        after = (await health.Check(health_pb2.HealthCheckRequest())).status
+    assert module.told == [health_pb2.HealthCheckResponse.NOT_SERVING] * 2
+    assert after == health_pb2.HealthCheckResponse.SERVING
 
 
 async def test_reflection_names_the_services(echo: Echo) -> None:
