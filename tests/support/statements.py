@@ -10,8 +10,9 @@ from support.fresh_phrasings import QUESTIONS as _FRESH_QUESTIONS
 from support.further_phrasings import FURTHER
 from support.further_phrasings import QUESTIONS as _FURTHER_QUESTIONS
 from support.later_phrasings import LATER
-from support.natural_phrasings import CLUBS, NATURAL, PLOTS
-from support.natural_phrasings import QUESTIONS as _NATURAL_QUESTIONS
+from support.natural_phrasings import NATURAL
+from support.natural_phrasings_unlisted import CLUBS, PLOTS
+from support.natural_phrasings_unlisted import QUESTIONS as _NATURAL_QUESTIONS
 from support.phrasings import HELD, SEEN, Phrasings
 from support.unseen_phrasings import COFFEES, UNSEEN
 from support.unseen_phrasings import QUESTIONS as _UNSEEN_QUESTIONS

@@ -3,111 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
-from datetime import UTC, datetime
-
-import grpc
-import pytest
-import yaml
-from google.protobuf.json_format import ParseDict
 
 from memporium.cube.v1 import cube_pb2
-from memporium.reader.v1 import remember_pb2, scenes_pb2
-from memporium.reader.v1.reader_service_pb2_grpc import ReaderServiceStub
+from memporium.reader.v1 import scenes_pb2
 from memporium.scheduler.v1 import job_pb2, pipeline_pb2
 from memporium.scheduler.v1 import pipeline_calls_pb2 as pb
 from memporium.scheduler.v1 import scheduler_service_pb2 as jobs_pb
-from memporium.scheduler.v1.scheduler_service_pb2_grpc import SchedulerServiceStub
-from memporium.vault.v1 import cubes_pb2, vault_pb2, vault_service_pb2
-from memporium.vault.v1.vault_service_pb2_grpc import VaultServiceStub
+from memporium.vault.v1 import cubes_pb2, vault_service_pb2
 from memporium_platform.errors import PlatformError, Reason
-from memporium_platform.rpc.errors_client import reason_of
 from memporium_services.scheduler.adapters.grpc_memory import GrpcMemory
 from memporium_services.scheduler.app.staging import Staging
-from support.platform import running_platform
+from support.pipelines import FACTS, FAILED, ORG, PARENT, SUCCEEDED, said
 from support.stored import stored
-from support.vaults import cell, reason
-
-ORG, PARENT = "orgs/acme", "orgs/acme/vaults/notes"
-FACTS = (
-    "The boat in the harbour is painted green.",
-    "The green boat leaks at the stern.",
-    "Ana repaired the boat in March.",
-    "Rice is kept in the tall jar.",
-)
-SUCCEEDED, FAILED = job_pb2.JOB_STATE_SUCCEEDED, job_pb2.JOB_STATE_FAILED
-
-
-class Place:
-    """A platform seen by one organisation's owner."""
-
-    def __init__(self, platform, channel):
-        self.platform, self.channel = platform, channel
-        self.vault, self.jobs = VaultServiceStub(channel), SchedulerServiceStub(channel)
-        self.reader = ReaderServiceStub(channel)
-
-    async def begin(self, steps="", pipeline="", stub=None, **inputs):
-        definition = None
-        if steps:
-            definition = ParseDict(yaml.safe_load(steps), pipeline_pb2.Pipeline())
-        values = {name: _value(value) for name, value in inputs.items()}
-        request = pb.RunPipelineRequest(
-            parent=ORG, pipeline=pipeline, definition=definition, vault=PARENT, inputs=values
-        )
-        return (await (stub or self.jobs).RunPipeline(request)).run
-
-    async def ended(self, name):
-        last = None
-        async for response in self.jobs.WatchPipelineRun(pb.WatchPipelineRunRequest(name=name)):
-            last = response.run
-        return last
-
-    async def run(self, *args, **inputs):
-        return await self.ended((await self.begin(*args, **inputs)).name)
-
-    async def cubes(self):
-        """Return state, tags, title of all cubes by name."""
-        page = await self.vault.ListCubes(vault_service_pb2.ListCubesRequest(parent=PARENT, page_size=1000))
-        # Reading counts as use, which is noted in the background: what is live is live.
-        live = {cube_pb2.CUBE_STATE_GENERATED, cube_pb2.CUBE_STATE_ACTIVATED}
-        return {
-            one.name: (
-                "LIVE" if one.governance.state in live else cube_pb2.CubeState.Name(one.governance.state)[11:],
-                tuple(one.descriptive.tags),
-                one.descriptive.title,
-            )
-            for one in page.cubes
-        }
-
-
-def _value(value):
-    if isinstance(value, str):
-        return pipeline_pb2.PipelineValue(text=value)
-    if isinstance(value, float):
-        return pipeline_pb2.PipelineValue(number=value)
-    if value and isinstance(value[0], str):
-        return pipeline_pb2.PipelineValue(cubes=pipeline_pb2.CubeNames(names=value))
-    return pipeline_pb2.PipelineValue(turns=pipeline_pb2.Turns(turns=value))
-
-
-def said(number, text, speaker="Ada"):
-    turn = remember_pb2.Turn(id=f"t{number}", speaker=speaker, text=text)
-    turn.time.FromDatetime(datetime(2023, 5, 8, 10, number, tzinfo=UTC))
-    return turn
-
-
-@pytest.fixture
-async def place(tmp_path, monkeypatch):
-    monkeypatch.setenv("MEMPORIUM_VAULT_DEFAULT_EMBEDDING_MODEL", "hashing-384")
-    monkeypatch.setenv("MEMPORIUM_SCHEDULER_SWEEP_INTERVAL_S", "0")
-    monkeypatch.setenv("MEMPORIUM_SCHEDULER_RETRY_INITIAL_S", "0.05")
-    async with running_platform(("vault", "inference", "reader", "scheduler"), data_dir=tmp_path) as platform:
-        made = Place(platform, platform.channel((await platform.organisation("acme")).owner_key))
-        create = vault_service_pb2.CreateVaultRequest(parent=ORG, vault_id="notes", vault=vault_pb2.Vault())
-        await made.vault.CreateVault(create)
-        news = [cubes_pb2.NewCube(cube_id=f"c{n}", cube=cell(fact)) for n, fact in enumerate(FACTS)]
-        await made.vault.BatchCreateCubes(vault_service_pb2.BatchCreateCubesRequest(parent=PARENT, cubes=news))
-        yield made
+from support.vaults import reason
 
 
 async def test_the_remember_pipeline_makes_episodes_scenes_and_profiles_as_one(place):
@@ -274,110 +182,6 @@ async def test_memory_that_changed_since_a_step_read_it_makes_the_steps_run_anew
     assert (run.state, run.attempts, seen) == (SUCCEEDED, 2, [1, 1])
     got = await place.vault.GetCube(vault_service_pb2.GetCubeRequest(name=name))
     assert (got.cube.descriptive.title, got.cube.behavioural.version) == ("Changed meanwhile", 3)
-
-
-WRONG = [
-    ("{steps: []}", "definition", "required"),
-    ("{steps: [{id: a}]}", "definition.steps[0]", "one of"),
-    ("{steps: [{id: A, archive: {cubes: [x]}}]}", "definition.steps[0].id", "match"),
-    ("{steps: [{id: a, retrieve: {query: x}}, {id: a, retrieve: {query: x}}]}", "definition.steps[1].id", "two"),
-    ("{steps: [{id: a, retrieve: {}}]}", "definition.steps[0].retrieve.query", "required"),
-    ("{steps: [{id: a, retrieve: {query: '${inputs.x}'}}]}", "definition.steps[0].retrieve.query", "no input"),
-    ("{steps: [{id: a, retrieve: {query: '${steps.b.text}'}}]}", "definition.steps[0].retrieve.query", "no step"),
-    ("{steps: [{id: a, retrieve: {query: '${oops}'}}]}", "definition.steps[0].retrieve.query", "reference is"),
-    (
-        "{steps: [{id: a, retrieve: {query: x}}, {id: b, archive: {cubes: ['${steps.a.context}']}}]}",
-        "definition.steps[1].archive.cubes[0]",
-        "wants CUBES or STAGED",
-    ),
-    (
-        "{steps: [{id: a, remember: {text: x}}, {id: b, forget: {cubes: ['${steps.a.cubes}']}}]}",
-        "definition.steps[1].forget.cubes[0]",
-        "is STAGED",
-    ),
-    (
-        "{steps: [{id: a, augment: {prompt: '${steps.b.text}'}}, {id: b, augment: {prompt: x}, after: [a]}]}",
-        "definition.steps[0]",
-        "a -> b -> a",
-    ),
-    ("{steps: [{id: a, retrieve: {query: x}, after: [z]}]}", "definition.steps[0].after[0]", "no step"),
-    ("{steps: [{id: a, remember: {}}]}", "definition.steps[0].remember", "either"),
-    ("{inputs: [{name: q}], steps: [{id: a, retrieve: {query: x}}]}", "inputs.q", "required"),
-]
-
-
-async def test_what_is_not_well_formed_is_refused_with_the_field(place):
-    for steps, field, words in WRONG:
-        with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await place.begin(steps)
-        error = reason_of(caught.value)
-        assert error.reason is Reason.INVALID_FIELD, steps
-        assert words in error.fields[0].description
-        assert error.fields[0].field.startswith(field)
-
-
-async def test_pipelines_are_kept_listed_and_deleted(place):
-    definition = ParseDict(yaml.safe_load("{steps: [{id: a, retrieve: {query: x}}]}"), pipeline_pb2.Pipeline())
-    request = pb.CreatePipelineRequest(parent=ORG, pipeline_id="mine", pipeline=definition)
-    request.validate_only = True
-    await place.jobs.CreatePipeline(request)
-    request.validate_only = False
-    made = (await place.jobs.CreatePipeline(request)).pipeline
-    assert await reason(place.jobs.CreatePipeline(request)) is Reason.ALREADY_EXISTS
-    request.pipeline_id = "remember"
-    assert await reason(place.jobs.CreatePipeline(request)) is Reason.ALREADY_EXISTS
-    assert (await place.jobs.GetPipeline(pb.GetPipelineRequest(name=made.name))).pipeline == made
-    found, token = [], ""
-    while True:
-        page = await place.jobs.ListPipelines(pb.ListPipelinesRequest(parent=ORG, page_size=2, page_token=token))
-        found += [one.name.rsplit("/", 1)[1] for one in page.pipelines]
-        token = page.next_page_token
-        if not token:
-            break
-    assert found == ["consolidate", "mine", "remember", "retrieve-augment-update-archive"]
-    await place.jobs.DeletePipeline(pb.DeletePipelineRequest(name=made.name))
-    assert await reason(place.jobs.GetPipeline(pb.GetPipelineRequest(name=made.name))) is Reason.NOT_FOUND
-    shipped = pb.DeletePipelineRequest(name=f"{ORG}/pipelines/remember")
-    assert await reason(place.jobs.DeletePipeline(shipped)) is Reason.FAILED_PRECONDITION
-
-
-async def test_a_repeat_is_answered_though_the_pipeline_has_changed_or_gone(place):
-    asked = job_pb2.RunPipeline(pipeline=f"{ORG}/pipelines/mine", vault=PARENT)
-    asked.inputs["word"] = "boat"
-    name, ids = asked.pipeline, (str(uuid.uuid4()), str(uuid.uuid4()))
-
-    def keep(text):
-        definition = ParseDict(yaml.safe_load(text), pipeline_pb2.Pipeline())
-        return place.jobs.CreatePipeline(pb.CreatePipelineRequest(parent=ORG, pipeline_id="mine", pipeline=definition))
-
-    async def runs():
-        spec = job_pb2.JobSpec(run_pipeline=asked)
-        job = await place.jobs.CreateJob(jobs_pb.CreateJobRequest(parent=ORG, spec=spec, request_id=ids[0]))
-        request = pb.RunPipelineRequest(parent=ORG, pipeline=name, vault=PARENT, request_id=ids[1])
-        request.inputs["word"].text = "boat"
-        return job.job.name, (await place.jobs.RunPipeline(request)).run.name
-
-    await keep("{inputs: [{name: word}], steps: [{id: a, retrieve: {query: '${inputs.word}'}}]}")
-    made = await runs()
-    await place.jobs.DeletePipeline(pb.DeletePipelineRequest(name=name))
-    assert await runs() == made
-    await keep("{inputs: [{name: other}], steps: [{id: a, retrieve: {query: '${inputs.other}'}}]}")
-    assert await runs() == made
-
-
-async def test_a_job_runs_a_pipeline_too_and_runs_are_listed(place):
-    asked = job_pb2.RunPipeline(pipeline=f"{ORG}/pipelines/consolidate", vault=PARENT)
-    spec = job_pb2.JobSpec(run_pipeline=asked)
-    job = (await place.jobs.CreateJob(jobs_pb.CreateJobRequest(parent=ORG, spec=spec))).job
-    assert job.kind == job_pb2.JOB_KIND_RUN_PIPELINE
-    run = await place.ended(job.name.replace("/jobs/", "/pipelineRuns/"))
-    assert run.state == SUCCEEDED
-    listed = await place.jobs.ListPipelineRuns(pb.ListPipelineRunsRequest(parent=ORG))
-    assert [one.name for one in listed.runs] == [run.name]
-    # A page of a thousand must fit one message: what is long is for GetPipelineRun.
-    assert not listed.runs[0].HasField("definition")
-    failed = pb.ListPipelineRunsRequest(parent=ORG, states=[FAILED])
-    assert not (await place.jobs.ListPipelineRuns(failed)).runs
 
 
 async def test_nothing_of_a_run_is_left_in_the_scheduler(place):
